@@ -1,0 +1,257 @@
+//! A configuration that has been read and found valid: plain values, ranges already checked.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
+use ipnet::IpNet;
+
+/// The whole file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// `[node]`.
+    pub node: Node,
+    /// `[[instance]]`, in file order; names are unique.
+    pub instances: Vec<Instance>,
+    /// `[[check]]`, in file order; names are unique.
+    pub checks: Vec<Check>,
+}
+
+/// `[node]`: what concerns the host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Node {
+    /// `name`; default: the host name.
+    pub name: String,
+    /// `log_format`.
+    pub log_format: LogFormat,
+    /// `max_slots`: virtual routers that the kernel half has room for, 1 to 65536; default 4096.
+    pub max_slots: u32,
+}
+
+/// `log_format = "text" | "json"`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// One readable line each.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[[instance]]`: one virtual router on one interface.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Instance {
+    /// `name`: unique.
+    pub name: String,
+    /// `interface`: its name, at most 15 bytes; it need not exist yet.
+    pub interface: String,
+    /// `vrid`.
+    pub vrid: Vrid,
+    /// The family of the addresses; all are of one.
+    pub family: Family,
+    /// `version`; default 3. v2 has no IPv6.
+    pub version: Version,
+    /// `priority`: 1 to 255; default 100.
+    pub priority: Priority,
+    /// `advert_interval`; default 1 s. v3: 10 ms to 40.95 s in steps of 10 ms. v2: whole seconds to 255.
+    pub advert_interval: Centiseconds,
+    /// `addresses`: the virtual addresses with their prefixes, 1 to 255.
+    /// Without a prefix length the whole address is meant (/32, /128).
+    pub addresses: Vec<IpNet>,
+    /// `preempt`; default true.
+    pub preempt: bool,
+    /// `auth`; default none; v2 only.
+    pub auth: Auth,
+    /// `track`.
+    pub track: Vec<Track>,
+    /// `datapath`; default auto.
+    pub datapath: DatapathChoice,
+    /// `consume`; default auto.
+    pub consume: Consume,
+    /// `checksum`: which flavour v3 over IPv4 sends; default with the pseudo-header.
+    pub checksum: ChecksumFlavour,
+    /// `garp`.
+    pub garp: Garp,
+    /// `start_delay`: how long after start, and after the link came up, to only listen; default 0, at most 10 min.
+    pub start_delay: Duration,
+}
+
+/// `auth = { type = "none" }` or `{ type = "pass", password = "..." }`.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub enum Auth {
+    /// No authentication.
+    #[default]
+    None,
+    /// RFC 2338 simple text password, at most 8 bytes, padded with zeros.
+    Pass([u8; 8]),
+}
+
+impl std::fmt::Debug for Auth {
+    // A password never reaches a log or a dump.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Pass(_) => f.write_str("Pass(..)"),
+        }
+    }
+}
+
+/// One entry of `track`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Track {
+    /// `check`: the name of a `[[check]]`.
+    pub check: String,
+    /// `weight`, -253 to 253 and not 0: `None` means that a failed check faults the instance.
+    /// Negative: added while the check fails. Positive: added while it succeeds.
+    pub weight: Option<i16>,
+}
+
+/// `datapath = "auto" | "native" | "generic" | "socket"`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DatapathChoice {
+    /// The best that works: native XDP, then generic XDP, then a plain socket.
+    #[default]
+    Auto,
+    /// XDP in the driver, or refuse to start.
+    Native,
+    /// XDP in the stack, or refuse to start.
+    Generic,
+    /// No XDP.
+    Socket,
+}
+
+/// `consume = "auto" | true | false`: whether adverts for our VRIDs end in the XDP program.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Consume {
+    /// Pass them on while the instances of the interface add up to at most 100 adverts a second.
+    #[default]
+    Auto,
+    /// Always consume.
+    Always,
+    /// Never consume.
+    Never,
+}
+
+/// `checksum = "pseudo-header" | "payload"` for v3 over IPv4; both are accepted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ChecksumFlavour {
+    /// With the IPv4 pseudo-header, as keepalived and FRR send.
+    #[default]
+    PseudoHeader,
+    /// Over the VRRP message alone (RFC 9568 section 5.2.8 for IPv4).
+    Payload,
+}
+
+/// `garp = { count = 5, repeat_after = "5s", repeat_count = 5, refresh = "0s" }`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Garp {
+    /// `count`: announcements of each address at once on take-over, 1 to 100; default 5.
+    pub count: u8,
+    /// `repeat_after`: when the second burst leaves, 0 (never) to 60 s; default 5 s.
+    pub repeat_after: Duration,
+    /// `repeat_count`: announcements of the second burst, 0 to 100; default 5.
+    pub repeat_count: u8,
+    /// `refresh`: one more of each every so often while master, 0 (never, the default) to 24 h.
+    pub refresh: Duration,
+}
+
+impl Default for Garp {
+    fn default() -> Self {
+        Self {
+            count: 5,
+            repeat_after: Duration::from_secs(5),
+            repeat_count: 5,
+            refresh: Duration::ZERO,
+        }
+    }
+}
+
+/// `[[check]]`: one health check, shared by all instances that track it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Check {
+    /// `name`: unique.
+    pub name: String,
+    /// One of `http`, `tcp`, `process`, `command`.
+    pub probe: Probe,
+    /// `interval`: from one run's start to the next's, 10 ms to 1 h; default 1 s.
+    pub interval: Duration,
+    /// `timeout`: 1 ms to 10 min; default 500 ms, at most the interval for http and tcp.
+    pub timeout: Duration,
+    /// `fall`: failures in a row until the check is down, 1 to 100; default 2.
+    pub fall: u32,
+    /// `rise`: successes in a row until it is up again, 1 to 100; default 2.
+    pub rise: u32,
+    /// `restart`.
+    pub restart: Option<Restart>,
+}
+
+/// What a check looks at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Probe {
+    /// `http = "http://HOST[:PORT]/PATH"`, with `status`, `body`, `host` beside it.
+    Http(HttpProbe),
+    /// `tcp = "ADDRESS:PORT"`: a connection can be opened.
+    Tcp(SocketAddr),
+    /// `process = { pid_file = PATH }` or `{ name = NAME }`.
+    Process(ProcessProbe),
+    /// `command = ["PROGRAM", "ARG", ...]`, with `user` beside it.
+    Command(CommandProbe),
+}
+
+/// An HTTP request and what its answer must look like.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpProbe {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// Path and query.
+    pub path: String,
+    /// `host`: the Host header; default: the URL's authority.
+    pub host: String,
+    /// `status`: what counts as success, inclusive; default 200..=399.
+    pub status: std::ops::RangeInclusive<u16>,
+    /// `body`: a substring that must occur in the first 64 KiB.
+    pub body: Option<String>,
+    /// For this process to be noticed as dead at once: `pid_file` beside `http` or `tcp`.
+    pub process: Option<ProcessProbe>,
+}
+
+/// A process that must live.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ProcessProbe {
+    /// The pid in this file.
+    PidFile(PathBuf),
+    /// The oldest process of this name (`/proc/PID/comm`).
+    Name(String),
+}
+
+/// A command whose exit status 0 means health.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CommandProbe {
+    /// Program (absolute path) and arguments; no shell.
+    pub argv: Vec<String>,
+    /// `user`: whom it runs as; default `nobody`.
+    pub user: String,
+}
+
+/// `restart = { command = [...], attempts = 1, settle = "2s", backoff = "1s", timeout = "10s" }`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Restart {
+    /// `command`: run as the agent's user, no shell.
+    pub command: Vec<String>,
+    /// `attempts`: per outage, 1 to 100; default 1.
+    pub attempts: u32,
+    /// `settle`: how long after the command the service has to pass the check, to 10 min; default 2 s.
+    pub settle: Duration,
+    /// `backoff`: the wait before the second attempt, doubled for each further one, to 10 min; default 1 s.
+    pub backoff: Duration,
+    /// `timeout`: how long the command itself may run, to 10 min; default 10 s.
+    pub timeout: Duration,
+}
+
+impl Instance {
+    /// The addresses without their prefixes, in configured order.
+    pub fn virtual_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.addresses.iter().map(IpNet::addr)
+    }
+}

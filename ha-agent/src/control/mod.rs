@@ -1,0 +1,1 @@
+//! What the outside sees: the control socket, its protocol, and how answers are rendered.

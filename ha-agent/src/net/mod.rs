@@ -1,0 +1,1 @@
+//! The edges to the kernel: netlink, raw sockets, interfaces.

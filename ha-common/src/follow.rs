@@ -1,0 +1,1 @@
+//! What the kernel half decides by itself about a valid advert.

@@ -1,0 +1,16 @@
+//! What the kernel half and the agent share: wire formats, map layouts, and the election.
+//!
+//! Nothing here reads a clock, does I/O or allocates; `no_std` makes the compiler enforce it.
+//! So the same code runs in the XDP program, in the agent, in the simulation and under the fuzzer.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod election;
+pub mod follow;
+pub mod layout;
+pub mod reject;
+pub mod timing;
+pub mod units;
+pub mod wire;

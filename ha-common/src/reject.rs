@@ -1,0 +1,99 @@
+//! Why an advertisement was refused: one variant per check, in the order of the checks.
+//!
+//! The discriminant is the index of the counter, in the kernel's maps and everywhere else.
+
+/// One check of the receive ladder that failed (RFC 9568 section 7.1, RFC 3768 section 7.1).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub enum Reject {
+    /// The frame ends before the headers do, or lengths contradict each other.
+    Truncated = 0,
+    /// A fragment: adverts are never fragmented, and a fragment cannot be checked.
+    Fragment,
+    /// TTL or hop limit is not 255: the frame did not come from this link.
+    Ttl,
+    /// Neither version 2 nor 3, or not the version that is configured.
+    Version,
+    /// Not type 1, ADVERTISEMENT.
+    Type,
+    /// The v2 authentication type is not the configured one.
+    AuthType,
+    /// The v2 password is wrong.
+    AuthData,
+    /// The checksum is wrong, whichever way it is taken.
+    Checksum,
+    /// Sent to a multicast group where unicast is configured, or the reverse.
+    Destination,
+    /// A unicast advert whose source is not a configured peer.
+    UnknownPeer,
+    /// The source is our own address: a loop, or an address on two hosts.
+    OwnSource,
+    /// The address list is empty or longer than the message.
+    AddressCount,
+    /// The v2 interval differs from ours (RFC 3768 section 7.1), or a v3 interval is zero.
+    Interval,
+}
+
+impl Reject {
+    /// How many variants there are, which is how many counters a peer has.
+    pub const COUNT: usize = 13;
+
+    /// Every variant, in the order of the checks.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Truncated,
+        Self::Fragment,
+        Self::Ttl,
+        Self::Version,
+        Self::Type,
+        Self::AuthType,
+        Self::AuthData,
+        Self::Checksum,
+        Self::Destination,
+        Self::UnknownPeer,
+        Self::OwnSource,
+        Self::AddressCount,
+        Self::Interval,
+    ];
+
+    /// The name used in `peers --json`, metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::Fragment => "fragment",
+            Self::Ttl => "ttl",
+            Self::Version => "version",
+            Self::Type => "type",
+            Self::AuthType => "auth_type",
+            Self::AuthData => "auth_data",
+            Self::Checksum => "checksum",
+            Self::Destination => "destination",
+            Self::UnknownPeer => "unknown_peer",
+            Self::OwnSource => "own_source",
+            Self::AddressCount => "address_count",
+            Self::Interval => "interval",
+        }
+    }
+
+    /// The variant with this counter index.
+    pub const fn from_index(index: usize) -> Option<Self> {
+        if index < Self::COUNT {
+            Some(Self::ALL[index])
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discriminants_are_the_counter_indices() {
+        for (index, reject) in Reject::ALL.into_iter().enumerate() {
+            assert_eq!(reject as usize, index);
+            assert_eq!(Reject::from_index(index), Some(reject));
+        }
+        assert_eq!(Reject::from_index(Reject::COUNT), None);
+    }
+}

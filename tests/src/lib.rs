@@ -1,0 +1,1 @@
+//! The namespace lab and the simulation, used by the tests, the demo and the bench.
