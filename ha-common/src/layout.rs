@@ -1,1 +1,478 @@
-//! Map layouts.
+//! The layouts that the kernel half and the agent share: map values, ring records, commands.
+//!
+//! `repr(C)`, explicit padding, no `bool`, no enum: every bit pattern is a value. Names of maps and
+//! programs exist once, here; a test compares the loaded object with them.
+
+use core::mem::{align_of, offset_of, size_of};
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::reject::Reject;
+use crate::units::Family;
+
+/// Changes whenever a layout below changes, so that pins of another version are recognised.
+pub const LAYOUT_VERSION: u32 = 1;
+/// First word of [`Meta`]: "HAgt".
+pub const META_MAGIC: u32 = 0x7467_4148;
+
+/// Virtual routers that the slot maps have room for unless configured otherwise.
+pub const DEFAULT_SLOTS: u32 = 4096;
+/// Peers whose statistics are kept; the least recently seen goes first.
+pub const MAX_PEERS: u32 = 8192;
+/// Size of the event ring in bytes: about 700 events.
+pub const RING_BYTES: u32 = 128 * 1024;
+
+/// Names of maps, programs and globals in the object file.
+pub mod names {
+    /// XDP program: the receive path.
+    pub const PROG_RECEIVE: &str = "ha_vrrp";
+    /// XDP program run by `BPF_PROG_TEST_RUN` only: configures slots, arms timers.
+    pub const PROG_COMMAND: &str = "ha_command";
+    /// Hash of [`super::SlotKey`] to the slot's index.
+    pub const MAP_INDEX: &str = "HA_INDEX";
+    /// Array of [`super::Slot`].
+    pub const MAP_SLOTS: &str = "HA_SLOTS";
+    /// LRU hash of [`super::PeerKey`] to [`super::PeerStats`].
+    pub const MAP_PEERS: &str = "HA_PEERS";
+    /// Per-CPU array of `u64`, indexed by [`super::Counter`].
+    pub const MAP_COUNTERS: &str = "HA_COUNTERS";
+    /// Ring of [`super::Event`].
+    pub const MAP_EVENTS: &str = "HA_EVENTS";
+    /// Array of one [`super::Meta`].
+    pub const MAP_META: &str = "HA_META";
+    /// Array of one zeroed [`super::PeerStats`]: the source of new entries (the BPF stack is 512 bytes).
+    pub const MAP_BLANK: &str = "HA_BLANK";
+    /// Hash of [`super::FenceKey`] to the index of the slot that owns the address.
+    pub const MAP_FENCE: &str = "HA_FENCE";
+    /// The maps that are pinned.
+    pub const PINNED: [&str; 7] = [
+        MAP_INDEX,
+        MAP_SLOTS,
+        MAP_PEERS,
+        MAP_COUNTERS,
+        MAP_EVENTS,
+        MAP_META,
+        MAP_FENCE,
+    ];
+}
+
+/// The kernel's `struct bpf_timer`: found in a map's value by this name in the BTF.
+// The verifier looks for this name.
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct bpf_timer {
+    opaque: [u64; 2],
+}
+
+/// An address of either family; IPv4 in the first four bytes, the rest zero.
+pub type RawAddress = [u8; 16];
+
+/// Names a virtual router on this host.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct SlotKey {
+    /// Interface index.
+    pub ifindex: u32,
+    /// 4 or 6 ([`Family`]).
+    pub family: u8,
+    /// 1 to 255.
+    pub vrid: u8,
+    /// Zero.
+    pub pad: [u8; 2],
+}
+
+impl SlotKey {
+    /// The key of a virtual router.
+    pub const fn new(ifindex: u32, family: Family, vrid: u8) -> Self {
+        Self {
+            ifindex,
+            family: family as u8,
+            vrid,
+            pad: [0; 2],
+        }
+    }
+}
+
+/// What a slot's owner is doing: [`Slot::state`].
+pub mod state {
+    /// The slot is free.
+    pub const FREE: u8 = 0;
+    /// Configured, taking no part: adverts are counted and the master is noted.
+    pub const IDLE: u8 = 1;
+    /// Backup: valid adverts re-arm the timer.
+    pub const BACKUP: u8 = 2;
+    /// Master: every advert is news.
+    pub const MASTER: u8 = 3;
+}
+
+/// Bits of [`Slot::flags`].
+pub mod flags {
+    /// End adverts for this slot in the XDP program.
+    pub const CONSUME: u32 = 1;
+    /// Adverts of a lower priority do not re-arm the timer.
+    pub const PREEMPT: u32 = 1 << 1;
+    /// The timer was initialised and its callback set.
+    pub const TIMER: u32 = 1 << 2;
+    /// The timer is wanted but must not be had: for tests of the watchdog.
+    pub const NO_TIMER: u32 = 1 << 3;
+    /// The deadline passed and the event for it could not be put into the ring yet.
+    pub const EXPIRED_UNSENT: u32 = 1 << 4;
+    /// While master: drop what comes for our addresses once a better master has been heard for the grace.
+    pub const FENCE: u32 = 1 << 5;
+}
+
+/// One virtual router in the kernel.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct Slot {
+    /// The master-down timer.
+    pub timer: bpf_timer,
+    /// Interface index.
+    pub ifindex: u32,
+    /// 1 to 255.
+    pub vrid: u8,
+    /// 4 or 6.
+    pub family: u8,
+    /// 2 or 3.
+    pub version: u8,
+    /// One of [`state`].
+    pub state: u8,
+    /// Changes with every command, so that events of an earlier life are recognised.
+    pub generation: u32,
+    /// [`flags`].
+    pub flags: u32,
+    /// Own effective priority.
+    pub own_priority: u8,
+    /// v2 authentication type: 0 none, 1 password.
+    pub auth_type: u8,
+    /// How many intervals make a master dead.
+    pub down_multiplier: u8,
+    /// Addresses in our list.
+    pub own_count: u8,
+    /// Own advertisement interval, centiseconds.
+    pub own_interval: u16,
+    /// Interval of the master we follow, centiseconds.
+    pub master_interval: u16,
+    /// v2 password.
+    pub auth_data: [u8; 8],
+    /// Own primary address: the tie-breaker.
+    pub own_address: RawAddress,
+    /// [`crate::wire::vrrp::AddressHash`] of our list.
+    pub own_hash: u64,
+
+    /// The master that we follow; while master ourselves, the last one that beats us. Zero: none.
+    pub master_address: RawAddress,
+    /// Its address list.
+    pub master_hash: u64,
+    /// When it was last heard.
+    pub last_heard: u64,
+    /// When a better master was first heard while we are master; zero: not contested.
+    pub contested_since: u64,
+    /// When the timer is due; zero: not armed.
+    pub deadline: u64,
+    /// Its priority.
+    pub master_priority: u8,
+    /// Its address count.
+    pub master_count: u8,
+    /// Its checksum flavour: 0 unknown, 1 with pseudo-header, 2 without.
+    pub master_checksum: u8,
+    /// Zero.
+    pub pad: u8,
+    /// Events in the running window.
+    pub window_events: u32,
+    /// Start of the running window of the event limit.
+    pub window_start: u64,
+    /// When the last peer entry was made for a rejected frame.
+    pub last_new_peer: u64,
+
+    /// Valid adverts.
+    pub adverts: u64,
+    /// Times the timer was armed by an advert.
+    pub rearms: u64,
+    /// Events put into the ring, or that should have been: the next event's sequence.
+    pub events: u64,
+    /// Events not made, for the limit.
+    pub suppressed: u64,
+    /// Events lost, the ring being full.
+    pub dropped: u64,
+    /// Times the timer fired in time.
+    pub fired: u64,
+    /// Times the timer fired although an advert had moved the deadline.
+    pub vetoed: u64,
+    /// Timer helper calls that failed.
+    pub timer_errors: u64,
+    /// Rejected adverts.
+    pub rejects: u64,
+    /// Frames dropped by the fence.
+    pub fenced: u64,
+
+    /// The last advert that was rejected.
+    pub last_reject: LastReject,
+}
+
+/// What is kept of a rejected advert.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct LastReject {
+    /// When; zero: never.
+    pub at: u64,
+    /// Its source address.
+    pub source: RawAddress,
+    /// Its first eight bytes.
+    pub header: [u8; 8],
+    /// [`Reject`] as a number.
+    pub reason: u8,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// Message length in bytes.
+    pub length: u16,
+    /// Zero.
+    pub pad: u32,
+}
+
+/// Names a peer: one sender of adverts for one virtual router.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct PeerKey {
+    /// The virtual router.
+    pub slot: SlotKey,
+    /// Source address.
+    pub address: RawAddress,
+}
+
+/// Buckets of the histogram of gaps between adverts.
+pub const GAP_BUCKETS: usize = 12;
+
+/// What a peer sent.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct PeerStats {
+    /// Valid adverts.
+    pub adverts: u64,
+    /// Bytes of their messages.
+    pub bytes: u64,
+    /// First frame, `CLOCK_MONOTONIC` nanoseconds.
+    pub first_seen: u64,
+    /// Last frame.
+    pub last_seen: u64,
+    /// Last valid advert.
+    pub last_advert: u64,
+    /// Shortest gap between valid adverts in nanoseconds; zero: none yet.
+    pub gap_min: u64,
+    /// Longest gap.
+    pub gap_max: u64,
+    /// Gaps by size: bucket n holds those below `2^n` milliseconds and not in n-1; the last one the rest.
+    pub gaps: [u64; GAP_BUCKETS],
+    /// Rejects by [`Reject`].
+    pub rejects: [u64; Reject::COUNT],
+    /// Adverts of priority 0.
+    pub releases: u64,
+    /// Last priority.
+    pub priority: u8,
+    /// Last version.
+    pub version: u8,
+    /// Last checksum flavour, as in [`Slot::master_checksum`].
+    pub checksum: u8,
+    /// Last address count.
+    pub count: u8,
+    /// Last interval, centiseconds.
+    pub interval: u16,
+    /// Zero.
+    pub pad: u16,
+}
+
+/// Host-wide counters: indices into `HA_COUNTERS`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub enum Counter {
+    /// VRRP frames of any kind.
+    Vrrp = 0,
+    /// VRRP frames for virtual routers that are not ours.
+    NotOurs,
+    /// VRRP frames with a VLAN tag: the VLAN device's business.
+    Tagged,
+    /// VRRP frames too short to tell whose they are.
+    Unreadable,
+    /// Adverts that ended in the XDP program.
+    Consumed,
+    /// Events lost, the ring being full.
+    EventsDropped,
+    /// Peer entries not made, for the limit on forged sources.
+    PeersRefused,
+}
+
+impl Counter {
+    /// How many there are.
+    pub const COUNT: u32 = 7;
+    /// Names, in order.
+    pub const NAMES: [&'static str; 7] = [
+        "vrrp",
+        "not_ours",
+        "tagged",
+        "unreadable",
+        "consumed",
+        "events_dropped",
+        "peers_refused",
+    ];
+}
+
+/// Kinds of [`Event`].
+pub mod event {
+    /// The timer fired: nobody was heard until the deadline.
+    pub const MASTER_DOWN: u32 = 1;
+    /// A valid advert that may change a decision.
+    pub const ADVERT: u32 = 2;
+    /// An advert was rejected for a reason that a person should hear of.
+    pub const REJECTED: u32 = 3;
+}
+
+/// A ring record.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Event {
+    /// One of [`event`].
+    pub kind: u32,
+    /// Index of the slot.
+    pub slot: u32,
+    /// The slot's generation when it happened.
+    pub generation: u32,
+    /// Zero.
+    pub pad: u32,
+    /// The slot's sequence: a gap means lost events.
+    pub sequence: u64,
+    /// When it happened, `CLOCK_MONOTONIC` nanoseconds.
+    pub at: u64,
+    /// `MASTER_DOWN`: the deadline that passed.
+    pub deadline: u64,
+    /// `ADVERT`, `REJECTED`: the source.
+    pub source: RawAddress,
+    /// `ADVERT`: hash of the address list.
+    pub hash: u64,
+    /// `ADVERT`: interval in centiseconds.
+    pub interval: u16,
+    /// `ADVERT`: priority.
+    pub priority: u8,
+    /// `ADVERT`: address count.
+    pub count: u8,
+    /// `ADVERT`: checksum flavour.
+    pub checksum: u8,
+    /// `REJECTED`: the reason.
+    pub reason: u8,
+    /// Zero.
+    pub pad2: [u8; 2],
+}
+
+/// Operations of [`Command`].
+pub mod op {
+    /// Take a slot into use: the configuration fields, timer initialisation, state `IDLE`.
+    /// On a slot that is in use: update the configuration fields, keep state and counters.
+    pub const CONFIGURE: u32 = 1;
+    /// Set the state; `BACKUP` arms the timer `arm_for` from now, the others cancel it.
+    pub const SET_STATE: u32 = 2;
+    /// Cancel the timer and free the slot.
+    pub const RELEASE: u32 = 3;
+    /// Update flags and own priority only.
+    pub const TUNE: u32 = 4;
+}
+
+/// Values that the command program returns.
+pub mod status {
+    /// Done.
+    pub const OK: u32 = 0;
+    /// The command buffer is too short or the operation is unknown.
+    pub const BAD_COMMAND: u32 = 1;
+    /// No such slot.
+    pub const BAD_SLOT: u32 = 2;
+    /// `bpf_timer_init` had no memory: allocate something and try again.
+    pub const TIMER_NO_MEMORY: u32 = 3;
+    /// Another timer helper failed: the slot works without a timer.
+    pub const TIMER_FAILED: u32 = 4;
+}
+
+/// A command buffer: the "packet" of a test run of the command program.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct Command {
+    /// One of [`op`].
+    pub op: u32,
+    /// Index of the slot.
+    pub slot: u32,
+    /// The slot's new generation.
+    pub generation: u32,
+    /// `CONFIGURE`, `TUNE`: new flags (`TIMER` and `EXPIRED_UNSENT` are kept by the kernel half).
+    pub flags: u32,
+    /// `SET_STATE` to `BACKUP`: nanoseconds from now to the deadline.
+    pub arm_for: u64,
+    /// `CONFIGURE`: hash of our address list.
+    pub own_hash: u64,
+    /// `CONFIGURE`: own primary address.
+    pub own_address: RawAddress,
+    /// `CONFIGURE`: v2 password.
+    pub auth_data: [u8; 8],
+    /// `CONFIGURE`: interface index.
+    pub ifindex: u32,
+    /// `CONFIGURE`: own interval, centiseconds.
+    pub own_interval: u16,
+    /// `CONFIGURE`.
+    pub vrid: u8,
+    /// `CONFIGURE`.
+    pub family: u8,
+    /// `CONFIGURE`.
+    pub version: u8,
+    /// `SET_STATE`: one of [`state`].
+    pub state: u8,
+    /// `CONFIGURE`, `SET_STATE`, `TUNE`: own effective priority.
+    pub own_priority: u8,
+    /// `CONFIGURE`.
+    pub auth_type: u8,
+    /// `CONFIGURE`.
+    pub down_multiplier: u8,
+    /// `CONFIGURE`.
+    pub own_count: u8,
+    /// Zero.
+    pub pad: [u8; 2],
+}
+
+/// Names an address on an interface, for the fence.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct FenceKey {
+    /// Interface index.
+    pub ifindex: u32,
+    /// 4 or 6.
+    pub family: u8,
+    /// Zero.
+    pub pad: [u8; 3],
+    /// The virtual address.
+    pub address: RawAddress,
+}
+
+/// Who wrote the pinned maps, and how far they can be trusted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Meta {
+    /// [`META_MAGIC`].
+    pub magic: u32,
+    /// [`LAYOUT_VERSION`].
+    pub version: u32,
+    /// Slots that at present may fence, so that other traffic pays one comparison when none may.
+    pub fences: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+const _: () = {
+    assert!(size_of::<bpf_timer>() == 16 && align_of::<bpf_timer>() == 8);
+    assert!(offset_of!(Slot, timer) == 0);
+    assert!(size_of::<SlotKey>() == 8);
+    assert!(size_of::<LastReject>() == 40);
+    assert!(size_of::<Slot>() == 264);
+    assert!(offset_of!(Slot, deadline) % 8 == 0);
+    assert!(size_of::<PeerKey>() == 24);
+    assert!(size_of::<PeerStats>() == 280);
+    assert!(size_of::<Event>() == 72);
+    assert!(size_of::<Command>() == 72);
+    assert!(size_of::<FenceKey>() == 24);
+    assert!(size_of::<Meta>() == 16);
+};

@@ -8,6 +8,8 @@
 pub enum Reject {
     /// The frame ends before the headers do, or lengths contradict each other.
     Truncated = 0,
+    /// The message is longer than a 1500-byte frame holds.
+    Oversized,
     /// A fragment: adverts are never fragmented, and a fragment cannot be checked.
     Fragment,
     /// TTL or hop limit is not 255: the frame did not come from this link.
@@ -36,11 +38,12 @@ pub enum Reject {
 
 impl Reject {
     /// How many variants there are, which is how many counters a peer has.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
 
     /// Every variant, in the order of the checks.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Truncated,
+        Self::Oversized,
         Self::Fragment,
         Self::Ttl,
         Self::Version,
@@ -59,6 +62,7 @@ impl Reject {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Truncated => "truncated",
+            Self::Oversized => "oversized",
             Self::Fragment => "fragment",
             Self::Ttl => "ttl",
             Self::Version => "version",

@@ -1,0 +1,145 @@
+//! The VRRP message that we send.
+
+use super::checksum::Sum;
+use super::vrrp::{AUTH_NONE, AUTH_PASS, Flavour, GROUP_V4, GROUP_V6, PROTOCOL};
+use crate::layout::RawAddress;
+use crate::units::{Centiseconds, Family, Priority, Version, Vrid};
+
+/// Addresses that one message can list (RFC 9568 section 5.2.5: the count is one byte).
+pub const MAX_ADDRESSES: usize = 255;
+/// Room for any message: eight bytes, 255 IPv6 addresses; v2's trailer goes with IPv4 only.
+pub const MAX_MESSAGE: usize = 8 + MAX_ADDRESSES * 16;
+
+/// What a message says.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// The protocol version.
+    pub version: Version,
+    /// The family of the addresses.
+    pub family: Family,
+    /// The virtual router.
+    pub vrid: Vrid,
+    /// 0 to leave.
+    pub priority: Priority,
+    /// The interval; v2 sends whole seconds.
+    pub interval: Centiseconds,
+    /// At most [`MAX_ADDRESSES`]; IPv4 in the first four bytes.
+    pub addresses: &'a [RawAddress],
+    /// v2: the password.
+    pub password: Option<[u8; 8]>,
+    /// The address that it leaves from: part of the pseudo-header.
+    pub source: RawAddress,
+    /// v3 over IPv4: which checksum.
+    pub flavour: Flavour,
+}
+
+/// Writes the message, and returns its length in bytes.
+///
+/// `None` if there are too many addresses or `out` is too short ([`MAX_MESSAGE`] is always enough).
+pub fn write(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
+    let count = u8::try_from(message.addresses.len()).ok()?;
+    let size = match message.family {
+        Family::V4 => 4,
+        Family::V6 => 16,
+    };
+    let is_v2 = matches!(message.version, Version::V2);
+    let trailer = if is_v2 { 8 } else { 0 };
+    let length = 8 + usize::from(count) * size + trailer;
+    let out = out.get_mut(..length)?;
+    let (head, rest) = out.split_first_chunk_mut::<8>()?;
+    let [fifth, sixth] = interval_bytes(message);
+    *head = [
+        (message.version as u8) << 4 | 1,
+        message.vrid.get(),
+        message.priority.0,
+        count,
+        fifth,
+        sixth,
+        0,
+        0,
+    ];
+    let (list, tail) = rest.split_at_mut_checked(usize::from(count) * size)?;
+    for (to, address) in list.chunks_exact_mut(size).zip(message.addresses) {
+        to.copy_from_slice(address.get(..size)?);
+    }
+    if is_v2 {
+        // RFC 3768 section 5.3.10: always present, zeros if unused.
+        tail.copy_from_slice(&message.password.unwrap_or_default());
+    }
+    let checksum = checksum(message, out)?;
+    out.get_mut(6..8)?.copy_from_slice(&checksum.to_be_bytes());
+    Some(length)
+}
+
+/// v2: authentication type and seconds (RFC 3768 sections 5.3.6, 5.3.7). v3: 12 bits of
+/// centiseconds below a reserved nibble (RFC 9568 sections 5.2.6, 5.2.7).
+fn interval_bytes(message: &Message<'_>) -> [u8; 2] {
+    match message.version {
+        Version::V2 => {
+            let auth = if message.password.is_some() {
+                AUTH_PASS
+            } else {
+                AUTH_NONE
+            };
+            let seconds = u8::try_from(message.interval.0 / 100).unwrap_or(u8::MAX);
+            [auth, seconds]
+        }
+        Version::V3 => (message.interval.0 & 0x0fff).to_be_bytes(),
+    }
+}
+
+fn checksum(message: &Message<'_>, bytes: &[u8]) -> Option<u16> {
+    let sum = Sum::ZERO.bytes(bytes);
+    let length = u16::try_from(bytes.len()).ok()?;
+    let [a, b, c, d, ..] = message.source;
+    let sum = match (message.version, message.family, message.flavour) {
+        (Version::V2, ..) | (Version::V3, Family::V4, Flavour::Payload) => sum,
+        (Version::V3, Family::V4, Flavour::PseudoHeader) => {
+            sum.pseudo_v4([a, b, c, d], GROUP_V4, length)
+        }
+        (Version::V3, Family::V6, _) => {
+            sum.pseudo_v6(message.source, GROUP_V6, PROTOCOL, u32::from(length))
+        }
+    };
+    Some(sum.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIP: RawAddress = [10, 99, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    fn message(version: Version) -> Message<'static> {
+        Message {
+            version,
+            family: Family::V4,
+            vrid: Vrid::new(51).unwrap(),
+            priority: Priority(100),
+            interval: Centiseconds(100),
+            addresses: &[VIP],
+            password: None,
+            source: [10, 99, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            flavour: Flavour::PseudoHeader,
+        }
+    }
+
+    #[test]
+    fn a_v2_message_as_keepalived_sends_it() {
+        let mut out = [0; MAX_MESSAGE];
+        let length = write(&message(Version::V2), &mut out).unwrap();
+        // 21 33 64 01 00 01 <sum> 0a 63 00 64 and eight zeros: 2133+6401+0001+0a63+0064 = 8ffc
+        assert_eq!(
+            &out[..length],
+            [
+                0x21, 51, 100, 1, 0, 1, 0x70, 0x03, 10, 99, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0
+            ]
+        );
+    }
+
+    #[test]
+    fn too_little_room_is_refused() {
+        assert_eq!(write(&message(Version::V3), &mut [0; 11]), None);
+        assert_eq!(write(&message(Version::V3), &mut [0; 12]), Some(12));
+    }
+}

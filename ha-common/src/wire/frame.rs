@@ -1,0 +1,189 @@
+//! From an Ethernet frame, or an IP packet, to the VRRP message in it.
+
+use super::cursor::Cursor;
+use super::vrrp;
+use crate::layout::RawAddress;
+use crate::units::Family;
+
+const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
+const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
+const ETHERTYPE_DOT1Q: [u8; 2] = [0x81, 0x00];
+const ETHERTYPE_DOT1AD: [u8; 2] = [0x88, 0xa8];
+
+/// What the IP header says about the message behind it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Envelope {
+    /// Source address.
+    pub source: RawAddress,
+    /// Destination address.
+    pub destination: RawAddress,
+    /// Length of the VRRP message in bytes, by the IP header.
+    pub length: u16,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// The IP version.
+    pub family: Family,
+    /// A first fragment of several.
+    pub fragment: bool,
+}
+
+/// What a frame is to us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Not VRRP, or nothing that can be told: pass.
+    Other,
+    /// VRRP in a VLAN: belongs to the VLAN's own device: pass.
+    Tagged,
+    /// VRRP, but it ends before its first eight bytes do: pass.
+    Unreadable,
+    /// VRRP.
+    Vrrp,
+}
+
+/// A frame looked into.
+///
+/// Not an enum with data: every field always has a value, because the verifier refuses to copy a
+/// register that was never written, and the compiler gives absent data just that.
+#[derive(Clone, Copy, Debug)]
+pub struct Located<C> {
+    /// What it is.
+    pub kind: Kind,
+    /// For VRRP: what the IP header says.
+    pub envelope: Envelope,
+    /// For VRRP: the message's first eight bytes.
+    pub header: [u8; 8],
+    /// For VRRP: the position behind them.
+    pub body: C,
+}
+
+impl<C> Located<C> {
+    #[inline(always)]
+    const fn no(kind: Kind, body: C) -> Self {
+        let envelope = Envelope {
+            source: [0; 16],
+            destination: [0; 16],
+            length: 0,
+            ttl: 0,
+            family: Family::V4,
+            fragment: false,
+        };
+        Self {
+            kind,
+            envelope,
+            header: [0; 8],
+            body,
+        }
+    }
+}
+
+/// Looks for VRRP in an Ethernet frame with up to two VLAN tags.
+///
+/// A tag with VLAN identifier 0 carries a priority only (IEEE 802.1Q section 6.9): the frame is the port's own.
+#[inline(always)]
+pub fn locate<C: Cursor>(mut cursor: C) -> Located<C> {
+    cursor.skip(12);
+    let Some(mut ethertype) = cursor.take::<2>() else {
+        return Located::no(Kind::Other, cursor);
+    };
+    let mut tagged = false;
+    for _ in 0..2 {
+        if ethertype != ETHERTYPE_DOT1Q && ethertype != ETHERTYPE_DOT1AD {
+            break;
+        }
+        let Some([tci_high, tci_low, type_high, type_low]) = cursor.take::<4>() else {
+            return Located::no(Kind::Other, cursor);
+        };
+        tagged |= tci_high & 0x0f != 0 || tci_low != 0;
+        ethertype = [type_high, type_low];
+    }
+    let mut located = match ethertype {
+        ETHERTYPE_IPV4 => locate_ipv4(cursor),
+        ETHERTYPE_IPV6 => locate_ipv6(cursor),
+        _ => Located::no(Kind::Other, cursor),
+    };
+    if tagged && matches!(located.kind, Kind::Vrrp) {
+        located.kind = Kind::Tagged;
+    }
+    located
+}
+
+/// Looks for VRRP in an IPv4 packet. Options are passed over.
+#[inline(always)]
+pub fn locate_ipv4<C: Cursor>(mut cursor: C) -> Located<C> {
+    let Some(header) = cursor.take::<20>() else {
+        return Located::no(Kind::Other, cursor);
+    };
+    if header[9] != vrrp::PROTOCOL || header[0] >> 4 != 4 {
+        return Located::no(Kind::Other, cursor);
+    }
+    let header_length = u16::from(header[0] & 0x0f) * 4;
+    let fragment_field = u16::from_be_bytes([header[6], header[7]]);
+    // A later fragment has no VRRP header: nobody can tell whose it is.
+    if header_length < 20 || fragment_field & 0x1fff != 0 {
+        return Located::no(Kind::Unreadable, cursor);
+    }
+    cursor.skip(usize::from(header_length) - 20);
+    let total = u16::from_be_bytes([header[2], header[3]]);
+    let mut envelope = Envelope {
+        source: [0; 16],
+        destination: [0; 16],
+        length: total.saturating_sub(header_length),
+        ttl: header[8],
+        family: Family::V4,
+        fragment: fragment_field & 0x2000 != 0,
+    };
+    copy4(
+        &mut envelope.source,
+        [header[12], header[13], header[14], header[15]],
+    );
+    copy4(
+        &mut envelope.destination,
+        [header[16], header[17], header[18], header[19]],
+    );
+    finish(envelope, cursor)
+}
+
+/// Looks for VRRP in an IPv6 packet. A packet with extension headers is not looked into: no
+/// implementation sends such adverts, and what we do not understand passes.
+#[inline(always)]
+pub fn locate_ipv6<C: Cursor>(mut cursor: C) -> Located<C> {
+    let Some(fixed) = cursor.take::<8>() else {
+        return Located::no(Kind::Other, cursor);
+    };
+    if fixed[6] != vrrp::PROTOCOL || fixed[0] >> 4 != 6 {
+        return Located::no(Kind::Other, cursor);
+    }
+    let (Some(source), Some(destination)) = (cursor.take::<16>(), cursor.take::<16>()) else {
+        return Located::no(Kind::Unreadable, cursor);
+    };
+    let envelope = Envelope {
+        source,
+        destination,
+        length: u16::from_be_bytes([fixed[4], fixed[5]]),
+        ttl: fixed[7],
+        family: Family::V6,
+        fragment: false,
+    };
+    finish(envelope, cursor)
+}
+
+#[inline(always)]
+fn finish<C: Cursor>(envelope: Envelope, mut cursor: C) -> Located<C> {
+    match cursor.take::<8>() {
+        Some(header) => Located {
+            kind: Kind::Vrrp,
+            envelope,
+            header,
+            body: cursor,
+        },
+        None => Located::no(Kind::Unreadable, cursor),
+    }
+}
+
+#[inline(always)]
+const fn copy4(to: &mut RawAddress, from: [u8; 4]) {
+    to[0] = from[0];
+    to[1] = from[1];
+    to[2] = from[2];
+    to[3] = from[3];
+}

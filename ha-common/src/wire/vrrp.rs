@@ -1,0 +1,286 @@
+//! The VRRP message: the ladder of checks on receive, and the builder for sending.
+//!
+//! v3: RFC 9568 section 5.1. v2: RFC 3768 section 5.1.
+
+use super::checksum::Sum;
+use super::cursor::Cursor;
+use super::frame::Envelope;
+use crate::layout::RawAddress;
+use crate::reject::Reject;
+use crate::units::{Centiseconds, Family, Priority, Version};
+
+/// The IP protocol number (RFC 9568 section 5.1.1.4).
+pub const PROTOCOL: u8 = 112;
+/// TTL and hop limit of every advert (RFC 9568 section 5.1.1.3).
+pub const TTL: u8 = 255;
+/// 224.0.0.18 (RFC 9568 section 5.1.1.2).
+pub const GROUP_V4: [u8; 4] = [224, 0, 0, 18];
+/// ff02::12 (RFC 9568 section 5.1.2.2).
+pub const GROUP_V6: [u8; 16] = [0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12];
+/// Type 1, the only one (RFC 9568 section 5.2.2).
+const ADVERTISEMENT: u8 = 1;
+/// Words behind the first eight bytes that a message may have: a 1500-byte frame's worth.
+const MAX_BODY_WORDS: u32 = 368;
+/// v2 authentication types (RFC 2338 section 5.3.6).
+pub const AUTH_NONE: u8 = 0;
+/// Simple text password.
+pub const AUTH_PASS: u8 = 1;
+
+/// How the checksum of an advert was made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Flavour {
+    /// v3 with the pseudo-header: always for IPv6; keepalived and FRR for IPv4 too.
+    PseudoHeader = 1,
+    /// The message alone: v2, and v3 over IPv4 by RFC 9568 section 5.2.8.
+    Payload = 2,
+}
+
+/// What a receiver is configured to accept.
+#[derive(Clone, Copy, Debug)]
+pub struct Expect {
+    /// The configured version.
+    pub version: u8,
+    /// v2: the configured authentication type.
+    pub auth_type: u8,
+    /// v2: the configured password.
+    pub auth_data: [u8; 8],
+    /// v2: the interval that the sender must have, centiseconds.
+    pub own_interval: u16,
+    /// Our own address on the link.
+    pub own_address: RawAddress,
+}
+
+/// An advert that passed every check.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Advert {
+    /// Who sent it.
+    pub source: RawAddress,
+    /// Its address list, in any order ([`AddressHash`]).
+    pub hash: u64,
+    /// Its interval.
+    pub interval: Centiseconds,
+    /// Its priority.
+    pub priority: Priority,
+    /// How many addresses it lists.
+    pub count: u8,
+    /// How its checksum was made.
+    pub flavour: Flavour,
+    /// Message length in bytes.
+    pub length: u16,
+}
+
+/// A hash of an address list that does not depend on its order.
+///
+/// Made word by word as a message is summed; two different lists of IPv6 addresses that are mixed
+/// from the same words in the same places look alike, which is good enough for a report.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AddressHash(pub u64);
+
+impl AddressHash {
+    /// Adds one 32-bit word that stands at `lane` (0 to 3) of its address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(self, word: [u8; 4], lane: u32) -> Self {
+        let mut x = u32::from_be_bytes(word) as u64 | (lane as u64 + 1) << 32;
+        x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        Self(self.0.wrapping_add(x ^ (x >> 33)))
+    }
+
+    /// The hash of a whole list.
+    pub fn of(family: Family, addresses: impl Iterator<Item = RawAddress>) -> Self {
+        addresses.fold(Self::default(), |hash, address| {
+            let (words, _) = address.as_chunks::<4>();
+            words
+                .iter()
+                .zip(0..words_per_address(family))
+                .fold(hash, |hash, (word, lane)| hash.word(*word, lane))
+        })
+    }
+}
+
+#[inline(always)]
+const fn words_per_address(family: Family) -> u32 {
+    match family {
+        Family::V4 => 1,
+        Family::V6 => 4,
+    }
+}
+
+/// The virtual router identifier in a message's first eight bytes.
+#[inline(always)]
+pub const fn vrid(header: [u8; 8]) -> u8 {
+    header[1]
+}
+
+/// The ladder of checks; `header` is the message's first eight bytes, `body` stands behind them.
+///
+/// The caller has already found that the VRID is configured on the interface.
+#[inline(always)]
+pub fn check<C: Cursor>(
+    envelope: &Envelope,
+    header: [u8; 8],
+    body: C,
+    expect: &Expect,
+) -> Result<Advert, Reject> {
+    if envelope.length < 8 {
+        return Err(Reject::Truncated);
+    }
+    if envelope.fragment {
+        return Err(Reject::Fragment);
+    }
+    if envelope.ttl != TTL {
+        return Err(Reject::Ttl);
+    }
+    if header[0] >> 4 != expect.version {
+        return Err(Reject::Version);
+    }
+    if header[0] & 0x0f != ADVERTISEMENT {
+        return Err(Reject::Type);
+    }
+    let is_v2 = expect.version == Version::V2 as u8;
+    let count = header[3];
+    if is_v2 {
+        check_auth(header, body, expect)?;
+    }
+    let address_words = u32::from(count) * words_per_address(envelope.family);
+    let (sum, hash) = walk(envelope, header, body, address_words)?;
+    let flavour = check_sum(envelope, sum, is_v2)?;
+    check_addresses(envelope, expect)?;
+    let trailer = if is_v2 { 8 } else { 0 };
+    if count == 0 || 8 + address_words * 4 + trailer > u32::from(envelope.length) {
+        return Err(Reject::AddressCount);
+    }
+    let interval = check_interval(header, expect, is_v2)?;
+    Ok(Advert {
+        source: envelope.source,
+        hash: hash.0,
+        interval,
+        priority: Priority(header[2]),
+        count,
+        flavour,
+        length: envelope.length,
+    })
+}
+
+/// v2: the authentication type and, for a password, its eight bytes behind the address list.
+#[inline(always)]
+fn check_auth<C: Cursor>(header: [u8; 8], mut body: C, expect: &Expect) -> Result<(), Reject> {
+    if header[4] != expect.auth_type {
+        return Err(Reject::AuthType);
+    }
+    if expect.auth_type == AUTH_PASS {
+        body.skip(usize::from(header[3]) * 4);
+        let data = body.take::<8>().ok_or(Reject::Truncated)?;
+        // One comparison of the whole, so that the time does not tell how many bytes were right.
+        if u64::from_ne_bytes(data) ^ u64::from_ne_bytes(expect.auth_data) != 0 {
+            return Err(Reject::AuthData);
+        }
+    }
+    Ok(())
+}
+
+/// Sums the message and hashes its address list in one pass.
+#[inline(always)]
+fn walk<C: Cursor>(
+    envelope: &Envelope,
+    h: [u8; 8],
+    mut body: C,
+    address_words: u32,
+) -> Result<(Sum, AddressHash), Reject> {
+    let lanes = words_per_address(envelope.family) - 1;
+    let mut sum = Sum::ZERO
+        .word([h[0], h[1], h[2], h[3]])
+        .word([h[4], h[5], h[6], h[7]]);
+    let mut hash = AddressHash::default();
+    let mut left = u32::from(envelope.length) - 8;
+    if left / 4 > MAX_BODY_WORDS {
+        return Err(Reject::Oversized);
+    }
+    for index in 0..MAX_BODY_WORDS {
+        if left < 4 {
+            break;
+        }
+        let word = body.take::<4>().ok_or(Reject::Truncated)?;
+        sum = sum.word(word);
+        if index < address_words {
+            hash = hash.word(word, index & lanes);
+        }
+        left -= 4;
+    }
+    // Up to three bytes more, padded with zeros (RFC 1071).
+    let mut last = [0; 4];
+    for byte in last.iter_mut().take(3) {
+        if left == 0 {
+            break;
+        }
+        [*byte] = body.take::<1>().ok_or(Reject::Truncated)?;
+        left -= 1;
+    }
+    Ok((sum.word(last), hash))
+}
+
+/// Which flavour of checksum the message carries, if any is right.
+#[inline(always)]
+fn check_sum(envelope: &Envelope, sum: Sum, is_v2: bool) -> Result<Flavour, Reject> {
+    let (s, d) = (envelope.source, envelope.destination);
+    let with_header = match envelope.family {
+        Family::V4 => sum.pseudo_v4(
+            [s[0], s[1], s[2], s[3]],
+            [d[0], d[1], d[2], d[3]],
+            envelope.length,
+        ),
+        Family::V6 => sum.pseudo_v6(s, d, PROTOCOL, u32::from(envelope.length)),
+    };
+    if !is_v2 && with_header.is_valid() {
+        return Ok(Flavour::PseudoHeader);
+    }
+    let may_lack_header = matches!(envelope.family, Family::V4);
+    if may_lack_header && sum.is_valid() {
+        return Ok(Flavour::Payload);
+    }
+    Err(Reject::Checksum)
+}
+
+#[inline(always)]
+fn check_addresses(envelope: &Envelope, expect: &Expect) -> Result<(), Reject> {
+    let to_group = match envelope.family {
+        Family::V4 => same(envelope.destination, group_v4_raw()),
+        Family::V6 => same(envelope.destination, GROUP_V6),
+    };
+    if !to_group {
+        return Err(Reject::Destination);
+    }
+    if same(envelope.source, expect.own_address) {
+        return Err(Reject::OwnSource);
+    }
+    Ok(())
+}
+
+/// v2: RFC 3768 section 7.1, a different interval is discarded. v3: learned, but zero means nothing.
+#[inline(always)]
+fn check_interval(header: [u8; 8], expect: &Expect, is_v2: bool) -> Result<Centiseconds, Reject> {
+    let interval = if is_v2 {
+        u16::from(header[5]) * 100
+    } else {
+        // The high nibble is reserved and ignored on receive (RFC 9568 section 5.2.6).
+        u16::from_be_bytes([header[4] & 0x0f, header[5]])
+    };
+    if interval == 0 || is_v2 && interval != expect.own_interval {
+        return Err(Reject::Interval);
+    }
+    Ok(Centiseconds(interval))
+}
+
+#[inline(always)]
+const fn group_v4_raw() -> RawAddress {
+    let [a, b, c, d] = GROUP_V4;
+    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+}
+
+/// Compares as two words: a byte-wise comparison would become a call that BPF does not have.
+#[inline(always)]
+pub const fn same(a: RawAddress, b: RawAddress) -> bool {
+    u128::from_ne_bytes(a) == u128::from_ne_bytes(b)
+}

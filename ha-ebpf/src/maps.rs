@@ -1,0 +1,33 @@
+//! The maps, as `ha_common::layout` names and shapes them.
+
+use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::macros::btf_map;
+use ha_common::layout::{
+    Counter, DEFAULT_SLOTS, Event, FenceKey, MAX_PEERS, Meta, PeerKey, PeerStats, RING_BYTES, Slot,
+    SlotKey,
+};
+
+#[btf_map]
+pub(crate) static HA_INDEX: HashMap<SlotKey, u32, { DEFAULT_SLOTS as usize }> = HashMap::new();
+
+#[btf_map]
+pub(crate) static HA_SLOTS: Array<Slot, { DEFAULT_SLOTS as usize }> = Array::new();
+
+#[btf_map]
+pub(crate) static HA_PEERS: LruHashMap<PeerKey, PeerStats, { MAX_PEERS as usize }> =
+    LruHashMap::new();
+
+#[btf_map]
+pub(crate) static HA_COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = PerCpuArray::new();
+
+#[btf_map]
+pub(crate) static HA_EVENTS: RingBuf<Event, { RING_BYTES as usize }> = RingBuf::new();
+
+#[btf_map]
+pub(crate) static HA_META: Array<Meta, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static HA_BLANK: Array<PeerStats, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static HA_FENCE: HashMap<FenceKey, u32, { DEFAULT_SLOTS as usize }> = HashMap::new();

@@ -1,0 +1,173 @@
+//! The receive path: from a frame to a counted, followed, reported or rejected advert.
+
+use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::programs::XdpContext;
+use aya_log_ebpf::debug;
+use ha_common::follow;
+use ha_common::layout::{Counter, Event, LastReject, Slot, SlotKey, event, flags, state};
+use ha_common::reject::Reject;
+use ha_common::wire::frame::{Envelope, Kind, Located, locate};
+use ha_common::wire::vrrp::{self, Advert, Expect};
+
+use crate::maps::{HA_INDEX, HA_SLOTS};
+use crate::packet::PacketCursor;
+use crate::{count, events, fence, peers, timer};
+
+/// The verdict on a frame.
+#[inline(always)]
+pub(crate) fn receive(context: &XdpContext) -> u32 {
+    let Located {
+        kind,
+        envelope,
+        header,
+        body,
+    } = locate(PacketCursor::new(context));
+    match kind {
+        Kind::Other => return fence::verdict(context),
+        Kind::Tagged => {
+            count::host(Counter::Tagged);
+            return XDP_PASS;
+        }
+        Kind::Unreadable => {
+            count::host(Counter::Unreadable);
+            return XDP_PASS;
+        }
+        Kind::Vrrp => {}
+    }
+    count::host(Counter::Vrrp);
+    let key = SlotKey::new(
+        context.ingress_ifindex() as u32,
+        envelope.family,
+        vrrp::vrid(header),
+    );
+    let Some((index, slot)) = find_slot(key) else {
+        count::host(Counter::NotOurs);
+        return XDP_PASS;
+    };
+    let now = unsafe { bpf_ktime_get_ns() };
+    let expect = expect(slot);
+    match vrrp::check(&envelope, header, body, &expect) {
+        Ok(advert) => on_advert(index, slot, key, &advert, now),
+        Err(reject) => {
+            on_reject(index, slot, key, &envelope, header, reject, now);
+            debug!(
+                context,
+                "vrid {}: rejected, reason {}", key.vrid, reject as u8
+            );
+        }
+    }
+    verdict(slot)
+}
+
+#[inline(always)]
+fn find_slot(key: SlotKey) -> Option<(u32, *mut Slot)> {
+    // SAFETY: the index is copied out at once; entries are made and removed by the agent only.
+    let index = *unsafe { HA_INDEX.get(key) }?;
+    let slot = HA_SLOTS.get_ptr_mut(index)?;
+    // SAFETY: `slot` is a live map value.
+    if unsafe { (*slot).state } == state::FREE {
+        return None;
+    }
+    Some((index, slot))
+}
+
+#[inline(always)]
+fn expect(slot: *mut Slot) -> Expect {
+    // SAFETY: `slot` is a live map value.
+    unsafe {
+        Expect {
+            version: (*slot).version,
+            auth_type: (*slot).auth_type,
+            auth_data: (*slot).auth_data,
+            own_interval: (*slot).own_interval,
+            own_address: (*slot).own_address,
+        }
+    }
+}
+
+#[inline(always)]
+fn on_advert(index: u32, slot: *mut Slot, key: SlotKey, advert: &Advert, now: u64) {
+    // SAFETY: `slot` is a live map value. Another CPU may change it at the same time; each field
+    // is a word or less, and whatever mixture results is corrected by the next advert.
+    let version = unsafe {
+        count::bump(&raw mut (*slot).adverts);
+        (*slot).version
+    };
+    peers::count_advert(slot, key, advert, version, now);
+    // SAFETY: as above.
+    let outcome = follow::on_advert(unsafe { &mut *slot }, advert, now);
+    if let Some(span) = outcome.arm_for {
+        timer::arm(slot, now, span.0);
+        // SAFETY: as above.
+        unsafe { count::bump(&raw mut (*slot).rearms) };
+    }
+    if outcome.notify && may_notify(slot, now) {
+        events::push(
+            slot,
+            Event {
+                kind: event::ADVERT,
+                slot: index,
+                at: now,
+                source: advert.source,
+                hash: advert.hash,
+                interval: advert.interval.0,
+                priority: advert.priority.0,
+                count: advert.count,
+                checksum: advert.flavour as u8,
+                ..Event::default()
+            },
+        );
+    }
+}
+
+/// Counts a refusal and keeps it. The agent reads it from the slot when somebody asks: a flood of
+/// bad frames wakes nobody.
+#[inline(always)]
+fn on_reject(
+    _index: u32,
+    slot: *mut Slot,
+    key: SlotKey,
+    envelope: &Envelope,
+    header: [u8; 8],
+    reject: Reject,
+    now: u64,
+) {
+    // SAFETY: `slot` is a live map value.
+    unsafe {
+        count::bump(&raw mut (*slot).rejects);
+        (*slot).last_reject = LastReject {
+            at: now,
+            source: envelope.source,
+            header,
+            reason: reject as u8,
+            ttl: envelope.ttl,
+            length: envelope.length,
+            pad: 0,
+        };
+    }
+    peers::count_reject(slot, key, envelope, reject, now);
+}
+
+#[inline(always)]
+fn may_notify(slot: *mut Slot, now: u64) -> bool {
+    // SAFETY: `slot` is a live map value.
+    unsafe {
+        let may = follow::may_notify(&mut *slot, now);
+        if !may {
+            count::bump(&raw mut (*slot).suppressed);
+        }
+        may
+    }
+}
+
+#[inline(always)]
+fn verdict(slot: *mut Slot) -> u32 {
+    // SAFETY: `slot` is a live map value.
+    if unsafe { (*slot).flags } & flags::CONSUME != 0 {
+        count::host(Counter::Consumed);
+        XDP_DROP
+    } else {
+        XDP_PASS
+    }
+}
