@@ -1,1 +1,392 @@
-//! The election: a pure state machine.
+//! The election: a pure state machine, one for each virtual router.
+//!
+//! It owns the decision who is master, and nothing else. The *detector* (the XDP program's slot, or
+//! the same logic in userspace) holds the master-down timer and re-arms it by itself; the *sender*
+//! repeats adverts by itself; the driver runs the [`Action`]s in order and feeds [`Input`]s. RFC 9568
+//! says Active where this says Master.
+
+mod action;
+mod cause;
+mod input;
+mod rules;
+mod said;
+mod state;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod table;
+
+use core::net::IpAddr;
+
+use crate::units::{Instant, Priority};
+
+use said::Said;
+
+pub use action::{Action, Actions, Detector, LastAdvert, Notice};
+pub use cause::{Cause, Role, Transition};
+pub use input::{Advert, CheckId, FaultCause, Input};
+pub use rules::{Params, Rank, Rules};
+pub use state::{Following, Listening, State};
+
+/// One virtual router's election.
+#[derive(Clone, Debug)]
+pub struct Election {
+    params: Params,
+    state: State,
+    since: Instant,
+    said: Said,
+}
+
+impl Election {
+    /// Starts in [`State::Initialize`]. Nothing needs doing yet; a detector that was left behind in
+    /// another part stays as it is until [`Input::Resume`], [`Input::Ready`] or [`Input::Fault`].
+    pub fn new(params: Params) -> Self {
+        Self {
+            params: sane(params),
+            state: State::Initialize,
+            since: Instant::default(),
+            said: Said::default(),
+        }
+    }
+
+    /// The state and its data.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// When this state was entered; zero before the first transition.
+    pub const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Who we are.
+    pub const fn rules(&self) -> &Rules {
+        &self.params.rules
+    }
+
+    /// When to feed [`Input::Tick`]. The master-down timer is the detector's and not in here.
+    pub const fn next_deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Hold { until } => Some(until),
+            State::Initialize
+            | State::Backup(_)
+            | State::Master
+            | State::Fault { .. }
+            | State::Stopped => None,
+        }
+    }
+
+    /// Takes one input at this point in time and says what to do about it.
+    pub fn handle(&mut self, now: Instant, input: Input) -> Actions {
+        use State::{Backup, Fault, Hold, Initialize, Master, Stopped};
+        let mut out = Actions::new();
+        match (self.state, input) {
+            (Initialize, Input::Ready) => self.begin(now, true, &mut out),
+            (Fault { link_lost, .. }, Input::Ready) => self.begin(now, link_lost, &mut out),
+
+            (Initialize | Hold { .. } | Backup(_) | Master, Input::Fault(cause)) => {
+                self.fault(now, cause, &mut out);
+            }
+            (Fault { link_lost, .. }, Input::Fault(cause)) => {
+                let link_lost = link_lost || cause.is_link_loss();
+                self.state = Fault { cause, link_lost };
+            }
+
+            (Backup(listening), Input::Advert(advert) | Input::TakenOver(advert)) => {
+                self.listen(now, listening, &advert, &mut out);
+            }
+            (Master, Input::Advert(advert)) => self.contest(now, &advert, &mut out),
+            (Master, Input::TakenOver(advert)) => self.wake(now, &advert, &mut out),
+
+            (Backup(listening), Input::MasterDown { last_heard }) => {
+                let rules = &self.params.rules;
+                let cause = listening.cause_of_expiry(now, self.since, last_heard, rules);
+                self.take_over(now, cause, &mut out);
+            }
+
+            (Hold { until }, Input::Tick) if now >= until => {
+                self.enter(now, Cause::HoldOver, &mut out);
+            }
+
+            (
+                Initialize | Hold { .. } | Backup(_) | Master | Fault { .. },
+                Input::Priority(priority),
+            ) => self.set_priority(priority, &mut out),
+            (
+                Initialize | Hold { .. } | Backup(_) | Master | Fault { .. },
+                Input::OwnAddress(address),
+            ) => self.set_address(address, &mut out),
+            (
+                Initialize | Hold { .. } | Backup(_) | Master | Fault { .. },
+                Input::Configure(params),
+            ) => self.configure(params, &mut out),
+
+            (Initialize, Input::Resume) => self.resume(now, &mut out),
+
+            (Master, Input::SenderStopped) => {
+                out.push(Action::StartAdverts(self.params.rules));
+                out.push(Action::Announce);
+                out.push(Action::Notice(Notice::SendingAgain));
+            }
+
+            (Initialize | Hold { .. } | Backup(_) | Master | Fault { .. }, Input::Shutdown) => {
+                self.step_out(now, Stopped, Cause::Shutdown, &mut out);
+            }
+
+            // Nothing follows from these, or it is too late for them.
+            (Hold { .. } | Backup(_) | Master, Input::Ready | Input::Resume)
+            | (Initialize | Hold { .. } | Fault { .. }, Input::Advert(_) | Input::TakenOver(_))
+            | (Initialize | Hold { .. } | Master | Fault { .. }, Input::MasterDown { .. })
+            | (Initialize | Hold { .. } | Backup(_) | Master | Fault { .. }, Input::Tick)
+            | (Fault { .. }, Input::Resume)
+            | (Initialize | Hold { .. } | Backup(_) | Fault { .. }, Input::SenderStopped)
+            | (
+                Stopped,
+                Input::Ready
+                | Input::Fault(_)
+                | Input::Advert(_)
+                | Input::MasterDown { .. }
+                | Input::Tick
+                | Input::Priority(_)
+                | Input::OwnAddress(_)
+                | Input::Configure(_)
+                | Input::Resume
+                | Input::TakenOver(_)
+                | Input::SenderStopped
+                | Input::Shutdown,
+            ) => {}
+        }
+        out
+    }
+
+    /// Ready: first the hold where it is due, then the election proper.
+    fn begin(&mut self, now: Instant, hold: bool, out: &mut Actions) {
+        let span = self.params.start_hold;
+        if hold && span.0 > 0 {
+            let until = now + span;
+            self.step_out(now, State::Hold { until }, Cause::HoldBegins { span }, out);
+        } else {
+            self.enter(now, Cause::Ready, out);
+        }
+    }
+
+    /// RFC 9568 section 6.4.1: the owner is master at once, everybody else listens first.
+    fn enter(&mut self, now: Instant, cause: Cause, out: &mut Actions) {
+        if self.params.rules.priority.is_owner() {
+            self.take_over(now, Cause::Owner, out);
+        } else {
+            let arm_for = self.params.rules.initial_down();
+            let detector = Detector::Backup { arm_for };
+            self.change(
+                now,
+                State::Backup(Listening::default()),
+                detector,
+                cause,
+                out,
+            );
+        }
+    }
+
+    fn fault(&mut self, now: Instant, cause: FaultCause, out: &mut Actions) {
+        let state = State::Fault {
+            cause,
+            link_lost: cause.is_link_loss(),
+        };
+        self.step_out(now, state, Cause::Fault(cause), out);
+    }
+
+    /// To a state that takes no part. A master says so first (RFC 9568 section 6.4.3, Shutdown), so
+    /// that the others need not wait, and keeps the addresses until it has.
+    fn step_out(&mut self, now: Instant, to: State, cause: Cause, out: &mut Actions) {
+        if matches!(self.state, State::Master) {
+            out.push(Action::StopAdverts(LastAdvert::Release));
+            out.push(Action::RemoveAddresses);
+        }
+        self.change(now, to, Detector::Idle, cause, out);
+    }
+
+    /// RFC 9568 section 6.4.2. The advert goes first, for it is what stops the other backups, and
+    /// the detector last but for the report: until then an advert merely re-arms a timer that no
+    /// longer matters, and the next one is news.
+    fn take_over(&mut self, now: Instant, cause: Cause, out: &mut Actions) {
+        out.push(Action::StartAdverts(self.params.rules));
+        out.push(Action::AddAddresses);
+        out.push(Action::Announce);
+        self.change(now, State::Master, Detector::Master, cause, out);
+    }
+
+    /// RFC 9568 section 6.4.3: to backup, and never by priority 0, which would make the others
+    /// take over from the better master.
+    fn yield_to(
+        &mut self,
+        now: Instant,
+        advert: &Advert,
+        last: LastAdvert,
+        cause: Cause,
+        out: &mut Actions,
+    ) {
+        out.push(Action::StopAdverts(last));
+        out.push(Action::RemoveAddresses);
+        let arm_for = self.params.rules.down_after(advert);
+        let state = State::Backup(Listening::to(advert));
+        self.change(now, state, Detector::Backup { arm_for }, cause, out);
+    }
+
+    /// The one place where the state changes: one order to the detector, one report.
+    fn change(&mut self, now: Instant, to: State, part: Detector, cause: Cause, out: &mut Actions) {
+        let from = self.state.role();
+        self.state = to;
+        self.since = now;
+        out.push(Action::Detect {
+            detector: part,
+            rules: self.detector_rules(),
+        });
+        out.push(Action::Report(Transition {
+            at: now,
+            from,
+            to: to.role(),
+            cause,
+            priority: self.params.rules.priority,
+        }));
+    }
+
+    /// A backup hears of a change. The detector has already dealt with its timer.
+    fn listen(&mut self, now: Instant, before: Listening, advert: &Advert, out: &mut Actions) {
+        let rules = self.params.rules;
+        let listening = match rules.rank(advert) {
+            Rank::Ourselves => return self.said.own_address(advert, out),
+            Rank::Release => Listening {
+                released: Some((advert.source, now)),
+                ..before
+            },
+            Rank::Better | Rank::Worse => before.heard(advert),
+        };
+        self.state = State::Backup(listening);
+        if listening.preempts(&rules) != before.preempts(&rules) {
+            out.push(Action::UpdateDetector(self.detector_rules()));
+        }
+        self.said.conflicts(&rules, advert, out);
+    }
+
+    /// A master hears somebody (RFC 9568 section 6.4.3).
+    fn contest(&mut self, now: Instant, advert: &Advert, out: &mut Actions) {
+        let rules = self.params.rules;
+        match rules.rank(advert) {
+            Rank::Ourselves => self.said.own_address(advert, out),
+            Rank::Release => out.push(Action::AdvertNow),
+            Rank::Better => {
+                self.said.conflicts(&rules, advert, out);
+                let cause = Cause::BetterMaster {
+                    other: advert.source,
+                    priority: advert.priority,
+                };
+                self.yield_to(now, advert, LastAdvert::Own, cause, out);
+            }
+            Rank::Worse => {
+                self.said.conflicts(&rules, advert, out);
+                assert_mastership(out);
+            }
+        }
+    }
+
+    /// Awake again as master while somebody else has been one. At equal priority it is master by
+    /// right, whatever its address: a backup would not take its place either. The same goes for a
+    /// lower one under `nopreempt`.
+    fn wake(&mut self, now: Instant, advert: &Advert, out: &mut Actions) {
+        let rules = self.params.rules;
+        let preempts = rules.preempt || rules.priority.is_owner();
+        match rules.rank(advert) {
+            Rank::Ourselves => self.said.own_address(advert, out),
+            Rank::Release => out.push(Action::AdvertNow),
+            Rank::Worse if preempts && advert.priority < rules.priority => {
+                assert_mastership(out);
+            }
+            Rank::Better | Rank::Worse => {
+                let cause = Cause::TakenOver {
+                    by: advert.source,
+                    priority: advert.priority,
+                };
+                self.yield_to(now, advert, LastAdvert::None, cause, out);
+            }
+        }
+    }
+
+    /// Master without a transition: nobody else took part in it.
+    fn resume(&mut self, now: Instant, out: &mut Actions) {
+        self.state = State::Master;
+        self.since = now;
+        out.push(Action::StartAdverts(self.params.rules));
+        out.push(Action::AdoptAddresses);
+        // Cheap, and it mends the caches if somebody claimed the addresses while nobody watched.
+        out.push(Action::Announce);
+        out.push(Action::Detect {
+            detector: Detector::Master,
+            rules: self.detector_rules(),
+        });
+        out.push(Action::Notice(Notice::Resumed));
+    }
+
+    fn set_priority(&mut self, priority: Priority, out: &mut Actions) {
+        let rules = self.params.rules.with_priority(priority);
+        self.set_rules(rules, out);
+    }
+
+    fn set_address(&mut self, own_address: IpAddr, out: &mut Actions) {
+        let rules = Rules {
+            own_address,
+            ..self.params.rules
+        };
+        if rules != self.params.rules {
+            self.said = Said::default();
+        }
+        self.set_rules(rules, out);
+    }
+
+    fn configure(&mut self, params: Params, out: &mut Actions) {
+        let params = sane(params);
+        self.said = Said::default();
+        self.params.start_hold = params.start_hold;
+        self.set_rules(params.rules, out);
+    }
+
+    /// A changed priority moves no timer: the others' timers, or ours by the next adverts, decide.
+    fn set_rules(&mut self, rules: Rules, out: &mut Actions) {
+        if rules == self.params.rules {
+            return;
+        }
+        self.params.rules = rules;
+        if matches!(self.state, State::Master) {
+            out.push(Action::UpdateAdverts(rules));
+        }
+        out.push(Action::UpdateDetector(self.detector_rules()));
+    }
+
+    /// What the detector goes by: our rules, but see [`Listening::preempts`].
+    fn detector_rules(&self) -> Rules {
+        let rules = self.params.rules;
+        let preempt = match &self.state {
+            State::Backup(listening) => listening.preempts(&rules),
+            State::Initialize
+            | State::Hold { .. }
+            | State::Master
+            | State::Fault { .. }
+            | State::Stopped => rules.preempt,
+        };
+        Rules { preempt, ..rules }
+    }
+}
+
+/// Somebody with less right claimed the addresses: correct him, and the neighbours' caches.
+fn assert_mastership(out: &mut Actions) {
+    out.push(Action::AdvertNow);
+    out.push(Action::Announce);
+}
+
+/// Own priority 0 cannot be: it means leaving.
+fn sane(params: Params) -> Params {
+    Params {
+        rules: params.rules.with_priority(params.rules.priority),
+        ..params
+    }
+}

@@ -1,0 +1,93 @@
+//! What the election is told: one value for everything that may change a decision.
+
+use core::net::IpAddr;
+
+use crate::units::{Centiseconds, Instant, Priority};
+
+use super::rules::Params;
+
+/// One event, fed to [`Election::handle`](super::Election::handle).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Input {
+    /// The instance may take part: the interface is up, has an address, and no check faults it.
+    Ready,
+    /// The instance may not take part. Fed again with another cause while it lasts.
+    Fault(FaultCause),
+    /// A valid advert that the detector did not settle by itself, or one read from the slot when
+    /// events were lost.
+    Advert(Advert),
+    /// The master-down timer fired and the slot, asked again, has heard no master since.
+    MasterDown {
+        /// When the slot last heard the master it follows; `None` if it never did.
+        last_heard: Option<Instant>,
+    },
+    /// The deadline of [`Election::next_deadline`](super::Election::next_deadline) may have passed.
+    Tick,
+    /// The effective priority, after weights.
+    Priority(Priority),
+    /// The interface's primary address, the source of our adverts, is now this one.
+    OwnAddress(IpAddr),
+    /// A reload changed the parameters.
+    Configure(Params),
+    /// The agent came back after a crash: the slot says master, the addresses are in place, and the
+    /// kernel has heard nobody since who should have them. Only as the first input.
+    Resume,
+    /// We woke late as master, and this advert, read from the slot before anything was sent, shows
+    /// that somebody else has been master meanwhile.
+    TakenOver(Advert),
+    /// The sender stopped by itself: its lease lapsed while we hung, or it overslept and will not
+    /// send before we have looked at the slot. Fed after [`Input::TakenOver`] if both apply.
+    SenderStopped,
+    /// The agent stops, or the instance is removed.
+    Shutdown,
+}
+
+/// What a valid advertisement says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Advert {
+    /// Source address of the packet.
+    pub source: IpAddr,
+    /// Priority.
+    pub priority: Priority,
+    /// The sender's interval (v3), or the configured one that it was found equal to (v2).
+    pub interval: Centiseconds,
+}
+
+/// A check, as the driver numbers them: the election carries the number into reports, where
+/// [`Cause::with_names`](super::Cause::with_names) makes a name of it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CheckId(pub u16);
+
+/// Why an instance may not take part.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FaultCause {
+    /// A tracked check without weight failed.
+    Check(CheckId),
+    /// The interface is down or has no carrier.
+    InterfaceDown,
+    /// There is no such interface, or no longer.
+    InterfaceGone,
+    /// The interface has no address of the family to send from.
+    NoOwnAddress,
+    /// The virtual addresses could not be added.
+    AddressesRefused,
+    /// Adverts could not be sent.
+    CannotSend,
+    /// An operator asked for it.
+    Maintenance,
+}
+
+impl FaultCause {
+    /// True if the link itself was away: bridges and bonds do not forward for a while after it
+    /// is back, so the start hold is due again.
+    pub const fn is_link_loss(self) -> bool {
+        match self {
+            Self::InterfaceDown | Self::InterfaceGone => true,
+            Self::Check(_)
+            | Self::NoOwnAddress
+            | Self::AddressesRefused
+            | Self::CannotSend
+            | Self::Maintenance => false,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The states, each with the data that it needs and no other has.
+
+use core::net::IpAddr;
+
+use crate::units::{Instant, Priority};
+
+use super::cause::{Cause, Role};
+use super::input::{Advert, FaultCause};
+use super::rules::Rules;
+
+/// Where a virtual router stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// Not yet ready: the interface or the first results of the checks are awaited.
+    Initialize,
+    /// Ready, staying out for the start hold.
+    Hold {
+        /// When it ends.
+        until: Instant,
+    },
+    /// Listening.
+    Backup(Listening),
+    /// Holding the addresses and advertising.
+    Master,
+    /// Not fit to take part.
+    Fault {
+        /// The latest cause.
+        cause: FaultCause,
+        /// Whether one of the causes since we left was the link, so that the hold is due again.
+        link_lost: bool,
+    },
+    /// Left for good: nothing leads out of here.
+    Stopped,
+}
+
+impl State {
+    /// The state without its data.
+    pub const fn role(&self) -> Role {
+        match self {
+            Self::Initialize => Role::Initialize,
+            Self::Hold { .. } => Role::Hold,
+            Self::Backup(_) => Role::Backup,
+            Self::Master => Role::Master,
+            Self::Fault { .. } => Role::Fault,
+            Self::Stopped => Role::Stopped,
+        }
+    }
+}
+
+/// What a backup knows of the others.
+///
+/// The detector settles unchanged adverts by itself, so this is the picture as of the last change.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Listening {
+    /// The master last heard.
+    pub master: Option<Following>,
+    /// The last priority 0: from whom, and when.
+    pub released: Option<(IpAddr, Instant)>,
+}
+
+/// A master as a backup sees it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Following {
+    /// Source of its adverts.
+    pub source: IpAddr,
+    /// Its priority.
+    pub priority: Priority,
+    /// The highest priority that it has had for as long as we follow it.
+    pub best: Priority,
+}
+
+impl Listening {
+    /// Following the sender of this advert from now on.
+    pub(super) const fn to(advert: &Advert) -> Self {
+        Self {
+            master: Some(Following {
+                source: advert.source,
+                priority: advert.priority,
+                best: advert.priority,
+            }),
+            released: None,
+        }
+    }
+
+    /// Takes in an advert of a priority other than 0.
+    #[must_use]
+    pub(super) fn heard(self, advert: &Advert) -> Self {
+        let mut next = Self::to(advert);
+        if let (Some(before), Some(now)) = (self.master, &mut next.master)
+            && before.source == now.source
+        {
+            now.best = before.best.max(now.priority);
+        }
+        next
+    }
+
+    /// Whether the detector is to leave the timer alone for adverts of a lower priority.
+    ///
+    /// An owner always is (RFC 9568 section 6.1, `Preempt_Mode`). `nopreempt` says that we do not
+    /// take a healthy master's place; one whose own weights have dropped it below us is not
+    /// healthy, and then `nopreempt` must not block the fail-over.
+    pub(super) fn preempts(&self, rules: &Rules) -> bool {
+        rules.preempt
+            || rules.priority.is_owner()
+            || self
+                .master
+                .is_some_and(|m| m.priority < m.best && m.priority < rules.priority)
+    }
+
+    /// Why the master-down timer fired.
+    pub(super) fn cause_of_expiry(
+        &self,
+        now: Instant,
+        since: Instant,
+        last_heard: Option<Instant>,
+        rules: &Rules,
+    ) -> Cause {
+        if let Some((by, at)) = self.released
+            && last_heard.is_none_or(|heard| heard <= at)
+        {
+            return Cause::Released { by };
+        }
+        if let Some(master) = self.master
+            && self.preempts(rules)
+            && master.priority < rules.priority
+        {
+            return Cause::Outranks {
+                other: master.source,
+                priority: master.priority,
+            };
+        }
+        Cause::NoAdvert {
+            silence: now.since(last_heard.unwrap_or(since)),
+        }
+    }
+}
