@@ -1,1 +1,20 @@
 //! The edges to the kernel: netlink, raw sockets, interfaces.
+//!
+//! Two users. The driver thread is synchronous and in a hurry: it adds and removes addresses
+//! ([`address`]), announces them ([`announce`], on the schedule of [`plan`]), sends adverts
+//! ([`advert`]) and, without XDP, receives them ([`receive`]). The async side watches the
+//! interfaces ([`links`]). [`interface`] answers questions at start-up, [`group`] keeps multicast
+//! memberships, [`netlink`] is the synchronous route socket beneath.
+
+pub mod address;
+pub mod advert;
+pub mod announce;
+pub mod group;
+//TMP pub mod interface;
+//TMP pub mod links;
+pub mod netlink;
+pub mod plan;
+pub mod receive;
+
+#[cfg(test)]
+pub(crate) mod lab;

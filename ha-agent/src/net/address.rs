@@ -1,0 +1,465 @@
+//! Adding, removing and listing virtual addresses, synchronously, for the driver.
+//!
+//! What an address added here looks like, so that nobody is surprised:
+//! - IPv4 as `ip address add` makes it: the given prefix with its route, permanent, no broadcast
+//!   address. Beside the host's own address of the same prefix it becomes a secondary one, which
+//!   the kernel does not choose as a source.
+//! - IPv6 without duplicate address detection (a fail-over cannot wait a second, and the old
+//!   holder may still answer), and with a preferred lifetime of zero: it answers, but the host's
+//!   own connections do not start from an address that may leave at any moment.
+//! - Both with [`MARK`] as their protocol (`IFA_PROTO`, kernel 5.18), so that an address left
+//!   behind by a crash is known to be ours and an administrator's is never touched. An older
+//!   kernel ignores the mark without a word; [`AddressBook::marks`] says which one this is.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressProtocol, AddressScope,
+    CacheInfo,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
+
+use super::netlink::{NetlinkError, Refusal, RouteSocket};
+
+/// The `IFA_PROTO` of addresses that the agent adds: `V` for VRRP. The kernel itself uses 1 to 3,
+/// keepalived 18.
+pub const MARK: u8 = 0x56;
+
+/// The first kernel that keeps the mark.
+const MARK_SINCE: (u32, u32) = (5, 18);
+
+/// A virtual address and the interface it belongs on.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Placement {
+    /// The interface's index.
+    pub ifindex: u32,
+    /// The address with its prefix length.
+    pub net: IpNet,
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on interface {}", self.net, self.ifindex)
+    }
+}
+
+/// What adding or removing an address came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The kernel did it.
+    Done,
+    /// It was so already: the address was there (not necessarily ours), or was not.
+    Already,
+}
+
+/// An address that could not be added or removed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{verb} {placement}: {refusal}{}", advice(.refusal.errno))]
+pub struct AddressError {
+    /// Which one.
+    pub placement: Placement,
+    /// What the kernel said.
+    pub refusal: Refusal,
+    verb: &'static str,
+}
+
+/// What a person can do about it.
+fn advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EPERM => "; the agent needs CAP_NET_ADMIN",
+        Errno::ENODEV => "; the interface is gone",
+        Errno::EACCES => {
+            "; IPv6 is switched off on the interface (sysctl net.ipv6.conf.*.disable_ipv6)"
+        }
+        _ => "",
+    }
+}
+
+/// What became of each address, in the order given.
+pub type Outcomes = Vec<Result<Outcome, AddressError>>;
+
+/// An address found on an interface.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Present {
+    /// The address with its prefix length.
+    pub net: IpNet,
+    /// True if it carries [`MARK`].
+    pub ours: bool,
+    /// Secondary, tentative, deprecated and so on.
+    pub flags: AddressFlags,
+    /// How far the address reaches.
+    pub scope: AddressScope,
+}
+
+impl Present {
+    /// Reads a netlink address message: the interface and the address. `None` for a family that
+    /// has no IP addresses.
+    pub fn from_message(message: &AddressMessage) -> Option<(u32, Self)> {
+        let mut local = None;
+        let mut address = None;
+        let mut proto = 0;
+        let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
+        for attribute in &message.attributes {
+            match attribute {
+                AddressAttribute::Local(ip) => local = Some(*ip),
+                AddressAttribute::Address(ip) => address = Some(*ip),
+                AddressAttribute::Flags(all) => flags = *all,
+                AddressAttribute::Protocol(value) => proto = u8::from(*value),
+                _ => {}
+            }
+        }
+        // On point-to-point links IFA_ADDRESS is the other end; IFA_LOCAL, if there, is ours.
+        let net = IpNet::new(local.or(address)?, message.header.prefix_len).ok()?;
+        let present = Self {
+            net,
+            ours: proto == MARK,
+            flags,
+            scope: message.header.scope,
+        };
+        Some((message.header.index, present))
+    }
+
+    /// False while duplicate address detection runs or after it has failed: nothing may be sent
+    /// from such an address.
+    pub fn usable(&self) -> bool {
+        !self
+            .flags
+            .intersects(AddressFlags::Tentative | AddressFlags::Dadfailed)
+            || self.flags.contains(AddressFlags::Optimistic)
+    }
+}
+
+/// The driver's hand on the kernel's address lists.
+pub struct AddressBook {
+    socket: RouteSocket,
+    marks: bool,
+}
+
+impl AddressBook {
+    /// Opens the book in the calling thread's network namespace.
+    pub fn open() -> Result<Self, NetlinkError> {
+        Ok(Self {
+            socket: RouteSocket::open()?,
+            marks: kernel_marks(),
+        })
+    }
+
+    /// True if the kernel keeps the mark. Where it does not, [`Present::ours`] is always false and
+    /// the agent's own record decides what is ours.
+    pub fn marks(&self) -> bool {
+        self.marks
+    }
+
+    /// Adds addresses, all of them in one or few system calls, and reports on each.
+    ///
+    /// An error means that nothing is known about some of them: list, and repeat what is missing.
+    pub fn add(&mut self, placements: &[Placement]) -> Result<Outcomes, NetlinkError> {
+        let requests = placements
+            .iter()
+            .map(|placement| RouteNetlinkMessage::NewAddress(to_add(placement)));
+        let answers = self.socket.batch(NLM_F_CREATE | NLM_F_EXCL, requests)?;
+        Ok(report("adding", placements, answers, &[Errno::EEXIST]))
+    }
+
+    /// Removes addresses, in the same way. Address and prefix length must match.
+    pub fn remove(&mut self, placements: &[Placement]) -> Result<Outcomes, NetlinkError> {
+        let requests = placements
+            .iter()
+            .map(|placement| RouteNetlinkMessage::DelAddress(to_message(placement)));
+        let answers = self.socket.batch(0, requests)?;
+        // With the interface, or IPv6 on it, the addresses went as well.
+        let already = [Errno::EADDRNOTAVAIL, Errno::ENODEV, Errno::ENXIO];
+        Ok(report("removing", placements, answers, &already))
+    }
+
+    /// The addresses on an interface, in the kernel's order; none if there is no such interface.
+    pub fn list(&mut self, ifindex: u32) -> Result<Vec<Present>, NetlinkError> {
+        let mut request = AddressMessage::default();
+        request.header.index = ifindex;
+        let request = RouteNetlinkMessage::GetAddress(request);
+        let listed = self.socket.dump(&request, |answer| match answer {
+            RouteNetlinkMessage::NewAddress(message) => Present::from_message(&message),
+            _ => None,
+        });
+        match listed {
+            // Kernels before 4.20 cannot filter and send all.
+            Ok(listed) => Ok(listed
+                .into_iter()
+                .filter(|(index, _)| *index == ifindex)
+                .map(|(_, present)| present)
+                .collect()),
+            Err(NetlinkError::Refused(refusal)) if refusal.errno == Errno::ENODEV => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The message that names an address exactly.
+fn to_message(placement: &Placement) -> AddressMessage {
+    let address = placement.net.addr();
+    let mut message = AddressMessage::default();
+    message.header = AddressHeader {
+        family: match address {
+            IpAddr::V4(_) => AddressFamily::Inet,
+            IpAddr::V6(_) => AddressFamily::Inet6,
+        },
+        prefix_len: placement.net.prefix_len(),
+        scope: AddressScope::Universe,
+        index: placement.ifindex,
+        ..AddressHeader::default()
+    };
+    message.attributes = vec![
+        AddressAttribute::Local(address),
+        AddressAttribute::Address(address),
+    ];
+    message
+}
+
+/// The same with everything that a new address needs.
+fn to_add(placement: &Placement) -> AddressMessage {
+    let mut message = to_message(placement);
+    message.header.scope = scope(placement.net.addr());
+    message
+        .attributes
+        .push(AddressAttribute::Protocol(AddressProtocol::from(MARK)));
+    if placement.net.addr().is_ipv6() {
+        message
+            .attributes
+            .push(AddressAttribute::Flags(AddressFlags::Nodad));
+        let mut lifetime = CacheInfo::default();
+        lifetime.ifa_preferred = 0;
+        lifetime.ifa_valid = u32::MAX;
+        message
+            .attributes
+            .push(AddressAttribute::CacheInfo(lifetime));
+    }
+    message
+}
+
+/// As `ip address add` chooses it; for IPv6 the kernel decides by itself.
+fn scope(address: IpAddr) -> AddressScope {
+    match address {
+        IpAddr::V4(v4) if v4.is_loopback() => AddressScope::Host,
+        IpAddr::V4(Ipv4Addr { .. }) | IpAddr::V6(Ipv6Addr { .. }) => AddressScope::Universe,
+    }
+}
+
+fn report(
+    verb: &'static str,
+    placements: &[Placement],
+    answers: Vec<Result<(), Refusal>>,
+    already: &[Errno],
+) -> Outcomes {
+    let of_one = |(placement, answer): (&Placement, Result<(), Refusal>)| match answer {
+        Ok(()) => Ok(Outcome::Done),
+        Err(refusal) if already.contains(&refusal.errno) => Ok(Outcome::Already),
+        Err(refusal) => Err(AddressError {
+            placement: *placement,
+            refusal,
+            verb,
+        }),
+    };
+    placements.iter().zip(answers).map(of_one).collect()
+}
+
+/// Asks by version: the kernel takes the attribute everywhere and says nothing where it drops it.
+fn kernel_marks() -> bool {
+    nix::sys::utsname::uname()
+        .ok()
+        .and_then(|name| parse_release(name.release().to_str()?))
+        .is_some_and(|release| release >= MARK_SINCE)
+}
+
+/// Major and minor number of a kernel release such as `6.1.0-18-amd64`.
+fn parse_release(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::net::lab;
+
+    fn place(ifindex: u32, net: &str) -> Placement {
+        Placement {
+            ifindex,
+            net: net.parse().unwrap(),
+        }
+    }
+
+    fn thousand(ifindex: u32) -> Vec<Placement> {
+        (0..1000)
+            .map(|n| place(ifindex, &format!("10.99.{}.{}/32", n / 250, n % 250 + 1)))
+            .collect()
+    }
+
+    #[test]
+    fn kernel_releases_are_read_whatever_follows_the_numbers() {
+        assert_eq!(parse_release("6.1.0-18-amd64"), Some((6, 1)));
+        assert_eq!(parse_release("5.18-rc1"), Some((5, 18)));
+        assert_eq!(parse_release("x"), None);
+    }
+
+    #[test]
+    fn root_an_added_address_is_marked_and_can_be_removed() {
+        lab::run(|lab| {
+            let mut book = AddressBook::open().unwrap();
+            let ours = [
+                place(lab.near, "10.99.0.100/24"),
+                place(lab.near, "fd00::64/64"),
+            ];
+            lab.ip("address add 10.99.0.1/24 dev near");
+            assert!(
+                book.add(&ours)
+                    .unwrap()
+                    .iter()
+                    .all(|r| *r == Ok(Outcome::Done))
+            );
+            assert!(
+                book.add(&ours)
+                    .unwrap()
+                    .iter()
+                    .all(|r| *r == Ok(Outcome::Already))
+            );
+
+            let listed = book.list(lab.near).unwrap();
+            let find = |net: &str| {
+                *listed
+                    .iter()
+                    .find(|p| p.net == net.parse().unwrap())
+                    .unwrap()
+            };
+            assert_eq!(find("10.99.0.100/24").ours, book.marks());
+            assert!(
+                find("10.99.0.100/24")
+                    .flags
+                    .contains(AddressFlags::Secondary)
+            );
+            assert!(
+                !find("10.99.0.1/24").ours,
+                "an administrator's address is not ours"
+            );
+            let v6 = find("fd00::64/64");
+            assert_eq!(v6.ours, book.marks());
+            assert!(v6.usable(), "no duplicate address detection");
+            assert!(
+                v6.flags
+                    .contains(AddressFlags::Deprecated | AddressFlags::Nodad)
+            );
+
+            assert!(
+                book.remove(&ours)
+                    .unwrap()
+                    .iter()
+                    .all(|r| *r == Ok(Outcome::Done))
+            );
+            assert!(
+                book.remove(&ours)
+                    .unwrap()
+                    .iter()
+                    .all(|r| *r == Ok(Outcome::Already))
+            );
+            let left = book.list(lab.near).unwrap();
+            assert!(
+                left.iter()
+                    .any(|p| p.net == "10.99.0.1/24".parse().unwrap())
+            );
+            assert!(!left.iter().any(|p| p.ours));
+        });
+    }
+
+    #[test]
+    fn root_an_address_that_cannot_be_added_is_named_and_does_not_stop_the_others() {
+        lab::run(|lab| {
+            let mut book = AddressBook::open().unwrap();
+            let gone = 9999;
+            let mixed = [
+                place(lab.near, "10.99.0.100/24"),
+                place(gone, "10.99.0.101/24"),
+                place(lab.near, "10.99.0.102/24"),
+            ];
+            let outcomes = book.add(&mixed).unwrap();
+            assert_eq!(outcomes[0], Ok(Outcome::Done));
+            assert_eq!(outcomes[2], Ok(Outcome::Done));
+            let error = outcomes[1].clone().unwrap_err();
+            assert_eq!(
+                (error.placement, error.refusal.errno),
+                (mixed[1], Errno::ENODEV)
+            );
+            let text = error.to_string();
+            assert!(
+                text.starts_with("adding 10.99.0.101/24 on interface 9999: "),
+                "{text}"
+            );
+            assert!(text.ends_with("; the interface is gone"), "{text}");
+
+            assert_eq!(book.remove(&mixed[1..2]).unwrap(), [Ok(Outcome::Already)]);
+            assert_eq!(book.list(gone).unwrap(), []);
+        });
+    }
+
+    #[test]
+    fn root_a_thousand_addresses_are_one_quick_batch() {
+        lab::run(|lab| {
+            let mut book = AddressBook::open().unwrap();
+            let all = thousand(lab.near);
+            let batch: String = all
+                .iter()
+                .map(|p| format!("address add {} dev near\n", p.net))
+                .collect();
+            let started = Instant::now();
+            lab.ip_batch(&batch);
+            let by_ip = started.elapsed();
+            lab.ip("address flush dev near scope global");
+
+            let started = Instant::now();
+            let added = book.add(&all).unwrap();
+            let adding = started.elapsed();
+            assert!(added.len() == 1000 && added.iter().all(|r| *r == Ok(Outcome::Done)));
+            let again = book.add(&all).unwrap();
+            assert!(again.len() == 1000 && again.iter().all(|r| *r == Ok(Outcome::Already)));
+            let listed = book.list(lab.near).unwrap();
+            assert_eq!(
+                listed.iter().filter(|p| p.net.addr().is_ipv4()).count(),
+                1000
+            );
+
+            let started = Instant::now();
+            let removed = book.remove(&all).unwrap();
+            let removing = started.elapsed();
+            assert!(removed.iter().all(|r| *r == Ok(Outcome::Done)));
+            println!(
+                "1000 addresses: added in {adding:?}, removed in {removing:?}; ip -batch adds in {by_ip:?}"
+            );
+        });
+    }
+
+    #[test]
+    fn root_one_address_takes_about_as_long_as_the_kernel_needs() {
+        lab::run(|lab| {
+            let mut book = AddressBook::open().unwrap();
+            let one = [place(lab.near, "10.99.0.100/24")];
+            let mut spans: Vec<_> = (0..200)
+                .map(|_| {
+                    let started = Instant::now();
+                    assert_eq!(book.add(&one).unwrap(), [Ok(Outcome::Done)]);
+                    let span = started.elapsed();
+                    assert_eq!(book.remove(&one).unwrap(), [Ok(Outcome::Done)]);
+                    span
+                })
+                .collect();
+            spans.sort_unstable();
+            println!(
+                "adding one address: median {:?}, worst {:?}",
+                spans[100], spans[199]
+            );
+        });
+    }
+}

@@ -1,0 +1,164 @@
+//! The VRRP multicast groups, and membership of them.
+//!
+//! Real NICs and snooping switches filter adverts until the host has joined the group, even for an
+//! XDP program, so a membership is held for every interface in use, for as long as it is in use.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ha_common::units::Family;
+use socket2::{Domain, InterfaceIndexOrAddress, SockFilter, Socket, Type};
+
+/// Where IPv4 adverts go (RFC 9568 section 5.1.1.2).
+pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+
+/// Where IPv6 adverts go (RFC 9568 section 5.1.2.2).
+pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
+
+/// IP protocol 112 (RFC 9568 section 5.1.1.4).
+pub const PROTOCOL: u8 = 112;
+
+/// The group cannot be joined.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot join {group} on interface {ifindex}: {source}")]
+pub struct JoinError {
+    /// The group's address.
+    pub group: IpAddr,
+    /// The interface.
+    pub ifindex: u32,
+    /// `ENODEV` if there is no such interface.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Membership of a family's group on an interface; it ends by being dropped.
+///
+/// It survives the interface going down and up again (the kernel reports it anew), but not its
+/// removal: an interface that comes back has another index and needs [`Membership::rejoin`].
+#[derive(Debug)]
+pub struct Membership {
+    family: Family,
+    ifindex: u32,
+    // A datagram socket without a port: it can hold memberships, and nothing is ever delivered to
+    // it, so a flood on the group costs it nothing.
+    _socket: Socket,
+}
+
+impl Membership {
+    /// Joins, in the calling thread's network namespace.
+    pub fn join(family: Family, ifindex: u32) -> Result<Self, JoinError> {
+        let join = || {
+            let domain = match family {
+                Family::V4 => Domain::IPV4,
+                Family::V6 => Domain::IPV6,
+            };
+            let socket = Socket::new(domain, Type::DGRAM, None)?;
+            receive_nothing(&socket)?;
+            join_group(&socket, family, ifindex)?;
+            Ok(socket)
+        };
+        let socket = join().map_err(|source| JoinError {
+            group: group(family),
+            ifindex,
+            source,
+        })?;
+        Ok(Self {
+            family,
+            ifindex,
+            _socket: socket,
+        })
+    }
+
+    /// Moves to the interface's new index. The old membership is kept if the new one fails.
+    pub fn rejoin(&mut self, ifindex: u32) -> Result<(), JoinError> {
+        *self = Self::join(self.family, ifindex)?;
+        Ok(())
+    }
+
+    /// The interface that it holds on.
+    pub fn ifindex(&self) -> u32 {
+        self.ifindex
+    }
+}
+
+/// The group of a family.
+pub fn group(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => GROUP_V4.into(),
+        Family::V6 => GROUP_V6.into(),
+    }
+}
+
+pub(super) fn join_group(socket: &Socket, family: Family, ifindex: u32) -> io::Result<()> {
+    match family {
+        Family::V4 => {
+            socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(ifindex))
+        }
+        Family::V6 => socket.join_multicast_v6(&GROUP_V6, ifindex),
+    }
+}
+
+/// A socket filter that accepts nothing, for sockets that only send or only hold a membership.
+pub(super) fn receive_nothing(socket: &Socket) -> io::Result<()> {
+    // BPF_RET | BPF_K with 0: zero bytes of the packet are kept.
+    const RETURN: u16 = 0x06;
+    socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::net::lab;
+
+    /// True if the interface `near` is a member, by the kernel's own tables.
+    fn is_member(family: Family) -> bool {
+        let table = lab::ip_here("maddress show dev near");
+        let wanted = format!(" {}", group(family));
+        table
+            .lines()
+            .any(|line| line.ends_with(&wanted) || line.contains(&format!("{wanted} ")))
+    }
+
+    #[test]
+    fn root_the_group_is_joined_for_as_long_as_the_membership_lives() {
+        lab::run(|lab| {
+            for family in [Family::V4, Family::V6] {
+                assert!(!is_member(family));
+                let membership = Membership::join(family, lab.near).unwrap();
+                assert!(is_member(family));
+                lab.ip("link set near down");
+                lab.ip("link set near up");
+                assert!(
+                    is_member(family),
+                    "it survives a link that goes down and up"
+                );
+                drop(membership);
+                // Other tests' threads start programs meanwhile, and each of those holds a copy of
+                // the socket until it has begun.
+                let deadline = Instant::now() + lab::PATIENCE;
+                while is_member(family) {
+                    assert!(Instant::now() < deadline, "still a member");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn root_an_interface_that_was_made_anew_is_joined_again() {
+        lab::run(|lab| {
+            let mut membership = Membership::join(Family::V4, lab.near).unwrap();
+            lab.ip("link delete near");
+            let error = Membership::join(Family::V4, lab.near).unwrap_err();
+            assert_eq!(error.source.raw_os_error(), Some(libc::ENODEV));
+            lab.ip("link add near type veth peer name other");
+            lab.ip("link set near up");
+            assert!(!is_member(Family::V4));
+            let index = nix::net::if_::if_nametoindex("near").unwrap();
+            membership.rejoin(index).unwrap();
+            assert!(is_member(Family::V4));
+            assert_eq!(membership.ifindex(), index);
+        });
+    }
+}

@@ -1,0 +1,221 @@
+//! A segment for tests: two network namespaces joined by a veth pair, private to one thread.
+//!
+//! The namespaces have no names and vanish with the thread and its sockets. Tests that use it are
+//! called `root_...` and fail without root rather than pass unseen.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use netlink_sys::SocketAddr;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::sched::{CloneFlags, setns, unshare};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+
+use super::address::{AddressBook, Present};
+
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The two ends: the test's thread is in the namespace of `near`.
+pub(crate) struct Lab {
+    here: File,
+    there: File,
+    /// Index of the interface `near`.
+    pub(crate) near: u32,
+    /// Index of the interface `far` in its own namespace.
+    pub(crate) far: u32,
+}
+
+/// The Ethernet address of `near`.
+pub(crate) const NEAR_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
+
+/// Runs a test in a fresh pair of namespaces, both ends up, without duplicate address detection.
+pub(crate) fn run(test: impl FnOnce(&Lab) + Send) {
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "this test makes network namespaces and needs root; `cargo xtask test` runs it"
+    );
+    std::thread::scope(|scope| {
+        let body = scope.spawn(|| test(&Lab::new()));
+        if let Err(panic) = body.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+impl Lab {
+    fn new() -> Self {
+        let there = fresh_namespace();
+        let here = fresh_namespace();
+        let mut lab = Self {
+            here,
+            there,
+            near: 0,
+            far: 0,
+        };
+        lab.ip("link set lo up");
+        // Different indices, or the kernel takes the pair for ordinary interfaces, whose carrier it
+        // looks at once a second.
+        lab.ip(&format!(
+            "link add near index 10 address 02:00:00:00:00:01 type veth peer name far index 11 address 02:00:00:00:00:02 netns /proc/{}/fd/{}",
+            std::process::id(),
+            lab.there.as_raw_fd()
+        ));
+        lab.ip("link set near up");
+        lab.far(|| ip(&["link", "set", "far", "up"], ""));
+        lab.near = nix::net::if_::if_nametoindex("near").unwrap();
+        lab.far = lab.far(|| nix::net::if_::if_nametoindex("far").unwrap());
+        lab.settle();
+        lab
+    }
+
+    /// Waits until IPv6 works on both ends; the kernel sets it up some time after the carrier.
+    pub(crate) fn settle(&self) {
+        wait_for_link_local(self.near);
+        self.far(|| wait_for_link_local(self.far));
+    }
+
+    /// Runs `ip` in the near namespace with these words.
+    pub(crate) fn ip(&self, words: &str) {
+        ip(&words.split(' ').collect::<Vec<_>>(), "");
+    }
+
+    /// Runs many `ip` commands in the near namespace, one a line.
+    pub(crate) fn ip_batch(&self, lines: &str) {
+        ip(&["-batch", "-"], lines);
+    }
+
+    /// Runs something in the far namespace; sockets opened there stay there.
+    pub(crate) fn far<T>(&self, body: impl FnOnce() -> T) -> T {
+        setns(&self.there, CloneFlags::CLONE_NEWNET).unwrap();
+        let result = body();
+        setns(&self.here, CloneFlags::CLONE_NEWNET).unwrap();
+        result
+    }
+}
+
+/// Moves the calling thread into a new namespace and returns a handle of it.
+fn fresh_namespace() -> File {
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    for scope in ["all", "default"] {
+        fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/accept_dad"), "0").unwrap();
+    }
+    File::open("/proc/thread-self/ns/net").unwrap()
+}
+
+fn wait_for_link_local(ifindex: u32) {
+    const RTMGRP_IPV6_IFADDR: u32 = 0x100;
+    let mut changes = netlink_sys::Socket::new(NETLINK_ROUTE).unwrap();
+    changes
+        .bind(&SocketAddr::new(0, RTMGRP_IPV6_IFADDR))
+        .unwrap();
+    SockRef::from(&changes)
+        .set_read_timeout(Some(PATIENCE))
+        .unwrap();
+    let mut book = AddressBook::open().unwrap();
+    let is_there = |present: &Present| present.net.addr().is_ipv6() && present.usable();
+    while !book.list(ifindex).unwrap().iter().any(is_there) {
+        changes.recv_from_full().expect("no IPv6 address came up");
+    }
+}
+
+/// Runs `ip` in the namespace that the thread is in, and returns what it prints.
+pub(crate) fn ip_here(words: &str) -> String {
+    ip(&words.split(' ').collect::<Vec<_>>(), "")
+}
+
+fn ip(words: &[&str], input: &str) -> String {
+    run_command("ip", words, input)
+}
+
+/// Runs a program in the namespace that the thread is in.
+pub(crate) fn command(program: &str, words: &[&str]) {
+    run_command(program, words, "");
+}
+
+fn run_command(program: &str, words: &[&str], input: &str) -> String {
+    let mut child = Command::new(program)
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    assert!(
+        status.success(),
+        "{program} {words:?}: {}",
+        String::from_utf8_lossy(&stderr)
+    );
+    String::from_utf8(stdout).unwrap()
+}
+
+/// Whole frames of one `EtherType` that arrive at an interface.
+pub(crate) struct Capture(Socket);
+
+impl Capture {
+    /// Captures from now on, in the namespace that the thread is in.
+    pub(crate) fn open(ifindex: u32, ethertype: u16) -> Self {
+        let protocol = i32::from(ethertype.to_be());
+        let socket =
+            Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(protocol))).unwrap();
+        socket.bind(&packet_address(ifindex, ethertype)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(socket)
+    }
+
+    /// The next frame.
+    pub(crate) fn next(&self) -> Vec<u8> {
+        let mut frame = vec![0; 9000];
+        let length = (&self.0).read(&mut frame).expect("no frame arrived");
+        frame.truncate(length);
+        frame
+    }
+
+    /// The next frame of a kind.
+    pub(crate) fn next_where(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        loop {
+            let frame = self.next();
+            if wanted(&frame) {
+                return frame;
+            }
+        }
+    }
+}
+
+/// `sockaddr_ll` for an interface.
+fn packet_address(ifindex: u32, ethertype: u16) -> SockAddr {
+    let raw = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as libc::sa_family_t,
+        sll_protocol: ethertype.to_be(),
+        sll_ifindex: ifindex as libc::c_int,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    // SAFETY: the storage is at least as large and as aligned as any socket address, and
+    // `length` is set to the size of what is written into it.
+    let ((), address) = unsafe {
+        SockAddr::try_init(|storage, length| {
+            storage.cast::<libc::sockaddr_ll>().write(raw);
+            *length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            Ok(())
+        })
+    }
+    .unwrap();
+    address
+}
