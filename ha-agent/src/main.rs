@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `ha-agent` binary: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ha_agent::cli::main()
+}

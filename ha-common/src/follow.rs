@@ -71,12 +71,16 @@ fn as_backup(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
 }
 
 /// RFC 9568 section 6.4.3, (700) to (770): every advert is news, for the election to weigh.
+///
+/// Whoever else claims to be master is noted, so that an agent that was away finds it in the slot; one
+/// that outranks us is not forgotten for one that does not.
 #[inline(always)]
 fn as_master(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
-    if outranks(advert, slot) {
-        if slot.contested_since == 0 {
-            slot.contested_since = now;
-        }
+    let better = outranks(advert, slot);
+    if better && slot.contested_since == 0 {
+        slot.contested_since = now;
+    }
+    if !advert.priority.is_release() && (better || slot.contested_since == 0) {
         note_master(slot, advert, now);
     }
     Outcome {

@@ -10,6 +10,7 @@ extern crate std;
 pub mod election;
 pub mod follow;
 pub mod layout;
+pub mod peer;
 pub mod reject;
 pub mod timing;
 pub mod units;

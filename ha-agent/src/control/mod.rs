@@ -1,1 +1,27 @@
-//! What the outside sees: the control socket, its protocol, and how answers are rendered.
+//! What the outside sees of a running agent: the types of `status` and `peers`, the socket they
+//! travel over, and how they are shown to a person.
+//!
+//! Two conventions hold in every type here. A span of time is a whole number of microseconds and
+//! its name ends in `_us`; a point in time is a [`Moment`]. Names are only ever added.
+
+pub mod checks;
+pub mod client;
+pub mod instance;
+pub mod moment;
+pub mod peers;
+pub mod protocol;
+pub mod rejects;
+mod render_instance;
+mod render_peers;
+mod render_status;
+#[cfg(test)]
+mod sample;
+pub mod server;
+mod socket;
+pub mod status;
+mod text;
+
+pub use moment::Moment;
+pub use rejects::RejectCounts;
+pub use render_peers::render_peers;
+pub use render_status::{Detail, render_status};

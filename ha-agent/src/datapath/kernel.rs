@@ -5,17 +5,19 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use bytemuck::Zeroable as _;
 use ha_common::layout::{
-    Command, LAYOUT_VERSION, META_MAGIC, Meta, Slot, SlotKey, names, op, status,
+    Command, LAYOUT_VERSION, META_MAGIC, Meta, Slot, SlotKey, flags, names, op, status,
 };
 use thiserror::Error;
 
 use super::raw::Raw;
+use super::reader::Reader;
 
 /// The object that `cargo xtask build-ebpf` made.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("HA_EBPF_OBJECT"));
@@ -71,6 +73,8 @@ pub struct Kernel {
     object: Ebpf,
     slots: Array<MapData, Raw<Slot>>,
     index: HashMap<MapData, Raw<SlotKey>, u32>,
+    reader: Arc<Reader>,
+    no_timer: bool,
 }
 
 /// How to load.
@@ -82,6 +86,8 @@ pub struct LoadOptions<'a> {
     pub max_slots: u32,
     /// Whether the XDP program logs rejected adverts through aya-log.
     pub debug: bool,
+    /// No kernel timers: to try the watchdog.
+    pub no_timer: bool,
 }
 
 impl Kernel {
@@ -105,6 +111,10 @@ impl Kernel {
         let mut object = loader.load(OBJECT)?;
         load_program(&mut object, names::PROG_COMMAND)?;
         load_program(&mut object, names::PROG_RECEIVE)?;
+        let reader = Arc::new(Reader::of(&object).map_err(|source| KernelError::Map {
+            name: "for reading",
+            source,
+        })?);
         let slots = take_array(&mut object, names::MAP_SLOTS)?;
         let index = HashMap::try_from(take(&mut object, names::MAP_INDEX)?).map_err(|source| {
             KernelError::Map {
@@ -127,7 +137,14 @@ impl Kernel {
             object,
             slots,
             index,
+            reader,
+            no_timer: options.no_timer,
         })
+    }
+
+    /// Handles to the maps for those beside the driver.
+    pub fn reader(&self) -> Arc<Reader> {
+        Arc::clone(&self.reader)
     }
 
     /// The ring of events; once.
@@ -188,8 +205,10 @@ impl Kernel {
 
     /// Configures a slot and gives it its timer.
     pub fn configure(&self, command: &Command) -> Result<Timer, KernelError> {
+        let extra = if self.no_timer { flags::NO_TIMER } else { 0 };
         let command = Command {
             op: op::CONFIGURE,
+            flags: command.flags | extra,
             ..*command
         };
         for _ in 0..TIMER_ATTEMPTS {

@@ -1,5 +1,8 @@
 //! Where adverts are heard: in the kernel by XDP, or by a plain socket.
 
+pub mod attach;
 pub mod kernel;
 pub mod pins;
 mod raw;
+pub mod reader;
+pub mod soft;

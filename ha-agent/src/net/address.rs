@@ -24,13 +24,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
-
-/// The `IFA_PROTO` of addresses that the agent adds: `V` for VRRP. The kernel itself uses 1 to 3,
-/// keepalived 18.
-pub const MARK: u8 = 0x56;
-
-/// The first kernel that keeps the mark.
-const MARK_SINCE: (u32, u32) = (5, 18);
+use super::present::{MARK, Present, kernel_marks};
 
 /// A virtual address and the interface it belongs on.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -82,57 +76,6 @@ fn advice(errno: Errno) -> &'static str {
 /// What became of each address, in the order given.
 pub type Outcomes = Vec<Result<Outcome, AddressError>>;
 
-/// An address found on an interface.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Present {
-    /// The address with its prefix length.
-    pub net: IpNet,
-    /// True if it carries [`MARK`].
-    pub ours: bool,
-    /// Secondary, tentative, deprecated and so on.
-    pub flags: AddressFlags,
-    /// How far the address reaches.
-    pub scope: AddressScope,
-}
-
-impl Present {
-    /// Reads a netlink address message: the interface and the address. `None` for a family that
-    /// has no IP addresses.
-    pub fn from_message(message: &AddressMessage) -> Option<(u32, Self)> {
-        let mut local = None;
-        let mut address = None;
-        let mut proto = 0;
-        let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
-        for attribute in &message.attributes {
-            match attribute {
-                AddressAttribute::Local(ip) => local = Some(*ip),
-                AddressAttribute::Address(ip) => address = Some(*ip),
-                AddressAttribute::Flags(all) => flags = *all,
-                AddressAttribute::Protocol(value) => proto = u8::from(*value),
-                _ => {}
-            }
-        }
-        // On point-to-point links IFA_ADDRESS is the other end; IFA_LOCAL, if there, is ours.
-        let net = IpNet::new(local.or(address)?, message.header.prefix_len).ok()?;
-        let present = Self {
-            net,
-            ours: proto == MARK,
-            flags,
-            scope: message.header.scope,
-        };
-        Some((message.header.index, present))
-    }
-
-    /// False while duplicate address detection runs or after it has failed: nothing may be sent
-    /// from such an address.
-    pub fn usable(&self) -> bool {
-        !self
-            .flags
-            .intersects(AddressFlags::Tentative | AddressFlags::Dadfailed)
-            || self.flags.contains(AddressFlags::Optimistic)
-    }
-}
-
 /// The driver's hand on the kernel's address lists.
 pub struct AddressBook {
     socket: RouteSocket,
@@ -154,7 +97,8 @@ impl AddressBook {
         self.marks
     }
 
-    /// Adds addresses, all of them in one or few system calls, and reports on each.
+    /// Adds addresses, all of them in one or few system calls, and reports on each. An address that
+    /// is there already keeps its owner and flags.
     ///
     /// An error means that nothing is known about some of them: list, and repeat what is missing.
     pub fn add(&mut self, placements: &[Placement]) -> Result<Outcomes, NetlinkError> {
@@ -266,20 +210,6 @@ fn report(
     placements.iter().zip(answers).map(of_one).collect()
 }
 
-/// Asks by version: the kernel takes the attribute everywhere and says nothing where it drops it.
-fn kernel_marks() -> bool {
-    nix::sys::utsname::uname()
-        .ok()
-        .and_then(|name| parse_release(name.release().to_str()?))
-        .is_some_and(|release| release >= MARK_SINCE)
-}
-
-/// Major and minor number of a kernel release such as `6.1.0-18-amd64`.
-fn parse_release(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -298,13 +228,6 @@ mod tests {
         (0..1000)
             .map(|n| place(ifindex, &format!("10.99.{}.{}/32", n / 250, n % 250 + 1)))
             .collect()
-    }
-
-    #[test]
-    fn kernel_releases_are_read_whatever_follows_the_numbers() {
-        assert_eq!(parse_release("6.1.0-18-amd64"), Some((6, 1)));
-        assert_eq!(parse_release("5.18-rc1"), Some((5, 18)));
-        assert_eq!(parse_release("x"), None);
     }
 
     #[test]
@@ -410,12 +333,11 @@ mod tests {
         lab::run(|lab| {
             let mut book = AddressBook::open().unwrap();
             let all = thousand(lab.near);
-            let batch: String = all
-                .iter()
-                .map(|p| format!("address add {} dev near\n", p.net))
-                .collect();
             let started = Instant::now();
-            lab.ip_batch(&batch);
+            lab.ip_batch(
+                all.iter()
+                    .map(|p| format!("address add {} dev near", p.net)),
+            );
             let by_ip = started.elapsed();
             lab.ip("address flush dev near scope global");
 

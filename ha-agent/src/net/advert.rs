@@ -314,7 +314,7 @@ mod tests {
             for source in ["10.99.0.1", "fe80::ff:fe00:1"] {
                 let error = socket(lab, source).send(&[0; 1490]).unwrap_err();
                 assert!(matches!(error, AdvertError::ExceedsMtu(1490)), "{error}");
-                let error = socket(lab, source).send(&[0; 1 << 16]).unwrap_err();
+                let error = socket(lab, source).send(&vec![0; 1 << 16]).unwrap_err();
                 assert!(matches!(error, AdvertError::TooLong(_)), "{error}");
             }
         });

@@ -14,7 +14,8 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, setns, unshare};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use super::address::{AddressBook, Present};
+use super::address::AddressBook;
+use super::present::Present;
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -79,13 +80,22 @@ impl Lab {
     }
 
     /// Runs `ip` in the near namespace with these words.
+    #[expect(
+        clippy::unused_self,
+        reason = "only a thread that has a lab is in a namespace of its own"
+    )]
     pub(crate) fn ip(&self, words: &str) {
         ip(&words.split(' ').collect::<Vec<_>>(), "");
     }
 
-    /// Runs many `ip` commands in the near namespace, one a line.
-    pub(crate) fn ip_batch(&self, lines: &str) {
-        ip(&["-batch", "-"], lines);
+    /// Runs many `ip` commands in the near namespace, by one process.
+    #[expect(
+        clippy::unused_self,
+        reason = "only a thread that has a lab is in a namespace of its own"
+    )]
+    pub(crate) fn ip_batch(&self, commands: impl Iterator<Item = String>) {
+        let lines: Vec<_> = commands.collect();
+        ip(&["-batch", "-"], &lines.join("\n"));
     }
 
     /// Runs something in the far namespace; sockets opened there stay there.
@@ -106,7 +116,8 @@ fn fresh_namespace() -> File {
     File::open("/proc/thread-self/ns/net").unwrap()
 }
 
-fn wait_for_link_local(ifindex: u32) {
+/// Waits until IPv6 works on an interface of the namespace that the thread is in.
+pub(crate) fn wait_for_link_local(ifindex: u32) {
     const RTMGRP_IPV6_IFADDR: u32 = 0x100;
     let mut changes = netlink_sys::Socket::new(NETLINK_ROUTE).unwrap();
     changes
@@ -198,10 +209,12 @@ impl Capture {
 
 /// `sockaddr_ll` for an interface.
 fn packet_address(ifindex: u32, ethertype: u16) -> SockAddr {
+    const SIZE: libc::socklen_t = 20;
+    assert_eq!(size_of::<libc::sockaddr_ll>(), 20);
     let raw = libc::sockaddr_ll {
-        sll_family: libc::AF_PACKET as libc::sa_family_t,
+        sll_family: u16::try_from(libc::AF_PACKET).unwrap(),
         sll_protocol: ethertype.to_be(),
-        sll_ifindex: ifindex as libc::c_int,
+        sll_ifindex: i32::try_from(ifindex).unwrap(),
         sll_hatype: 0,
         sll_pkttype: 0,
         sll_halen: 0,
@@ -212,7 +225,7 @@ fn packet_address(ifindex: u32, ethertype: u16) -> SockAddr {
     let ((), address) = unsafe {
         SockAddr::try_init(|storage, length| {
             storage.cast::<libc::sockaddr_ll>().write(raw);
-            *length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            *length = SIZE;
             Ok(())
         })
     }

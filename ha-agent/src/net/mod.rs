@@ -10,10 +10,11 @@ pub mod address;
 pub mod advert;
 pub mod announce;
 pub mod group;
-//TMP pub mod interface;
-//TMP pub mod links;
+pub mod interface;
+pub mod links;
 pub mod netlink;
 pub mod plan;
+pub mod present;
 pub mod receive;
 
 #[cfg(test)]

@@ -136,8 +136,8 @@ impl RouteSocket {
         Ok(outcomes)
     }
 
-    /// Reads a table: `request` with `NLM_F_DUMP`, every answer given to `each`. When the table
-    /// changed meanwhile it is read again from the start, after a call of `restart`.
+    /// Reads a table: `request` with `NLM_F_DUMP`, and of every answer what `each` makes of it. When
+    /// the table changed meanwhile it is read again from the start.
     pub fn dump<T>(
         &mut self,
         request: &RouteNetlinkMessage,
@@ -187,7 +187,6 @@ impl RouteSocket {
         outcomes: &mut Vec<Result<(), Refusal>>,
     ) -> Result<(), NetlinkError> {
         self.send()?;
-        let base = outcomes.len();
         let mut answers: Vec<Option<Result<(), Refusal>>> = vec![None; count];
         let mut missing = count;
         let deadline = Instant::now() + ANSWER_LIMIT;
@@ -209,7 +208,6 @@ impl RouteSocket {
             })?;
         }
         outcomes.extend(answers.into_iter().flatten());
-        debug_assert_eq!(outcomes.len(), base + count);
         Ok(())
     }
 
@@ -334,7 +332,7 @@ mod tests {
 
     #[test]
     fn an_answer_cut_short_is_an_error_and_not_a_panic() {
-        let mut good = vec![0; 20];
+        let mut good = [0; 20];
         good[..4].copy_from_slice(&20u32.to_ne_bytes());
         good[4..6].copy_from_slice(&NLMSG_ERROR.to_ne_bytes());
         for length in 1..20 {

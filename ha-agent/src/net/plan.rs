@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use ha_common::units::{Instant, Nanos};
 
+use crate::config::model::Garp;
+
 /// Announcements that one portion window may hold: about a millisecond of sending.
 pub const WINDOW_FRAMES: usize = 256;
 
@@ -25,6 +27,20 @@ pub struct Cadence {
     pub repeat_count: u8,
     /// From one refresh to the next.
     pub refresh: Nanos,
+}
+
+impl From<Garp> for Cadence {
+    fn from(garp: Garp) -> Self {
+        // Configured spans are a day at most; u64 nanoseconds hold 584 years.
+        let nanos =
+            |span: std::time::Duration| Nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
+        Self {
+            count: garp.count,
+            repeat_after: nanos(garp.repeat_after),
+            repeat_count: garp.repeat_count,
+            refresh: nanos(garp.refresh),
+        }
+    }
 }
 
 /// The schedule of one master's announcements, from its take-over on. It ends by being dropped.
@@ -147,6 +163,11 @@ mod tests {
                 _ => return log,
             }
         }
+    }
+
+    #[test]
+    fn the_default_configuration_is_five_and_five() {
+        assert_eq!(Cadence::from(Garp::default()), FIVE_AND_FIVE);
     }
 
     #[test]

@@ -15,8 +15,9 @@ use super::group::{self, PROTOCOL};
 /// The largest message of all: v3 over IPv6 with 255 addresses. What is longer is no advert.
 const LARGEST: usize = 60 + 8 + 255 * 16 + 64;
 
-/// Room for about a second of 255 virtual routers at 10 ms before adverts are lost.
-const RECEIVE_BUFFER: usize = 16 << 20;
+/// Room for a second of 255 virtual routers at 10 ms, at about 0.8 KiB of kernel memory each, before
+/// adverts are lost; the kernel allocates only what waits.
+const RECEIVE_BUFFER: usize = 20 << 20;
 
 /// The receiver cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -243,6 +244,7 @@ mod tests {
             lab.ip("link set other up");
             lab.ip("link set another up");
             let index = |name| nix::net::if_::if_nametoindex(name).unwrap();
+            lab::wait_for_link_local(index("another"));
             for (family, own, far) in [
                 (Family::V4, "10.99.0.1", "10.99.0.2"),
                 (Family::V6, "fe80::ff:fe00:1", "fe80::ff:fe00:2"),

@@ -2,7 +2,7 @@
 
 use core::net::Ipv6Addr;
 
-/// Bytes of the frame: Ethernet, IPv6, ICMPv6 Neighbor Advertisement, target link-layer option.
+/// Bytes of the frame: Ethernet, IPv6, `ICMPv6` Neighbor Advertisement, target link-layer option.
 pub const UNSOLICITED_NA_LEN: usize = 14 + 40 + ICMP_LEN as usize;
 
 /// Where every IPv6 node of the segment listens: `ff02::1` as an Ethernet address.

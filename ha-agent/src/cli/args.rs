@@ -1,0 +1,85 @@
+//! What the command line accepts.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use super::exit::Exit;
+use super::peers::PeersOptions;
+use super::status::StatusOptions;
+
+/// Keeps a virtual IP address alive on a group of hosts, by VRRP, with detection in the kernel.
+#[derive(Debug, Parser)]
+#[command(name = "ha-agent", version, after_help = Exit::HELP, max_term_width = 100)]
+pub struct Args {
+    /// Where the agent is, or will be.
+    #[command(flatten)]
+    pub dirs: Dirs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The two directories that tell agents on one host apart.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Dirs {
+    /// Directory of the control socket
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/run/ha-agent"
+    )]
+    pub runtime_dir: PathBuf,
+    /// Directory, on a bpffs, of the pinned maps and links
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/sys/fs/bpf/ha-agent"
+    )]
+    pub pin_dir: PathBuf,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the state of every instance and check, and why it is so
+    Status(StatusOptions),
+    /// Show who advertises, how regularly, and what was refused
+    Peers(PeersOptions),
+    /// Make the running agent read its configuration again; a bad file changes nothing
+    Reload,
+    /// Show the version of this program and of the running agent
+    Version,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn directories_may_stand_before_and_after_the_command() {
+        for line in [
+            ["ha-agent", "--runtime-dir", "/x", "status"],
+            ["ha-agent", "status", "--runtime-dir", "/x"],
+        ] {
+            let args = Args::try_parse_from(line).unwrap();
+            assert_eq!(args.dirs.runtime_dir, PathBuf::from("/x"));
+            assert_eq!(args.dirs.pin_dir, PathBuf::from("/sys/fs/bpf/ha-agent"));
+        }
+    }
+
+    #[test]
+    fn a_name_and_json_exclude_each_other() {
+        assert!(Args::try_parse_from(["ha-agent", "status", "--json", "web"]).is_err());
+        assert!(Args::try_parse_from(["ha-agent", "status", "web", "db"]).is_ok());
+    }
+}

@@ -1,0 +1,69 @@
+//! The one table of exit codes.
+
+use std::process::ExitCode;
+
+/// How the process ends. Units and scripts may rely on the numbers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Anything that has no number of its own.
+    General = 1,
+    /// The command line is wrong; clap ends with this by itself.
+    Usage = 2,
+    /// The configuration is wrong or cannot be read.
+    Config = 3,
+    /// Root or a capability is missing.
+    Privilege = 4,
+    /// There is no agent to ask.
+    NotRunning = 5,
+    /// The host lacks something: no such interface, kernel too old, address or port taken.
+    Environment = 6,
+    /// Another agent has the runtime directory.
+    AlreadyRunning = 7,
+}
+
+impl Exit {
+    /// What `ha-agent help` says about them.
+    pub const HELP: &'static str = "\
+Exit codes:
+  0  done
+  1  failed for a reason without a number of its own
+  2  wrong command line
+  3  configuration wrong or unreadable
+  4  root or a capability is missing
+  5  no agent runs (status, reload)
+  6  the host lacks something: interface, kernel feature, free address or port
+  7  another agent runs already";
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_code_once() {
+        let all = [
+            Exit::Ok,
+            Exit::General,
+            Exit::Usage,
+            Exit::Config,
+            Exit::Privilege,
+            Exit::NotRunning,
+            Exit::Environment,
+            Exit::AlreadyRunning,
+        ];
+        let listed: Vec<u8> = Exit::HELP
+            .lines()
+            .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+            .collect();
+        assert_eq!(listed, all.map(|exit| exit as u8));
+    }
+}

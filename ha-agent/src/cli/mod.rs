@@ -1,0 +1,43 @@
+//! The command line: what it accepts, and who does it.
+
+mod args;
+mod ask;
+pub mod check_config;
+pub mod exit;
+pub mod failure;
+mod output;
+mod peers;
+pub mod run;
+mod status;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::{Args, Command, Dirs};
+pub use exit::Exit;
+pub use failure::Failure;
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match dispatch(args) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            // Nobody is left to tell if stderr is closed.
+            let _ = writeln!(std::io::stderr(), "{failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(args: Args) -> Result<(), Failure> {
+    let Dirs { runtime_dir, .. } = args.dirs;
+    match args.command {
+        Command::Status(options) => status::status(&runtime_dir, &options),
+        Command::Peers(options) => peers::peers(&runtime_dir, &options),
+        Command::Reload => ask::reload(&runtime_dir),
+        Command::Version => ask::version(&runtime_dir),
+    }
+}

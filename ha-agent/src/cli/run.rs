@@ -1,0 +1,44 @@
+//! The options of `run`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use crate::logging::Format;
+
+/// `ha-agent run`, beside the directories.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunOptions {
+    /// The configuration
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/ha-agent/ha-agent.toml"
+    )]
+    pub config: PathBuf,
+    /// Form of the log; without it the configuration's `log_format` counts
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What to log, such as `debug` or `info,ha_agent::net=trace`; without it `RUST_LOG` counts,
+    /// then `info`
+    #[arg(long, value_name = "FILTER")]
+    pub log_level: Option<String>,
+}
+
+/// `--log-format`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LogFormat {
+    /// One readable line each; the journal's own form where stderr is the journal
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
+}

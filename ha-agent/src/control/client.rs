@@ -1,0 +1,193 @@
+//! The blocking client that the command line uses.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use thiserror::Error;
+
+use super::protocol::{Command, ErrorReply, Reply};
+use super::socket::SOCKET_NAME;
+
+/// How long an answer may take; a reload can take a while.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
+/// How long connecting may take; it only waits if the agent does not accept.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// The longest answer in bytes: thousands of instances fit.
+const MAX_ANSWER: u64 = 64 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// No socket, or nobody behind it.
+    #[error("no agent runs here: nobody listens on {path}")]
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The socket is not for this user.
+    #[error("no permission to use {path}")]
+    Denied {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The agent hangs or is stopped.
+    #[error("the agent behind {path} does not answer")]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The agent closed the connection without an answer.
+    #[error("the agent ended while it was being asked")]
+    Closed,
+    /// The answer is not one that this version knows.
+    #[error("the agent's answer is not understood")]
+    Unreadable(#[source] serde_json::Error),
+    /// The agent says no.
+    #[error("{}", .0.message)]
+    Refused(ErrorReply),
+    /// The system refused.
+    #[error("cannot talk to the agent behind {path}")]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A connection to the agent of a runtime directory.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<UnixStream>,
+    path: PathBuf,
+}
+
+impl Client {
+    /// Connects to the agent that runs with this runtime directory.
+    pub fn connect(runtime_dir: &Path) -> Result<Self, ClientError> {
+        let path = runtime_dir.join(SOCKET_NAME);
+        match open(&path) {
+            Ok(stream) => Ok(Self {
+                stream: BufReader::new(stream),
+                path,
+            }),
+            Err(error) => Err(explain(error, &path)),
+        }
+    }
+
+    /// Asks and waits for the answer; a refusal is an error.
+    pub fn ask(&mut self, command: Command) -> Result<Reply, ClientError> {
+        match self
+            .stream
+            .get_mut()
+            .write_all(command.to_line().as_bytes())
+        {
+            // The agent may have said why it closed before we wrote: read that.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => return Err(explain(error, &self.path)),
+            Ok(()) => {}
+        }
+        self.next_reply()
+    }
+
+    /// Waits for the next line of a `watch`.
+    pub fn next_reply(&mut self) -> Result<Reply, ClientError> {
+        let mut line = Vec::new();
+        match (&mut self.stream)
+            .take(MAX_ANSWER)
+            .read_until(b'\n', &mut line)
+        {
+            Ok(_) if line.last() == Some(&b'\n') => {}
+            Ok(_) => return Err(ClientError::Closed),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                return Err(ClientError::Closed);
+            }
+            Err(error) => return Err(explain(error, &self.path)),
+        }
+        match serde_json::from_slice(&line) {
+            Ok(Reply::Error(error)) => Err(ClientError::Refused(error)),
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(ClientError::Unreadable(error)),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // The write time-out also bounds `connect`, which waits while the backlog is full.
+    socket.set_write_timeout(Some(CONNECT_WAIT))?;
+    socket.set_read_timeout(Some(ANSWER_WAIT))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(socket.into())
+}
+
+fn explain(source: io::Error, path: &Path) -> ClientError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            ClientError::NotRunning { path }
+        }
+        io::ErrorKind::PermissionDenied => ClientError::Denied { path },
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Silent { path },
+        _ => ClientError::Io { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_socket_and_a_dead_one_both_mean_that_no_agent_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = Client::connect(dir.path()).unwrap_err();
+        assert!(matches!(missing, ClientError::NotRunning { .. }));
+        drop(UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap());
+        let dead = Client::connect(dir.path()).unwrap_err();
+        assert!(matches!(dead, ClientError::NotRunning { .. }));
+    }
+
+    #[test]
+    fn an_agent_that_ends_in_mid_answer_is_reported_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
+        let agent = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"{\"version\":").unwrap();
+        });
+        let mut client = Client::connect(dir.path()).unwrap();
+        let error = client.ask(Command::Version).unwrap_err();
+        agent.join().unwrap();
+        assert!(matches!(error, ClientError::Closed), "{error}");
+    }
+
+    #[test]
+    fn the_reason_for_being_closed_is_read_even_if_the_request_could_not_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
+        let mut client = Client::connect(dir.path()).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        stream
+            .write_all(b"{\"error\":{\"kind\":\"too_many_clients\",\"message\":\"full\"}}\n")
+            .unwrap();
+        drop(stream);
+        let error = client.ask(Command::Status).unwrap_err();
+        assert_eq!(error.to_string(), "full");
+    }
+
+    #[test]
+    fn an_answer_of_another_kind_of_agent_is_not_mistaken_for_silence() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
+        let mut client = Client::connect(dir.path()).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"{\"moon\":1}\n").unwrap();
+        let error = client.ask(Command::Status).unwrap_err();
+        assert!(matches!(error, ClientError::Unreadable(_)), "{error}");
+    }
+}

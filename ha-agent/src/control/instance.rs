@@ -1,0 +1,326 @@
+//! The part of `status` about one virtual router.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ha_common::units;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::moment::Moment;
+use super::rejects::RejectCounts;
+
+/// One `[[instance]]`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Instance {
+    /// `name` in the configuration.
+    pub name: String,
+    /// The interface's name.
+    pub interface: String,
+    /// The interface's index; `null` while there is no such interface.
+    pub ifindex: Option<u32>,
+    /// The address family.
+    pub family: Family,
+    /// The virtual router, 1 to 255.
+    pub vrid: u8,
+    /// The protocol's version, 2 or 3.
+    pub version: u8,
+    /// What it is now.
+    pub state: State,
+    /// Since when.
+    pub since: Moment,
+    /// Why, if it is in `fault` or held in `initialize`.
+    pub reason: Option<String>,
+    /// How its priority comes about.
+    pub priority: PrioritySum,
+    /// Whether it takes over from a healthy master of lower priority.
+    pub preempt: bool,
+    /// Who is master; `null` if nobody is known to be.
+    pub master: Option<Master>,
+    /// The virtual addresses, in configured order.
+    pub addresses: Vec<Address>,
+    /// How adverts are received.
+    pub datapath: Datapath,
+    /// Whether adverts end in the XDP program.
+    pub consume: Consume,
+    /// Intervals between adverts.
+    pub interval: Interval,
+    /// Who notices that the master is silent.
+    pub timer: Timer,
+    /// The last change of state; `null` before the first.
+    pub last_transition: Option<Transition>,
+    /// Changes of state since the agent started.
+    pub transitions: u64,
+    /// What was counted since the slot was made; the kernel's counters outlive the agent.
+    pub counters: Counters,
+    /// The last refused advert of a plausible peer.
+    pub last_rejected: Option<Rejected>,
+    /// What is wrong and was logged once, such as a peer with another list of addresses.
+    pub notices: Vec<Notice>,
+}
+
+/// The address family of a virtual router.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl From<units::Family> for Family {
+    fn from(family: units::Family) -> Self {
+        match family {
+            units::Family::V4 => Self::Ipv4,
+            units::Family::V6 => Self::Ipv6,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
+}
+
+/// The state of the election, and whether it takes part at all.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Not taking part yet: the interface, a check's first result or the start delay is awaited.
+    Initialize,
+    /// Listening to a master.
+    Backup,
+    /// Holding the addresses.
+    Master,
+    /// Not taking part: a check failed or the interface is down.
+    Fault,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initialize => "initialize",
+            Self::Backup => "backup",
+            Self::Master => "master",
+            Self::Fault => "fault",
+        })
+    }
+}
+
+/// A priority with its reasons: `base` and the applied terms, clamped to 1..=254, are `effective`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PrioritySum {
+    /// `priority` in the configuration; 255 is the owner, whom no term changes.
+    pub base: u8,
+    /// One for each tracked check that has a weight.
+    pub terms: Vec<Term>,
+    /// What is advertised and compared.
+    pub effective: u8,
+}
+
+/// What a check does to a priority.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Term {
+    /// The check's name.
+    pub check: String,
+    /// Negative: added while the check fails. Positive: added while it succeeds.
+    pub weight: i16,
+    /// Whether it is being added.
+    pub applied: bool,
+}
+
+/// The master of a virtual router as this host knows it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Master {
+    /// Whether it is this very instance; then the rest is what it sends.
+    #[serde(rename = "self")]
+    pub is_self: bool,
+    /// The source address of its adverts.
+    pub address: IpAddr,
+    /// Its priority.
+    pub priority: u8,
+    /// The interval it announces, in microseconds.
+    pub interval_us: u64,
+    /// How long ago its last advert came, in microseconds; `null` for ourselves.
+    pub last_heard_us: Option<u64>,
+    /// How it takes the checksum; `null` where there is only one way (v2, IPv6) or none was learned.
+    pub checksum: Option<Checksum>,
+}
+
+/// The two ways to take the checksum of v3 over IPv4.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Checksum {
+    /// With the pseudo-header.
+    PseudoHeader,
+    /// Over the VRRP message alone.
+    Payload,
+}
+
+/// One virtual address.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Address {
+    /// As configured.
+    pub address: IpNet,
+    /// Whether the interface really has it, by the kernel's word.
+    pub present: bool,
+}
+
+/// How adverts are received.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Datapath {
+    /// What runs; `null` if nothing is attached.
+    pub kind: Option<DatapathKind>,
+    /// Why the better ones do not run, best first.
+    pub why: Vec<Refusal>,
+}
+
+/// The ways to receive adverts, best first.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatapathKind {
+    /// XDP in the driver.
+    Native,
+    /// XDP in the stack.
+    Generic,
+    /// A plain socket in the agent.
+    Socket,
+}
+
+/// Why a datapath does not run.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Refusal {
+    /// Which.
+    pub kind: DatapathKind,
+    /// Why not.
+    pub reason: String,
+}
+
+/// Whether adverts for our virtual routers end in the XDP program.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Consume {
+    /// `consume` in the configuration.
+    pub configured: ConsumeChoice,
+    /// What is done: true if they end there, false if they are passed on to the host.
+    pub effective: bool,
+    /// Why.
+    pub why: String,
+}
+
+/// `consume` in the configuration.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsumeChoice {
+    /// By the rate of adverts on the interface.
+    Auto,
+    /// `true`.
+    Always,
+    /// `false`.
+    Never,
+}
+
+/// Intervals between adverts.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Interval {
+    /// Ours, in microseconds.
+    pub own_us: u64,
+    /// What a v3 backup learned from the master and reckons with, in microseconds.
+    pub learned_us: Option<u64>,
+}
+
+/// Who notices that the master is silent.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Timer {
+    /// What runs.
+    pub kind: TimerKind,
+    /// Why it is not the kernel's timer; `null` if it is.
+    pub why: Option<String>,
+}
+
+/// The kinds of timer.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimerKind {
+    /// A BPF timer.
+    Kernel,
+    /// The agent's own.
+    Watchdog,
+}
+
+/// A change of state.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Transition {
+    /// From.
+    pub from: State,
+    /// To.
+    pub to: State,
+    /// Why, in words.
+    pub cause: String,
+    /// When.
+    pub at: Moment,
+    /// From the deadline to the first action, in microseconds; `null` if no deadline was involved.
+    pub latency_us: Option<u64>,
+}
+
+/// What was counted for one virtual router.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Counters {
+    /// Valid adverts.
+    pub adverts_received: u64,
+    /// Refused adverts by reason.
+    pub rejects: RejectCounts,
+    /// Records pushed to the agent.
+    pub events: u64,
+    /// Times the driver woke for this instance.
+    pub wakeups: u64,
+    /// Records held back by the rate limit.
+    pub suppressed: u64,
+    /// Records lost because the ring was full.
+    pub dropped: u64,
+    /// Times the kernel's timer fired.
+    pub timer_fired: u64,
+    /// Adverts sent.
+    pub adverts_sent: u64,
+    /// Gratuitous ARP and unsolicited NA sent.
+    pub garp_sent: u64,
+    /// Times an address was put back after somebody else removed it.
+    pub vip_restored: u64,
+}
+
+/// A refused advert, kept so that a mismatch can be explained.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Rejected {
+    /// The name of the check that failed, as in `counters.rejects`.
+    pub reason: String,
+    /// Who sent it.
+    pub source: IpAddr,
+    /// When it came.
+    pub at: Moment,
+    /// Each field that is not as it should be.
+    pub differences: Vec<Difference>,
+}
+
+/// One field that is not as it should be.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Difference {
+    /// The field's name.
+    pub field: String,
+    /// What is configured here, or follows from it.
+    pub expected: String,
+    /// What the advert said.
+    pub got: String,
+}
+
+/// Something wrong that was logged once.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Notice {
+    /// When it was first seen.
+    pub at: Moment,
+    /// One sentence.
+    pub text: String,
+}

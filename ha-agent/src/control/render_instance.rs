@@ -1,0 +1,241 @@
+//! The details of one instance for a person.
+
+use std::fmt::Write;
+
+use super::instance::{
+    Checksum, Consume, Counters, Datapath, DatapathKind, Instance, Master, PrioritySum, Rejected,
+    State, TimerKind, Transition,
+};
+use super::rejects::RejectCounts;
+use super::render_status::{priority_sum, state_style};
+use super::text::{BAD, BOLD, PLAIN, WARN, clean, count, field, paint, span};
+
+/// Appends one instance: a heading and its fields.
+pub(super) fn render_instance(out: &mut String, instance: &Instance) {
+    let _ = writeln!(
+        out,
+        "{}  {} for {}, VRID {} on {}, VRRPv{} {}{}",
+        paint(BOLD, &clean(&instance.name)),
+        paint(state_style(instance.state), &instance.state.to_string()),
+        span(instance.since.ago_us),
+        instance.vrid,
+        clean(&instance.interface),
+        instance.version,
+        instance.family,
+        if instance.preempt { "" } else { ", nopreempt" },
+    );
+    if let Some(reason) = &instance.reason {
+        field(out, "reason", WARN, reason);
+    }
+    if instance.ifindex.is_none() {
+        let gone = format!("there is no interface {} now", instance.interface);
+        field(out, "interface", BAD, &gone);
+    }
+    field(out, "priority", PLAIN, &priority(&instance.priority));
+    field(out, "master", PLAIN, &master(instance.master.as_ref()));
+    let style = if addresses_are_right(instance) {
+        PLAIN
+    } else {
+        BAD
+    };
+    field(out, "addresses", style, &addresses(instance));
+    render_datapath(out, &instance.datapath);
+    render_timer(out, instance);
+    field(out, "consume", PLAIN, &consume(&instance.consume));
+    field(out, "changes", PLAIN, &changes(instance));
+    render_counters(out, &instance.counters);
+    if let Some(rejected) = &instance.last_rejected {
+        render_rejected(out, rejected);
+    }
+    for notice in &instance.notices {
+        let text = format!(
+            "{} (first seen {} ago)",
+            notice.text,
+            span(notice.at.ago_us)
+        );
+        field(out, "notice", WARN, &text);
+    }
+}
+
+/// The sum, and what could still change it.
+fn priority(priority: &PrioritySum) -> String {
+    let mut text = priority_sum(priority);
+    for term in priority.terms.iter().filter(|term| !term.applied) {
+        let when = if term.weight < 0 { "fails" } else { "succeeds" };
+        let _ = write!(text, "; {:+} while {} {when}", term.weight, term.check);
+    }
+    text
+}
+
+fn master(master: Option<&Master>) -> String {
+    let Some(master) = master else {
+        return "nobody is known to be master".to_owned();
+    };
+    let mut text = if master.is_self {
+        format!("this host ({})", master.address)
+    } else {
+        master.address.to_string()
+    };
+    let interval = span(master.interval_us);
+    let _ = write!(text, ", priority {}, every {interval}", master.priority);
+    if let Some(heard) = master.last_heard_us {
+        let _ = write!(text, ", heard {} ago", span(heard));
+    }
+    match master.checksum {
+        Some(Checksum::PseudoHeader) => text.push_str(", checksum with pseudo-header"),
+        Some(Checksum::Payload) => text.push_str(", checksum without pseudo-header"),
+        None => {}
+    }
+    text
+}
+
+/// A master has all of them, nobody else has any.
+fn addresses_are_right(instance: &Instance) -> bool {
+    let is_master = instance.state == State::Master;
+    instance
+        .addresses
+        .iter()
+        .all(|address| address.present == is_master)
+}
+
+fn addresses(instance: &Instance) -> String {
+    let list = |present: bool| {
+        let addresses = instance.addresses.iter();
+        let some: Vec<String> = addresses
+            .filter(|address| address.present == present)
+            .map(|address| address.address.to_string())
+            .collect();
+        some.join(", ")
+    };
+    match (list(true).as_str(), list(false).as_str()) {
+        (present, "") => format!("present: {present}"),
+        ("", absent) => format!("absent: {absent}"),
+        (present, absent) => format!("present: {present}; absent: {absent}"),
+    }
+}
+
+fn render_datapath(out: &mut String, datapath: &Datapath) {
+    let (text, style) = match datapath.kind {
+        Some(kind) => (datapath_name(kind), PLAIN),
+        None => ("none: no adverts are received", BAD),
+    };
+    field(out, "datapath", style, text);
+    for refusal in &datapath.why {
+        let text = format!("not {}: {}", datapath_name(refusal.kind), refusal.reason);
+        field(out, "", PLAIN, &text);
+    }
+}
+
+const fn datapath_name(kind: DatapathKind) -> &'static str {
+    match kind {
+        DatapathKind::Native => "native XDP",
+        DatapathKind::Generic => "generic XDP",
+        DatapathKind::Socket => "plain socket",
+    }
+}
+
+fn render_timer(out: &mut String, instance: &Instance) {
+    let kind = match instance.timer.kind {
+        TimerKind::Kernel => "in the kernel",
+        TimerKind::Watchdog => "in the agent",
+    };
+    let mut text = kind.to_owned();
+    if let Some(why) = &instance.timer.why {
+        let _ = write!(text, " ({why})");
+    }
+    let _ = write!(text, ", own interval {}", span(instance.interval.own_us));
+    if let Some(learned) = instance.interval.learned_us {
+        let _ = write!(text, ", learned {}", span(learned));
+    }
+    field(out, "timer", PLAIN, &text);
+}
+
+fn consume(consume: &Consume) -> String {
+    let end = if consume.effective {
+        "yes, adverts end in the XDP program"
+    } else {
+        "no, adverts pass on to the host"
+    };
+    format!("{end} ({})", consume.why)
+}
+
+fn changes(instance: &Instance) -> String {
+    let Some(last) = &instance.last_transition else {
+        return "none so far".to_owned();
+    };
+    let Transition {
+        from,
+        to,
+        cause,
+        at,
+        ..
+    } = last;
+    let mut text = format!(
+        "{from} -> {to} {} ago ({}): {cause}",
+        span(at.ago_us),
+        at.at
+    );
+    if let Some(latency) = last.latency_us {
+        let _ = write!(text, ", acted {} past the deadline", span(latency));
+    }
+    let _ = write!(text, "; {} in all", instance.transitions);
+    text
+}
+
+fn render_counters(out: &mut String, counters: &Counters) {
+    let mut text = format!(
+        "{} received, {} sent, {} rejected{}; {} sent",
+        counters.adverts_received,
+        counters.adverts_sent,
+        counters.rejects.total(),
+        reject_list(&counters.rejects),
+        count(counters.garp_sent, "announcement"),
+    );
+    if counters.vip_restored > 0 {
+        let _ = write!(
+            text,
+            "; address put back {}",
+            count(counters.vip_restored, "time")
+        );
+    }
+    field(out, "adverts", PLAIN, &text);
+    let text = format!(
+        "{} pushed, {} held back, {} lost; kernel timer fired {}; driver woken {}",
+        counters.events,
+        counters.suppressed,
+        counters.dropped,
+        count(counters.timer_fired, "time"),
+        count(counters.wakeups, "time"),
+    );
+    field(out, "events", PLAIN, &text);
+}
+
+/// ` (2 checksum, 1 ttl)`, or nothing.
+pub(super) fn reject_list(rejects: &RejectCounts) -> String {
+    let list: Vec<String> = rejects
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(reject, count)| format!("{count} {}", reject.name()))
+        .collect();
+    if list.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", list.join(", "))
+    }
+}
+
+fn render_rejected(out: &mut String, rejected: &Rejected) {
+    let Rejected {
+        reason, source, at, ..
+    } = rejected;
+    let ago = span(at.ago_us);
+    let text = format!("{reason}, from {source} {ago} ago");
+    field(out, "rejected", WARN, &text);
+    for difference in &rejected.differences {
+        let text = format!(
+            "{}: expected {}, got {}",
+            difference.field, difference.expected, difference.got
+        );
+        field(out, "", WARN, &text);
+    }
+}

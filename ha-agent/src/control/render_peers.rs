@@ -1,0 +1,149 @@
+//! `peers` for a person: a table, and below it who had adverts refused and why.
+
+use super::instance::Family;
+use super::peers::{Peer, Peers};
+use super::render_instance::reject_list;
+use super::text::{BOLD, Cell, Table, WARN, field, span};
+
+/// The whole text, in colour, ending in a newline.
+pub fn render_peers(peers: &Peers) -> String {
+    let mut out = String::new();
+    if peers.peers.is_empty() {
+        out.push_str("No adverts of any peer have been seen.\n");
+        return out;
+    }
+    let mut table = Table::new(&[
+        "INTERFACE",
+        "VRID",
+        "PEER",
+        "ADVERTS",
+        "REJECTS",
+        "PRIO",
+        "EVERY",
+        "GAPS",
+        "SEEN",
+    ]);
+    for peer in &peers.peers {
+        table.row(row(peer));
+    }
+    table.render(&mut out);
+    let refused = peers.peers.iter().filter(|peer| peer.rejects.total() > 0);
+    for (index, peer) in refused.enumerate() {
+        if index == 0 {
+            out.push('\n');
+        }
+        let text = format!(
+            "from {} on {}, VRID {}{}",
+            peer.address,
+            interface(peer),
+            peer.vrid,
+            reject_list(&peer.rejects)
+        );
+        field(&mut out, "rejected", WARN, &text);
+    }
+    out
+}
+
+fn row(peer: &Peer) -> Vec<Cell> {
+    let or_dash = |text: Option<String>| Cell::new(text.unwrap_or_else(|| "-".to_owned()));
+    let family = match peer.family {
+        Family::Ipv4 => "",
+        Family::Ipv6 => " v6",
+    };
+    let rejected = peer.rejects.total();
+    vec![
+        Cell::new(interface(peer)),
+        Cell::new(format!("{}{family}", peer.vrid)),
+        Cell::styled(peer.address.to_string(), BOLD),
+        Cell::new(peer.adverts.to_string()),
+        if rejected == 0 {
+            Cell::new("0")
+        } else {
+            Cell::styled(rejected.to_string(), WARN)
+        },
+        or_dash(peer.last.map(|last| last.priority.to_string())),
+        or_dash(peer.last.map(|last| span(last.interval_us))),
+        or_dash(
+            peer.gap
+                .as_ref()
+                .map(|gap| format!("{}-{}", span(gap.min_us), span(gap.max_us))),
+        ),
+        Cell::new(format!("{} ago", span(peer.last_seen_us))),
+    ]
+}
+
+fn interface(peer: &Peer) -> String {
+    peer.interface
+        .clone()
+        .unwrap_or_else(|| format!("#{} gone", peer.ifindex))
+}
+
+#[cfg(test)]
+mod tests {
+    use ha_common::reject::Reject;
+
+    use super::super::peers::{Gap, LastAdvert};
+    use super::super::rejects::RejectCounts;
+    use super::*;
+
+    fn sample() -> Peers {
+        let mut rejects = RejectCounts::default();
+        rejects.add(Reject::Checksum, 100_000);
+        rejects.add(Reject::Ttl, 2);
+        let peer = Peer {
+            interface: Some("eth0".to_owned()),
+            ifindex: 2,
+            family: Family::Ipv4,
+            vrid: 51,
+            address: "10.99.0.1".parse().unwrap(),
+            adverts: 273_600,
+            bytes: 10_944_000,
+            rejects: RejectCounts::default(),
+            first_seen_us: 273_600_000_000,
+            last_seen_us: 312_400,
+            last: Some(LastAdvert {
+                priority: 100,
+                version: 3,
+                interval_us: 1_000_000,
+            }),
+            gap: Some(Gap {
+                min_us: 999_100,
+                max_us: 3_001_200,
+                histogram: Vec::new(),
+            }),
+        };
+        let forger = Peer {
+            interface: None,
+            ifindex: 7,
+            family: Family::Ipv6,
+            address: "fe80::1234:5678:9abc:def0".parse().unwrap(),
+            adverts: 0,
+            rejects,
+            last: None,
+            gap: None,
+            ..peer.clone()
+        };
+        Peers {
+            pin_dir: None,
+            peers: vec![peer, forger],
+        }
+    }
+
+    #[test]
+    fn peers_are_a_table_with_the_refused_below() {
+        let text = anstream::adapter::strip_str(&render_peers(&sample())).to_string();
+        assert_eq!(text, include_str!("render_peers/expected.txt"));
+    }
+
+    #[test]
+    fn no_peers_are_said_in_words() {
+        let peers = Peers {
+            pin_dir: None,
+            peers: Vec::new(),
+        };
+        assert_eq!(
+            render_peers(&peers),
+            "No adverts of any peer have been seen.\n"
+        );
+    }
+}

@@ -1,0 +1,240 @@
+//! `status` for a person: an overview of everything, then each instance in detail.
+
+use std::fmt::Write;
+
+use anstyle::Style;
+
+use super::checks::{Check, CheckKind, CheckState};
+use super::instance::{Instance, Master, PrioritySum, State};
+use super::render_instance::render_instance;
+use super::status::{LeaseState, Node, Pins, Sender, Status, Wakeups};
+use super::text::{
+    BAD, BOLD, CALM, Cell, DIM, GOOD, PLAIN, Table, WARN, clean, count, field, paint, span,
+};
+
+/// Up to this many instances are all shown in detail.
+const FEW: usize = 4;
+
+/// Which instances are shown in detail.
+#[derive(Clone, Copy, Debug)]
+pub enum Detail<'a> {
+    /// All if they are few, else none.
+    IfFew,
+    /// Those with these names.
+    Named(&'a [String]),
+}
+
+/// The whole text, in colour, ending in a newline.
+pub fn render_status(status: &Status, detail: Detail<'_>) -> String {
+    let mut out = String::new();
+    render_node(&mut out, &status.node);
+    for warning in &status.warnings {
+        field(&mut out, "warning", WARN, warning);
+    }
+    render_overview(&mut out, &status.instances);
+    render_details(&mut out, &status.instances, detail);
+    render_checks(&mut out, &status.checks);
+    out.push('\n');
+    render_wakeups(&mut out, &status.wakeups);
+    render_sender(&mut out, &status.sender);
+    out
+}
+
+fn render_node(out: &mut String, node: &Node) {
+    let Node {
+        name, version, pid, ..
+    } = node;
+    let name = paint(BOLD, &clean(name));
+    let up = span(node.started.ago_us);
+    let _ = writeln!(out, "{name}  ha-agent {version}, pid {pid}, up {up}");
+    let read = span(node.loaded.ago_us);
+    let config = format!("{}, read {read} ago", node.config.display());
+    field(out, "config", PLAIN, &config);
+    match &node.pins {
+        Pins::Pinned { dir } => field(out, "pinned", PLAIN, &dir.display().to_string()),
+        Pins::Unpinned { why } => field(out, "unpinned", WARN, why),
+    }
+}
+
+fn render_overview(out: &mut String, instances: &[Instance]) {
+    out.push('\n');
+    if instances.is_empty() {
+        out.push_str("No instances are configured.\n");
+        return;
+    }
+    let mut table = Table::new(&[
+        "INSTANCE",
+        "STATE",
+        "FOR",
+        "PRIORITY",
+        "MASTER",
+        "INTERFACE",
+        "VRID",
+    ]);
+    for instance in instances {
+        table.row(vec![
+            Cell::styled(&instance.name, BOLD),
+            Cell::styled(instance.state.to_string(), state_style(instance.state)),
+            Cell::new(span(instance.since.ago_us)),
+            Cell::new(priority_sum(&instance.priority)),
+            Cell::new(master_name(instance.master.as_ref())),
+            Cell::new(&instance.interface),
+            Cell::new(instance.vrid.to_string()),
+        ]);
+    }
+    table.render(out);
+}
+
+fn render_details(out: &mut String, instances: &[Instance], detail: Detail<'_>) {
+    let shown = |instance: &&Instance| match detail {
+        Detail::IfFew => instances.len() <= FEW,
+        Detail::Named(names) => names.contains(&instance.name),
+    };
+    for instance in instances.iter().filter(shown) {
+        out.push('\n');
+        render_instance(out, instance);
+    }
+    if matches!(detail, Detail::IfFew) && instances.len() > FEW {
+        let _ = writeln!(out, "{}", paint(DIM, "Details: ha-agent status INSTANCE"));
+    }
+}
+
+fn render_checks(out: &mut String, checks: &[Check]) {
+    if checks.is_empty() {
+        return;
+    }
+    out.push('\n');
+    let mut table = Table::new(&[
+        "CHECK",
+        "STATE",
+        "FOR",
+        "KIND",
+        "RUNS",
+        "FAILED",
+        "RESTARTS",
+        "TOOK",
+        "LAST RESULT",
+    ]);
+    for check in checks {
+        let (state, style) = check_state(check.state);
+        let (took, last) = check.last.as_ref().map_or_else(
+            || ("-".to_owned(), "none yet"),
+            |last| (span(last.latency_us), last.text.as_str()),
+        );
+        table.row(vec![
+            Cell::styled(&check.name, BOLD),
+            Cell::styled(state, style),
+            Cell::new(span(check.since.ago_us)),
+            Cell::new(check_kind(check.kind)),
+            Cell::new(check.runs.to_string()),
+            Cell::new(check.failures.to_string()),
+            Cell::new(check.restarts.to_string()),
+            Cell::new(took),
+            Cell::new(last),
+        ]);
+    }
+    table.render(out);
+    for check in checks {
+        if let Some(notice) = &check.notice {
+            field(out, "notice", WARN, &format!("{}: {notice}", check.name));
+        }
+    }
+}
+
+fn render_wakeups(out: &mut String, wakeups: &Wakeups) {
+    let text = format!(
+        "{}: kernel {}, timers {}, watchdog {}, commands {}, checks {}, netlink {}",
+        count(wakeups.total(), "time"),
+        wakeups.ring_events,
+        wakeups.timers,
+        wakeups.watchdog,
+        wakeups.commands,
+        wakeups.checks,
+        wakeups.netlink,
+    );
+    field(out, "woken", PLAIN, &text);
+}
+
+fn render_sender(out: &mut String, sender: &Sender) {
+    let ability = |name: &str, ability: &super::status::Ability| {
+        let no = if ability.active { "" } else { "no " };
+        format!("{no}{name} ({})", ability.why)
+    };
+    let text = format!(
+        "{}, {}",
+        ability("real-time priority", &sender.realtime),
+        ability("locked memory", &sender.memory_locked)
+    );
+    let fine = sender.realtime.active && sender.memory_locked.active;
+    field(out, "sender", if fine { PLAIN } else { WARN }, &text);
+    let lease = &sender.lease;
+    let (text, style) = match lease.state {
+        LeaseState::Held => (format!("held for {}", span(lease.left_us)), PLAIN),
+        LeaseState::Lapsed => ("lapsed: the driver hangs".to_owned(), BAD),
+    };
+    let lapses = count(lease.lapses, "lapse");
+    let late = match sender.late_sends {
+        0 => "no late adverts".to_owned(),
+        late => format!(
+            "{}, the worst by {}",
+            count(late, "late advert"),
+            span(sender.worst_late_us)
+        ),
+    };
+    field(out, "lease", style, &format!("{text}, {lapses}; {late}"));
+}
+
+/// `100 -20 (nginx) = 80`, or `100` alone.
+pub(super) fn priority_sum(priority: &PrioritySum) -> String {
+    let mut text = priority.base.to_string();
+    let mut sum = i32::from(priority.base);
+    for term in priority.terms.iter().filter(|term| term.applied) {
+        let _ = write!(text, " {:+} ({})", term.weight, term.check);
+        sum = sum.saturating_add(i32::from(term.weight));
+    }
+    let effective = priority.effective;
+    if sum != i32::from(effective) {
+        let _ = write!(text, " = {effective} (clamped)");
+    } else if priority.terms.iter().any(|term| term.applied) {
+        let _ = write!(text, " = {effective}");
+    }
+    text
+}
+
+fn master_name(master: Option<&Master>) -> String {
+    match master {
+        None => "unknown".to_owned(),
+        Some(master) if master.is_self => "this host".to_owned(),
+        Some(master) => master.address.to_string(),
+    }
+}
+
+pub(super) const fn state_style(state: State) -> Style {
+    match state {
+        State::Initialize => WARN,
+        State::Backup => CALM,
+        State::Master => GOOD,
+        State::Fault => BAD,
+    }
+}
+
+const fn check_state(state: CheckState) -> (&'static str, Style) {
+    match state {
+        CheckState::Pending => ("pending", WARN),
+        CheckState::Up => ("up", GOOD),
+        CheckState::Restarting => ("restarting", WARN),
+        CheckState::Down => ("down", BAD),
+    }
+}
+
+const fn check_kind(kind: CheckKind) -> &'static str {
+    match kind {
+        CheckKind::Http => "http",
+        CheckKind::Tcp => "tcp",
+        CheckKind::Process => "process",
+        CheckKind::Command => "command",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! What a person sees, as text.
+
+use textwrap::core::display_width;
+
+use super::super::sample;
+use super::super::text::WIDTH;
+use super::*;
+
+fn plain(status: &Status, detail: Detail<'_>) -> String {
+    anstream::adapter::strip_str(&render_status(status, detail)).to_string()
+}
+
+#[test]
+fn a_status_reads_as_expected() {
+    let text = plain(&sample::status(), Detail::IfFew);
+    assert_eq!(text, include_str!("expected.txt"));
+}
+
+#[test]
+fn details_of_many_instances_are_shown_only_when_asked_for() {
+    let mut status = sample::status();
+    let many = (0..20).map(|index| {
+        let mut instance = status.instances[0].clone();
+        instance.name = format!("web{index}");
+        instance
+    });
+    status.instances = many.collect();
+    let headings = |detail: Detail<'_>| {
+        let text = plain(&status, detail);
+        text.matches(", VRID 51 on eth0").count()
+    };
+    assert_eq!(headings(Detail::IfFew), 0);
+    assert_eq!(headings(Detail::Named(&["web7".to_owned()])), 1);
+}
+
+#[test]
+fn a_priority_is_shown_as_a_sum_and_says_when_it_was_clamped() {
+    let mut sum = sample::status().instances[0].priority.clone();
+    assert_eq!(priority_sum(&sum), "100 -20 (nginx) = 80");
+    sum.terms[1].applied = true;
+    sum.effective = 90;
+    assert_eq!(priority_sum(&sum), "100 -20 (nginx) +10 (uplink) = 90");
+    sum.terms[0].weight = -253;
+    sum.effective = 1;
+    assert_eq!(
+        priority_sum(&sum),
+        "100 -253 (nginx) +10 (uplink) = 1 (clamped)"
+    );
+    sum.terms.clear();
+    sum.effective = 100;
+    assert_eq!(priority_sum(&sum), "100");
+}
+
+#[test]
+fn text_of_a_checked_server_cannot_steer_the_terminal() {
+    let mut status = sample::status();
+    if let Some(last) = &mut status.checks[0].last {
+        last.text = "\u{1b}]0;owned\u{7}".to_owned();
+    }
+    let text = render_status(&status, Detail::IfFew);
+    assert!(!text.contains("\u{1b}]") && !text.contains('\u{7}'));
+}
+
+#[test]
+fn no_line_is_wider_than_a_hundred_columns_or_ends_in_a_space() {
+    let mut status = sample::status();
+    for instance in &mut status.instances {
+        instance.name = "an-instance-with-a-very-long-name".repeat(4);
+        instance
+            .notices
+            .iter_mut()
+            .for_each(|notice| notice.text = "x".repeat(500));
+    }
+    for line in plain(&status, Detail::IfFew).lines() {
+        assert!(
+            display_width(line) <= WIDTH || line.starts_with("an-instance"),
+            "{line}"
+        );
+        assert_eq!(line.trim_end(), line);
+    }
+}

@@ -1,0 +1,194 @@
+//! Attaching the receive program to interfaces: native before generic, never over somebody else's.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::xdp::{XdpLink, XdpMode};
+use aya::programs::{ProgramError, Xdp};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
+use thiserror::Error;
+
+use crate::net::netlink::{NetlinkError, RouteSocket};
+
+/// Where in the stack the program runs.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Mode {
+    /// In the driver.
+    Native,
+    /// In the stack, before it does anything else.
+    Generic,
+}
+
+impl Mode {
+    /// As `status` and the configuration call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+
+    const fn xdp(self) -> XdpMode {
+        match self {
+            Self::Native => XdpMode::Driver,
+            Self::Generic => XdpMode::Skb,
+        }
+    }
+}
+
+/// Why the program could not be attached.
+#[derive(Debug, Error)]
+pub enum AttachError {
+    /// Another program holds the place.
+    #[error("an XDP program of somebody else (id {0}) is attached, and is not replaced")]
+    Foreign(u32),
+    /// The kernel or the driver refused.
+    #[error("{}", root_cause(.0))]
+    Refused(ProgramError),
+    /// What is attached could not be read.
+    #[error("reading what is attached: {0}")]
+    Query(#[from] NetlinkError),
+    /// The link could not be pinned.
+    #[error("pinning the link at {path}: {reason}")]
+    Pin {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// A program on an interface; dropping it detaches, unless the link is pinned.
+#[derive(Debug)]
+pub struct Attachment {
+    /// The mode that it became.
+    pub mode: Mode,
+    hold: Hold,
+}
+
+#[derive(Debug)]
+enum Hold {
+    Pinned(PinnedLink),
+    Owned(#[expect(dead_code, reason = "dropping it detaches")] FdLink),
+}
+
+impl Attachment {
+    /// Detaches, pinned or not.
+    pub fn detach(self) -> io::Result<()> {
+        match self.hold {
+            Hold::Pinned(link) => link.unpin().map(drop),
+            Hold::Owned(_) => Ok(()),
+        }
+    }
+}
+
+/// Attaches in one mode; over a link that an earlier agent pinned, by replacing its program at once.
+pub fn attach(
+    program: &mut Xdp,
+    ifindex: u32,
+    mode: Mode,
+    pin_dir: Option<&Path>,
+) -> Result<Attachment, AttachError> {
+    let pin = pin_dir.map(|dir| pin_path(dir, ifindex));
+    let attached = query(ifindex)?;
+    if let (Some(path), Some(found)) = (&pin, attached)
+        && let Some(link) = take_over(program, path)
+    {
+        return hold(link, found.mode, pin);
+    }
+    if let Some(path) = &pin {
+        // What is pinned there belongs to an interface that is gone.
+        let _ = fs::remove_file(path);
+    }
+    if let Some(found) = query(ifindex)? {
+        return Err(AttachError::Foreign(found.program));
+    }
+    let id = program
+        .attach_to_if_index(ifindex, mode.xdp())
+        .map_err(AttachError::Refused)?;
+    let link = program.take_link(id).map_err(AttachError::Refused)?;
+    hold(link, mode, pin)
+}
+
+/// Where the link of an interface is pinned.
+pub fn pin_path(dir: &Path, ifindex: u32) -> PathBuf {
+    dir.join(format!("link-{ifindex}"))
+}
+
+/// The earlier agent's link with our program in it, or `None` if the link is dead.
+fn take_over(program: &mut Xdp, path: &Path) -> Option<XdpLink> {
+    let old: FdLink = PinnedLink::from_pin(path).ok()?.into();
+    let old = XdpLink::try_from(old).ok()?;
+    let id = program.attach_to_link(old).ok()?;
+    program.take_link(id).ok()
+}
+
+fn hold(link: XdpLink, mode: Mode, pin: Option<PathBuf>) -> Result<Attachment, AttachError> {
+    let link = FdLink::try_from(link).map_err(|error| AttachError::Pin {
+        path: pin.clone().unwrap_or_default(),
+        reason: format!("{error}: the kernel is older than 5.9"),
+    })?;
+    let hold = match pin {
+        None => Hold::Owned(link),
+        Some(path) if path.exists() => Hold::Pinned(PinnedLink::from_pin(&path).map_err(
+            |error| AttachError::Pin {
+                path: path.clone(),
+                reason: error.to_string(),
+            },
+        )?),
+        Some(path) => Hold::Pinned(link.pin(&path).map_err(|error| AttachError::Pin {
+            path,
+            reason: error.to_string(),
+        })?),
+    };
+    Ok(Attachment { mode, hold })
+}
+
+/// A program that is attached to an interface.
+#[derive(Clone, Copy, Debug)]
+struct Attached {
+    program: u32,
+    mode: Mode,
+}
+
+fn query(ifindex: u32) -> Result<Option<Attached>, NetlinkError> {
+    let mut socket = RouteSocket::open()?;
+    let links = socket.dump(
+        &RouteNetlinkMessage::GetLink(LinkMessage::default()),
+        |message| match message {
+            RouteNetlinkMessage::NewLink(link) if link.header.index == ifindex => Some(link),
+            _ => None,
+        },
+    )?;
+    Ok(links
+        .iter()
+        .flat_map(|link| &link.attributes)
+        .find_map(|attribute| match attribute {
+            LinkAttribute::Xdp(xdp) => read_xdp(xdp),
+            _ => None,
+        }))
+}
+
+fn read_xdp(xdp: &[LinkXdp]) -> Option<Attached> {
+    let program = xdp.iter().find_map(|attribute| match attribute {
+        LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) => Some(*id),
+        _ => None,
+    })?;
+    let generic = xdp
+        .iter()
+        .any(|attribute| matches!(attribute, LinkXdp::Attached(XdpAttached::SocketBuffer)));
+    let mode = if generic { Mode::Generic } else { Mode::Native };
+    Some(Attached { program, mode })
+}
+
+/// aya's texts name the system call; what a person needs is the kernel's answer.
+fn root_cause(error: &ProgramError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

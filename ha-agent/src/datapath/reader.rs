@@ -1,0 +1,96 @@
+//! Reading the maps from beside the driver: for `status` and `peers`, also while no agent runs.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
+use ha_common::layout::{Counter, PeerKey, PeerStats, Slot, SlotKey, names};
+
+use super::raw::Raw;
+
+/// Handles of its own to the maps; it takes no part in the protocol and can hold nothing up.
+pub struct Reader {
+    slots: Array<MapData, Raw<Slot>>,
+    index: HashMap<MapData, Raw<SlotKey>, u32>,
+    peers: HashMap<MapData, Raw<PeerKey>, Raw<PeerStats>>,
+    counters: PerCpuArray<MapData, u64>,
+}
+
+impl Reader {
+    /// The maps pinned in a directory.
+    pub fn pinned(dir: &Path) -> Result<Self, MapError> {
+        Self::from_maps(|name| MapData::from_pin(dir.join(name)))
+    }
+
+    /// Second handles to the maps of a loaded object.
+    pub(super) fn of(object: &aya::Ebpf) -> Result<Self, MapError> {
+        Self::from_maps(|name| match object.map(name) {
+            Some(map) => duplicate(map),
+            None => Err(MapError::InvalidName {
+                name: name.to_owned(),
+            }),
+        })
+    }
+
+    fn from_maps(
+        mut get: impl FnMut(&'static str) -> Result<MapData, MapError>,
+    ) -> Result<Self, MapError> {
+        Ok(Self {
+            slots: Array::try_from(Map::Array(get(names::MAP_SLOTS)?))?,
+            index: HashMap::try_from(Map::HashMap(get(names::MAP_INDEX)?))?,
+            peers: HashMap::try_from(Map::LruHashMap(get(names::MAP_PEERS)?))?,
+            counters: PerCpuArray::try_from(Map::PerCpuArray(get(names::MAP_COUNTERS)?))?,
+        })
+    }
+
+    /// A copy of a slot.
+    pub fn slot(&self, slot: u32) -> Option<Slot> {
+        self.slots.get(&slot, 0).ok().map(|raw| raw.0)
+    }
+
+    /// Every virtual router that has a slot.
+    pub fn entries(&self) -> Vec<(SlotKey, u32)> {
+        self.index
+            .iter()
+            .flatten()
+            .map(|(key, slot)| (key.0, slot))
+            .collect()
+    }
+
+    /// Every peer. One that is evicted meanwhile may be missing.
+    pub fn peers(&self) -> Vec<(PeerKey, PeerStats)> {
+        self.peers
+            .iter()
+            .flatten()
+            .map(|(key, stats)| (key.0, stats.0))
+            .collect()
+    }
+
+    /// A host-wide counter, over all CPUs.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.counters
+            .get(&(counter as u32), 0)
+            .map(|values| {
+                values
+                    .iter()
+                    .fold(0_u64, |sum, value| sum.saturating_add(*value))
+            })
+            .unwrap_or(0)
+    }
+}
+
+fn duplicate(map: &Map) -> Result<MapData, MapError> {
+    let data = match map {
+        Map::Array(data) | Map::HashMap(data) | Map::LruHashMap(data) | Map::PerCpuArray(data) => {
+            data
+        }
+        _ => return Err(MapError::InvalidMapType { map_type: 0 }),
+    };
+    let fd = data.fd().as_fd().try_clone_to_owned().map_err(io_error)?;
+    MapData::from_fd(fd)
+}
+
+fn io_error(error: io::Error) -> MapError {
+    MapError::IoError(error)
+}

@@ -1,0 +1,157 @@
+//! A virtual router's detector: its slot, in the kernel or in the agent, and what it is told.
+
+use bytemuck::Zeroable as _;
+use ha_common::election::{Detector as Part, Rules};
+use ha_common::layout::{Command, RawAddress, Slot, SlotKey, flags, op, state};
+use ha_common::units::{Instant, Version};
+use ha_common::wire::vrrp::{AUTH_NONE, AUTH_PASS, AddressHash};
+
+use crate::config::model::{Auth, Instance as Config};
+use crate::datapath::kernel::{Kernel, KernelError, Timer};
+use crate::datapath::soft::SoftSlot;
+
+use super::raw_address;
+
+/// Where the slot is.
+#[derive(Debug)]
+pub enum Place {
+    /// In the kernel's map, at this index.
+    Kernel(u32),
+    /// Here.
+    Soft(Box<SoftSlot>),
+}
+
+/// The detector of one instance.
+#[derive(Debug)]
+pub struct Detector {
+    /// Where its slot is.
+    pub place: Place,
+    /// Which virtual router.
+    pub key: SlotKey,
+    /// Who keeps the deadline.
+    pub timer: Timer,
+    /// Of the slot's present life: events of another are stale.
+    pub generation: u32,
+    /// The next event's sequence, to see gaps.
+    pub sequence: u64,
+}
+
+impl Detector {
+    /// The slot as it stands.
+    pub fn slot(&self, kernel: Option<&Kernel>) -> Option<Slot> {
+        match (&self.place, kernel) {
+            (Place::Kernel(slot), Some(kernel)) => kernel.slot(*slot).ok(),
+            (Place::Kernel(_), None) => None,
+            (Place::Soft(soft), _) => Some(*soft.slot()),
+        }
+    }
+
+    /// Configures the slot; its state stays.
+    pub fn configure(
+        &mut self,
+        kernel: Option<&Kernel>,
+        config: &Config,
+        rules: &Rules,
+        consume: bool,
+        now: Instant,
+    ) -> Result<(), KernelError> {
+        let command = Command {
+            op: op::CONFIGURE,
+            generation: self.generation,
+            ..configuration(self.key, config, rules, consume)
+        };
+        match (&mut self.place, kernel) {
+            (Place::Kernel(slot), Some(kernel)) => {
+                self.timer = kernel.configure(&Command {
+                    slot: *slot,
+                    ..command
+                })?;
+                self.sequence = kernel.slot(*slot)?.events;
+            }
+            (Place::Kernel(_), None) => {}
+            (Place::Soft(soft), _) => soft.command(&command, now.0),
+        }
+        Ok(())
+    }
+
+    /// Sets the part that it plays.
+    pub fn set(
+        &mut self,
+        kernel: Option<&Kernel>,
+        part: Part,
+        rules: &Rules,
+        now: Instant,
+    ) -> Result<(), KernelError> {
+        self.generation = self.generation.wrapping_add(1);
+        let (state, arm_for) = match part {
+            Part::Idle => (state::IDLE, 0),
+            Part::Backup { arm_for } => (state::BACKUP, arm_for.0),
+            Part::Master => (state::MASTER, 0),
+        };
+        let command = Command {
+            op: op::SET_STATE,
+            generation: self.generation,
+            state,
+            arm_for,
+            own_priority: rules.priority.0,
+            ..Command::zeroed()
+        };
+        match (&mut self.place, kernel) {
+            (Place::Kernel(slot), Some(kernel)) => kernel.command(&Command {
+                slot: *slot,
+                ..command
+            }),
+            (Place::Kernel(_), None) => Ok(()),
+            (Place::Soft(soft), _) => {
+                soft.command(&command, now.0);
+                Ok(())
+            }
+        }
+    }
+
+    /// True if the deadline is kept by the kernel.
+    pub fn has_kernel_timer(&self) -> bool {
+        matches!((&self.place, self.timer), (Place::Kernel(_), Timer::Kernel))
+    }
+}
+
+fn configuration(key: SlotKey, config: &Config, rules: &Rules, consume: bool) -> Command {
+    let mut bits = 0;
+    if consume {
+        bits |= flags::CONSUME;
+    }
+    if rules.preempt {
+        bits |= flags::PREEMPT;
+    }
+    let (auth_type, auth_data) = match (config.version, config.auth) {
+        (Version::V2, Auth::Pass(password)) => (AUTH_PASS, password),
+        (Version::V2, Auth::None) | (Version::V3, _) => (AUTH_NONE, [0; 8]),
+    };
+    Command {
+        ifindex: key.ifindex,
+        vrid: key.vrid,
+        family: key.family,
+        version: config.version as u8,
+        flags: bits,
+        own_priority: rules.priority.0,
+        own_interval: rules.interval.0,
+        own_hash: list_hash(config),
+        own_address: raw_address(rules.own_address),
+        own_count: u8::try_from(config.addresses.len()).unwrap_or(u8::MAX),
+        auth_type,
+        auth_data,
+        down_multiplier: rules.down_multiplier,
+        ..Command::zeroed()
+    }
+}
+
+/// The hash of the configured list, to compare with what peers list.
+pub fn list_hash(config: &Config) -> u64 {
+    let addresses = config.virtual_addresses().map(raw_address);
+    AddressHash::of(config.family, addresses).0
+}
+
+/// The addresses as the wire and the maps hold them.
+pub fn raw_list(config: &Config) -> Vec<RawAddress> {
+    config.virtual_addresses().map(raw_address).collect()
+}

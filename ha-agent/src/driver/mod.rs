@@ -1,0 +1,207 @@
+//! The driver: one thread that runs every election, wakes only when somebody must decide, and never
+//! logs, reads a file or waits for anybody.
+//!
+//! It owns the kernel half, the ring, the netlink socket and the instances. It is told things by
+//! [`Command`]s and a bell, and shows itself on the [`board::Board`] and by [`report::Report`]s.
+
+pub mod board;
+pub mod clock;
+mod detector;
+mod instance;
+mod port;
+pub mod priority;
+pub mod realtime;
+pub mod report;
+pub mod sender;
+mod turn;
+pub mod wake;
+pub mod words;
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender as Queue};
+use std::thread::JoinHandle;
+
+use aya::maps::{MapData, RingBuf};
+use ha_common::layout::RawAddress;
+use ha_common::units::{Family, Instant};
+use tokio::sync::oneshot;
+
+use crate::config::model::Config;
+use crate::datapath::kernel::Kernel;
+use crate::net::address::AddressBook;
+use crate::net::announce::Announcer;
+use crate::net::links::LinkTable;
+
+use board::{Board, Wakeups};
+use instance::Instance;
+use port::Attachments;
+use priority::Health;
+use report::Reporter;
+use sender::Sender;
+use wake::Wake;
+
+/// What the driver is told.
+#[derive(Debug)]
+pub enum Command {
+    /// A check has its first result, or has changed.
+    Check {
+        /// Its name.
+        name: String,
+        /// What it says.
+        health: Health,
+    },
+    /// The interfaces are these.
+    Links(Arc<LinkTable>),
+    /// A new configuration, already found valid.
+    Reload(Arc<Config>),
+    /// Show that you live.
+    Ping,
+    /// Leave: priority 0, addresses away, programs off; answered when done.
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// What the driver starts with.
+pub struct Setup {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The kernel half and its ring, or why there is none.
+    pub kernel: Result<(Kernel, RingBuf<MapData>), String>,
+    /// Where links are pinned.
+    pub pin_dir: Option<PathBuf>,
+    /// The interfaces.
+    pub links: Arc<LinkTable>,
+    /// Where it shows itself.
+    pub board: Arc<Board>,
+    /// Where it reports.
+    pub reporter: Reporter,
+    /// Never look at the ring: to try the watchdog.
+    pub deaf: bool,
+}
+
+/// How the rest of the agent talks to the driver.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    queue: Queue<Command>,
+    bell: Arc<Wake>,
+}
+
+impl Handle {
+    /// Tells the driver; false if it is gone.
+    pub fn tell(&self, command: Command) -> bool {
+        let told = self.queue.send(command).is_ok();
+        self.bell.wake();
+        told
+    }
+}
+
+/// Starts the thread. Sockets are opened in the calling thread's network namespace.
+pub fn start(setup: Setup) -> io::Result<(Handle, JoinHandle<()>)> {
+    let bell = Arc::new(Wake::new()?);
+    let (queue, commands) = mpsc::channel();
+    let handle = Handle {
+        queue,
+        bell: Arc::clone(&bell),
+    };
+    let sender = Sender::start(Arc::clone(&bell))?;
+    let book = AddressBook::open().map_err(io::Error::other)?;
+    let announcer = Announcer::open().map_err(io::Error::other)?;
+    let (kernel, ring, no_kernel) = match setup.kernel {
+        Ok((kernel, ring)) => (Some(kernel), Some(ring), None),
+        Err(why) => (None, None, Some(why)),
+    };
+    let now = clock::now();
+    let mut driver = Driver {
+        instances: instances_of(&setup.config, now),
+        checks: setup
+            .config
+            .checks
+            .iter()
+            .map(|check| check.name.clone())
+            .collect(),
+        config: setup.config,
+        attachments: Attachments {
+            pin_dir: setup.pin_dir,
+            ..Attachments::default()
+        },
+        links: setup.links,
+        board: setup.board,
+        reporter: setup.reporter,
+        health: Vec::new(),
+        deaf: setup.deaf,
+        next_watchdog: None,
+        wakeups: Wakeups::default(),
+        kernel,
+        ring,
+        no_kernel,
+        book,
+        announcer,
+        sender,
+        commands,
+        bell,
+    };
+    let thread = std::thread::Builder::new()
+        .name("ha-driver".to_owned())
+        .spawn(move || {
+            let ability = realtime::schedule();
+            driver.board.lock().realtime = Some((ability, driver.sender.ability().clone()));
+            driver.run();
+        })?;
+    Ok((handle, thread))
+}
+
+/// The thread's own.
+struct Driver {
+    config: Arc<Config>,
+    instances: Vec<Instance>,
+    checks: Vec<String>,
+    health: Vec<(String, Health)>,
+    kernel: Option<Kernel>,
+    ring: Option<RingBuf<MapData>>,
+    no_kernel: Option<String>,
+    attachments: Attachments,
+    links: Arc<LinkTable>,
+    book: AddressBook,
+    announcer: Announcer,
+    sender: Sender,
+    commands: Receiver<Command>,
+    bell: Arc<Wake>,
+    board: Arc<Board>,
+    reporter: Reporter,
+    deaf: bool,
+    next_watchdog: Option<Instant>,
+    wakeups: Wakeups,
+}
+
+fn instances_of(config: &Config, now: Instant) -> Vec<Instance> {
+    let configs = config.instances.iter().cloned().map(Arc::new);
+    configs
+        .enumerate()
+        .map(|(id, config)| Instance::new(id, config, now))
+        .collect()
+}
+
+/// An address as the wire and the maps hold it.
+fn raw_address(address: IpAddr) -> RawAddress {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
+/// The reverse; `None` for no address at all.
+fn address_of(family: Family, raw: RawAddress) -> Option<IpAddr> {
+    if raw == [0; 16] {
+        return None;
+    }
+    let [a, b, c, d, ..] = raw;
+    Some(match family {
+        Family::V4 => IpAddr::from([a, b, c, d]),
+        Family::V6 => IpAddr::from(raw),
+    })
+}

@@ -1,0 +1,320 @@
+//! An instance's place on a live interface: sockets, membership and detector.
+//!
+//! It comes with the interface and goes with it; the instance outlives it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ha_common::election::Rules;
+use ha_common::layout::SlotKey;
+use ha_common::units::{Family, Instant};
+
+use super::detector::{Detector, Place};
+use crate::config::model::{DatapathChoice, Instance as Config};
+use crate::datapath::attach::{AttachError, Attachment, Mode, attach};
+use crate::datapath::kernel::{Kernel, Timer};
+use crate::datapath::soft::SoftSlot;
+use crate::net::address::Placement;
+use crate::net::advert::AdvertSocket;
+use crate::net::group::Membership;
+use crate::net::links::{Link, LinkKind, LinkTable};
+use crate::net::receive::{ReceiveError, Receiver};
+
+/// Sockets, membership and detector of an instance.
+#[derive(Debug)]
+pub struct Port {
+    /// The interface's index.
+    pub ifindex: u32,
+    /// Its Ethernet address; zeros on links that have none.
+    pub mac: [u8; 6],
+    /// Where adverts leave from.
+    pub source: IpAddr,
+    /// The socket that they leave by.
+    pub socket: Arc<AdvertSocket>,
+    /// The virtual addresses on this interface.
+    pub placements: Vec<Placement>,
+    /// The slot.
+    pub detector: Detector,
+    /// Which datapath runs: `native`, `generic` or `socket`.
+    pub kind: &'static str,
+    /// Why the better ones do not.
+    pub refusals: Vec<(&'static str, String)>,
+    _membership: Membership,
+}
+
+/// The XDP programs on the interfaces in use, one for each, whichever instances share it.
+#[derive(Debug, Default)]
+pub struct Attachments {
+    /// Where links are pinned.
+    pub pin_dir: Option<PathBuf>,
+    by_interface: HashMap<u32, Attachment>,
+    receivers: HashMap<(u32, Family), Receiver>,
+}
+
+impl Attachments {
+    /// The mode on this interface, attaching if need be: the best that `choice` allows and works.
+    fn ensure(
+        &mut self,
+        kernel: &mut Kernel,
+        ifindex: u32,
+        choice: DatapathChoice,
+        refusals: &mut Vec<(&'static str, String)>,
+    ) -> Option<Mode> {
+        if let Some(attachment) = self.by_interface.get(&ifindex) {
+            return Some(attachment.mode);
+        }
+        for mode in wanted(choice) {
+            match self.attach(kernel, ifindex, mode) {
+                Ok(mode) => return Some(mode),
+                Err(error) => refusals.push((mode.name(), error)),
+            }
+        }
+        None
+    }
+
+    fn attach(&mut self, kernel: &mut Kernel, ifindex: u32, mode: Mode) -> Result<Mode, String> {
+        let program = kernel
+            .receive_program()
+            .map_err(|error| error.to_string())?;
+        let attachment = attach(program, ifindex, mode, self.pin_dir.as_deref())
+            .map_err(|error: AttachError| error.to_string())?;
+        let mode = attachment.mode;
+        self.by_interface.insert(ifindex, attachment);
+        Ok(mode)
+    }
+
+    /// Opens the plain socket of an interface and family, if it is not open yet.
+    fn listen(&mut self, link: &Link, family: Family) -> Result<(), ReceiveError> {
+        if let Entry::Vacant(place) = self.receivers.entry((link.index, family)) {
+            place.insert(Receiver::open(&link.name, link.index, family)?);
+        }
+        Ok(())
+    }
+
+    /// The plain sockets, by interface and family.
+    pub fn receivers(&mut self) -> impl Iterator<Item = (&(u32, Family), &mut Receiver)> {
+        self.receivers.iter_mut()
+    }
+
+    /// The plain sockets, for waiting.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.receivers.values().map(AsFd::as_fd)
+    }
+
+    /// Takes the program off an interface, and closes its plain sockets.
+    pub fn detach(&mut self, ifindex: u32) {
+        self.receivers
+            .retain(|(interface, _), _| *interface != ifindex);
+        if let Some(attachment) = self.by_interface.remove(&ifindex) {
+            // An interface that is gone has taken its program along.
+            let _ = attachment.detach();
+        }
+    }
+
+    /// Leaves the interfaces that are no longer used.
+    pub fn keep_only(&mut self, used: &[u32]) {
+        let unused: Vec<u32> = self
+            .by_interface
+            .keys()
+            .filter(|ifindex| !used.contains(ifindex))
+            .copied()
+            .collect();
+        for ifindex in unused {
+            self.detach(ifindex);
+        }
+    }
+
+    /// Takes all of them off.
+    pub fn detach_all(&mut self) {
+        for (_, attachment) in self.by_interface.drain() {
+            let _ = attachment.detach();
+        }
+    }
+}
+
+fn wanted(choice: DatapathChoice) -> impl Iterator<Item = Mode> {
+    let modes: &[Mode] = match choice {
+        DatapathChoice::Auto => &[Mode::Native, Mode::Generic],
+        DatapathChoice::Native => &[Mode::Native],
+        DatapathChoice::Generic => &[Mode::Generic],
+        DatapathChoice::Socket => &[],
+    };
+    modes.iter().copied()
+}
+
+/// What opening a port takes.
+pub struct Opening<'a> {
+    /// The instance's configuration.
+    pub config: &'a Config,
+    /// Its present rules; their own address is the source.
+    pub rules: &'a Rules,
+    /// The interface.
+    pub link: &'a Link,
+    /// All interfaces.
+    pub links: &'a LinkTable,
+    /// Whether adverts are to end in the XDP program.
+    pub consume: bool,
+    /// Why there is no kernel half, if there is none.
+    pub no_kernel: Option<&'a str>,
+    /// The time.
+    pub now: Instant,
+}
+
+/// Opens sockets, joins the group and configures the detector. Errors are for a person.
+pub fn open(
+    opening: &Opening<'_>,
+    kernel: Option<&mut Kernel>,
+    attachments: &mut Attachments,
+) -> Result<Port, String> {
+    let Opening {
+        config,
+        rules,
+        link,
+        ..
+    } = *opening;
+    let socket = AdvertSocket::open(&link.name, link.index, rules.own_address)
+        .map_err(|error| error.to_string())?;
+    let membership =
+        Membership::join(config.family, link.index).map_err(|error| error.to_string())?;
+    let key = SlotKey::new(link.index, config.family, config.vrid.get());
+    let mut refusals = Vec::new();
+    let (detector, kind) = open_detector(opening, key, kernel, attachments, &mut refusals)?;
+    Ok(Port {
+        ifindex: link.index,
+        mac: link.mac.unwrap_or_default(),
+        source: rules.own_address,
+        socket: Arc::new(socket),
+        placements: config
+            .addresses
+            .iter()
+            .map(|net| Placement {
+                ifindex: link.index,
+                net: *net,
+            })
+            .collect(),
+        detector,
+        kind,
+        refusals,
+        _membership: membership,
+    })
+}
+
+fn open_detector(
+    opening: &Opening<'_>,
+    key: SlotKey,
+    kernel: Option<&mut Kernel>,
+    attachments: &mut Attachments,
+    refusals: &mut Vec<(&'static str, String)>,
+) -> Result<(Detector, &'static str), String> {
+    let Opening {
+        config,
+        rules,
+        link,
+        consume,
+        now,
+        ..
+    } = *opening;
+    if let Some(kernel) = usable_kernel(opening, kernel, refusals)
+        && let Some(mode) = attachments.ensure(kernel, link.index, config.datapath, refusals)
+    {
+        let slot = match kernel.find(key).map_err(|error| error.to_string())? {
+            Some(slot) => slot,
+            None => kernel.free_slot().map_err(|error| error.to_string())?,
+        };
+        let generation = kernel
+            .slot(slot)
+            .map_err(|error| error.to_string())?
+            .generation;
+        let mut detector = Detector {
+            place: Place::Kernel(slot),
+            key,
+            timer: Timer::Watchdog,
+            generation,
+            sequence: 0,
+        };
+        detector
+            .configure(Some(kernel), config, rules, consume, now)
+            .map_err(|error| error.to_string())?;
+        kernel
+            .publish(key, slot)
+            .map_err(|error| error.to_string())?;
+        return Ok((detector, mode.name()));
+    }
+    match config.datapath {
+        DatapathChoice::Auto | DatapathChoice::Socket => {}
+        DatapathChoice::Native | DatapathChoice::Generic => {
+            let reasons: Vec<String> = refusals
+                .iter()
+                .map(|(kind, why)| format!("{kind}: {why}"))
+                .collect();
+            return Err(format!(
+                "the configured datapath does not work: {}",
+                reasons.join("; ")
+            ));
+        }
+    }
+    attachments
+        .listen(link, config.family)
+        .map_err(|error| error.to_string())?;
+    let mut detector = Detector {
+        place: Place::Soft(Box::new(SoftSlot::new(key))),
+        key,
+        timer: Timer::Watchdog,
+        generation: 0,
+        sequence: 0,
+    };
+    detector
+        .configure(None, config, rules, false, now)
+        .map_err(|error| error.to_string())?;
+    Ok((detector, "socket"))
+}
+
+/// The kernel half, unless something about the interface makes it unsafe there.
+fn usable_kernel<'k>(
+    opening: &Opening<'_>,
+    kernel: Option<&'k mut Kernel>,
+    refusals: &mut Vec<(&'static str, String)>,
+) -> Option<&'k mut Kernel> {
+    if opening.config.datapath == DatapathChoice::Socket {
+        refusals.push(("native", "datapath = \"socket\" is configured".to_owned()));
+        return None;
+    }
+    let vlans: Vec<&str> = opening
+        .links
+        .vlans_above(opening.link.index)
+        .map(|link| link.name.as_str())
+        .collect();
+    // With tag offload a tagged frame reaches a program on the parent with its tag stripped.
+    if !vlans.is_empty() && !matches!(opening.link.kind, LinkKind::Vlan { .. }) {
+        refusals.push((
+            "native",
+            format!(
+                "VLAN devices above {} ({}): XDP cannot tell their adverts from its own",
+                opening.link.name,
+                vlans.join(", ")
+            ),
+        ));
+        return None;
+    }
+    if kernel.is_none() {
+        let why = opening.no_kernel.unwrap_or("not loaded");
+        refusals.push(("native", why.to_owned()));
+    }
+    kernel
+}
+
+/// The address that an instance's adverts leave from, if the interface has one.
+pub fn source_of(
+    link: &Link,
+    family: Family,
+    is_virtual: impl Fn(IpAddr) -> bool,
+) -> Option<IpAddr> {
+    match family {
+        Family::V4 => link.primary_ipv4(is_virtual).map(IpAddr::V4),
+        Family::V6 => link.link_local(is_virtual).map(IpAddr::V6),
+    }
+}

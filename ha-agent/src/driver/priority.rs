@@ -1,0 +1,117 @@
+//! The effective priority as a sum, and what keeps an instance from taking part.
+
+use ha_common::units::Priority;
+
+use crate::config::model::Track;
+
+/// What is known of a tracked check.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Health {
+    /// No result yet.
+    Pending,
+    /// Healthy.
+    Up,
+    /// Failed.
+    Down,
+}
+
+/// One tracked check's part in the sum.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Term {
+    /// The check's name.
+    pub check: String,
+    /// `None`: a failure faults the instance.
+    pub weight: Option<i16>,
+    /// What the check says.
+    pub health: Health,
+}
+
+impl Term {
+    /// The term of a track entry, before any result.
+    pub fn new(track: &Track) -> Self {
+        Self {
+            check: track.check.clone(),
+            weight: track.weight,
+            health: Health::Pending,
+        }
+    }
+
+    /// What is being added now: a negative weight while the check fails, a positive one while it
+    /// succeeds.
+    pub fn applied(&self) -> i16 {
+        match (self.weight, self.health) {
+            (Some(weight), Health::Down) if weight < 0 => weight,
+            (Some(weight), Health::Up) if weight > 0 => weight,
+            _ => 0,
+        }
+    }
+}
+
+/// Base and terms, clamped to 1 to 254; an owner (255) ignores weights.
+pub fn effective(base: Priority, terms: &[Term]) -> Priority {
+    if base.is_owner() {
+        return base;
+    }
+    let sum = terms.iter().fold(i32::from(base.0), |sum, term| {
+        sum + i32::from(term.applied())
+    });
+    Priority(u8::try_from(sum.clamp(1, 254)).unwrap_or(1))
+}
+
+/// The sum in words: `100 -20 (nginx) = 80`; just the number if no term has a weight.
+pub fn in_words(base: Priority, terms: &[Term]) -> String {
+    let mut words = base.to_string();
+    for term in terms.iter().filter(|term| term.applied() != 0) {
+        words.push_str(&format!(" {:+} ({})", term.applied(), term.check));
+    }
+    let total = effective(base, terms);
+    if total == base {
+        words
+    } else {
+        format!("{words} = {total}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn term(weight: i16, health: Health) -> Term {
+        Term {
+            check: "nginx".into(),
+            weight: Some(weight),
+            health,
+        }
+    }
+
+    #[test]
+    fn the_sum_follows_the_signs_and_is_clamped() {
+        let cases = [
+            (100, vec![], 100),
+            (100, vec![term(-20, Health::Down)], 80),
+            (100, vec![term(-20, Health::Up)], 100),
+            (100, vec![term(-20, Health::Pending)], 100),
+            (100, vec![term(30, Health::Up)], 130),
+            (100, vec![term(30, Health::Down)], 100),
+            (10, vec![term(-200, Health::Down)], 1),
+            (250, vec![term(100, Health::Up)], 254),
+            (255, vec![term(-100, Health::Down)], 255),
+        ];
+        for (base, terms, want) in cases {
+            assert_eq!(
+                effective(Priority(base), &terms),
+                Priority(want),
+                "{base} {terms:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_words_show_only_what_counts() {
+        assert_eq!(
+            in_words(Priority(100), &[term(-20, Health::Down)]),
+            "100 -20 (nginx) = 80"
+        );
+        assert_eq!(in_words(Priority(100), &[term(-20, Health::Up)]), "100");
+    }
+}

@@ -1,0 +1,357 @@
+//! The thread that repeats a master's adverts: absolute deadlines, prebuilt messages, and a lease.
+//!
+//! It holds no decision. The driver says what to send; while the driver lives it renews the lease,
+//! and when it has not for [`LEASE`], the sender says priority 0 for every virtual router and stops:
+//! a host whose driver hangs must not advertise for ever. When the sender itself wakes far too late
+//! (the machine was stopped), it sends nothing and asks the driver to look first.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use ha_common::units::{Instant, Nanos};
+
+use super::clock;
+use super::realtime::{self, Ability};
+use super::wake::Wake;
+use crate::net::advert::AdvertSocket;
+
+/// How long the driver may be silent before its adverts stop: 5 s.
+pub const LEASE: Nanos = Nanos::from_millis(5000);
+
+/// What one virtual router sends.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Where it leaves.
+    pub socket: Arc<AdvertSocket>,
+    /// The message.
+    pub message: Vec<u8>,
+    /// The same with priority 0.
+    pub release: Vec<u8>,
+    /// From one advert to the next.
+    pub interval: Nanos,
+    /// Being this late means that others have taken over meanwhile: their `Master_Down_Interval`.
+    pub overslept: Nanos,
+}
+
+/// A counter pair of one virtual router.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sent {
+    /// Adverts that left.
+    pub adverts: u64,
+    /// Adverts that the kernel or the firewall refused.
+    pub errors: u64,
+}
+
+/// What is known of punctuality.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Punctuality {
+    /// Adverts that left more than half an interval late.
+    pub late: u64,
+    /// The latest, past its time.
+    pub worst: Nanos,
+    /// How often the lease lapsed.
+    pub lapses: u64,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    program: Option<Program>,
+    due: Instant,
+    sent: Sent,
+    /// Stopped by the sender itself; the driver is to look.
+    stopped: bool,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: Vec<Entry>,
+    schedule: BTreeSet<(Instant, usize)>,
+    punctuality: Punctuality,
+}
+
+#[derive(Debug)]
+struct Shared {
+    table: Mutex<Table>,
+    changed: Condvar,
+    lease_until: AtomicU64,
+    quit: AtomicBool,
+    driver: Arc<Wake>,
+}
+
+/// The driver's hold on the thread; it ends with this.
+#[derive(Debug)]
+pub struct Sender {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    ability: Ability,
+}
+
+impl Sender {
+    /// Starts the thread. `driver` is woken when it has stopped something by itself.
+    pub fn start(driver: Arc<Wake>) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            table: Mutex::default(),
+            changed: Condvar::new(),
+            lease_until: AtomicU64::new((clock::now() + LEASE).0),
+            quit: AtomicBool::new(false),
+            driver,
+        });
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("ha-sender".to_owned())
+            .spawn(move || {
+                // Only a starter that is gone already does not listen.
+                let _ = tell.send(realtime::schedule());
+                run(&for_thread);
+            })?;
+        let ability = told.recv().unwrap_or_else(|_| Ability {
+            active: false,
+            why: "the sender thread did not start".to_owned(),
+        });
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+            ability,
+        })
+    }
+
+    /// Whether the thread is under real-time scheduling.
+    pub fn ability(&self) -> &Ability {
+        &self.ability
+    }
+
+    /// The driver lives.
+    pub fn renew(&self, now: Instant) {
+        self.shared
+            .lease_until
+            .store((now + LEASE).0, Ordering::Relaxed);
+    }
+
+    /// When the lease lapses.
+    pub fn lease_until(&self) -> Instant {
+        Instant(self.shared.lease_until.load(Ordering::Relaxed))
+    }
+
+    /// Sends the first advert at once, from the calling thread, and repeats it.
+    pub fn begin(&self, id: usize, program: Program) {
+        let mut table = self.shared.lock();
+        table.cancel(id);
+        let entry = table.entry(id);
+        entry.stopped = false;
+        entry.program = Some(program);
+        table.send_now(id);
+        drop(table);
+        self.shared.changed.notify_one();
+    }
+
+    /// The next adverts are these; the schedule stays unless the interval changed.
+    pub fn update(&self, id: usize, program: Program) {
+        let mut table = self.shared.lock();
+        let entry = table.entry(id);
+        let Some(old) = entry.program.replace(program) else {
+            entry.program = None;
+            return;
+        };
+        let new_interval = entry.program.as_ref().map(|program| program.interval);
+        if new_interval != Some(old.interval) {
+            table.cancel(id);
+            table.send_now(id);
+        }
+        drop(table);
+        self.shared.changed.notify_one();
+    }
+
+    /// One advert at once, the next an interval later.
+    pub fn now(&self, id: usize) {
+        let mut table = self.shared.lock();
+        if table.entry(id).program.is_some() {
+            table.cancel(id);
+            table.send_now(id);
+        }
+        drop(table);
+        self.shared.changed.notify_one();
+    }
+
+    /// Stops, after this many bytes of farewell if any.
+    pub fn end(&self, id: usize, farewell: Farewell) {
+        let mut table = self.shared.lock();
+        table.cancel(id);
+        let entry = table.entry(id);
+        entry.stopped = false;
+        if let Some(program) = entry.program.take() {
+            match farewell {
+                Farewell::Release => entry.sent.send(&program.socket, &program.release),
+                Farewell::Own => entry.sent.send(&program.socket, &program.message),
+                Farewell::None => {}
+            }
+        }
+    }
+
+    /// True once after the sender stopped this virtual router by itself.
+    pub fn take_stopped(&self, id: usize) -> bool {
+        std::mem::take(&mut self.shared.lock().entry(id).stopped)
+    }
+
+    /// What a virtual router has sent.
+    pub fn sent(&self, id: usize) -> Sent {
+        self.shared.lock().entry(id).sent
+    }
+
+    /// How punctual the thread has been.
+    pub fn punctuality(&self) -> Punctuality {
+        self.shared.lock().punctuality
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.shared.quit.store(true, Ordering::Relaxed);
+        // Under the lock, so that the thread is either waiting or has yet to look.
+        drop(self.shared.lock());
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It can only have panicked, which has been said on standard error.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The last word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Farewell {
+    /// Priority 0.
+    Release,
+    /// One more of the usual.
+    Own,
+    /// Nothing.
+    None,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // The table is valid between any two statements that could panic.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sent {
+    fn send(&mut self, socket: &AdvertSocket, message: &[u8]) {
+        match socket.send(message) {
+            Ok(()) => self.adverts += 1,
+            // A firewall that drops adverts looks like this; the protocol goes on.
+            Err(_) => self.errors += 1,
+        }
+    }
+}
+
+impl Table {
+    fn entry(&mut self, id: usize) -> &mut Entry {
+        if id >= self.entries.len() {
+            self.entries.resize_with(id + 1, Entry::default);
+        }
+        &mut self.entries[id]
+    }
+
+    fn cancel(&mut self, id: usize) {
+        let due = self.entry(id).due;
+        self.schedule.remove(&(due, id));
+    }
+
+    fn send_now(&mut self, id: usize) {
+        let entry = self.entry(id);
+        let Some(program) = &entry.program else {
+            return;
+        };
+        entry.sent.send(&program.socket, &program.message);
+        entry.due = clock::now() + program.interval;
+        let due = entry.due;
+        self.schedule.insert((due, id));
+    }
+
+    /// Sends what is due, and says when the next one is.
+    fn turn(&mut self, now: Instant) -> (Option<Instant>, bool) {
+        let mut stopped = false;
+        while let Some(&(due, id)) = self.schedule.first() {
+            if due > now {
+                return (Some(due), stopped);
+            }
+            self.schedule.pop_first();
+            stopped |= self.send_due(id, now);
+        }
+        (None, stopped)
+    }
+
+    /// One due advert; true if it was so late that it was not sent.
+    fn send_due(&mut self, id: usize, now: Instant) -> bool {
+        let punctuality = &mut self.punctuality;
+        let Some(entry) = self.entries.get_mut(id) else {
+            return false;
+        };
+        let Some(program) = &entry.program else {
+            return false;
+        };
+        let late = now.since(entry.due);
+        punctuality.worst = punctuality.worst.max(late);
+        if late.0 > program.interval.0 / 2 {
+            punctuality.late += 1;
+        }
+        if late > program.overslept {
+            entry.stopped = true;
+            entry.program = None;
+            return true;
+        }
+        entry.sent.send(&program.socket, &program.message);
+        // From the due time, so that lateness does not add up; but never a burst to catch up.
+        let next = entry.due + program.interval;
+        entry.due = if next > now {
+            next
+        } else {
+            now + program.interval
+        };
+        let due = entry.due;
+        self.schedule.insert((due, id));
+        false
+    }
+
+    /// Priority 0 for all.
+    fn lapse(&mut self) {
+        self.punctuality.lapses += 1;
+        self.schedule.clear();
+        for entry in &mut self.entries {
+            if let Some(program) = entry.program.take() {
+                entry.sent.send(&program.socket, &program.release);
+                entry.stopped = true;
+            }
+        }
+    }
+}
+
+fn run(shared: &Shared) {
+    let mut table = shared.lock();
+    while !shared.quit.load(Ordering::Relaxed) {
+        let now = clock::now();
+        let (mut next, mut stopped) = table.turn(now);
+        let lease = Instant(shared.lease_until.load(Ordering::Relaxed));
+        if next.is_some() && now >= lease {
+            table.lapse();
+            (next, stopped) = (None, true);
+        }
+        if stopped {
+            shared.driver.wake();
+        }
+        table = match next {
+            None => shared
+                .changed
+                .wait(table)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(at) => {
+                let span = at.min(lease).since(clock::now()).to_duration();
+                let waited = shared.changed.wait_timeout(table, span);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+    }
+}

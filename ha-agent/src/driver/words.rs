@@ -1,0 +1,38 @@
+//! Notices in words, for the log and for `status`.
+
+use std::net::IpAddr;
+
+use ha_common::election::Notice;
+
+/// A notice of the election.
+pub fn of_notice(notice: &Notice) -> String {
+    match notice {
+        Notice::TwoOwners { other } => format!(
+            "{other} claims to own the addresses (priority 255) as we do: only one host may"
+        ),
+        Notice::OwnAddressHeard(advert) => format!(
+            "an advert came from our own address {}: a loop in the network, or the address is on two hosts",
+            advert.source
+        ),
+        Notice::IntervalDiffers {
+            source,
+            theirs,
+            ours,
+        } => format!(
+            "{source} advertises every {} ms, we are configured for {} ms: its interval is used",
+            u32::from(theirs.0) * 10,
+            u32::from(ours.0) * 10
+        ),
+        Notice::Resumed => "carries on as the master that it was before the restart".to_owned(),
+        Notice::SendingAgain => {
+            "the agent was stalled and had stopped its adverts; it sends again".to_owned()
+        }
+    }
+}
+
+/// A difference of address lists.
+pub fn of_list(source: IpAddr, theirs: u8, ours: usize) -> String {
+    format!(
+        "{source} lists other virtual addresses ({theirs}) than are configured here ({ours}): make the configurations equal"
+    )
+}

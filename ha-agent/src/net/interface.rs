@@ -1,0 +1,189 @@
+//! Questions about interfaces at start-up, answered at once and in words.
+
+use std::fmt::Write;
+use std::{fs, io};
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use nix::errno::Errno;
+
+use super::links::{Link, link_from_message};
+use super::netlink::{NetlinkError, RouteSocket};
+use super::present::Present;
+
+/// How many interfaces an error message lists.
+const LISTED: usize = 20;
+
+/// How alike two names have to be for one to be suggested for the other, of 1.
+const ALIKE: f64 = 0.6;
+
+/// The interface cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum InterfaceError {
+    /// There is none of this name.
+    #[error("no such interface: {name}{}; there are: {}", suggestion(.name, .existing), list(.existing))]
+    Missing {
+        /// The name asked for.
+        name: String,
+        /// The names that exist.
+        existing: Vec<String>,
+    },
+    /// The kernel cannot be asked.
+    #[error("cannot look up interface {name}: {source}")]
+    Netlink {
+        /// The name asked for.
+        name: String,
+        /// Why.
+        source: NetlinkError,
+    },
+}
+
+/// Looks up an interface with its addresses, in the calling thread's network namespace.
+pub fn interface(name: &str) -> Result<Link, InterfaceError> {
+    let found = all().map_err(|source| InterfaceError::Netlink {
+        name: name.to_owned(),
+        source,
+    })?;
+    let mut existing = Vec::new();
+    for link in found {
+        if link.name == name {
+            return Ok(link);
+        }
+        existing.push(link.name);
+    }
+    Err(InterfaceError::Missing {
+        name: name.to_owned(),
+        existing,
+    })
+}
+
+/// All interfaces with their addresses, in the calling thread's network namespace.
+pub fn all() -> Result<Vec<Link>, NetlinkError> {
+    let mut socket = RouteSocket::open()?;
+    let mut request = LinkMessage::default();
+    // Statistics are most of a link message, and of no interest.
+    let without_statistics = LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]);
+    request.attributes.push(without_statistics);
+    let request = RouteNetlinkMessage::GetLink(request);
+    let mut links = socket.dump(&request, |answer| match answer {
+        RouteNetlinkMessage::NewLink(message) => link_from_message(&message),
+        _ => None,
+    })?;
+    let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let addresses = socket.dump(&request, |answer| match answer {
+        RouteNetlinkMessage::NewAddress(message) => Present::from_message(&message),
+        _ => None,
+    });
+    let addresses = match addresses {
+        // A kernel without IP at all.
+        Err(NetlinkError::Refused(refusal)) if refusal.errno == Errno::EOPNOTSUPP => Vec::new(),
+        other => other?,
+    };
+    for (index, present) in addresses {
+        if let Some(link) = links.iter_mut().find(|link| link.index == index) {
+            link.addresses.push(present);
+        }
+    }
+    Ok(links)
+}
+
+/// True if the host forwards IPv6 from this interface, and so is a router to its neighbours
+/// (sysctl `net.ipv6.conf.NAME.forwarding`).
+pub fn forwards_ipv6(link: &Link) -> io::Result<bool> {
+    // The kernel takes no name with a slash in it, so this one stays in its folder.
+    let path = format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name);
+    Ok(fs::read_to_string(path)?.trim() != "0")
+}
+
+fn suggestion(name: &str, existing: &[String]) -> String {
+    let score = |candidate: &String| strsim::jaro_winkler(name, candidate);
+    existing
+        .iter()
+        .map(|candidate| (score(candidate), candidate))
+        .filter(|(score, _)| *score >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, candidate)| format!("; did you mean {candidate}?"))
+        .unwrap_or_default()
+}
+
+fn list(existing: &[String]) -> String {
+    let mut text = existing
+        .iter()
+        .take(LISTED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Some(more) = existing.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, " and {more} more");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::lab;
+    use crate::net::links::LinkKind;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_name_that_nearly_exists_is_suggested() {
+        let error = |name: &str, existing| InterfaceError::Missing {
+            name: name.to_owned(),
+            existing,
+        };
+        assert_eq!(
+            error("eht0", names(&["lo", "eth0", "docker0"])).to_string(),
+            "no such interface: eht0; did you mean eth0?; there are: lo, eth0, docker0"
+        );
+        assert_eq!(
+            error("xyz", names(&["lo", "eth0"])).to_string(),
+            "no such interface: xyz; there are: lo, eth0"
+        );
+    }
+
+    #[test]
+    fn a_long_list_is_cut_short() {
+        let many: Vec<_> = (0..25).map(|n| format!("veth{n}")).collect();
+        assert!(list(&many).ends_with("veth19 and 5 more"));
+        assert!(list(&many[..20]).ends_with("veth19"));
+    }
+
+    #[test]
+    fn root_an_interface_is_described_as_it_is() {
+        lab::run(|lab| {
+            lab.ip("address add 10.99.0.1/24 dev near");
+            lab.ip("link add br0 type bridge");
+            lab.ip("link set near mtu 1400 master br0");
+            let link = interface("near").unwrap();
+            assert_eq!(
+                (link.index, link.mtu, link.mac),
+                (lab.near, 1400, Some(lab::NEAR_MAC))
+            );
+            assert!(link.is_up());
+            assert_eq!(link.kind, LinkKind::Veth);
+            assert_eq!(link.master, Some(interface("br0").unwrap().index));
+            assert_eq!(
+                link.primary_ipv4(|_| false),
+                Some("10.99.0.1".parse().unwrap())
+            );
+            assert!(link.link_local(|_| false).is_some());
+            assert!(interface("lo").unwrap().is_up());
+            assert!(!forwards_ipv6(&link).unwrap());
+            fs::write("/proc/sys/net/ipv6/conf/near/forwarding", "1").unwrap();
+            assert!(forwards_ipv6(&link).unwrap());
+            lab.ip("link set near down");
+            assert!(!interface("near").unwrap().is_up());
+            let error = interface("neat").unwrap_err().to_string();
+            assert_eq!(
+                error,
+                "no such interface: neat; did you mean near?; there are: lo, br0, near"
+            );
+        });
+    }
+}

@@ -1,0 +1,281 @@
+//! The host's interfaces as the agent sees them: a table, and a stream of its changes.
+//!
+//! [`monitor`] follows the kernel, [`diff`] turns two states of the table into events, and
+//! [`message`] reads the kernel's messages. The table is the truth; events say what to look at.
+
+pub mod diff;
+mod message;
+pub mod monitor;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub use diff::LinkEvent;
+pub(super) use message::link_from_message;
+pub use monitor::{MonitorError, watch};
+use netlink_packet_route::address::{AddressFlags, AddressScope};
+
+use super::present::Present;
+
+/// One interface.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Link {
+    /// The index; it never changes, and an interface that is made anew has another one.
+    pub index: u32,
+    /// The name, which can change.
+    pub name: String,
+    /// The Ethernet address; `None` on links that have none.
+    pub mac: Option<[u8; 6]>,
+    /// The largest IP packet, in bytes.
+    pub mtu: u32,
+    /// Switched on (`IFF_UP`).
+    pub admin_up: bool,
+    /// The kernel would send on it: carrier is there and the operational state allows it.
+    pub oper_up: bool,
+    /// How often the carrier has come or gone: it tells a flap that was too quick to be seen.
+    pub carrier_changes: u32,
+    /// The bridge, bond or VRF that it belongs to.
+    pub master: Option<u32>,
+    /// The interface beneath: a VLAN's or macvlan's parent, the other end of a veth pair.
+    pub parent: Option<u32>,
+    /// What it is.
+    pub kind: LinkKind,
+    /// Its addresses, in the kernel's order.
+    pub addresses: Vec<Present>,
+}
+
+/// What an interface is, as far as the agent treats it differently.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LinkKind {
+    /// A device of a driver that says nothing about its kind: physical NICs, virtio, loopback.
+    Device,
+    /// IEEE 802.1Q.
+    Vlan {
+        /// 1 to 4094.
+        id: u16,
+    },
+    /// A bridge.
+    Bridge,
+    /// A bond.
+    Bond,
+    /// A macvlan or macvtap.
+    Macvlan,
+    /// One end of a veth pair.
+    Veth,
+    /// Anything else, by the kernel's name for it.
+    Other(String),
+}
+
+impl Link {
+    /// True if frames can be sent and received.
+    pub fn is_up(&self) -> bool {
+        self.admin_up && self.oper_up
+    }
+
+    /// The address that IPv4 adverts are sent from: the first primary one of global scope, else
+    /// any other; never one that the agent added, nor one that `is_virtual` knows (where the
+    /// kernel keeps no marks, or the administrator configured the same one).
+    pub fn primary_ipv4(&self, is_virtual: impl Fn(IpAddr) -> bool) -> Option<Ipv4Addr> {
+        self.addresses
+            .iter()
+            .filter(|present| !present.ours && !is_virtual(present.net.addr()))
+            .filter_map(|present| match present.net.addr() {
+                IpAddr::V4(address) => Some((present, address)),
+                IpAddr::V6(_) => None,
+            })
+            // The first of the least: the kernel's order decides among equals.
+            .min_by_key(|(present, _)| {
+                let secondary = present.flags.contains(AddressFlags::Secondary);
+                (present.scope != AddressScope::Universe, secondary)
+            })
+            .map(|(_, address)| address)
+    }
+
+    /// The address that IPv6 adverts are sent from: a link-local one that can be used already, and
+    /// is not a virtual one.
+    pub fn link_local(&self, is_virtual: impl Fn(IpAddr) -> bool) -> Option<Ipv6Addr> {
+        self.addresses
+            .iter()
+            .filter(|present| !present.ours && present.usable() && !is_virtual(present.net.addr()))
+            .find_map(|present| match present.net.addr() {
+                IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
+                _ => None,
+            })
+    }
+
+    /// True if this address is on the interface, whatever its prefix length.
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        self.addresses
+            .iter()
+            .any(|present| present.net.addr() == address)
+    }
+}
+
+/// Every interface of the network namespace, by index.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LinkTable {
+    links: BTreeMap<u32, Link>,
+}
+
+impl LinkTable {
+    /// All interfaces, by ascending index.
+    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    /// The interface with this index.
+    pub fn get(&self, index: u32) -> Option<&Link> {
+        self.links.get(&index)
+    }
+
+    /// The interface with this name.
+    pub fn by_name(&self, name: &str) -> Option<&Link> {
+        self.iter().find(|link| link.name == name)
+    }
+
+    /// The VLAN interfaces above this one, whose traffic a program on it can mistake for its own.
+    pub fn vlans_above(&self, index: u32) -> impl Iterator<Item = &Link> {
+        self.iter().filter(move |link| {
+            link.parent == Some(index) && matches!(link.kind, LinkKind::Vlan { .. })
+        })
+    }
+
+    /// A link message: the addresses of an interface that is known already stay.
+    fn put_link(&mut self, mut link: Link) {
+        if let Some(known) = self.links.remove(&link.index) {
+            link.addresses = known.addresses;
+        }
+        self.links.insert(link.index, link);
+    }
+
+    fn remove_link(&mut self, index: u32) {
+        self.links.remove(&index);
+    }
+
+    /// Adds an address or brings its flags up to date. Of an unknown interface it is dropped: the
+    /// interface's removal was heard already.
+    fn put_address(&mut self, index: u32, present: Present) {
+        let Some(link) = self.links.get_mut(&index) else {
+            return;
+        };
+        match link.addresses.iter_mut().find(|p| p.net == present.net) {
+            Some(known) => *known = present,
+            None => link.addresses.push(present),
+        }
+    }
+
+    fn remove_address(&mut self, index: u32, present: &Present) {
+        if let Some(link) = self.links.get_mut(&index) {
+            link.addresses.retain(|p| p.net != present.net);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn present(net: &str) -> Present {
+        Present {
+            net: net.parse().unwrap(),
+            ours: false,
+            flags: AddressFlags::Permanent,
+            scope: AddressScope::Universe,
+        }
+    }
+
+    pub(crate) fn link(index: u32, name: &str, addresses: &[Present]) -> Link {
+        Link {
+            index,
+            name: name.to_owned(),
+            mac: Some([2, 0, 0, 0, 0, 1]),
+            mtu: 1500,
+            admin_up: true,
+            oper_up: true,
+            carrier_changes: 2,
+            master: None,
+            parent: None,
+            kind: LinkKind::Device,
+            addresses: addresses.to_vec(),
+        }
+    }
+
+    pub(crate) fn table(links: &[Link]) -> LinkTable {
+        let mut table = LinkTable::default();
+        for link in links {
+            table.put_link(link.clone());
+        }
+        table
+    }
+
+    #[test]
+    fn the_primary_address_is_never_a_virtual_one() {
+        let ours = Present {
+            ours: true,
+            ..present("10.99.0.100/24")
+        };
+        let secondary = Present {
+            flags: AddressFlags::Secondary,
+            ..present("10.99.0.3/24")
+        };
+        let near = Present {
+            scope: AddressScope::Link,
+            ..present("169.254.1.1/16")
+        };
+        let addresses = [
+            present("fd00::1/64"),
+            ours,
+            near,
+            secondary,
+            present("10.99.0.101/24"),
+            present("10.99.0.1/24"),
+        ];
+        let link = link(2, "eth0", &addresses);
+        let listed: IpAddr = "10.99.0.101".parse().unwrap();
+        assert_eq!(
+            link.primary_ipv4(|a| a == listed),
+            Some(Ipv4Addr::new(10, 99, 0, 1))
+        );
+        assert_eq!(
+            link.primary_ipv4(|_| false),
+            Some(Ipv4Addr::new(10, 99, 0, 101))
+        );
+        assert_eq!(link.primary_ipv4(|_| true), None);
+    }
+
+    #[test]
+    fn a_link_local_address_counts_once_it_can_be_used() {
+        let tentative = Present {
+            flags: AddressFlags::Tentative,
+            ..present("fe80::1/64")
+        };
+        let virtual_one = Present {
+            ours: true,
+            ..present("fe80::64/64")
+        };
+        assert_eq!(
+            link(2, "eth0", &[tentative, virtual_one]).link_local(|_| false),
+            None
+        );
+        let ready = link(
+            2,
+            "eth0",
+            &[virtual_one, present("fd00::1/64"), present("fe80::1/64")],
+        );
+        assert_eq!(
+            ready.link_local(|_| false),
+            Some("fe80::1".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn a_link_message_keeps_the_addresses_and_an_address_of_no_link_is_dropped() {
+        let mut table = table(&[link(2, "eth0", &[present("10.99.0.1/24")])]);
+        table.put_link(link(2, "lan0", &[]));
+        assert_eq!(table.by_name("lan0").unwrap().addresses.len(), 1);
+        table.put_address(9, present("10.0.0.1/8"));
+        assert!(table.get(9).is_none());
+        table.remove_address(2, &present("10.99.0.1/24"));
+        assert!(table.get(2).unwrap().addresses.is_empty());
+    }
+}

@@ -1,0 +1,205 @@
+//! The client commands as a user runs them: the real binary against a real control socket.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::fs::Permissions;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use ha_agent::control::peers::Peers;
+use ha_agent::control::protocol::{ErrorKind, ErrorReply, Reloaded};
+use ha_agent::control::server::{ControlSocket, Handler, Limits, SOCKET_NAME, serve};
+use ha_agent::control::status::Status;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// The names of `status --json`, as scripts rely on them.
+const STATUS: &str = include_str!("status.json");
+
+struct Agent(watch::Sender<u64>);
+
+impl Handler for Agent {
+    fn status(&self) -> Status {
+        serde_json::from_str(STATUS).unwrap()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+
+    fn peers(&self) -> Result<Peers, ErrorReply> {
+        Ok(Peers {
+            pin_dir: None,
+            peers: Vec::new(),
+        })
+    }
+
+    async fn reload(&self) -> Result<Reloaded, ErrorReply> {
+        Err(ErrorReply {
+            kind: ErrorKind::Config,
+            message: "the configuration is refused".to_owned(),
+            details: vec!["a.toml:3:1: error: one".to_owned()],
+        })
+    }
+}
+
+/// A served socket; it ends with this.
+struct Lab {
+    dir: TempDir,
+    _runtime: Runtime,
+}
+
+fn start() -> Lab {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let socket = ControlSocket::claim(dir.path()).unwrap();
+    let agent = Arc::new(Agent(watch::Sender::new(0)));
+    runtime.spawn(serve(
+        socket,
+        agent,
+        Limits::default(),
+        std::future::pending(),
+    ));
+    Lab {
+        dir,
+        _runtime: runtime,
+    }
+}
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ha-agent"));
+    command.args(args).arg("--runtime-dir").arg(dir);
+    command
+}
+
+fn run(dir: &Path, args: &[&str]) -> Output {
+    command(dir, args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    assert!(output.status.success(), "{output:?}");
+    str::from_utf8(&output.stdout).unwrap()
+}
+
+fn failure(output: &Output) -> (Option<i32>, &str) {
+    (
+        output.status.code(),
+        str::from_utf8(&output.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn status_json_has_the_names_that_scripts_rely_on() {
+    let lab = start();
+    let output = run(lab.dir.path(), &["status", "--json"]);
+    let shown = stdout(&output);
+    assert_eq!(shown.lines().count(), 1, "one line for programs");
+    let shown: serde_json::Value = serde_json::from_str(shown).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(STATUS).unwrap();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn status_in_a_pipe_is_text_without_colour() {
+    let lab = start();
+    let output = run(lab.dir.path(), &["status"]);
+    let text = stdout(&output);
+    assert!(text.contains("100 -20 (nginx) = 80"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn an_unknown_instance_is_answered_with_the_known_ones() {
+    let lab = start();
+    let output = run(lab.dir.path(), &["status", "wbe"]);
+    let (code, text) = failure(&output);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        text,
+        "ha-agent: there is no instance \"wbe\"\nhint: configured are web, web6\n"
+    );
+}
+
+#[test]
+fn a_watch_goes_on_and_ends_quietly_when_its_reader_does() {
+    let lab = start();
+    let mut child = command(lab.dir.path(), &["status", "--watch", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..2 {
+        let line = lines.next().unwrap().unwrap();
+        serde_json::from_str::<Status>(&line).unwrap();
+    }
+    drop(lines);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(failure(&output), (Some(0), ""));
+}
+
+#[test]
+fn a_refused_reload_has_the_exit_code_of_a_wrong_configuration() {
+    let lab = start();
+    let output = run(lab.dir.path(), &["reload"]);
+    let (code, text) = failure(&output);
+    assert_eq!(code, Some(3));
+    assert!(text.contains("a.toml:3:1: error: one"), "{text}");
+    assert!(text.contains("stays in force"), "{text}");
+}
+
+#[test]
+fn peers_come_from_the_agent() {
+    let lab = start();
+    let output = run(lab.dir.path(), &["peers", "--json"]);
+    assert_eq!(stdout(&output), "{\"pin_dir\":null,\"peers\":[]}\n");
+}
+
+#[test]
+fn without_an_agent_the_exit_code_is_five_and_the_version_is_still_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(dir.path(), &["status"]);
+    let (code, text) = failure(&output);
+    assert_eq!(code, Some(5));
+    assert!(text.starts_with("ha-agent: no agent runs here: "), "{text}");
+    assert!(text.contains("\nhint: "), "{text}");
+
+    let output = run(dir.path(), &["version"]);
+    assert!(stdout(&output).ends_with("\nrunning agent: none\n"));
+}
+
+#[test]
+fn a_user_who_may_not_ask_is_told_to_be_root() {
+    let lab = start();
+    set_mode(lab.dir.path(), 0o755);
+    // Enough for anybody but root, who has to become somebody else first.
+    set_mode(&lab.dir.path().join(SOCKET_NAME), 0);
+    // The binary may lie where that user cannot reach it.
+    let binary = lab.dir.path().join("ha-agent");
+    // Copied by another process: a write handle of ours could still be open in a child that a
+    // test beside this one is starting, and then the copy could not be run ("text file busy").
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_ha-agent"))
+        .arg(&binary)
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    let mut command = Command::new(&binary);
+    command.args(["status", "--runtime-dir"]);
+    command.arg(lab.dir.path()).current_dir("/");
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().unwrap();
+    let (code, text) = failure(&output);
+    assert_eq!(code, Some(4), "{text}");
+    assert!(text.ends_with("hint: run this as root\n"), "{text}");
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
