@@ -1,1 +1,5 @@
 //! The namespace lab and the simulation, used by the tests, the demo and the bench.
+
+pub mod lab;
+pub mod scenario;
+pub mod sim;

@@ -1,1 +1,199 @@
 //! Health checks: probes, the supervisor that restarts a service, and what the driver hears of them.
+//!
+//! One task a check. `machine` decides (pure), `task` acts, `probe` asks, `watcher` holds the process
+//! behind the check so that its death is an event, `exec` runs commands, `status` is what one can see.
+//!
+//! How a death becomes a restart, with `fall = 2` and `interval = "1s"`:
+//! - With a watched process (the one that listens on the address of an `http` or `tcp` check, or the one
+//!   that the configuration names) the death is known at once and a probe follows immediately. If that
+//!   is refused, the service is gone for certain: the restart begins without waiting for `fall`.
+//!   Any other failure, such as a server that is still shutting down, is asked again after 50 ms.
+//! - Without one (another host's address, no right to look into `/proc`) `fall` counts.
+//! - While a restart is tried the verdict stays `Up`, so the outage that nobody is told of lasts at most
+//!   `timeout + settle` for each attempt, and the backoff between them. An attempt whose command fails
+//!   is over after one more probe.
+//! - When the attempts are used up the check is `Down`, and no restart is tried until it has risen.
+//!
+//! A check without `restart` that watches a listener still counts to `fall` after a death: the service
+//! manager, or an administrator, may be restarting the service.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::config::model::Check;
+
+mod clock;
+mod event;
+mod exec;
+mod listener;
+mod machine;
+mod outbox;
+mod pidfd;
+mod probe;
+mod status;
+mod task;
+mod user;
+mod watcher;
+
+pub use event::{CheckEvent, Kind, Verdict};
+pub use status::{CheckStatus, LastRun};
+
+/// A check that could never run. Nothing was started or changed.
+#[derive(Debug, Error)]
+pub enum CheckError {
+    /// No such user.
+    #[error(
+        "check {check:?}: there is no user {user:?}; create it, or set `user` to one that exists"
+    )]
+    UnknownUser {
+        /// The check.
+        check: String,
+        /// The configured user.
+        user: String,
+    },
+    /// The user database could not be asked.
+    #[error("check {check:?}: the user {user:?} cannot be looked up: {source}")]
+    UserLookup {
+        /// The check.
+        check: String,
+        /// The configured user.
+        user: String,
+        /// Why.
+        source: nix::Error,
+    },
+    /// The agent is not root.
+    #[error(
+        "check {check:?}: its command runs as {user:?}, which takes root; run the agent as root, or set `user` to the agent's own user"
+    )]
+    CannotBecome {
+        /// The check.
+        check: String,
+        /// The configured user.
+        user: String,
+    },
+}
+
+/// All running checks. Dropping it stops them, without waiting.
+#[derive(Debug)]
+pub struct Checks {
+    running: Vec<Running>,
+    events: mpsc::Sender<CheckEvent>,
+}
+
+#[derive(Debug)]
+struct Running {
+    check: Check,
+    record: Arc<Mutex<status::Record>>,
+    /// Dropped to stop the task.
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Checks {
+    /// Starts every check at once; each runs its first probe immediately. Within a tokio runtime.
+    ///
+    /// Events come without delay. If the queue is full the checks go on, the latest verdict of each
+    /// waits for room, and what it replaces is counted: a queue of twice the number of checks is ample.
+    pub fn start(checks: Vec<Check>, events: mpsc::Sender<CheckEvent>) -> Result<Self, CheckError> {
+        let ready = prepare(checks, &events)?;
+        Ok(Self {
+            running: ready.into_iter().map(Ready::spawn).collect(),
+            events,
+        })
+    }
+
+    /// The state of every check, in the order of the configuration.
+    pub fn snapshot(&self) -> Vec<CheckStatus> {
+        self.running
+            .iter()
+            .map(|running| {
+                let record = running
+                    .record
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                record.snapshot()
+            })
+            .collect()
+    }
+
+    /// Makes `checks` the running ones. One that is the same as before goes on untouched; one that is
+    /// new or changed starts afresh, so a `First` event follows for it; the others end, with whatever
+    /// they were running. On an error nothing has changed.
+    pub async fn apply(&mut self, checks: Vec<Check>) -> Result<(), CheckError> {
+        let is_running = |check: &Check| self.running.iter().any(|running| running.check == *check);
+        let fresh = checks.iter().filter(|check| !is_running(check)).cloned();
+        let fresh = prepare(fresh.collect(), &self.events)?;
+
+        let (kept, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running)
+            .into_iter()
+            .partition(|running| checks.contains(&running.check));
+        // Before the new ones start: never may two restart commands of one check run at once.
+        end(ended).await;
+        let mut running: Vec<Running> = kept;
+        running.extend(fresh.into_iter().map(Ready::spawn));
+        running.sort_by_key(|running| checks.iter().position(|check| *check == running.check));
+        self.running = running;
+        Ok(())
+    }
+
+    /// Stops all checks and waits for their tasks; commands that still run are killed.
+    pub async fn stop(self) {
+        end(self.running).await;
+    }
+}
+
+async fn end(running: Vec<Running>) {
+    let tasks: Vec<JoinHandle<()>> = running
+        .into_iter()
+        .map(|running| {
+            drop(running.stop);
+            running.task
+        })
+        .collect();
+    for task in tasks {
+        if let Err(error) = task.await {
+            tracing::error!("a check's task ended badly: {error}");
+        }
+    }
+}
+
+/// A check that can run, but does not yet.
+struct Ready {
+    check: Check,
+    record: Arc<Mutex<status::Record>>,
+    task: task::Task,
+}
+
+fn prepare(
+    checks: Vec<Check>,
+    events: &mpsc::Sender<CheckEvent>,
+) -> Result<Vec<Ready>, CheckError> {
+    let ready = |check: Check| {
+        let record = Arc::new(Mutex::new(status::Record::new(&check)));
+        let task = task::Task::new(&check, Arc::clone(&record), events.clone())?;
+        Ok(Ready {
+            check,
+            record,
+            task,
+        })
+    };
+    checks.into_iter().map(ready).collect()
+}
+
+impl Ready {
+    fn spawn(self) -> Running {
+        let (stop, stopped) = oneshot::channel();
+        Running {
+            check: self.check,
+            record: self.record,
+            stop,
+            task: tokio::spawn(self.task.run(stopped)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

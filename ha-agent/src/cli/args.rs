@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::exit::Exit;
 use super::peers::PeersOptions;
+use super::run::RunOptions;
 use super::status::StatusOptions;
 
 /// Keeps a virtual IP address alive on a group of hosts, by VRRP, with detection in the kernel.
@@ -44,6 +45,14 @@ pub struct Dirs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the agent in the foreground
+    Run(RunOptions),
+    /// Say everything that is wrong with a configuration, or that it is valid
+    CheckConfig {
+        /// The configuration
+        #[arg(value_name = "FILE", default_value = "/etc/ha-agent/ha-agent.toml")]
+        file: PathBuf,
+    },
     /// Show the state of every instance and check, and why it is so
     Status(StatusOptions),
     /// Show who advertises, how regularly, and what was refused

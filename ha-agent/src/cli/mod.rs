@@ -2,7 +2,7 @@
 
 mod args;
 mod ask;
-pub mod check_config;
+mod check_config;
 pub mod exit;
 pub mod failure;
 mod output;
@@ -33,11 +33,14 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<(), Failure> {
-    let Dirs { runtime_dir, .. } = args.dirs;
+    let dirs = args.dirs;
+    let runtime_dir = &dirs.runtime_dir;
     match args.command {
-        Command::Status(options) => status::status(&runtime_dir, &options),
-        Command::Peers(options) => peers::peers(&runtime_dir, &options),
-        Command::Reload => ask::reload(&runtime_dir),
-        Command::Version => ask::version(&runtime_dir),
+        Command::Run(options) => crate::agent::run(&dirs, &options),
+        Command::CheckConfig { file } => check_config::check_config(&file),
+        Command::Status(options) => status::status(runtime_dir, &options),
+        Command::Peers(options) => peers::peers(&dirs, &options),
+        Command::Reload => ask::reload(runtime_dir),
+        Command::Version => ask::version(runtime_dir),
     }
 }

@@ -1,7 +1,6 @@
 //! `peers`.
 
-use std::path::Path;
-
+use super::Dirs;
 use super::ask::unexpected;
 use super::failure::Failure;
 use super::output::{Output, json};
@@ -18,9 +17,14 @@ pub struct PeersOptions {
     pub json: bool,
 }
 
-/// Shows the peers that the running agent's maps know.
-pub(super) fn peers(runtime_dir: &Path, options: &PeersOptions) -> Result<(), Failure> {
-    match Client::connect(runtime_dir)?.ask(Command::Peers)? {
+/// Shows the peers that the pinned maps know, or those of a running agent that has nothing pinned.
+pub(super) fn peers(dirs: &Dirs, options: &PeersOptions) -> Result<(), Failure> {
+    // A running agent also knows what plain sockets heard.
+    let connected = Client::connect(&dirs.runtime_dir);
+    if let (Err(_), Ok(peers)) = (&connected, crate::agent::peers::pinned(&dirs.pin_dir)) {
+        return show(&peers, options);
+    }
+    match connected?.ask(Command::Peers)? {
         Reply::Peers(peers) => show(&peers, options),
         _ => Err(unexpected()),
     }

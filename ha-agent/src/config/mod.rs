@@ -1,3 +1,163 @@
-//! The configuration: what it can say (`model`), and how a file becomes it.
+//! The configuration: what it can say (`model`), how a file becomes it, and what a reload changes.
+//!
+//! A file is parsed once into a table that knows where everything stood (the `toml` crate), then
+//! walked by hand rather than by serde, so that one run reports every problem and not the first.
+//! `source` knows lines and columns, `reader` the kinds of values, `node`, `instance` and `check`
+//! one section each, `across` what only shows when the sections are seen together.
 
+mod across;
+mod address;
+mod check;
+pub mod diff;
+mod endpoint;
+mod excerpt;
+mod instance;
+mod instance_rules;
+mod keys;
 pub mod model;
+mod names;
+mod node;
+pub mod problem;
+mod reader;
+mod report;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+pub use diff::{Diff, diff};
+pub use model::Config;
+pub use problem::{Problem, Problems, Severity};
+
+use reader::Table;
+use report::Report;
+use source::Source;
+
+/// The longest file that is read; a thousand instances take less than half of it.
+pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// A file that gives no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be opened or read.
+    // The cause is in the text and so not a `source`, or a printed chain would say it twice.
+    #[error("cannot read {}: {cause}{}", path.display(), hint(cause))]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The file is longer than [`MAX_FILE_BYTES`].
+    #[error("{} is longer than {MAX_FILE_BYTES} bytes, which no configuration needs: is it the right file?", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not UTF-8, which TOML requires.
+    #[error("{}:{line}:{column}: not UTF-8 text: save the file as UTF-8, or look for a stray byte here", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The line of the first bad byte, from 1.
+        line: usize,
+        /// The column of the first bad byte, in characters, from 1.
+        column: usize,
+    },
+    /// The file was read and refused.
+    #[error(transparent)]
+    Invalid(#[from] Problems),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => ": give the file with --config",
+        io::ErrorKind::PermissionDenied => ": run as root, or mend the file's permissions",
+        _ => "",
+    }
+}
+
+/// Reads and checks a file.
+pub fn load(path: impl AsRef<Path>) -> Result<Config, LoadError> {
+    let path = path.as_ref();
+    let read = |cause| LoadError::Read {
+        path: path.to_owned(),
+        cause,
+    };
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file of exactly the limit from a longer one.
+    File::open(path)
+        .map_err(read)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(read)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(LoadError::TooLong {
+            path: path.to_owned(),
+        });
+    }
+    let text = match str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let valid = String::from_utf8_lossy(valid);
+            return Err(LoadError::NotUtf8 {
+                path: path.to_owned(),
+                line: valid.matches('\n').count() + 1,
+                column: valid
+                    .rsplit('\n')
+                    .next()
+                    .map_or(1, |last| last.chars().count() + 1),
+            });
+        }
+    };
+    Ok(parse(&path.display().to_string(), text)?)
+}
+
+/// Checks the text of a file; `file_name` is only for messages.
+pub fn parse(file_name: &str, text: &str) -> Result<Config, Problems> {
+    let source = Source::new(file_name, text);
+    let report = Report::new(&source);
+    let (document, errors) = DeTable::parse_recoverable(source.text());
+    // What the parser recovers after a syntax error is a guess: judging it would add problems that
+    // the file does not have, such as a missing key that stands on the broken line.
+    let config = if errors.is_empty() {
+        read_document(&report, document.get_ref())
+    } else {
+        for error in &errors {
+            report.syntax(error.span().unwrap_or_default(), error.message());
+        }
+        None
+    };
+    report.finish(config)
+}
+
+fn read_document<'t>(report: &'t Report<'t>, document: &'t DeTable<'t>) -> Option<Config> {
+    let mut root = Table::root(report, document);
+    let node = node::read(root.get("node"));
+    let instances = root.sections("instance", "[[instance]]", across::MAX_INSTANCES);
+    let checks = root.sections("check", "[[check]]", across::MAX_CHECKS);
+    root.finish();
+
+    let instances = instances.map(|s| s.into_iter().map(instance::read).collect::<Vec<_>>());
+    let checks = checks.map(|s| s.into_iter().map(check::read).collect::<Vec<_>>());
+    // A section that is no list at all was reported, and what it would have held is unknown.
+    let (instances, checks) = (instances?, checks?);
+    across::check(report, node.as_ref(), &instances, &checks);
+
+    Some(Config {
+        node: node?,
+        instances: instances
+            .into_iter()
+            .map(|d| d.model)
+            .collect::<Option<_>>()?,
+        checks: checks.into_iter().map(|d| d.model).collect::<Option<_>>()?,
+        warnings: Vec::new(),
+    })
+}

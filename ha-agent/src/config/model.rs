@@ -7,6 +7,8 @@ use std::time::Duration;
 use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
 use ipnet::IpNet;
 
+use super::problem::Problem;
+
 /// The whole file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {
@@ -16,6 +18,8 @@ pub struct Config {
     pub instances: Vec<Instance>,
     /// `[[check]]`, in file order; names are unique.
     pub checks: Vec<Check>,
+    /// What is valid but most likely not meant, in file order.
+    pub warnings: Vec<Problem>,
 }
 
 /// `[node]`: what concerns the host.
@@ -176,7 +180,8 @@ pub struct Check {
     pub probe: Probe,
     /// `interval`: from one run's start to the next's, 10 ms to 1 h; default 1 s.
     pub interval: Duration,
-    /// `timeout`: 1 ms to 10 min; default 500 ms, at most the interval for http and tcp.
+    /// `timeout`: 1 ms to 10 min; default 500 ms or the interval, whichever is shorter; at most the
+    /// interval for http and tcp.
     pub timeout: Duration,
     /// `fall`: failures in a row until the check is down, 1 to 100; default 2.
     pub fall: u32,
@@ -212,7 +217,7 @@ pub struct HttpProbe {
     pub status: std::ops::RangeInclusive<u16>,
     /// `body`: a substring that must occur in the first 64 KiB.
     pub body: Option<String>,
-    /// For this process to be noticed as dead at once: `pid_file` beside `http` or `tcp`.
+    /// For this process to be noticed as dead at once: `pid_file` beside `http`.
     pub process: Option<ProcessProbe>,
 }
 

@@ -59,6 +59,37 @@ pub enum KernelError {
     Full(u32),
 }
 
+impl KernelError {
+    /// The reason in one sentence, for `status` and the log; the verifier's own words are left out.
+    pub fn in_words(&self) -> String {
+        let mut deepest: &dyn std::error::Error = self;
+        while let Some(source) = deepest.source() {
+            deepest = source;
+        }
+        let cause = deepest.to_string();
+        let code = deepest
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::raw_os_error);
+        let meaning = match code {
+            Some(libc::EPERM) => " (needs root, or CAP_BPF and CAP_NET_ADMIN)",
+            Some(libc::EOPNOTSUPP | libc::EACCES) => {
+                " (BPF timers do not work on a PREEMPT_RT kernel)"
+            }
+            Some(libc::EINVAL) => " (BPF timers need kernel 5.15 or later, with the BPF JIT on)",
+            _ => "",
+        };
+        let what = match self {
+            Self::Program { name, .. } => format!("eBPF program {name}: "),
+            Self::Map { name, .. } => format!("eBPF map {name}: "),
+            Self::Load(_) | Self::Missing(_) | Self::Refused(_) | Self::Full(_) => String::new(),
+        };
+        format!(
+            "{what}{}{meaning}",
+            cause.lines().next().unwrap_or_default()
+        )
+    }
+}
+
 /// Whether a slot has a kernel timer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Timer {

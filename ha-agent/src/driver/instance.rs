@@ -106,6 +106,8 @@ pub struct Instance {
     consume: bool,
     /// When to look at a slot that has no kernel timer.
     look_at: Option<Instant>,
+    /// Events of the slot that are known not to have come.
+    lost: u64,
 }
 
 impl Instance {
@@ -137,6 +139,7 @@ impl Instance {
             notices: Vec::new(),
             consume: false,
             look_at: None,
+            lost: 0,
         }
     }
 
@@ -322,9 +325,16 @@ impl Instance {
                 .is_some_and(|port| port.detector.has_kernel_timer());
             return (!kernel_timer).then_some(Instant(slot.deadline));
         }
-        if slot.state == state::MASTER && self.role() == Role::Master && slot.contested_since != 0 {
-            self.catch_up(&slot, edges, now);
+        let lost = slot.dropped.saturating_add(slot.suppressed);
+        if slot.state == state::MASTER && self.role() == Role::Master {
+            if slot.contested_since != 0 {
+                self.catch_up(&slot, edges, now);
+            }
+            if lost > self.lost {
+                self.feed(now, Input::EventsLost, edges);
+            }
         }
+        self.lost = lost;
         None
     }
 

@@ -122,10 +122,7 @@ pub fn start(setup: Setup) -> io::Result<(Handle, JoinHandle<()>)> {
             .map(|check| check.name.clone())
             .collect(),
         config: setup.config,
-        attachments: Attachments {
-            pin_dir: setup.pin_dir,
-            ..Attachments::default()
-        },
+        attachments: Attachments::new(setup.pin_dir),
         links: setup.links,
         board: setup.board,
         reporter: setup.reporter,

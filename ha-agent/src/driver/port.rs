@@ -50,12 +50,20 @@ pub struct Port {
 #[derive(Debug, Default)]
 pub struct Attachments {
     /// Where links are pinned.
-    pub pin_dir: Option<PathBuf>,
+    pin_dir: Option<PathBuf>,
     by_interface: HashMap<u32, Attachment>,
     receivers: HashMap<(u32, Family), Receiver>,
 }
 
 impl Attachments {
+    /// None yet; links will be pinned there.
+    pub fn new(pin_dir: Option<PathBuf>) -> Self {
+        Self {
+            pin_dir,
+            ..Self::default()
+        }
+    }
+
     /// The mode on this interface, attaching if need be: the best that `choice` allows and works.
     fn ensure(
         &mut self,

@@ -38,6 +38,9 @@ pub enum Input {
     /// The sender stopped by itself: its lease lapsed while we hung, or it overslept and will not
     /// send before we have looked at the slot. Fed after [`Input::TakenOver`] if both apply.
     SenderStopped,
+    /// The detector counted adverts that it did not push: the ring was full, or there were too many
+    /// at once. What the slot still shows of them is fed as [`Input::Advert`] first.
+    EventsLost,
     /// The agent stops, or the instance is removed.
     Shutdown,
 }

@@ -130,6 +130,9 @@ impl Election {
                 out.push(Action::Notice(Notice::SendingAgain));
             }
 
+            // One of them may have claimed the addresses; the slot shows only those that beat us.
+            (Master, Input::EventsLost) => assert_mastership(&mut out),
+
             (Initialize | Hold { .. } | Backup(_) | Master | Fault { .. }, Input::Shutdown) => {
                 self.step_out(now, Stopped, Cause::Shutdown, &mut out);
             }
@@ -140,7 +143,10 @@ impl Election {
             | (Initialize | Hold { .. } | Master | Fault { .. }, Input::MasterDown { .. })
             | (Initialize | Hold { .. } | Backup(_) | Master | Fault { .. }, Input::Tick)
             | (Fault { .. }, Input::Resume)
-            | (Initialize | Hold { .. } | Backup(_) | Fault { .. }, Input::SenderStopped)
+            | (
+                Initialize | Hold { .. } | Backup(_) | Fault { .. },
+                Input::SenderStopped | Input::EventsLost,
+            )
             | (
                 Stopped,
                 Input::Ready
@@ -154,6 +160,7 @@ impl Election {
                 | Input::Resume
                 | Input::TakenOver(_)
                 | Input::SenderStopped
+                | Input::EventsLost
                 | Input::Shutdown,
             ) => {}
         }

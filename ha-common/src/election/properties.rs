@@ -89,6 +89,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => Just(Input::Resume),
         2 => advert().prop_map(Input::TakenOver),
         1 => Just(Input::SenderStopped),
+        1 => Just(Input::EventsLost),
         // Nothing leads out of it, so it must be rare.
         1 => (0..20u8).prop_map(|n| if n == 0 { Input::Shutdown } else { Input::Tick }),
     ]

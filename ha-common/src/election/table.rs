@@ -103,6 +103,7 @@ fn input(name: &str) -> (Instant, Input) {
         "taken over by lower" => Input::TakenOver(advert(3, 50)),
         "taken over and released" => Input::TakenOver(advert(3, 0)),
         "sender stopped" => Input::SenderStopped,
+        "events lost" => Input::EventsLost,
         "shutdown" => Input::Shutdown,
         other => panic!("no such input: {other}"),
     };
@@ -150,6 +151,7 @@ const TABLE: &[(&str, [&str; 6])] = &[
     ("taken over by lower", ["-", "-", "-", "MASTER advert announce", "-", "-"]),
     ("taken over and released", ["-", "-", "-", "MASTER advert", "-", "-"]),
     ("sender stopped", ["-", "-", "-", "MASTER start announce notice(sending again)", "-", "-"]),
+    ("events lost", ["-", "-", "-", "MASTER advert announce", "-", "-"]),
     ("shutdown", [
         "STOPPED detect-idle report(shutdown)", "STOPPED detect-idle report(shutdown)",
         "STOPPED detect-idle report(shutdown)", "STOPPED farewell remove detect-idle report(shutdown)",

@@ -1,0 +1,133 @@
+//! What the host must offer, and in what words it is said when it does not.
+
+use std::path::{Path, PathBuf};
+
+use aya::maps::{MapData, RingBuf};
+use procfs::process::Process;
+use tracing::{info, warn};
+
+use crate::cli::{Exit, Failure};
+use crate::config::Config;
+use crate::datapath::kernel::{Kernel, LoadOptions};
+use crate::datapath::pins::{self, Found};
+use crate::net::links::LinkTable;
+
+/// Names what is broken on purpose, comma-separated: `no-timer`, `deaf-ring`. For trying what stands
+/// behind the kernel's timers and wake-ups; said loudly.
+const INJECT: &str = "HA_AGENT_INJECT";
+
+/// capability.h.
+const CAP_NET_ADMIN: u32 = 12;
+const CAP_NET_RAW: u32 = 13;
+
+/// The kernel half as far as it could be had.
+pub(super) struct Half {
+    /// It and its ring, or why not.
+    pub(super) kernel: Result<(Kernel, RingBuf<MapData>), String>,
+    /// Where it is pinned, or why it is not.
+    pub(super) pin_dir: Result<PathBuf, String>,
+}
+
+/// True if this fault is wanted.
+pub(super) fn injected(fault: &str) -> bool {
+    let wanted = std::env::var(INJECT).unwrap_or_default();
+    let found = wanted.split(',').any(|name| name.trim() == fault);
+    if found {
+        warn!("{INJECT} is set: {fault}");
+    }
+    found
+}
+
+/// Nothing works without these two; the kernel half wants `CAP_BPF` besides, and can be missed.
+pub(super) fn require_capabilities() -> Result<(), Failure> {
+    let status = Process::myself()
+        .and_then(|process| process.status())
+        .map_err(|error| Failure::new(Exit::Environment, &error))?;
+    let missing: Vec<&str> = [
+        (CAP_NET_ADMIN, "CAP_NET_ADMIN"),
+        (CAP_NET_RAW, "CAP_NET_RAW"),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| status.capeff & (1 << bit) == 0)
+    .map(|(_, name)| name)
+    .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!("missing {}", missing.join(" and "));
+    Err(Failure::text(Exit::Privilege, message).hint(
+        "run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_NET_RAW",
+    ))
+}
+
+/// At least one instance must have its interface: otherwise the configuration is for another host.
+/// The others may come later.
+pub(super) fn require_interfaces(config: &Config, links: &LinkTable) -> Result<(), Failure> {
+    let missing: Vec<&str> = config
+        .instances
+        .iter()
+        .map(|instance| instance.interface.as_str())
+        .filter(|name| links.by_name(name).is_none())
+        .collect();
+    let Some(first) = missing.first() else {
+        return Ok(());
+    };
+    let known: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
+    let near = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(name, first), *name))
+        .min()
+        .filter(|(distance, _)| *distance <= 2)
+        .map(|(_, name)| format!("did you mean {name}? "))
+        .unwrap_or_default();
+    let text = format!("no such interface: {first}");
+    let hint = format!("{near}this host has {}", known.join(", "));
+    if missing.len() == config.instances.len() {
+        return Err(Failure::text(Exit::Environment, text).hint(hint));
+    }
+    warn!("{text} ({hint}); its instances wait for it");
+    Ok(())
+}
+
+/// Loads the kernel half over the pins, if there can be any.
+pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Half {
+    let max_slots = config.node.max_slots;
+    let pins = match pins::prepare(pin_dir, max_slots) {
+        Ok(found) => {
+            say_found(found, pin_dir);
+            Ok(pin_dir.to_owned())
+        }
+        Err(error) => {
+            warn!("{error}; maps and links will not outlive the agent");
+            Err(error.to_string())
+        }
+    };
+    let kernel = load(pins.as_deref().ok(), max_slots);
+    if let Err(why) = &kernel {
+        warn!("no detection in the kernel: {why}; adverts are received by a plain socket");
+    }
+    Half {
+        kernel,
+        pin_dir: pins,
+    }
+}
+
+fn say_found(found: Found, dir: &Path) {
+    match found {
+        Found::Nothing => {}
+        Found::Ours => info!("carries on with the maps pinned in {}", dir.display()),
+        Found::Replaced => warn!("replaced pins of another version in {}", dir.display()),
+    }
+}
+
+fn load(pin_dir: Option<&Path>, max_slots: u32) -> Result<(Kernel, RingBuf<MapData>), String> {
+    let options = LoadOptions {
+        pin_dir,
+        max_slots,
+        debug: tracing::enabled!(target: "ha_ebpf", tracing::Level::DEBUG),
+        no_timer: injected("no-timer"),
+    };
+    let mut kernel = Kernel::load(options).map_err(|error| error.in_words())?;
+    let ring = kernel.take_ring().map_err(|error| error.in_words())?;
+    Ok((kernel, ring))
+}

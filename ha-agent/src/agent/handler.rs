@@ -1,0 +1,142 @@
+//! What the control socket asks of the agent.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+
+use ha_common::units::Instant;
+use tokio::sync::{Mutex, watch};
+use tracing::{info, warn};
+
+use super::{peers, snapshot};
+use crate::checks::{CheckStatus, Checks};
+use crate::config::{self, Config};
+use crate::control::peers::Peers;
+use crate::control::protocol::{ErrorKind, ErrorReply, Reloaded};
+use crate::control::server::Handler;
+use crate::control::status::Status;
+use crate::datapath::reader::Reader;
+use crate::driver::board::Board;
+use crate::driver::realtime::Ability;
+use crate::driver::{Command, Handle, clock};
+use crate::net::links::LinkTable;
+
+/// The running agent, as those who ask see it.
+pub(super) struct Agent {
+    pub(super) file: PathBuf,
+    /// The running configuration, and when it was read.
+    pub(super) config: Lock<(Arc<Config>, Instant)>,
+    pub(super) started: Instant,
+    pub(super) pins: Result<PathBuf, String>,
+    pub(super) board: Arc<Board>,
+    pub(super) reader: Option<Arc<Reader>>,
+    pub(super) links: watch::Receiver<Arc<LinkTable>>,
+    pub(super) checks: Mutex<Option<Checks>>,
+    /// The last snapshot of the checks, for while they are being changed.
+    pub(super) shown_checks: Lock<Vec<CheckStatus>>,
+    pub(super) memory: Ability,
+    pub(super) handle: Handle,
+    pub(super) reloading: Mutex<()>,
+}
+
+impl Agent {
+    pub(super) fn config(&self) -> (Arc<Config>, Instant) {
+        self.config
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn check_status(&self) -> Vec<CheckStatus> {
+        let mut shown = self
+            .shown_checks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Ok(checks) = self.checks.try_lock()
+            && let Some(checks) = checks.as_ref()
+        {
+            *shown = checks.snapshot();
+        }
+        shown.clone()
+    }
+
+    /// Reads the file again; what is wrong with it changes nothing.
+    async fn reload_now(&self) -> Result<Reloaded, ErrorReply> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let file = self.file.clone();
+        let loaded = tokio::task::spawn_blocking(move || config::load(&file))
+            .await
+            .map_err(|error| ErrorReply::new(ErrorKind::Failed, error.to_string()))?;
+        let new = loaded.map_err(|problems| ErrorReply {
+            kind: ErrorKind::Config,
+            message: format!("{} is refused", self.file.display()),
+            details: problems.to_string().lines().map(str::to_owned).collect(),
+        })?;
+        let (old, _) = self.config();
+        let changes = snapshot::changes(&config::diff(&old, &new));
+        let warnings = new.warnings.iter().map(ToString::to_string).collect();
+        let new = Arc::new(new);
+        if let Some(checks) = self.checks.lock().await.as_mut() {
+            checks
+                .apply(new.checks.clone())
+                .await
+                .map_err(|error| ErrorReply::new(ErrorKind::Config, error.to_string()))?;
+        }
+        if !self.handle.tell(Command::Reload(Arc::clone(&new))) {
+            return Err(ErrorReply::new(ErrorKind::Failed, "the driver is gone"));
+        }
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = (new, clock::now());
+        Ok(Reloaded { changes, warnings })
+    }
+}
+
+impl Handler for Agent {
+    fn status(&self) -> Status {
+        snapshot::status(self)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.board.changes()
+    }
+
+    fn peers(&self) -> Result<Peers, ErrorReply> {
+        let picture = self.board.picture();
+        let soft = picture
+            .views
+            .iter()
+            .filter_map(|view| view.datapath.as_ref()?.soft.as_ref());
+        let mut all: Vec<_> = soft.flat_map(|soft| soft.peers.iter().copied()).collect();
+        all.extend(self.reader.iter().flat_map(|reader| reader.peers()));
+        Ok(Peers {
+            pin_dir: self.pins.clone().ok(),
+            peers: peers::shown(&all, clock::now(), &self.links.borrow()),
+        })
+    }
+
+    async fn reload(&self) -> Result<Reloaded, ErrorReply> {
+        let outcome = self.reload_now().await;
+        say(&outcome);
+        outcome
+    }
+}
+
+/// For SIGHUP: nobody gets the answer but the log.
+pub(super) async fn reload_and_log(agent: &Arc<Agent>) {
+    let outcome = agent.reload_now().await;
+    say(&outcome);
+}
+
+fn say(outcome: &Result<Reloaded, ErrorReply>) {
+    match outcome {
+        Ok(reloaded) if reloaded.changes.is_empty() => info!("reloaded: nothing has changed"),
+        Ok(reloaded) => info!("reloaded: {}", reloaded.changes.join("; ")),
+        Err(error) => {
+            warn!(
+                "not reloaded, the running configuration stays: {}",
+                error.message
+            );
+            for line in &error.details {
+                warn!("{line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What systemd is told: ready, reloading, stopping, and that the driver still turns.
+
+use std::sync::Arc;
+
+use sd_notify::NotifyState;
+
+use crate::driver::board::Board;
+use crate::driver::{Command, Handle};
+
+/// Without systemd nobody listens, and a message that is lost is sent again.
+fn tell(states: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(states);
+}
+
+pub(super) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+pub(super) fn reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell(&[NotifyState::Reloading, now]);
+    }
+}
+
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// While systemd wants to know, says so only if the driver has turned since the last time: a hung
+/// driver is restarted, whatever else still runs.
+pub(super) async fn prove(driver: Handle, board: Arc<Board>) {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut every = tokio::time::interval(limit / 3);
+    let mut last = board.turns();
+    loop {
+        driver.tell(Command::Ping);
+        every.tick().await;
+        let turns = board.turns();
+        if turns != last {
+            tell(&[NotifyState::Watchdog]);
+        }
+        last = turns;
+    }
+}

@@ -1,0 +1,98 @@
+//! The driver's reports as log lines: one INFO line for each transition, WARN for what a person must
+//! look at.
+
+use ha_common::election::{Notice, Role};
+use ha_common::units::Nanos;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::driver::report::Report;
+use crate::driver::words;
+
+/// Writes until the driver is gone.
+pub(super) async fn write(mut reports: mpsc::Receiver<Report>) {
+    while let Some(report) = reports.recv().await {
+        line(&report);
+    }
+}
+
+fn line(report: &Report) {
+    match report {
+        Report::Transition {
+            instance,
+            transition,
+            cause,
+            priority,
+            latency,
+        } => {
+            let late = latency.map(past_deadline).unwrap_or_default();
+            let (from, to) = (transition.from, transition.to);
+            if to == Role::Fault {
+                warn!(%instance, %from, %to, cause, priority, "{instance}: {from} -> {to}: {cause} (priority {priority})");
+            } else {
+                info!(%instance, %from, %to, cause, priority, "{instance}: {from} -> {to}: {cause} (priority {priority}){late}");
+            }
+        }
+        Report::Notice { instance, notice } => {
+            let text = words::of_notice(notice);
+            match notice {
+                Notice::Resumed | Notice::SendingAgain => info!(%instance, "{instance}: {text}"),
+                Notice::TwoOwners { .. }
+                | Notice::OwnAddressHeard(_)
+                | Notice::IntervalDiffers { .. } => {
+                    warn!(%instance, "{instance}: {text}");
+                }
+            }
+        }
+        Report::ListDiffers {
+            instance,
+            source,
+            theirs,
+            ours,
+        } => {
+            let text = words::of_list(*source, *theirs, *ours);
+            warn!(%instance, "{instance}: {text}");
+        }
+        Report::Rejected {
+            instance,
+            reason,
+            source,
+        } => {
+            warn!(%instance, reason, %source, "{instance}: adverts from {source} are rejected: {reason}; `ha-agent status {instance}` shows the difference");
+        }
+        Report::Restored { instance, address } => {
+            warn!(%instance, %address, "{instance}: somebody removed {address}; it is back");
+        }
+        Report::Leftover { instance, address } => {
+            info!(%instance, %address, "{instance}: removed {address}, left behind by an earlier run");
+        }
+        Report::Attached {
+            instance,
+            datapath,
+            refusals,
+            kernel_timer,
+        } => {
+            let timer = if *kernel_timer {
+                "kernel timer"
+            } else {
+                "timer in the agent"
+            };
+            let why = if refusals.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", refusals.join("; "))
+            };
+            info!(%instance, datapath, "{instance}: hears adverts by {datapath}, {timer}{why}");
+        }
+        Report::Failed { instance, what } => error!(%instance, "{instance}: {what}"),
+    }
+}
+
+fn past_deadline(latency: Nanos) -> String {
+    let micros = latency.0 / 1000;
+    format!(
+        ", {}.{:03} ms past the deadline",
+        micros / 1000,
+        micros % 1000
+    )
+}

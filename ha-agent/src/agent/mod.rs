@@ -1,0 +1,245 @@
+//! Puts the parts together: reads the configuration, loads the kernel half, starts the driver, the
+//! checks and the control socket, and ends them in the order in which nothing is left behind.
+
+mod environment;
+mod handler;
+mod lives;
+mod log;
+pub mod peers;
+mod snapshot;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::checks::{CheckEvent, Checks, Verdict};
+use crate::cli::run::RunOptions;
+use crate::cli::{Dirs, Exit, Failure};
+use crate::config::{self, Config};
+use crate::control::server::{ControlSocket, Limits, serve};
+use crate::driver::board::Board;
+use crate::driver::priority::Health;
+use crate::driver::realtime;
+use crate::driver::report::Reporter;
+use crate::driver::{self, Command, Handle, Setup};
+use crate::logging::{self, Format};
+use crate::net::links::{self, LinkTable};
+
+use handler::Agent;
+
+/// Waiting check results; the driver takes them within a turn.
+const CHECK_QUEUE: usize = 1024;
+
+/// Runs in the foreground until SIGTERM or SIGINT.
+pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
+    let config = load(&options.config)?;
+    let format = options
+        .log_format
+        .map_or(Format::from(config.node.log_format), Format::from);
+    let _log = logging::start(format, options.log_level.as_deref())
+        .map_err(|error| Failure::new(Exit::Usage, &error))?;
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    environment::require_capabilities()?;
+    let socket = ControlSocket::claim(&dirs.runtime_dir)?;
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(serve_until_told(config, dirs, &options.config, socket));
+    // Nothing that still runs there may hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Reads a configuration, as `run` and `check-config` do.
+pub fn load(path: &Path) -> Result<Config, Failure> {
+    config::load(path).map_err(|problems| Failure {
+        exit: Exit::Config,
+        message: format!("{} is refused", path.display()),
+        details: problems.to_string().lines().map(str::to_owned).collect(),
+        hint: None,
+    })
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("ha-async")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Environment, &error))
+}
+
+async fn serve_until_told(
+    config: Config,
+    dirs: &Dirs,
+    file: &Path,
+    socket: ControlSocket,
+) -> Result<(), Failure> {
+    let config = Arc::new(config);
+    let mut signals = Signals::install()?;
+    let memory = realtime::lock_memory();
+    let (watching, monitor) =
+        links::watch().map_err(|error| Failure::new(Exit::Environment, &error))?;
+    let table = Arc::clone(&watching.table.borrow());
+    environment::require_interfaces(&config, &table)?;
+    let half = environment::kernel_half(&config, &dirs.pin_dir);
+    let board = Arc::new(Board::default());
+    let (reporter, reports) = Reporter::channel();
+    let reader = half.kernel.as_ref().ok().map(|(kernel, _)| kernel.reader());
+    let (handle, thread) = driver::start(Setup {
+        config: Arc::clone(&config),
+        kernel: half.kernel,
+        pin_dir: half.pin_dir.clone().ok(),
+        links: Arc::clone(&table),
+        board: Arc::clone(&board),
+        reporter,
+        deaf: environment::injected("deaf-ring"),
+    })
+    .map_err(|error| Failure::new(Exit::Environment, &error))?;
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        if let Err(error) = monitor.run().await {
+            error!("{error}; interfaces are no longer watched");
+        }
+    });
+    tasks.spawn(log::write(reports));
+    tasks.spawn(pass_links(watching.table.clone(), handle.clone()));
+    let (events, check_events) = mpsc::channel(CHECK_QUEUE);
+    tasks.spawn(pass_checks(check_events, handle.clone()));
+    let checks = Checks::start(config.checks.clone(), events)
+        .map_err(|error| Failure::new(Exit::Environment, &error))?;
+    let agent = Arc::new(Agent {
+        file: absolute(file),
+        config: std::sync::Mutex::new((Arc::clone(&config), driver::clock::now())),
+        started: driver::clock::now(),
+        pins: half.pin_dir,
+        board: Arc::clone(&board),
+        reader,
+        links: watching.table.clone(),
+        checks: Mutex::new(Some(checks)),
+        shown_checks: std::sync::Mutex::new(Vec::new()),
+        memory,
+        handle: handle.clone(),
+        reloading: Mutex::new(()),
+    });
+    let (stop, stopped) = watch::channel(false);
+    let server = tokio::spawn(serve(
+        socket,
+        Arc::clone(&agent),
+        Limits::default(),
+        async move {
+            let mut stopped = stopped;
+            // The sender lives until it has told; both ends mean the same.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        },
+    ));
+    tasks.spawn(lives::prove(handle.clone(), Arc::clone(&board)));
+    lives::ready();
+    info!(
+        "ha-agent {} runs with {}",
+        env!("CARGO_PKG_VERSION"),
+        file.display()
+    );
+
+    signals.wait(&agent).await;
+    lives::stopping();
+    end(&agent, &handle, thread).await;
+    let _ = stop.send(true);
+    if let Ok(Err(error)) = server.await {
+        warn!("control socket: {error}");
+    }
+    drop(handle);
+    tasks.shutdown().await;
+    info!("stopped");
+    Ok(())
+}
+
+/// The checks first, so that no restart command runs on; then the driver, which says priority 0 and
+/// removes the addresses before it answers.
+async fn end(agent: &Agent, handle: &Handle, thread: std::thread::JoinHandle<()>) {
+    let (done, left) = oneshot::channel();
+    if handle.tell(Command::Shutdown(done)) {
+        // A driver that died without an answer has said why.
+        let _ = left.await;
+    }
+    if let Some(checks) = agent.checks.lock().await.take() {
+        checks.stop().await;
+    }
+    if tokio::task::spawn_blocking(move || thread.join())
+        .await
+        .is_err()
+    {
+        error!("the driver thread could not be awaited");
+    }
+    // Its last reports are on their way to the log.
+    tokio::task::yield_now().await;
+}
+
+async fn pass_links(mut table: watch::Receiver<Arc<LinkTable>>, driver: Handle) {
+    while table.changed().await.is_ok() {
+        let links = Arc::clone(&table.borrow_and_update());
+        if !driver.tell(Command::Links(links)) {
+            return;
+        }
+    }
+}
+
+async fn pass_checks(mut events: mpsc::Receiver<CheckEvent>, driver: Handle) {
+    while let Some(event) = events.recv().await {
+        let Some(verdict) = event.kind.verdict() else {
+            continue;
+        };
+        let health = match verdict {
+            Verdict::Up => Health::Up,
+            Verdict::Down => Health::Down,
+        };
+        if !driver.tell(Command::Check {
+            name: event.name.to_string(),
+            health,
+        }) {
+            return;
+        }
+    }
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self, Failure> {
+        let install = |kind| signal(kind).map_err(|error| Failure::new(Exit::Environment, &error));
+        Ok(Self {
+            terminate: install(SignalKind::terminate())?,
+            interrupt: install(SignalKind::interrupt())?,
+            hangup: install(SignalKind::hangup())?,
+        })
+    }
+
+    /// Until the process is to end; reloads meanwhile.
+    async fn wait(&mut self, agent: &Arc<Agent>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    lives::reloading();
+                    handler::reload_and_log(agent).await;
+                    lives::ready();
+                }
+            }
+        }
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

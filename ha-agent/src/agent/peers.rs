@@ -1,0 +1,103 @@
+//! Peers as they are shown, wherever their statistics were read.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+use aya::maps::MapError;
+use ha_common::layout::{GAP_BUCKETS, PeerKey, PeerStats};
+use ha_common::units::{Centiseconds, Instant};
+
+use crate::control::instance::Family;
+use crate::control::peers::{Bucket, Gap, LastAdvert, Peer, Peers};
+use crate::control::rejects::RejectCounts;
+use crate::datapath::reader::Reader;
+use crate::driver::clock;
+use crate::net::interface;
+use crate::net::links::LinkTable;
+
+/// Reads the peers from pinned maps, whether or not an agent runs.
+pub fn pinned(pin_dir: &Path) -> Result<Peers, MapError> {
+    let reader = Reader::pinned(pin_dir)?;
+    // Without the names of interfaces their numbers are shown.
+    let names: HashMap<u32, String> = interface::all()
+        .map(|links| {
+            links
+                .into_iter()
+                .map(|link| (link.index, link.name))
+                .collect()
+        })
+        .unwrap_or_default();
+    let now = clock::now();
+    let peers = sorted(
+        reader
+            .peers()
+            .iter()
+            .map(|(key, stats)| peer(key, stats, now, names.get(&key.slot.ifindex).cloned())),
+    );
+    Ok(Peers {
+        pin_dir: Some(pin_dir.to_owned()),
+        peers,
+    })
+}
+
+/// Peers that the agent itself has read.
+pub(super) fn shown(peers: &[(PeerKey, PeerStats)], now: Instant, links: &LinkTable) -> Vec<Peer> {
+    sorted(peers.iter().map(|(key, stats)| {
+        let name = links.get(key.slot.ifindex).map(|link| link.name.clone());
+        peer(key, stats, now, name)
+    }))
+}
+
+fn sorted(peers: impl Iterator<Item = Peer>) -> Vec<Peer> {
+    let mut peers: Vec<Peer> = peers.collect();
+    peers.sort_by_key(|peer| (peer.ifindex, peer.vrid, peer.address));
+    peers
+}
+
+fn peer(key: &PeerKey, stats: &PeerStats, now: Instant, interface: Option<String>) -> Peer {
+    let age = |at: u64| now.since(Instant(at)).0 / 1000;
+    Peer {
+        interface,
+        ifindex: key.slot.ifindex,
+        family: family(key.slot.family),
+        vrid: key.slot.vrid,
+        address: address(key.slot.family, key.address),
+        adverts: stats.adverts,
+        bytes: stats.bytes,
+        rejects: RejectCounts::new(stats.rejects),
+        first_seen_us: age(stats.first_seen),
+        last_seen_us: age(stats.last_seen),
+        last: (stats.adverts > 0).then_some(LastAdvert {
+            priority: stats.priority,
+            version: stats.version,
+            interval_us: Centiseconds(stats.interval).nanos().0 / 1000,
+        }),
+        gap: (stats.gap_max > 0).then(|| gap(stats)),
+    }
+}
+
+fn gap(stats: &PeerStats) -> Gap {
+    let histogram = stats.gaps.iter().enumerate().map(|(bucket, count)| Bucket {
+        below_us: (bucket + 1 < GAP_BUCKETS).then_some(1000 << bucket),
+        count: *count,
+    });
+    Gap {
+        min_us: stats.gap_min / 1000,
+        max_us: stats.gap_max / 1000,
+        histogram: histogram.collect(),
+    }
+}
+
+pub(super) const fn family(raw: u8) -> Family {
+    if raw == 6 { Family::Ipv6 } else { Family::Ipv4 }
+}
+
+pub(super) fn address(family: u8, raw: [u8; 16]) -> IpAddr {
+    let [a, b, c, d, ..] = raw;
+    if family == 6 {
+        IpAddr::from(raw)
+    } else {
+        IpAddr::from([a, b, c, d])
+    }
+}

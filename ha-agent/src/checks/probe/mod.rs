@@ -1,0 +1,206 @@
+//! One run of a check, whatever its kind: it ends within the time limit and says what it found.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::config::model::{Check, HttpProbe, Probe};
+
+use super::CheckError;
+use super::exec::{ExecError, Leftovers, Runner};
+use super::machine::Outcome;
+use super::pidfd::Held;
+use super::user::Identity;
+
+mod http;
+mod process;
+mod tcp;
+
+pub(super) use process::Finder;
+
+/// A time-out that fires later than this says more about this process than about the service.
+const LATE: Duration = Duration::from_millis(50);
+
+/// A check that can be run.
+#[derive(Clone, Debug)]
+pub(super) struct Prober {
+    target: Target,
+    limit: Duration,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    Http(Box<HttpProbe>),
+    Tcp(SocketAddr),
+    Process(Finder),
+    Command(Runner),
+}
+
+/// What one run found, for machine and status.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// For the machine.
+    pub(super) outcome: Outcome,
+    /// For a person.
+    pub(super) text: String,
+    /// How long it took.
+    pub(super) latency: Duration,
+    /// The process to watch, if the probe is about one.
+    pub(super) held: Option<Held>,
+}
+
+/// What a probe found, before anybody asks about time limits.
+#[derive(Debug)]
+struct Finding {
+    verdict: Found,
+    text: String,
+    held: Option<Held>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Found {
+    Passed,
+    Failed,
+    /// Nobody is there at all.
+    Gone,
+    TimedOut,
+}
+
+impl Finding {
+    const fn passed(text: String) -> Self {
+        Self::new(Found::Passed, text)
+    }
+
+    const fn failed(text: String) -> Self {
+        Self::new(Found::Failed, text)
+    }
+
+    const fn gone(text: String) -> Self {
+        Self::new(Found::Gone, text)
+    }
+
+    const fn new(verdict: Found, text: String) -> Self {
+        Self {
+            verdict,
+            text,
+            held: None,
+        }
+    }
+
+    #[cfg(test)]
+    fn is_passed(&self) -> bool {
+        self.verdict == Found::Passed
+    }
+
+    #[cfg(test)]
+    fn is_gone(&self) -> bool {
+        self.verdict == Found::Gone
+    }
+}
+
+impl Prober {
+    /// Makes a check ready to run: this is where its user is looked up.
+    pub(super) fn new(check: &Check) -> Result<Self, CheckError> {
+        let target = match &check.probe {
+            Probe::Http(http) => Target::Http(Box::new(http.clone())),
+            Probe::Tcp(address) => Target::Tcp(*address),
+            Probe::Process(process) => Target::Process(Finder::new(process)),
+            Probe::Command(command) => {
+                let identity = Identity::of(&check.name, &command.user)?;
+                Target::Command(Runner::new(&command.argv, identity, Leftovers::Kill))
+            }
+        };
+        Ok(Self {
+            target,
+            limit: check.timeout,
+        })
+    }
+
+    /// Runs it once. Dropping the future abandons the run and all that belongs to it.
+    pub(super) async fn run(self) -> Report {
+        let began = Instant::now();
+        let finding = self.ask().await;
+        let latency = began.elapsed();
+        Report {
+            outcome: outcome(finding.verdict, &finding.text, latency, self.limit),
+            text: finding.text,
+            latency,
+            held: finding.held,
+        }
+    }
+
+    async fn ask(&self) -> Finding {
+        match &self.target {
+            Target::Http(check) => self.limited(http::probe(check)).await,
+            Target::Tcp(address) => self.limited(tcp::probe(*address)).await,
+            Target::Process(finder) => self.limited(process(finder)).await,
+            // Its limit is enforced where its processes are.
+            Target::Command(runner) => self.command(runner).await,
+        }
+    }
+
+    async fn limited(&self, probe: impl Future<Output = Finding>) -> Finding {
+        let finding = tokio::time::timeout(self.limit, probe).await;
+        finding.unwrap_or_else(|_| {
+            let text = format!("no answer within {} ms", self.limit.as_millis());
+            Finding::new(Found::TimedOut, text)
+        })
+    }
+
+    async fn command(&self, runner: &Runner) -> Finding {
+        match runner.run(self.limit).await {
+            Ok(ended) if ended.status.success() => Finding::passed(ended.describe()),
+            Ok(ended) => Finding::failed(ended.describe()),
+            Err(error @ ExecError::TimedOut { .. }) => {
+                Finding::new(Found::TimedOut, error.to_string())
+            }
+            Err(error @ (ExecError::Busy | ExecError::Spawn { .. })) => {
+                Finding::failed(error.to_string())
+            }
+        }
+    }
+}
+
+async fn process(finder: &Finder) -> Finding {
+    match finder.find().await {
+        Ok(held) => Finding {
+            held: Some(held),
+            ..Finding::passed("it lives".into())
+        },
+        Err(text) => Finding::gone(text),
+    }
+}
+
+/// A time-out counts only if it fired when it should have: a process that was itself asleep (a
+/// suspended machine, a starved scheduler) was in no position to hear the answer.
+fn outcome(found: Found, text: &str, took: Duration, limit: Duration) -> Outcome {
+    match found {
+        Found::Passed => Outcome::Passed,
+        Found::TimedOut if took.saturating_sub(limit) > LATE.max(limit / 2) => Outcome::Discarded,
+        Found::Failed | Found::Gone | Found::TimedOut => Outcome::Failed {
+            gone: found == Found::Gone,
+            reason: text.to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_that_fired_far_too_late_is_no_result() {
+        let ms = Duration::from_millis;
+        let discarded = |found, took, limit| {
+            matches!(outcome(found, "", ms(took), ms(limit)), Outcome::Discarded)
+        };
+        assert!(!discarded(Found::TimedOut, 502, 500));
+        assert!(!discarded(Found::TimedOut, 750, 500));
+        assert!(discarded(Found::TimedOut, 751, 500));
+        assert!(!discarded(Found::TimedOut, 60, 10));
+        assert!(discarded(Found::TimedOut, 61, 10));
+        // An answer is an answer, however late it was heard.
+        assert!(!discarded(Found::Failed, 9000, 500));
+        assert!(!discarded(Found::Gone, 9000, 500));
+        assert!(!discarded(Found::Passed, 9000, 500));
+    }
+}

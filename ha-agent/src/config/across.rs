@@ -1,0 +1,185 @@
+//! What only shows when the sections are seen together: things that are there twice, or are named
+//! and not there.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::keys::nearest;
+use super::model::Node;
+use super::reader::{At, quoted_list, shortened};
+use super::report::Report;
+use super::{address, check, instance};
+
+/// One for every slot that the kernel half can be told to have.
+pub(super) const MAX_INSTANCES: usize = 65536;
+/// Far more than one host runs, and it bounds the search for a misspelt name.
+pub(super) const MAX_CHECKS: usize = 1024;
+/// How many names a message lists.
+const MAX_LISTED: usize = 10;
+/// How many unknown names are compared with all the known ones, which takes its time.
+const MAX_ADVISED: usize = 10;
+
+/// Reports what does not go together.
+pub(super) fn check(
+    report: &Report<'_>,
+    node: Option<&Node>,
+    instances: &[instance::Draft],
+    checks: &[check::Draft],
+) {
+    let instance_names = instances.iter().filter_map(|i| i.name.as_ref());
+    unique_names(report, "instance", instance_names);
+    let check_names = checks.iter().filter_map(|c| c.name.as_ref());
+    unique_names(report, "check", check_names);
+    unique_routers(report, instances);
+    unique_addresses(report, instances);
+    tracked_checks_exist(report, instances, checks);
+    checks_are_tracked(report, instances, checks);
+
+    if instances.is_empty() {
+        report.error(
+            &(0..0),
+            "the file has no [[instance]], so there is nothing to keep alive",
+        );
+    }
+    if let Some(node) = node
+        && instances.len() > usize::try_from(node.max_slots).unwrap_or(usize::MAX)
+    {
+        let message = format!(
+            "the file has {} instances, and `max_slots` leaves room for {}",
+            instances.len(),
+            node.max_slots
+        );
+        report.error(&(0..0), message);
+    }
+}
+
+fn unique_names<'n>(report: &Report<'_>, kind: &str, names: impl Iterator<Item = &'n At<String>>) {
+    let mut seen = HashMap::new();
+    for name in names {
+        if let Some(earlier) = seen.get(name.get_ref()) {
+            let message = format!(
+                "{kind} `{}` is defined already ({}); names must be unique",
+                name.get_ref(),
+                report.line(earlier)
+            );
+            report.error(&name.span(), message);
+        } else {
+            seen.insert(name.get_ref(), name.span());
+        }
+    }
+}
+
+/// Two routers of one VRID and family on one link would be each other's master.
+fn unique_routers(report: &Report<'_>, instances: &[instance::Draft]) {
+    let mut seen = HashMap::new();
+    for draft in instances {
+        let (Some(interface), Some(vrid), Some(family)) =
+            (&draft.interface, &draft.vrid, draft.family)
+        else {
+            continue;
+        };
+        let key = (interface.get_ref(), *vrid.get_ref(), family);
+        if let Some(earlier) = seen.get(&key) {
+            let message = format!(
+                "vrid {} is in use on {} already ({}); give each instance of an interface and \
+                 address family its own vrid",
+                vrid.get_ref(),
+                interface.get_ref(),
+                report.line(earlier)
+            );
+            report.error(&vrid.span(), message);
+        } else {
+            seen.insert(key, vrid.span());
+        }
+    }
+}
+
+/// A link-local address means something only on its link, and may be there once on each.
+fn unique_addresses(report: &Report<'_>, instances: &[instance::Draft]) {
+    let mut seen: HashMap<(IpAddr, Option<&str>), (usize, _)> = HashMap::new();
+    for (index, draft) in instances.iter().enumerate() {
+        let interface = draft.interface.as_ref().map(|i| i.get_ref().as_str());
+        for at in &draft.addresses {
+            let ip = at.get_ref().addr();
+            let link = if address::is_link_local(ip) {
+                interface
+            } else {
+                None
+            };
+            match seen.get(&(ip, link)) {
+                // Twice in one list was reported there.
+                Some((owner, _)) if *owner == index => {}
+                Some((_, earlier)) => {
+                    let message = format!(
+                        "{ip} belongs to another instance already ({}); an address moves with \
+                         one instance",
+                        report.line(earlier)
+                    );
+                    report.error(&at.span(), message);
+                }
+                None => {
+                    seen.insert((ip, link), (index, at.span()));
+                }
+            }
+        }
+    }
+}
+
+fn tracked_checks_exist(
+    report: &Report<'_>,
+    instances: &[instance::Draft],
+    checks: &[check::Draft],
+) {
+    // A check whose name could not be read may be the one that is meant.
+    let Some(names) = checks
+        .iter()
+        .map(|c| c.name.as_ref().map(|n| n.get_ref().as_str()))
+        .collect::<Option<Vec<&str>>>()
+    else {
+        return;
+    };
+    let known: HashSet<&str> = names.iter().copied().collect();
+    let mut advised = 0;
+    for at in instances.iter().flat_map(|i| &i.track) {
+        let name = at.get_ref().check.as_str();
+        if known.contains(name) {
+            continue;
+        }
+        if report.is_full() {
+            report.unlisted_error();
+            continue;
+        }
+        advised += 1;
+        let near = (advised <= MAX_ADVISED).then(|| nearest(name, names.iter().copied()));
+        let advice = match near.flatten() {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "the file has no [[check]]".to_owned(),
+            None if names.len() > MAX_LISTED => format!("the file has {} others", names.len()),
+            None => format!("the checks are {}", quoted_list(&names)),
+        };
+        let message = format!("there is no check `{}`; {advice}", shortened(name));
+        report.error(&at.span(), message);
+    }
+}
+
+fn checks_are_tracked(report: &Report<'_>, instances: &[instance::Draft], checks: &[check::Draft]) {
+    // Where an entry could not be read, it may be the one that tracks the check.
+    if !instances.iter().all(|i| i.all_track) {
+        return;
+    }
+    let tracked: HashSet<&str> = instances
+        .iter()
+        .flat_map(|i| &i.track)
+        .map(|at| at.get_ref().check.as_str())
+        .collect();
+    for name in checks.iter().filter_map(|c| c.name.as_ref()) {
+        if !tracked.contains(name.get_ref().as_str()) {
+            let message = format!(
+                "no instance tracks check `{0}`, so its failure moves nothing; add \
+                 track = [{{ check = \"{0}\" }}]",
+                name.get_ref()
+            );
+            report.warn(&name.span(), message);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! `[[check]]`.
+
+use std::time::Duration;
+
+use super::endpoint::{self, Url};
+use super::model::{Check, CommandProbe, HttpProbe, Probe, ProcessProbe, Restart};
+use super::names::{self, Program};
+use super::reader::{At, Field, Table, quoted_list, spelled};
+
+/// The keys that say what is looked at; a check has exactly one of them.
+const PROBES: [&str; 4] = ["http", "tcp", "process", "command"];
+/// The keys that go with one of them, and with which.
+const COMPANIONS: [(&str, &str); 5] = [
+    ("status", "http"),
+    ("body", "http"),
+    ("host", "http"),
+    ("pid_file", "http"),
+    ("user", "command"),
+];
+/// How much of an answer is searched, so that a longer `body` could never be found.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
+const TEN_MINUTES: Duration = Duration::from_mins(10);
+
+/// What could be read of a section.
+pub(super) struct Draft {
+    pub(super) name: Option<At<String>>,
+    pub(super) model: Option<Check>,
+}
+
+/// Reads one section.
+pub(super) fn read(mut table: Table<'_>) -> Draft {
+    let t = &mut table;
+    let name = t.required("name", "\"nginx\"", names::name);
+    let chosen = choose_probe(t);
+    let probe = chosen.as_ref().and_then(|(kind, field)| match *kind {
+        "http" => read_http(t, field),
+        "tcp" => endpoint::tcp(field).map(Probe::Tcp),
+        "process" => read_process(field).map(Probe::Process),
+        _ => read_command(t, field),
+    });
+    refuse_strangers(t, chosen.as_ref().map(|(kind, _)| *kind));
+    let millis = Duration::from_millis;
+    let interval = t.optional("interval", DEFAULT_INTERVAL, |f| {
+        f.duration(&(millis(10)..=Duration::from_hours(1)))
+    });
+    let default = interval
+        .as_ref()
+        .map_or(DEFAULT_TIMEOUT, |i| DEFAULT_TIMEOUT.min(*i.get_ref()));
+    let timeout = t.optional("timeout", default, |f| {
+        f.duration(&(millis(1)..=TEN_MINUTES))
+    });
+    let in_a_row = |f: &Field<'_>| u32::try_from(f.integer(1..=100, " in a row")?).ok();
+    let fall = t.optional("fall", 2, in_a_row);
+    let rise = t.optional("rise", 2, in_a_row);
+    let restart = t.optional("restart", None, |f| read_restart(f).map(Some));
+    let report = table.report;
+    table.finish();
+
+    if let (Some(interval), Some(timeout), Some(("http" | "tcp", _))) =
+        (&interval, &timeout, &chosen)
+        && timeout.get_ref() > interval.get_ref()
+    {
+        let (most, found) = (*interval.get_ref(), *timeout.get_ref());
+        let message = format!(
+            "`timeout` must be at most the `interval` of {}, not {}: runs never overlap",
+            spelled(most),
+            spelled(found)
+        );
+        report.error(&timeout.span(), message);
+    }
+    let model = || {
+        Some(Check {
+            name: name.clone()?.into_inner(),
+            probe: probe?,
+            interval: interval?.into_inner(),
+            timeout: timeout?.into_inner(),
+            fall: fall?.into_inner(),
+            rise: rise?.into_inner(),
+            restart: restart?.into_inner(),
+        })
+    };
+    let model = model();
+    Draft { name, model }
+}
+
+fn choose_probe<'t>(table: &mut Table<'t>) -> Option<(&'static str, Field<'t>)> {
+    let mut given: Vec<_> = PROBES
+        .into_iter()
+        .filter_map(|key| Some((key, table.get(key)?)))
+        .collect();
+    given.sort_by_key(|(_, field)| field.key_span().start);
+    let mut given = given.into_iter();
+    let Some((first, field)) = given.next() else {
+        let message = format!(
+            "[[check]] does not say what to look at; add one of {}",
+            quoted_list(&PROBES)
+        );
+        table.report.error(&table.span(), message);
+        return None;
+    };
+    let mut alone = true;
+    for (key, other) in given {
+        alone = false;
+        let message = format!(
+            "a check has one of {}, and this one has `{first}` already ({}); make `{key}` a \
+             check of its own and track both",
+            quoted_list(&PROBES),
+            table.report.line(field.key_span())
+        );
+        table.report.error(other.key_span(), message);
+    }
+    alone.then_some((first, field))
+}
+
+/// Reports keys that go with another kind of check. Without a kind they are left in peace.
+fn refuse_strangers(table: &mut Table<'_>, kind: Option<&'static str>) {
+    for (key, owner) in COMPANIONS {
+        let Some(field) = table.get(key) else {
+            continue;
+        };
+        let Some(kind) = kind.filter(|kind| *kind != owner) else {
+            continue;
+        };
+        let advice = match (key, kind) {
+            ("pid_file", "process") => "; write process = { pid_file = ... }",
+            ("pid_file", _) => "; add a `process` check for it and track both",
+            ("user", _) => "; every other check is done by the agent itself",
+            _ => "",
+        };
+        let message = format!("`{key}` goes with `{owner}`, and this is a `{kind}` check{advice}");
+        table.report.error(field.key_span(), message);
+    }
+}
+
+fn read_http(table: &mut Table<'_>, field: &Field<'_>) -> Option<Probe> {
+    let url = endpoint::http(field);
+    let host = table.optional("host", None, |f| read_host(f).map(Some));
+    let status = table.optional("status", 200..=399, read_status);
+    let body = table.optional("body", None, |f| read_body(f).map(Some));
+    let process = table.optional("pid_file", None, |f| {
+        Some(Some(ProcessProbe::PidFile(names::absolute_path(f)?)))
+    });
+    let Url {
+        address,
+        authority,
+        path,
+    } = url?;
+    Some(Probe::Http(HttpProbe {
+        address,
+        path,
+        host: host?.into_inner().unwrap_or(authority),
+        status: status?.into_inner(),
+        body: body?.into_inner(),
+        process: process?.into_inner(),
+    }))
+}
+
+fn read_host(field: &Field<'_>) -> Option<String> {
+    let expected = "the value of the Host header, 1 to 255 visible ASCII characters";
+    let text = field.text(expected)?;
+    // A line break would start a header of somebody else's making.
+    if (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some(text.to_owned());
+    }
+    field.wrong(expected)
+}
+
+fn read_status(field: &Field<'_>) -> Option<std::ops::RangeInclusive<u16>> {
+    let Some(text) = field.text_if_any() else {
+        let status = u16::try_from(field.integer(100..=599, " or a range in quotes")?).ok()?;
+        return Some(status..=status);
+    };
+    let status = |s: &str| s.parse().ok().filter(|s| (100..=599).contains(s));
+    let range = text
+        .split_once('-')
+        .and_then(|(low, high)| Some(status(low.trim())?..=status(high.trim())?))
+        .filter(|range| !range.is_empty());
+    match range {
+        Some(range) => Some(range),
+        None => field.wrong("a status from 100 to 599, or a range of them such as \"200-399\""),
+    }
+}
+
+fn read_body(field: &Field<'_>) -> Option<String> {
+    let expected = "the text to look for, 1 to 65536 bytes";
+    let text = field.text(expected)?;
+    if (1..=MAX_BODY_BYTES).contains(&text.len()) {
+        return Some(text.to_owned());
+    }
+    field.wrong(expected)
+}
+
+fn read_process(field: &Field<'_>) -> Option<ProcessProbe> {
+    let mut table = field.table("`process`")?;
+    let pid_file = table.optional("pid_file", None, |f| names::absolute_path(f).map(Some));
+    let name = table.optional("name", None, |f| names::process(f).map(Some));
+    table.finish();
+    match (pid_file?.into_inner(), name?.into_inner()) {
+        (Some(path), None) => Some(ProcessProbe::PidFile(path)),
+        (None, Some(name)) => Some(ProcessProbe::Name(name)),
+        (Some(_), Some(_)) => field.problem("must have `pid_file` or `name`, not both"),
+        (None, None) => field.problem(
+            "must have one of `pid_file` and `name`, such as { pid_file = \"/run/nginx.pid\" }",
+        ),
+    }
+}
+
+fn read_command(table: &mut Table<'_>, field: &Field<'_>) -> Option<Probe> {
+    let argv = names::command(field, Program::Absolute);
+    let user = table.optional("user", "nobody".to_owned(), names::user);
+    Some(Probe::Command(CommandProbe {
+        argv: argv?,
+        user: user?.into_inner(),
+    }))
+}
+
+fn read_restart(field: &Field<'_>) -> Option<Restart> {
+    let mut table = field.table("`restart`")?;
+    let t = &mut table;
+    let command = t.required("command", "[\"systemctl\", \"start\", \"nginx\"]", |f| {
+        names::command(f, Program::AbsoluteOrInPath)
+    });
+    let attempts = t.optional("attempts", 1, |f| {
+        u32::try_from(f.integer(1..=100, " for each outage")?).ok()
+    });
+    let up_to_ten_minutes = |f: &Field<'_>| f.duration(&(Duration::ZERO..=TEN_MINUTES));
+    let settle = t.optional("settle", Duration::from_secs(2), up_to_ten_minutes);
+    let backoff = t.optional("backoff", Duration::from_secs(1), up_to_ten_minutes);
+    let timeout = t.optional("timeout", Duration::from_secs(10), |f| {
+        f.duration(&(Duration::from_millis(1)..=TEN_MINUTES))
+    });
+    table.finish();
+    Some(Restart {
+        command: command?.into_inner(),
+        attempts: attempts?.into_inner(),
+        settle: settle?.into_inner(),
+        backoff: backoff?.into_inner(),
+        timeout: timeout?.into_inner(),
+    })
+}

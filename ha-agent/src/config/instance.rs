@@ -1,0 +1,260 @@
+//! `[[instance]]`: its keys one by one. What they must be to each other is in `instance_rules`.
+
+use std::time::Duration;
+
+use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
+use ipnet::IpNet;
+
+use super::address;
+use super::instance_rules as rules;
+use super::model::{Auth, ChecksumFlavour, Consume, DatapathChoice, Garp, Instance, Track};
+use super::names;
+use super::reader::{At, Field, Table};
+
+/// RFC 9568 section 5.2.5: the count is one byte.
+const MAX_ADDRESSES: usize = 255;
+/// Enough for every service of a host, and it keeps the sums of weights small.
+const MAX_TRACKED: usize = 64;
+const TEN_MINUTES: Duration = Duration::from_mins(10);
+
+/// What could be read of a section: the parts that are held against other sections, and the whole
+/// if nothing was wrong with it.
+pub(super) struct Draft {
+    pub(super) name: Option<At<String>>,
+    pub(super) interface: Option<At<String>>,
+    pub(super) vrid: Option<At<Vrid>>,
+    pub(super) family: Option<Family>,
+    /// Those that could be read.
+    pub(super) addresses: Vec<At<IpNet>>,
+    /// Those that could be read; the place is that of the check's name.
+    pub(super) track: Vec<At<Track>>,
+    /// False if there are more that could not be read.
+    pub(super) all_track: bool,
+    pub(super) model: Option<Instance>,
+}
+
+/// Reads one section.
+pub(super) fn read(mut table: Table<'_>) -> Draft {
+    let t = &mut table;
+    let name = t.required("name", "\"web\"", names::name);
+    let interface = t.required("interface", "\"eth0\"", names::interface);
+    let vrid = t.required("vrid", "51", |f| Vrid::new(byte(f, 1, 255, "")?));
+    let version = t.optional("version", Version::V3, read_version);
+    let priority = t.optional("priority", Priority(100), |f| {
+        Some(Priority(byte(f, 1, 255, "")?))
+    });
+    let interval = t.optional("advert_interval", Centiseconds(100), |f| {
+        rules::advert_interval(f, *version.as_ref()?.get_ref())
+    });
+    let addresses = t.required("addresses", "[\"10.99.0.100/24\"]", read_addresses);
+    let preempt = t.optional("preempt", true, Field::boolean);
+    let auth = t.optional("auth", Auth::None, read_auth);
+    let track = t.optional("track", (Vec::new(), true), read_track);
+    let datapath = t.optional("datapath", DatapathChoice::Auto, |f| {
+        f.choice(&[
+            ("auto", DatapathChoice::Auto),
+            ("native", DatapathChoice::Native),
+            ("generic", DatapathChoice::Generic),
+            ("socket", DatapathChoice::Socket),
+        ])
+    });
+    let consume = t.optional("consume", Consume::Auto, read_consume);
+    let checksum = t.optional("checksum", ChecksumFlavour::PseudoHeader, |f| {
+        f.choice(&[
+            ("pseudo-header", ChecksumFlavour::PseudoHeader),
+            ("payload", ChecksumFlavour::Payload),
+        ])
+    });
+    let garp = t.optional("garp", Garp::default(), read_garp);
+    let start_delay = t.optional("start_delay", Duration::ZERO, |f| {
+        f.duration(&(Duration::ZERO..=TEN_MINUTES))
+    });
+    let report = table.report;
+    table.finish();
+
+    // Those entries that could be read are worth a look even if others could not.
+    let (addresses, all_addresses) = addresses.map(At::into_inner).unwrap_or_default();
+    let (track, all_track) = track.map(At::into_inner).unwrap_or_default();
+    rules::check(&rules::Parts {
+        report,
+        version: version.as_ref(),
+        priority: priority.as_ref(),
+        addresses: &addresses,
+        preempt: preempt.as_ref(),
+        auth: auth.as_ref(),
+        checksum: checksum.as_ref(),
+        track: &track,
+    });
+    let family = addresses.first().map(|a| address::family(a.get_ref()));
+    let complete = all_addresses && all_track;
+    let draft = Draft {
+        name,
+        interface,
+        vrid,
+        family,
+        addresses,
+        track,
+        all_track,
+        model: None,
+    };
+    let model = |d: &Draft| {
+        Some(Instance {
+            name: d.name.clone()?.into_inner(),
+            interface: d.interface.clone()?.into_inner(),
+            vrid: d.vrid.clone()?.into_inner(),
+            family: d.family?,
+            version: version?.into_inner(),
+            priority: priority?.into_inner(),
+            advert_interval: interval?.into_inner(),
+            addresses: d.addresses.iter().map(|a| *a.get_ref()).collect(),
+            preempt: preempt?.into_inner(),
+            auth: auth?.into_inner(),
+            track: d.track.iter().map(|t| t.get_ref().clone()).collect(),
+            datapath: datapath?.into_inner(),
+            consume: consume?.into_inner(),
+            checksum: checksum?.into_inner(),
+            garp: garp?.into_inner(),
+            start_delay: start_delay?.into_inner(),
+        })
+    };
+    let model = complete.then(|| model(&draft)).flatten();
+    Draft { model, ..draft }
+}
+
+/// A number that fits a byte.
+fn byte(field: &Field<'_>, low: u8, high: u8, unit: &str) -> Option<u8> {
+    u8::try_from(field.integer(i64::from(low)..=i64::from(high), unit)?).ok()
+}
+
+fn read_version(field: &Field<'_>) -> Option<Version> {
+    match field.integer(2..=3, " (VRRP's version)")? {
+        2 => Some(Version::V2),
+        _ => Some(Version::V3),
+    }
+}
+
+fn read_addresses(field: &Field<'_>) -> Option<(Vec<At<IpNet>>, bool)> {
+    let entries = field.list("a list such as [\"10.99.0.100/24\"]", 1..=MAX_ADDRESSES)?;
+    let read: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| Some(entry.at(address::read(entry)?)))
+        .collect();
+    let all = read.len() == entries.len();
+    Some((read, all))
+}
+
+fn read_auth(field: &Field<'_>) -> Option<Auth> {
+    if field.text_if_any().is_some() {
+        // It may be the password.
+        return field.problem("must be a table, such as { type = \"none\" }, not a text");
+    }
+    let mut table = field.table("`auth`")?;
+    let kind = table.required("type", "\"none\"", |f| {
+        f.choice(&[("none", false), ("pass", true)])
+    });
+    let password = table.get("password");
+    table.finish();
+    match (kind?.into_inner(), password) {
+        (false, None) => Some(Auth::None),
+        (false, Some(password)) => {
+            password.problem("goes with type = \"pass\"; this is type = \"none\"")
+        }
+        (true, Some(password)) => read_password(&password),
+        (true, None) => field.problem("of type \"pass\" must have a password of at most 8 bytes"),
+    }
+}
+
+fn read_password(field: &Field<'_>) -> Option<Auth> {
+    let text = field.secret("1 to 8 bytes of text")?;
+    let mut padded = [0; 8];
+    match padded.get_mut(..text.len()) {
+        Some(start) if !text.is_empty() => {
+            start.copy_from_slice(text.as_bytes());
+            Some(Auth::Pass(padded))
+        }
+        _ => field.problem(format_args!(
+            "must be 1 to 8 bytes long, and it has {}",
+            text.len()
+        )),
+    }
+}
+
+fn read_track(field: &Field<'_>) -> Option<(Vec<At<Track>>, bool)> {
+    let entries = field.list("a list such as [{ check = \"nginx\" }]", 0..=MAX_TRACKED)?;
+    let mut all = true;
+    let read = entries
+        .iter()
+        .filter_map(|entry| {
+            let (track, whole) = read_tracked(entry).unwrap_or_default();
+            all &= whole;
+            track
+        })
+        .collect();
+    Some((read, all))
+}
+
+/// The entry, and whether all of it could be read: its check is worth a look even if its weight
+/// is wrong.
+fn read_tracked(field: &Field<'_>) -> Option<(Option<At<Track>>, bool)> {
+    let mut table = field.table("an entry of `track`")?;
+    let check = table.required("check", "\"nginx\"", names::name);
+    let weight = table.optional("weight", None, |f| read_weight(f).map(Some));
+    table.finish();
+    let whole = check.is_some() && weight.is_some();
+    let track = check.map(|check| {
+        let at = check.span();
+        let check = check.into_inner();
+        let weight = weight.and_then(At::into_inner);
+        At::new(at, Track { check, weight })
+    });
+    Some((track, whole))
+}
+
+fn read_weight(field: &Field<'_>) -> Option<i16> {
+    let unit = " (without weight a failure faults the instance)";
+    match field.integer(-253..=253, unit)? {
+        0 => {
+            field.problem("must not be 0, which changes nothing; leave it out, or remove the entry")
+        }
+        weight => i16::try_from(weight).ok(),
+    }
+}
+
+fn read_consume(field: &Field<'_>) -> Option<Consume> {
+    if let Some(value) = field.boolean_if_any() {
+        return Some(if value {
+            Consume::Always
+        } else {
+            Consume::Never
+        });
+    }
+    match field.text("\"auto\", true or false")? {
+        "auto" => Some(Consume::Auto),
+        _ => field.wrong("\"auto\", or true or false without quotes"),
+    }
+}
+
+fn read_garp(field: &Field<'_>) -> Option<Garp> {
+    let default = Garp::default();
+    let mut table = field.table("`garp`")?;
+    let t = &mut table;
+    let count = t.optional("count", default.count, |f| {
+        byte(f, 1, 100, " announcements")
+    });
+    let repeat_after = t.optional("repeat_after", default.repeat_after, |f| {
+        f.duration(&(Duration::ZERO..=Duration::from_mins(1)))
+    });
+    let repeat_count = t.optional("repeat_count", default.repeat_count, |f| {
+        byte(f, 0, 100, " announcements")
+    });
+    let refresh = t.optional("refresh", default.refresh, |f| {
+        f.duration(&(Duration::ZERO..=Duration::from_hours(24)))
+    });
+    table.finish();
+    Some(Garp {
+        count: count?.into_inner(),
+        repeat_after: repeat_after?.into_inner(),
+        repeat_count: repeat_count?.into_inner(),
+        refresh: refresh?.into_inner(),
+    })
+}

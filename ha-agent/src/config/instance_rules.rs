@@ -1,0 +1,197 @@
+//! What the keys of one instance must be to each other.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use ha_common::units::{Centiseconds, Family, Priority, Version};
+use ipnet::IpNet;
+
+use super::address;
+use super::model::{Auth, ChecksumFlavour, Track};
+use super::reader::{At, Field};
+use super::report::Report;
+
+/// How many IPv6 addresses an advert can hold in the usual MTU: 1500 bytes less 40 of IPv6 header
+/// and 8 of VRRP header, by 16. Adverts are never fragmented.
+const IPV6_ADDRESSES_IN_MTU: usize = 90;
+
+/// The parts of an instance that could be read.
+pub(super) struct Parts<'p> {
+    pub(super) report: &'p Report<'p>,
+    pub(super) version: Option<&'p At<Version>>,
+    pub(super) priority: Option<&'p At<Priority>>,
+    pub(super) addresses: &'p [At<IpNet>],
+    pub(super) preempt: Option<&'p At<bool>>,
+    pub(super) auth: Option<&'p At<Auth>>,
+    pub(super) checksum: Option<&'p At<ChecksumFlavour>>,
+    pub(super) track: &'p [At<Track>],
+}
+
+/// `advert_interval`: its range and step are the version's.
+pub(super) fn advert_interval(field: &Field<'_>, version: Version) -> Option<Centiseconds> {
+    let (expected, step, most) = match version {
+        // RFC 9568 section 5.2.7: 12 bits of centiseconds.
+        Version::V3 => (
+            "a duration from 10ms to 40.95s in steps of 10ms",
+            Duration::from_millis(10),
+            4095,
+        ),
+        // RFC 3768 section 5.3.7: one byte of seconds.
+        Version::V2 => (
+            "a duration of whole seconds from 1s to 255s, because version = 2",
+            Duration::from_secs(1),
+            255,
+        ),
+    };
+    let duration = field.any_duration(expected)?;
+    let steps = duration.as_nanos() / step.as_nanos();
+    let centiseconds = u16::try_from(duration.as_millis() / 10);
+    let whole = duration.as_nanos() % step.as_nanos() == 0;
+    match centiseconds {
+        Ok(value) if whole && (1..=most).contains(&steps) => Some(Centiseconds(value)),
+        _ => field.wrong(expected),
+    }
+}
+
+/// Reports what does not go together.
+pub(super) fn check(parts: &Parts<'_>) {
+    versions(parts);
+    addresses(parts);
+    tracked_once(parts);
+    match parts.priority {
+        Some(priority) if priority.get_ref().is_owner() => owner(parts),
+        Some(priority) => weights(parts, *priority.get_ref()),
+        None => {}
+    }
+}
+
+fn versions(parts: &Parts<'_>) {
+    let report = parts.report;
+    let family = parts
+        .addresses
+        .first()
+        .map(|a| address::family(a.get_ref()));
+    let Some(version) = parts.version else {
+        return;
+    };
+    let v2 = *version.get_ref() == Version::V2;
+    if v2 && family == Some(Family::V6) {
+        let message = "`version` must be 3 for IPv6 addresses: VRRPv2 knows only IPv4";
+        report.error(&version.span(), message);
+    }
+    if let Some(auth) = parts.auth
+        && *auth.get_ref() != Auth::None
+        && !v2
+    {
+        let message = "`auth` must be { type = \"none\" } because version = 3 has no \
+                       authentication; only version = 2 has passwords";
+        report.error(&auth.span(), message);
+    }
+    if let Some(checksum) = parts.checksum
+        && *checksum.get_ref() == ChecksumFlavour::Payload
+        && (v2 || family == Some(Family::V6))
+    {
+        let message = "`checksum` has no effect here: only version 3 over IPv4 leaves a choice";
+        report.warn(&checksum.span(), message);
+    }
+}
+
+fn addresses(parts: &Parts<'_>) {
+    let report = parts.report;
+    let Some(first) = parts.addresses.first() else {
+        return;
+    };
+    let family = address::family(first.get_ref());
+    let mut seen = HashSet::new();
+    for at in parts.addresses {
+        let net = at.get_ref();
+        if address::family(net) != family {
+            let message = format!(
+                "all `addresses` of an instance must be of one family, and the first is {}; \
+                 give the other family an instance of its own (the same vrid is fine)",
+                first.get_ref()
+            );
+            report.error(&at.span(), message);
+        } else if !seen.insert(net.addr()) {
+            let message = format!("{} is in this list already", net.addr());
+            report.error(&at.span(), message);
+        } else if let Some(what) = address::doubtful(net) {
+            let message = format!("{net} is {what}; was another address or length meant?");
+            report.warn(&at.span(), message);
+        }
+    }
+    if family == Family::V6 {
+        if !address::is_link_local(first.get_ref().addr()) {
+            let message = "the first IPv6 address should be link-local (fe80::...): RFC 9568 \
+                           section 5.2.9 wants it, and strict peers discard adverts without it";
+            report.warn(&first.span(), message);
+        }
+        if let Some(over) = parts.addresses.get(IPV6_ADDRESSES_IN_MTU) {
+            let message = format!(
+                "an advert holds only {IPV6_ADDRESSES_IN_MTU} IPv6 addresses at the usual MTU of \
+                 1500 bytes, and adverts are never fragmented"
+            );
+            report.warn(&over.span(), message);
+        }
+    }
+}
+
+fn tracked_once(parts: &Parts<'_>) {
+    let mut seen = HashSet::new();
+    for at in parts.track {
+        let check = &at.get_ref().check;
+        if !seen.insert(check) {
+            let message = format!("check `{check}` is in this list already");
+            parts.report.error(&at.span(), message);
+        }
+    }
+}
+
+/// RFC 9568 section 6.1: the owner of the addresses is always 255 and always preempts.
+fn owner(parts: &Parts<'_>) {
+    for at in parts.track {
+        if at.get_ref().weight.is_some() {
+            let message = "this weight is ignored: priority = 255 makes this host the owner of \
+                           the addresses, and an owner's priority never changes";
+            parts.report.warn(&at.span(), message);
+        }
+    }
+    if let Some(preempt) = parts.preempt
+        && !preempt.get_ref()
+    {
+        let message = "preempt = false is ignored: priority = 255 makes this host the owner of \
+                       the addresses, and an owner always preempts";
+        parts.report.warn(&preempt.span(), message);
+    }
+}
+
+/// Warns of weights that change nothing, whatever else fails: the sum is clamped to 1..254.
+///
+/// A weight matters if some sum `x` of the others has `clamp(x) != clamp(x + weight)`. Looking at
+/// the least and the greatest sum is exact: between neighbouring sums lie at most 253, the largest
+/// weight, so the sums cannot jump over the part where a weight matters.
+fn weights(parts: &Parts<'_>, priority: Priority) {
+    let weight_of = |at: &At<Track>| at.get_ref().weight.map_or(0, i32::from);
+    let total = |sign: fn(i32) -> bool| -> i32 {
+        parts.track.iter().map(weight_of).filter(|w| sign(*w)).sum()
+    };
+    let (down, up) = (total(|w| w < 0), total(|w| w > 0));
+    for at in parts.track {
+        let weight = weight_of(at);
+        let least = i32::from(priority.0) + down - weight.min(0);
+        let greatest = i32::from(priority.0) + up - weight.max(0);
+        let useless = match weight {
+            0 => false,
+            lower if lower < 0 => greatest <= 1 || least + lower >= 254,
+            higher => least >= 254 || greatest + higher <= 1,
+        };
+        if useless {
+            let message = format!(
+                "this weight of {weight} can never move the address: the effective priority stays \
+                 within 1 to 254, and from `priority` = {priority} it ends at the same value \
+                 whether the check fails or not"
+            );
+            parts.report.warn(&at.span(), message);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The annotated sample that packages install.
+
+use super::*;
+
+const SAMPLE: &str = include_str!("../../../../packaging/ha-agent.toml");
+
+/// Keys whose commented line is an example rather than a default.
+const EXAMPLES: [(&str, &str); 8] = [
+    ("[node]", "name"),
+    ("[[check]]", "body"),
+    ("[[check]]", "host"),
+    ("[[check]]", "pid_file"),
+    ("[[check]]", "tcp"),
+    ("[[check]]", "process"),
+    ("[[check]]", "command"),
+    ("[[check]]", "user"),
+];
+
+/// The commented settings: section, key, and the line's index.
+fn commented() -> Vec<(&'static str, &'static str, usize)> {
+    let mut section = "";
+    let mut found = Vec::new();
+    for (index, line) in SAMPLE.lines().enumerate() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        if let Some((key, _)) = line.strip_prefix("# ").and_then(|l| l.split_once(" = "))
+            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        {
+            found.push((section, key, index));
+        }
+    }
+    found
+}
+
+fn uncommented(index: usize) -> String {
+    let lines = SAMPLE.lines().enumerate();
+    let line = |(at, line): (usize, &'static str)| {
+        if at == index {
+            line.trim_start_matches("# ")
+        } else {
+            line
+        }
+    };
+    lines.map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_sample_is_accepted_without_warnings() {
+    assert_eq!(accepted(SAMPLE).warnings, Vec::<Problem>::new());
+}
+
+#[test]
+fn every_commented_default_of_the_sample_is_the_default() {
+    let plain = accepted(SAMPLE);
+    let defaults: Vec<_> = commented()
+        .into_iter()
+        .filter(|(section, key, _)| !EXAMPLES.contains(&(section, key)))
+        .collect();
+    assert!(defaults.len() >= 15, "{defaults:?}");
+    for (section, key, index) in defaults {
+        assert_eq!(accepted(&uncommented(index)), plain, "{section} {key}");
+    }
+}
+
+#[test]
+fn every_commented_example_of_the_sample_is_accepted_in_its_place() {
+    let mut tried = 0;
+    for (section, key, index) in commented() {
+        if !EXAMPLES.contains(&(section, key)) {
+            continue;
+        }
+        let mut text = uncommented(index);
+        if ["tcp", "process", "command", "user"].contains(&key) {
+            text = text.replace("\nhttp = ", "\n# http = ");
+        }
+        if key == "user" {
+            text = text.replace("# command = ", "command = ");
+        }
+        accepted(&text);
+        tried += 1;
+    }
+    // `process` has two examples.
+    assert_eq!(tried, EXAMPLES.len() + 1);
+}
+
+#[test]
+fn the_sample_mentions_every_key_that_exists() {
+    let inside = [
+        "[node]\nzzzzzz = 1\n".to_owned() + &instance(""),
+        instance("zzzzzz = 1"),
+        instance("garp = { zzzzzz = 1 }"),
+        instance("auth = { type = \"none\", zzzzzz = 1 }"),
+        instance("track = [{ check = \"nginx\", zzzzzz = 1 }]") + &check(""),
+        tracked("zzzzzz = 1"),
+        tracked("process = { name = \"x\", zzzzzz = 1 }"),
+        tracked("restart = { command = [\"x\"], zzzzzz = 1 }"),
+    ];
+    for text in inside {
+        let problems = refused(&text);
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        let (_, keys) = problems[0].message.split_once("its keys are ").unwrap();
+        for key in keys.split(", ").map(|k| k.trim_matches('`')) {
+            assert!(SAMPLE.contains(key), "the sample does not mention `{key}`");
+        }
+    }
+}

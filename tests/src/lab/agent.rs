@@ -1,0 +1,173 @@
+//! A real ha-agent in a host.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::agent_config::AgentConfig;
+pub use super::agent_status::{State, Status};
+use super::host::Host;
+use super::process::Process;
+
+/// Names the program to test, in place of the newest one under the target directory.
+pub const PROGRAM_VARIABLE: &str = "HA_AGENT_BIN";
+
+/// How often a state is asked for while waiting; each time is a process and a wake-up of the agent.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// A running agent; killed when dropped.
+#[derive(Debug)]
+pub struct Agent {
+    host: Host,
+    process: Process,
+}
+
+impl Agent {
+    /// Writes the configuration and starts an agent with it. It finds the maps and links that an
+    /// earlier agent of the same host pinned.
+    pub fn start(host: &Host, config: &AgentConfig) -> Result<Self> {
+        Self::write_config(host, config)?;
+        Self::start_again(host)
+    }
+
+    /// Starts an agent with the configuration file that is there.
+    pub fn start_again(host: &Host) -> Result<Self> {
+        let mut command = Command::new(program()?);
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(config_file(host))
+            .arg("--runtime-dir")
+            .arg(host.run_dir())
+            .arg("--pin-dir")
+            .arg(host.bpf_dir());
+        Ok(Self {
+            host: host.clone(),
+            process: host.spawn("agent", command)?,
+        })
+    }
+
+    /// Writes the configuration file only, for a reload.
+    pub fn write_config(host: &Host, config: &AgentConfig) -> Result<()> {
+        let path = config_file(host);
+        fs::write(&path, config.text()?).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The host that it runs on.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Its process: output, signals, end.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// What `ha-agent status --json` says.
+    pub fn status(&self) -> Result<Status> {
+        let text = ask(
+            &self.host,
+            "status",
+            &["--runtime-dir", &utf8(&self.host.run_dir())?],
+        )?;
+        serde_json::from_str(&text).with_context(|| {
+            format!(
+                "status --json of {} is not as agreed:\n{text}",
+                self.host.name()
+            )
+        })
+    }
+
+    /// The state of its only instance.
+    pub fn state(&self) -> Result<State> {
+        match self.status()?.instances.as_slice() {
+            [instance] => Ok(instance.state),
+            others => bail!("{} instances, not one", others.len()),
+        }
+    }
+
+    /// Waits until its only instance is in this state.
+    pub fn wait_state(&self, state: State, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            // Right after its start nobody listens on the socket yet.
+            let found = self.state();
+            if matches!(found, Ok(found) if found == state) {
+                return Ok(());
+            }
+            if let Some(exit) = self.process.exited() {
+                bail!(
+                    "the agent on {} has ended: {}",
+                    self.host.name(),
+                    exit.status
+                );
+            }
+            if Instant::now() >= deadline {
+                let name = self.host.name();
+                bail!("{name} is not {state:?} within {timeout:?}: {found:?}");
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+    }
+}
+
+/// What `ha-agent peers --json` says on a host, whether or not an agent runs there.
+pub fn peers(host: &Host) -> Result<serde_json::Value> {
+    let dirs = [utf8(&host.run_dir())?, utf8(&host.bpf_dir())?];
+    let text = ask(
+        host,
+        "peers",
+        &["--runtime-dir", &dirs[0], "--pin-dir", &dirs[1]],
+    )?;
+    serde_json::from_str(&text).context("peers --json is no JSON")
+}
+
+/// The configuration file of a host's agent.
+pub fn config_file(host: &Host) -> PathBuf {
+    host.dir().join("ha-agent.toml")
+}
+
+/// The agent to test: what [`PROGRAM_VARIABLE`] names, else the newest under the target directory.
+pub fn program() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE) {
+        let path = PathBuf::from(named);
+        if !path.is_file() {
+            bail!(
+                "{PROGRAM_VARIABLE} names {}, which is no file",
+                path.display()
+            );
+        }
+        return Ok(path);
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        PathBuf::from,
+    );
+    ["release", "debug"]
+        .iter()
+        .map(|profile| target.join(profile).join("ha-agent"))
+        .filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)))
+        .max()
+        .map(|(_, path)| path)
+        .with_context(|| {
+            format!(
+                "no ha-agent is built under {}: run `cargo xtask test`, which builds it first",
+                target.display()
+            )
+        })
+}
+
+fn ask(host: &Host, what: &str, options: &[&str]) -> Result<String> {
+    let agent = utf8(&program()?)?;
+    let mut command_line = vec![agent.as_str(), what, "--json"];
+    command_line.extend(options);
+    host.run(&command_line)
+}
+
+fn utf8(path: &Path) -> Result<String> {
+    let text = path.to_str().context("a path that is not UTF-8")?;
+    Ok(text.to_owned())
+}

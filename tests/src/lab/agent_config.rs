@@ -1,0 +1,212 @@
+//! The agent's configuration file, as a value that a test changes a field of.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::{Serialize, Serializer};
+
+use super::VIP;
+use super::host::Host;
+use super::nginx::Nginx;
+
+/// The whole file. Fields are called as in it; `extra` holds keys that have no field here.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentConfig {
+    /// `[node]`.
+    pub node: Node,
+    /// `[[instance]]`.
+    pub instance: Vec<Instance>,
+    /// `[[check]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub check: Vec<Check>,
+}
+
+/// `[node]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Node {
+    /// The node's name.
+    pub name: String,
+    /// Further keys.
+    #[serde(flatten)]
+    pub extra: toml::Table,
+}
+
+/// `[[instance]]`; the default is the one of the scenario, with priority 100.
+#[derive(Clone, Debug, Serialize)]
+pub struct Instance {
+    /// Its name.
+    pub name: String,
+    /// The interface.
+    pub interface: String,
+    /// The virtual router.
+    pub vrid: u8,
+    /// 2 or 3.
+    pub version: u8,
+    /// 1 to 255.
+    pub priority: u8,
+    /// Between adverts.
+    #[serde(serialize_with = "span")]
+    pub advert_interval: Duration,
+    /// Virtual addresses with prefix lengths.
+    pub addresses: Vec<String>,
+    /// Whether it takes the place of a healthy master of lower priority.
+    pub preempt: bool,
+    /// Tracked checks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub track: Vec<Track>,
+    /// Further keys, such as `datapath`.
+    #[serde(flatten)]
+    pub extra: toml::Table,
+}
+
+impl Default for Instance {
+    fn default() -> Self {
+        Self {
+            name: "web".to_owned(),
+            interface: Host::INTERFACE.to_owned(),
+            vrid: 51,
+            version: 3,
+            priority: 100,
+            advert_interval: Duration::from_secs(1),
+            addresses: vec![with_prefix(VIP)],
+            preempt: true,
+            track: Vec::new(),
+            extra: toml::Table::new(),
+        }
+    }
+}
+
+/// An entry of `track`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Track {
+    /// The check's name.
+    pub check: String,
+    /// None: failed means fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<i16>,
+}
+
+/// `[[check]]`; the probe (`http`, `tcp`, `process` or `command`) is in `probe`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// The key that says what is checked, and those that belong to it.
+    #[serde(flatten)]
+    pub probe: toml::Table,
+    /// From one run to the next.
+    #[serde(serialize_with = "span")]
+    pub interval: Duration,
+    /// When a run is given up.
+    #[serde(serialize_with = "span")]
+    pub timeout: Duration,
+    /// Failures until it is down.
+    pub fall: u32,
+    /// Successes until it is up again.
+    pub rise: u32,
+    /// How to bring the service back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
+}
+
+/// `restart`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Restart {
+    /// What to run.
+    pub command: Vec<String>,
+    /// How often in one outage.
+    pub attempts: u32,
+    /// How long the service may take to come back.
+    #[serde(serialize_with = "span")]
+    pub settle: Duration,
+}
+
+impl Check {
+    /// The check of nginx, with a restart that works where there is no systemd.
+    pub fn of(nginx: &Nginx) -> Self {
+        let url = toml::Value::from("http://127.0.0.1:80/");
+        Self {
+            name: "nginx".to_owned(),
+            probe: toml::Table::from_iter([("http".to_owned(), url)]),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_millis(500),
+            fall: 2,
+            rise: 2,
+            restart: Some(Restart {
+                command: nginx.start_command(),
+                attempts: 1,
+                settle: Duration::from_secs(2),
+            }),
+        }
+    }
+}
+
+impl AgentConfig {
+    /// One instance, no checks.
+    pub fn new(host: &Host, instance: Instance) -> Self {
+        Self {
+            node: Node {
+                name: host.name().to_owned(),
+                extra: toml::Table::new(),
+            },
+            instance: vec![instance],
+            check: Vec::new(),
+        }
+    }
+
+    /// Adds a check that every instance tracks; failed means fault.
+    #[must_use]
+    pub fn tracking(mut self, check: Check) -> Self {
+        for instance in &mut self.instance {
+            instance.track.push(Track {
+                check: check.name.clone(),
+                weight: None,
+            });
+        }
+        self.check.push(check);
+        self
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> Result<String> {
+        toml::to_string(self).context("the configuration cannot be written as TOML")
+    }
+}
+
+/// An address as `addresses` wants it, with the segment's prefix length.
+pub fn with_prefix(address: IpAddr) -> String {
+    let length = if address.is_ipv4() { 24 } else { 64 };
+    format!("{address}/{length}")
+}
+
+fn span<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format!("{}ms", span.as_millis()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_further_key_stands_in_its_table_and_an_unset_one_nowhere() {
+        let mut instance = Instance::default();
+        instance
+            .extra
+            .insert("datapath".to_owned(), "socket".into());
+        let config = AgentConfig {
+            node: Node {
+                name: "h1".to_owned(),
+                extra: toml::Table::new(),
+            },
+            instance: vec![instance],
+            check: Vec::new(),
+        };
+        let read: toml::Table = config.text().unwrap().parse().unwrap();
+        let instance = &read["instance"][0];
+        assert_eq!(instance["datapath"].as_str(), Some("socket"));
+        assert_eq!(instance["advert_interval"].as_str(), Some("1000ms"));
+        assert_eq!(instance["addresses"][0].as_str(), Some("10.99.0.100/24"));
+        assert!(!read.contains_key("check") && instance.get("track").is_none());
+    }
+}

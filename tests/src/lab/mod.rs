@@ -1,0 +1,224 @@
+//! A lab: one Ethernet segment of network namespaces on this machine, with real programs in it.
+//!
+//! ```text
+//!   h1 (10.99.0.1)   h2 (10.99.0.2)   ...   client (10.99.0.250)
+//!        eth0             eth0                   eth0
+//!         |                |                      |
+//!   port "h1"         port "h2"             port "client"      namespace "switch", bridge "br0"
+//! ```
+//!
+//! Each lab has a name of its own, `ha-<pid>-<n>`, and its namespaces are `<lab>-h1` and so on, so
+//! labs run side by side and `ip netns` shows whose they are. Everything that a host needs on disk
+//! lies under `/run/ha-lab/<lab>/<host>/`. All of it, processes and mounts included, goes when the
+//! [`Lab`] is dropped, and also when the process that made it is killed (see [`janitor`]).
+//!
+//! Programs enter a host's network namespace by `setns` between fork and exec and stay in the mount
+//! namespace of the test. So, other than under `ip netns exec`, /sys is the machine's: a bpffs that
+//! one agent mounted is there for the next one. Nothing in the lab reads /sys/class/net, the one
+//! part of /sys that would be wrong.
+
+pub mod advert;
+pub mod agent;
+pub mod agent_config;
+pub mod agent_status;
+pub mod capture;
+pub mod client;
+pub mod clock;
+pub mod decode;
+pub mod forge;
+pub mod host;
+pub mod janitor;
+pub mod keepalived;
+pub mod netns;
+pub mod nginx;
+mod output;
+mod packet;
+pub mod process;
+pub mod require;
+pub mod vip_watch;
+pub mod wait;
+
+use std::fs::{self, File};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, Result, bail};
+
+pub use agent::Agent;
+pub use agent_config::AgentConfig;
+pub use capture::Capture;
+pub use client::Client;
+pub use host::Host;
+pub use process::Process;
+pub use require::require_root_and_tools;
+pub use vip_watch::VipWatch;
+pub use wait::wait_until;
+
+use janitor::Janitor;
+use netns::Namespace;
+
+/// Where all labs keep their files.
+pub const ROOT: &str = "/run/ha-lab";
+/// The virtual address that the tests, the demo and the bench move about.
+pub const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 99, 0, 100));
+/// The last octet of the client's addresses.
+const CLIENT_NUMBER: u8 = 250;
+/// Octets from here on are for virtual addresses and the client.
+const MOST_HOSTS: u8 = 90;
+
+static LABS_MADE: AtomicU32 = AtomicU32::new(0);
+
+/// One segment with its hosts; see the module's description.
+pub struct Lab {
+    name: String,
+    switch: Namespace,
+    hosts: Vec<Host>,
+    client: Host,
+    // Fields are dropped in this order: the janitor has swept before the lock is given up.
+    _janitor: Janitor,
+    _lock: File,
+}
+
+impl Lab {
+    /// Builds a segment with hosts `h1` to `h<hosts>` and a client, after removing what dead
+    /// processes left behind.
+    pub fn new(hosts: u8) -> Result<Self> {
+        if hosts == 0 || hosts > MOST_HOSTS {
+            bail!("a lab has 1 to {MOST_HOSTS} hosts, not {hosts}");
+        }
+        let number = LABS_MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ha-{}-{number}", std::process::id());
+        let lock = claim(&name)?;
+        let janitor = Janitor::start(&name)?;
+
+        let switch = Namespace::create(&format!("{name}-switch"))?;
+        switch.batch(
+            "link set lo up\n\
+             link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
+             link set br0 addrgenmode none\n\
+             link set br0 up\n",
+        )?;
+        let make = |host: &str, number| Host::create(&name, host, number, &switch);
+        let hosts = (1..=hosts)
+            .map(|number| make(&format!("h{number}"), number))
+            .collect::<Result<_>>()?;
+        let client = make("client", CLIENT_NUMBER)?;
+        Ok(Self {
+            name,
+            switch,
+            hosts,
+            client,
+            _janitor: janitor,
+            _lock: lock,
+        })
+    }
+
+    /// `ha-<pid>-<n>`: what the names of all namespaces of this lab begin with.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Host `h<number>`, from 1. Panics if there is none: a mistake in the test.
+    pub fn host(&self, number: u8) -> &Host {
+        &self.hosts[usize::from(number) - 1]
+    }
+
+    /// All hosts but the client.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// The host that the requests come from.
+    pub fn client_host(&self) -> &Host {
+        &self.client
+    }
+
+    /// The switch's namespace: its ports are called like the hosts.
+    pub fn switch(&self) -> &Namespace {
+        &self.switch
+    }
+
+    /// Cuts a host off silently: its port forwards nothing, and the host sees no carrier change.
+    pub fn block(&self, host: &Host) -> Result<()> {
+        self.port_state(host, "0")
+    }
+
+    /// Undoes [`Self::block`].
+    pub fn unblock(&self, host: &Host) -> Result<()> {
+        self.port_state(host, "3")
+    }
+
+    /// Pulls the plug: the host loses its carrier.
+    pub fn link_down(&self, host: &Host) -> Result<()> {
+        self.switch
+            .batch(&format!("link set {} down\n", host.name()))
+    }
+
+    /// Undoes [`Self::link_down`].
+    pub fn link_up(&self, host: &Host) -> Result<()> {
+        self.switch.batch(&format!("link set {} up\n", host.name()))
+    }
+
+    /// Starts capturing VRRP, ARP and IPv6 neighbour messages on every port of the switch.
+    pub fn capture(&self) -> Result<Capture> {
+        let ports: Vec<&str> = self
+            .hosts
+            .iter()
+            .chain([&self.client])
+            .map(Host::name)
+            .collect();
+        Capture::start(&self.switch, &ports)
+    }
+
+    /// Starts capturing on one host's port only.
+    pub fn capture_port(&self, host: &Host) -> Result<Capture> {
+        Capture::start(&self.switch, &[host.name()])
+    }
+
+    fn port_state(&self, host: &Host, state: &str) -> Result<()> {
+        let mut bridge = Command::new("bridge");
+        bridge.args(["link", "set", "dev", host.name(), "state", state]);
+        self.switch.run(bridge).map(drop)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // The logs go with the lab; whoever looks for a failure can have them kept.
+        if let Some(target) = std::env::var_os("HA_LAB_LOGS") {
+            let target = PathBuf::from(target).join(&self.name);
+            for host in self.hosts.iter().chain([&self.client]) {
+                if let Err(error) = copy_files(&host.log_dir(), &target.join(host.name())) {
+                    eprintln!("lab {}: logs are not kept: {error}", self.name);
+                }
+            }
+        }
+    }
+}
+
+/// Makes the lab's directory and takes its lock, which says for as long as it is held that somebody
+/// lives in it; sweeps labs whose lock nobody holds.
+fn claim(name: &str) -> Result<File> {
+    fs::create_dir_all(ROOT).with_context(|| format!("cannot create {ROOT}"))?;
+    // Held while sweeping and claiming: else a lab that is just being made looks abandoned.
+    let all = File::create(Path::new(ROOT).join("lock")).context("cannot create the labs' lock")?;
+    all.lock().context("cannot lock the labs' directory")?;
+    janitor::sweep_abandoned()?;
+    let dir = Path::new(ROOT).join(name);
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let lock = File::create(dir.join("lock")).context("cannot create the lab's lock")?;
+    lock.try_lock()
+        .with_context(|| format!("lab {name} is already in use"))?;
+    Ok(lock)
+}
+
+fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,331 @@
+//! The election among simulated hosts: random trouble from seeds, the protocol's deadlines to the
+//! microsecond, and planted bugs that the invariants must find. Needs no root.
+#![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
+
+use fastrand::Rng;
+use ha_common::election::{
+    Action, Advert, Detector as Part, LastAdvert, Params, Role, Rules, Transition,
+};
+use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
+use ha_tests::sim::detector::{Detector, Model};
+use ha_tests::sim::node::Stall;
+use ha_tests::sim::world::{LATENCY, LEASE};
+use ha_tests::sim::{Op, Plant, World, judge, play};
+use proptest::prelude::*;
+
+/// Enough to see each operation in each state many times; a longer run is `cargo xtask sim`.
+const SEEDS: u64 = 500;
+/// A planted bug must show within this many scenarios.
+const SEEDS_TO_FIND_A_BUG: u64 = 500;
+
+#[test]
+fn every_invariant_holds_in_random_trouble() {
+    for seed in 0..SEEDS {
+        if let Err(violation) = play(seed, Plant::NONE, false) {
+            panic!("{violation}\nreplay: cargo xtask sim --seed {seed} --trace");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn a_seed_replays_exactly(seed in any::<u64>()) {
+        prop_assert_eq!(play(seed, Plant::NONE, false), play(seed, Plant::NONE, false));
+    }
+}
+
+/// What the first scenario that shows the bug says of it.
+fn found(plant: Plant) -> String {
+    (0..SEEDS_TO_FIND_A_BUG)
+        .find_map(|seed| play(seed, plant, false).err())
+        .map(|violation| violation.what)
+        .expect("the planted bug was not found")
+}
+
+/// A detector with a bug, on the first node only.
+#[derive(Debug)]
+struct Broken {
+    inner: Model,
+    bug: Bug,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Bug {
+    DeafWhileMaster,
+    NeverRearms,
+    NeverFires,
+}
+
+impl Detector for Broken {
+    fn assign(&mut self, now: Instant, part: Part, rules: Rules) {
+        self.inner.assign(now, part, rules);
+    }
+    fn update(&mut self, rules: Rules) {
+        self.inner.update(rules);
+    }
+    fn advert(&mut self, now: Instant, advert: &Advert) -> bool {
+        match self.bug {
+            Bug::DeafWhileMaster if self.inner.is_master() => false,
+            Bug::NeverRearms if !self.inner.is_master() => true,
+            Bug::DeafWhileMaster | Bug::NeverRearms | Bug::NeverFires => {
+                self.inner.advert(now, advert)
+            }
+        }
+    }
+    fn deadline(&self) -> Option<Instant> {
+        self.inner
+            .deadline()
+            .filter(|_| self.bug != Bug::NeverFires)
+    }
+    fn last_heard(&self) -> Option<Instant> {
+        self.inner.last_heard()
+    }
+    fn is_master(&self) -> bool {
+        self.inner.is_master()
+    }
+    fn contested_by(&self) -> Option<Advert> {
+        self.inner.contested_by()
+    }
+    fn suppressed(&self) -> u64 {
+        self.inner.suppressed()
+    }
+}
+
+fn first_is_broken(node: usize, bug: Bug) -> Box<dyn Detector> {
+    if node == 0 {
+        let inner = Model::new();
+        Box::new(Broken { inner, bug })
+    } else {
+        Model::boxed()
+    }
+}
+
+#[test]
+fn a_node_that_ignores_better_masters_is_found() {
+    let what = found(Plant {
+        detector: |node| first_is_broken(node, Bug::DeafWhileMaster),
+        ..Plant::NONE
+    });
+    assert!(what.contains("has masters [0, "), "{what}");
+}
+
+#[test]
+fn a_backup_that_does_not_follow_its_master_is_found() {
+    let what = found(Plant {
+        detector: |node| first_is_broken(node, Bug::NeverRearms),
+        ..Plant::NONE
+    });
+    assert!(what.contains("although nothing happened"), "{what}");
+}
+
+#[test]
+fn a_backup_that_never_takes_over_is_found() {
+    let what = found(Plant {
+        detector: |node| first_is_broken(node, Bug::NeverFires),
+        ..Plant::NONE
+    });
+    assert!(
+        what.contains("has masters []") || what.contains("does not preempt"),
+        "{what}"
+    );
+}
+
+#[test]
+fn addresses_that_stay_behind_are_found() {
+    let what = found(Plant {
+        action: |_, action| (action != Action::RemoveAddresses).then_some(action),
+        ..Plant::NONE
+    });
+    assert!(
+        what.contains("addresses without a master") || what.contains("left behind"),
+        "{what}"
+    );
+}
+
+#[test]
+fn neighbours_left_with_the_losers_place_are_found() {
+    let what = found(Plant {
+        action: |_, action| match action {
+            Action::StopAdverts(LastAdvert::Own) => Some(Action::StopAdverts(LastAdvert::None)),
+            other => Some(other),
+        },
+        ..Plant::NONE
+    });
+    assert!(what.contains("for the place of the addresses"), "{what}");
+}
+
+const MAX_DELAY: Nanos = Nanos(200_000);
+
+fn params(host: u8, priority: u8, interval: u16, preempt: bool) -> Params {
+    Params {
+        rules: Rules {
+            version: Version::V3,
+            own_address: [10, 99, 0, host].into(),
+            priority: Priority(priority),
+            interval: Centiseconds(interval),
+            preempt,
+            down_multiplier: 3,
+        },
+        start_hold: Nanos(0),
+    }
+}
+
+/// The hosts run, and the first of them is master.
+fn running(params: &[Params]) -> World {
+    let rng = Rng::with_seed(1);
+    let mut world = World::new(params, MAX_DELAY, rng, Plant::NONE, false);
+    world.after(Nanos(0), Op::Start(0));
+    world.run_for(judge::bound(&world));
+    for node in 1..params.len() {
+        world.after(Nanos(0), Op::Start(node));
+    }
+    settle(&mut world);
+    assert_eq!(world.masters(), [0]);
+    world
+}
+
+fn settle(world: &mut World) {
+    let since = world.now;
+    world.run_for(judge::bound(world));
+    judge::always(world).expect("agents and hosts are in step");
+    judge::settled(world, since).expect("there is one master");
+}
+
+/// The next change of this node to this role.
+fn wait_for(world: &mut World, node: usize, to: Role) -> Transition {
+    let seen = world.reports.len();
+    // Long enough for every crash and stall below to end first.
+    let end = world.now + judge::bound(world) + Nanos(20 * LEASE.0);
+    loop {
+        let new = world.reports.get(seen..).unwrap_or_default();
+        if let Some((_, transition)) = new.iter().find(|(id, t)| *id == node && t.to == to) {
+            return *transition;
+        }
+        assert!(world.step(end), "node {node} did not become {to}");
+    }
+}
+
+fn at_once(world: &mut World, op: Op) {
+    world.after(Nanos(0), op);
+}
+
+#[test]
+fn a_backup_takes_over_at_the_deadline_and_not_before() {
+    for interval in [1, 100] {
+        let mut world = running(&[
+            params(1, 100, interval, true),
+            params(2, 90, interval, true),
+        ]);
+        at_once(&mut world, Op::Stall(0, Stall::Host, Nanos(u64::MAX / 4)));
+        // What was on the wire arrives.
+        world.run_for(MAX_DELAY);
+        let heard = world.nodes[1].detector.last_heard().expect("a master");
+        let taken = wait_for(&mut world, 1, Role::Master);
+        let deadline = heard + world.nodes[1].params.rules.initial_down();
+        assert!(taken.at >= deadline && taken.at <= deadline + LATENCY);
+        assert!(taken.cause.to_string().starts_with("no advert for 3"));
+    }
+}
+
+#[test]
+fn after_a_stop_the_backup_waits_only_for_the_skew() {
+    let mut world = running(&[params(1, 100, 100, true), params(2, 90, 100, true)]);
+    let stopped = world.now;
+    at_once(&mut world, Op::Stop(0));
+    let taken = wait_for(&mut world, 1, Role::Master);
+    // (256 - 90) * 1 s / 256 (RFC 9568 section 6.1)
+    let skew = Nanos(648_437_500);
+    assert!(taken.at >= stopped + skew);
+    assert!(taken.at <= stopped + Nanos(skew.0 + MAX_DELAY.0 + 2 * LATENCY.0));
+    assert_eq!(taken.cause.to_string(), "priority 0 from 10.99.0.1");
+    assert!(!world.nodes[0].addresses);
+}
+
+#[test]
+fn an_agent_that_is_killed_and_restarted_in_time_moves_nothing() {
+    let mut world = running(&[params(1, 100, 100, true), params(2, 90, 100, true)]);
+    let transitions = world.reports.len();
+    at_once(&mut world, Op::Crash(0, Nanos::from_millis(200)));
+    settle(&mut world);
+    assert_eq!(world.reports.len(), transitions);
+    assert_eq!(world.masters(), [0]);
+}
+
+#[test]
+fn an_agent_that_comes_back_too_late_has_one_clean_way_back() {
+    let mut world = running(&[params(1, 100, 1, true), params(2, 90, 1, true)]);
+    at_once(&mut world, Op::Crash(0, Nanos::from_millis(200)));
+    wait_for(&mut world, 1, Role::Master);
+    wait_for(&mut world, 0, Role::Master);
+    settle(&mut world);
+    let of_second: Vec<_> = world.reports.iter().filter(|(id, _)| *id == 1).collect();
+    assert_eq!(of_second.len(), 3, "to backup, to master, to backup");
+    assert_eq!(world.masters(), [0]);
+}
+
+#[test]
+fn a_backup_whose_agent_stalled_finds_that_the_master_lives() {
+    let mut world = running(&[params(1, 100, 1, true), params(2, 90, 1, true)]);
+    let transitions = world.reports.len();
+    for what in [Stall::Driver, Stall::Process] {
+        at_once(&mut world, Op::Stall(1, what, Nanos::from_millis(500)));
+        world.run_for(Nanos::from_millis(600));
+    }
+    assert_eq!(world.reports.len(), transitions);
+}
+
+#[test]
+fn a_driver_that_hangs_longer_than_the_lease_is_no_zombie_master() {
+    let mut world = running(&[params(1, 100, 100, true), params(2, 90, 100, true)]);
+    let start = world.now;
+    let hang = Nanos(10 * LEASE.0);
+    at_once(&mut world, Op::Stall(0, Stall::Driver, hang));
+    let taken = wait_for(&mut world, 1, Role::Master);
+    let latest = LEASE.0 + 648_437_500 + MAX_DELAY.0 + LATENCY.0;
+    assert!(taken.at <= start + Nanos(latest));
+    // It has been out of the election; the better one comes back when it wakes.
+    world.run_for(hang);
+    settle(&mut world);
+    assert_eq!(world.masters(), [0]);
+}
+
+#[test]
+fn a_nopreempt_master_that_was_paused_does_not_fight_its_equal() {
+    let mut world = running(&[params(1, 100, 1, false), params(2, 100, 1, false)]);
+    at_once(
+        &mut world,
+        Op::Stall(0, Stall::Host, Nanos::from_millis(500)),
+    );
+    wait_for(&mut world, 1, Role::Master);
+    let yielded = wait_for(&mut world, 0, Role::Backup);
+    assert!(yielded.cause.to_string().contains("10.99.0.2"));
+    settle(&mut world);
+    assert_eq!(world.masters(), [1]);
+}
+
+#[test]
+fn a_muted_master_is_replaced_and_wins_the_addresses_back() {
+    let mut world = running(&[params(1, 100, 1, true), params(2, 90, 1, true)]);
+    at_once(&mut world, Op::Mute(0, true));
+    wait_for(&mut world, 1, Role::Master);
+    at_once(&mut world, Op::Mute(0, false));
+    wait_for(&mut world, 1, Role::Backup);
+    settle(&mut world);
+    assert_eq!(world.masters(), [0]);
+    assert_eq!(world.nodes[1].cache, Some(0));
+}
+
+#[test]
+fn nopreempt_does_not_keep_a_backup_from_a_master_whose_weights_dropped() {
+    let mut world = running(&[params(1, 100, 10, false), params(2, 90, 10, false)]);
+    at_once(&mut world, Op::Priority(0, Priority(80)));
+    let taken = wait_for(&mut world, 1, Role::Master);
+    assert_eq!(taken.from, Role::Backup);
+    settle(&mut world);
+    // And the first one, mended, leaves a healthy master alone.
+    at_once(&mut world, Op::Priority(0, Priority(100)));
+    settle(&mut world);
+    assert_eq!(world.masters(), [1]);
+}

@@ -1,0 +1,12 @@
+//! `cargo xtask bench`: ours beside keepalived's, in one run.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::lab_bin;
+use crate::workspace::Workspace;
+
+pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<()> {
+    lab_bin::run_with_agent(workspace, "bench", args)
+}

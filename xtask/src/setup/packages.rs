@@ -1,0 +1,91 @@
+//! The system packages we use: each with the program that proves it is there, and the reason.
+
+use crate::process::find_program;
+
+/// What a subcommand needs a machine to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Compiling the XDP programs.
+    Ebpf,
+    /// Running agents in network namespaces.
+    Lab,
+    /// Building libFuzzer.
+    Fuzz,
+}
+
+impl Need {
+    pub(crate) const ALL: &[Self] = &[Self::Ebpf, Self::Lab, Self::Fuzz];
+}
+
+/// One Debian package.
+#[derive(Debug)]
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    pub(crate) reason: &'static str,
+    /// The service it brings. The lab starts its own in a namespace; the host's must stay off.
+    pub(crate) service: Option<&'static str>,
+    needs: &'static [Need],
+    program: &'static str,
+}
+
+/// In the order in which they are shown.
+pub(crate) const PACKAGES: &[Package] = &[
+    Package {
+        name: "g++",
+        reason: "bpf-linker (through LLVM) and libFuzzer are C++",
+        service: None,
+        needs: &[Need::Ebpf, Need::Fuzz],
+        program: "g++",
+    },
+    Package {
+        name: "iproute2",
+        reason: "the lab's network namespaces, veth pairs and bridges",
+        service: None,
+        needs: &[Need::Lab],
+        program: "bridge",
+    },
+    Package {
+        name: "nginx",
+        reason: "the real web server that the checker supervises in the lab and the demo",
+        service: Some("nginx.service"),
+        needs: &[Need::Lab],
+        program: "nginx",
+    },
+    Package {
+        name: "keepalived",
+        reason: "the peer in the interoperability tests and the other contestant of the bench",
+        service: Some("keepalived.service"),
+        needs: &[Need::Lab],
+        program: "keepalived",
+    },
+    Package {
+        name: "iptables",
+        reason: "the scenario blocks outgoing VRRP the way operators do",
+        service: None,
+        needs: &[Need::Lab],
+        program: "iptables",
+    },
+    Package {
+        name: "tcpdump",
+        reason: "an independent witness that decodes what we put on the wire",
+        service: None,
+        needs: &[Need::Lab],
+        program: "tcpdump",
+    },
+    Package {
+        name: "curl",
+        reason: "the lab's client asks for the page behind the virtual address",
+        service: None,
+        needs: &[Need::Lab],
+        program: "curl",
+    },
+];
+
+/// Those of the table that the needs ask for and the machine lacks.
+pub(crate) fn missing(needs: &[Need]) -> Vec<&'static Package> {
+    PACKAGES
+        .iter()
+        .filter(|package| package.needs.iter().any(|need| needs.contains(need)))
+        .filter(|package| find_program(package.program).is_none())
+        .collect()
+}

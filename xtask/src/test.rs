@@ -1,0 +1,279 @@
+//! `cargo xtask test`: builds what ships, runs every test against it, and closes with one line that sums up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::build_ebpf;
+use crate::process;
+use crate::setup::{self, Need};
+use crate::tally::{Counter, Tally};
+use crate::workspace::Workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only tests whose name contains one of these
+    filter: Vec<String>,
+    /// Only these groups
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Group>,
+}
+
+/// The groups, in the order in which they run: the quick ones first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Group {
+    /// Tests inside the crates, and their documentation's examples
+    Unit,
+    /// Random inputs against stated properties
+    Property,
+    /// Many nodes on a virtual clock
+    Simulation,
+    /// The XDP programs in this kernel
+    Kernel,
+    /// Agents, nginx and keepalived in network namespaces
+    Lab,
+}
+
+/// The package whose integration tests need root and the machine to themselves.
+const LAB_PACKAGE: &str = "ha-tests";
+
+/// All but the one that builds only for the BPF target.
+const PACKAGES: [&str; 3] = ["--workspace", "--exclude", "ha-ebpf"];
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let tally = run_groups(workspace, args)?;
+    println!("\n{tally}");
+    Ok(if tally.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Every test there is.
+pub(crate) fn run_all(workspace: &Workspace) -> Result<Tally> {
+    let everything = Args {
+        filter: Vec::new(),
+        only: Vec::new(),
+    };
+    run_groups(workspace, &everything)
+}
+
+fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
+    let groups = if args.only.is_empty() {
+        Group::value_variants()
+    } else {
+        &args.only
+    };
+    let with_agent = groups.iter().any(|group| group.needs_root());
+    if with_agent && !process::is_root() {
+        bail!(
+            "the kernel and lab tests need root: run `sudo --preserve-env env PATH=\"$PATH\" cargo xtask test`, \
+             or the others with `cargo xtask test --only unit,property,simulation`"
+        );
+    }
+    // Even unit tests link the agent, which embeds the XDP programs.
+    setup::ensure(workspace, &[Need::Ebpf])?;
+    build_ebpf::with_defaults(workspace)?;
+    if with_agent {
+        setup::ensure(workspace, &[Need::Lab])?;
+        process::run(
+            workspace
+                .cargo()
+                .args(["build", "--release", "--package", "ha-agent"]),
+        )?;
+    }
+    // All at once, so that what does not compile is said before anything runs.
+    process::run(workspace.cargo().args(["test", "--no-run"]).args(PACKAGES))?;
+
+    let members = workspace.members()?;
+    let agent = workspace.release_program("ha-agent")?;
+    let mut sum = Tally::default();
+    for group in Group::value_variants()
+        .iter()
+        .filter(|group| groups.contains(group))
+    {
+        for selection in group.selections(&members)? {
+            println!("\n== {group:?} tests");
+            let mut command = workspace.cargo();
+            command
+                .args(["test", "--no-fail-fast"])
+                .args(PACKAGES)
+                .args(selection);
+            command
+                .arg("--")
+                .args(&args.filter)
+                .env("HA_AGENT_BIN", &agent);
+            if group.needs_root() {
+                command.arg("--test-threads=1");
+            }
+            sum += run_one(&mut command, &mut std::io::stdout())?;
+        }
+    }
+    if sum == Tally::default() {
+        bail!("no test matches");
+    }
+    Ok(sum)
+}
+
+/// A crash of a test program leaves no result line; it must not pass for success.
+fn run_one(command: &mut Command, screen: &mut impl Write) -> Result<Tally> {
+    let mut counter = Counter::default();
+    let succeeded = process::tee(command, screen, |piece| counter.feed(piece))?;
+    let mut tally = counter.finish();
+    if !succeeded && tally.failed == 0 {
+        tally.failed = 1;
+    }
+    Ok(tally)
+}
+
+impl Group {
+    /// Which share the machine's one network stack: they run one after the other.
+    fn needs_root(self) -> bool {
+        match self {
+            Self::Unit | Self::Property | Self::Simulation => false,
+            Self::Kernel | Self::Lab => true,
+        }
+    }
+
+    /// An integration test's group, told by the first word of its file's name.
+    fn of(package: &str, target: &str) -> Self {
+        let first_word = target.split('_').next().unwrap_or(target);
+        match first_word {
+            "property" | "properties" | "prop" => Self::Property,
+            "simulation" | "sim" => Self::Simulation,
+            "kernel" | "xdp" | "bpf" => Self::Kernel,
+            _ if package == LAB_PACKAGE => Self::Lab,
+            _ => Self::Unit,
+        }
+    }
+
+    /// The arguments of each `cargo test` that this group takes. Always of the whole workspace: another choice
+    /// of packages would be another choice of features, and so build everything again.
+    fn selections(self, members: &Value) -> Result<Vec<Vec<String>>> {
+        let mut tests = Vec::new();
+        for (target, groups) in integration_tests(members)? {
+            let mut groups = groups.into_iter();
+            match (groups.next(), groups.next()) {
+                (Some(group), None) if group == self => tests.extend(["--test", target]),
+                (Some(_), None) => {}
+                _ => bail!(
+                    "two packages have tests called `{target}`, in different groups: rename one"
+                ),
+            }
+        }
+        let mut selections = Vec::new();
+        if self == Self::Unit {
+            selections.push(["--lib", "--bins"].into_iter().chain(tests).collect());
+            selections.push(vec!["--doc"]);
+        } else if !tests.is_empty() {
+            selections.push(tests);
+        }
+        Ok(selections
+            .into_iter()
+            .map(|words| words.into_iter().map(str::to_owned).collect())
+            .collect())
+    }
+}
+
+/// The workspace's integration tests, each with the groups that files of this name belong to.
+fn integration_tests(members: &Value) -> Result<BTreeMap<&str, BTreeSet<Group>>> {
+    let packages = members["packages"]
+        .as_array()
+        .context("cargo metadata lists no packages")?;
+    let mut found: BTreeMap<&str, BTreeSet<Group>> = BTreeMap::new();
+    for package in packages {
+        let name = package["name"]
+            .as_str()
+            .context("a package without a name")?;
+        let targets = package["targets"]
+            .as_array()
+            .context("a package without targets")?;
+        for target in targets.iter().filter(|target| target["kind"][0] == "test") {
+            let target = target["name"].as_str().context("a target without a name")?;
+            found
+                .entry(target)
+                .or_default()
+                .insert(Group::of(name, target));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn selected(group: Group, members: &Value) -> Vec<String> {
+        let selections = group.selections(members).unwrap();
+        selections.iter().map(|words| words.join(" ")).collect()
+    }
+
+    fn package(name: &str, tests: &[&str]) -> Value {
+        let test = |name: &&str| json!({ "name": name, "kind": ["test"] });
+        let mut targets: Vec<Value> = tests.iter().map(test).collect();
+        targets.push(json!({ "name": name, "kind": ["lib"] }));
+        json!({ "name": name, "targets": targets })
+    }
+
+    #[test]
+    fn every_integration_test_is_in_the_group_that_its_name_and_package_say() {
+        let members = json!({ "packages": [
+            package("ha-common", &["properties_of_wire", "examples"]),
+            package("ha-tests", &["kernel_timer", "scenario", "simulation", "properties_of_wire"]),
+        ] });
+        let all = Group::value_variants()
+            .iter()
+            .map(|group| selected(*group, &members));
+        assert_eq!(
+            all.collect::<Vec<_>>(),
+            [
+                vec!["--lib --bins --test examples", "--doc"],
+                vec!["--test properties_of_wire"],
+                vec!["--test simulation"],
+                vec!["--test kernel_timer"],
+                vec!["--test scenario"],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_group_without_tests_runs_nothing() {
+        let members = json!({ "packages": [package("ha-common", &[])] });
+        assert_eq!(selected(Group::Lab, &members), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_that_would_run_in_two_groups_is_refused() {
+        let members = json!({ "packages": [
+            package("ha-common", &["scenario"]),
+            package("ha-tests", &["scenario"]),
+        ] });
+        let error = Group::Lab.selections(&members).unwrap_err().to_string();
+        assert!(error.contains("scenario"), "{error}");
+    }
+
+    fn tally_of(script: &str) -> String {
+        let mut command = Command::new("sh");
+        // Not to the real stdout: the tests' own tally would count what these say.
+        let tally = run_one(command.args(["-c", script]), &mut std::io::sink());
+        tally.unwrap().to_string()
+    }
+
+    #[test]
+    fn a_test_program_that_dies_without_a_result_counts_as_failed() {
+        assert_eq!(
+            tally_of("echo running 3 tests; kill -9 $$"),
+            "0 passed, 1 failed"
+        );
+        assert_eq!(
+            tally_of("echo 'test result: ok. 2 passed; 0 failed; 0 ignored'; exit 101"),
+            "2 passed, 1 failed"
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! Rules for papers: relative links lead somewhere, and the README knows every subcommand.
+
+use clap::CommandFactory as _;
+
+use super::{File, Finding};
+use crate::Cli;
+
+/// `exists` is asked about paths relative to the root.
+pub(super) fn check_links(file: &File, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    if !file.has_extension("md") {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    let mut fenced = false;
+    for (number, line) in file.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        }
+        if fenced {
+            continue;
+        }
+        for target in link_targets(line) {
+            if !leads_somewhere(&file.path, target, exists) {
+                findings.push(file.finding(number, format!("the link `{target}` leads nowhere")));
+            }
+        }
+    }
+    findings
+}
+
+/// The README is where a newcomer looks for what there is.
+pub(super) fn check_subcommands(files: &[File]) -> Vec<Finding> {
+    let Some(readme) = files.iter().find(|file| file.path == "README.md") else {
+        return vec![Finding {
+            path: "README.md".to_owned(),
+            line: 0,
+            message: "is missing".to_owned(),
+        }];
+    };
+    Cli::command()
+        .get_subcommands()
+        .map(|subcommand| format!("cargo xtask {}", subcommand.get_name()))
+        .filter(|usage| !readme.text.contains(usage))
+        .map(|usage| readme.finding(0, format!("does not mention `{usage}`")))
+        .collect()
+}
+
+/// What stands in `](...)`.
+fn link_targets(line: &str) -> impl Iterator<Item = &str> {
+    line.split("](").skip(1).filter_map(|rest| {
+        let (target, _) = rest.split_once(')')?;
+        // A title may follow the target.
+        target.split_whitespace().next()
+    })
+}
+
+fn leads_somewhere(from: &str, target: &str, exists: &dyn Fn(&str) -> bool) -> bool {
+    let (path, _anchor) = target.split_once('#').unwrap_or((target, ""));
+    let elsewhere = target.contains("://") || target.starts_with("mailto:");
+    if path.is_empty() || elsewhere {
+        return true;
+    }
+    match from.rsplit_once('/') {
+        Some((folder, _)) => exists(&format!("{folder}/{path}")),
+        None => exists(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file;
+    use super::*;
+
+    #[test]
+    fn relative_links_are_followed_from_their_file() {
+        let exists = |path: &str| path == "docs/SECURITY.md";
+        let good = file(
+            "docs/OPERATIONS.md",
+            "[a](SECURITY.md#keys \"title\") [b](#here) [c](https://x.y/z)\n",
+        );
+        assert_eq!(check_links(&good, &exists), []);
+        let bad = file(
+            "README.md",
+            "see\n[a](SECURITY.md) and [b](docs/SECURITY.md)\n",
+        );
+        let found = check_links(&bad, &exists);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].to_string(),
+            "README.md:2: the link `SECURITY.md` leads nowhere"
+        );
+    }
+
+    #[test]
+    fn code_is_not_read_for_links() {
+        let code = file("README.md", "```rust\nlet x = map[0](nowhere);\n```\n");
+        assert_eq!(check_links(&code, &|_| false), []);
+    }
+
+    #[test]
+    fn a_readme_that_forgets_a_subcommand_is_found() {
+        let all: Vec<String> = Cli::command()
+            .get_subcommands()
+            .map(|subcommand| format!("`cargo xtask {}`\n", subcommand.get_name()))
+            .collect();
+        assert_eq!(check_subcommands(&[file("README.md", &all.concat())]), []);
+        let forgetful = file("README.md", &all.concat().replace("cargo xtask fuzz", ""));
+        assert_eq!(check_subcommands(&[forgetful]).len(), 1);
+        assert_eq!(check_subcommands(&[]).len(), 1);
+    }
+}

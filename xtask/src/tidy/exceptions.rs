@@ -1,0 +1,48 @@
+//! What tidy's rules allow, and why. An entry that is no longer needed is itself a finding.
+
+/// Longest file in lines, unless it is listed below.
+pub(super) const LONGEST_FILE: usize = 500;
+
+/// Longer files and their reasons.
+pub(super) const LONG_FILES: &[(&str, &str)] = &[];
+
+/// Files, or folders with a slash at the end, that may say `unsafe`, and what they need it for.
+pub(super) const UNSAFE: &[(&str, &str)] = &[
+    (
+        "ha-ebpf/src/",
+        "packet memory, map values and helper calls are raw pointers",
+    ),
+    (
+        "ha-agent/src/datapath/raw.rs",
+        "the promise that a shared layout is plain data",
+    ),
+    (
+        "ha-agent/src/net/announce.rs",
+        "sendmmsg, which sends a burst in one system call and has no safe wrapper",
+    ),
+    (
+        "ha-agent/src/net/lab.rs",
+        "building a link-layer socket address in place",
+    ),
+];
+
+/// Words that name one person's or one machine's surroundings.
+pub(super) const MACHINE_WORDS: &[&str] = &["/home/", "/root/", "/Users/", "/work/", "/tmp/w/"];
+
+/// Texts that are not ours to shape, or that need the words above to speak about them.
+pub(super) const FOREIGN_TEXTS: &[&str] = &[
+    "Cargo.lock",
+    "fuzz/Cargo.lock",
+    "fuzz/corpus/",
+    "LICENSE-APACHE",
+    "xtask/src/tidy/exceptions.rs",
+];
+
+/// Whether a list of files and folders (which end in a slash) covers a path.
+pub(super) fn covers(entry: &str, path: &str) -> bool {
+    if entry.ends_with('/') {
+        path.starts_with(entry)
+    } else {
+        path == entry
+    }
+}

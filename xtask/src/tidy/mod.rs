@@ -1,0 +1,119 @@
+//! `cargo xtask tidy`: what rustfmt, clippy and the compiler do not check. All findings are listed, then it fails.
+
+mod docs;
+mod exceptions;
+mod licences;
+mod manifests;
+mod rust;
+mod text;
+
+use std::fmt;
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// A file that git knows or would take, with its text.
+struct File {
+    /// Relative to the root.
+    path: String,
+    text: String,
+}
+
+/// One thing to mend.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Finding {
+    path: String,
+    /// From 1; 0 is the file as a whole.
+    line: usize,
+    message: String,
+}
+
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let files = files(workspace)?;
+    let mut findings = Vec::new();
+    for file in &files {
+        findings.extend(text::check(file));
+        findings.extend(manifests::check(file));
+        findings.extend(docs::check_links(file, &|path| {
+            workspace.path(path).exists()
+        }));
+    }
+    findings.extend(rust::check(&files));
+    findings.extend(docs::check_subcommands(&files));
+    findings.extend(licences::check(workspace)?);
+    findings.sort();
+    for finding in &findings {
+        eprintln!("{finding}");
+    }
+    if !findings.is_empty() {
+        bail!("tidy: {} findings", findings.len());
+    }
+    println!("tidy: {} files, nothing to mend", files.len());
+    Ok(())
+}
+
+impl File {
+    fn has_extension(&self, extension: &str) -> bool {
+        std::path::Path::new(&self.path)
+            .extension()
+            .is_some_and(|own| own == extension)
+    }
+
+    fn finding(&self, line: usize, message: impl Into<String>) -> Finding {
+        Finding {
+            path: self.path.clone(),
+            line,
+            message: message.into(),
+        }
+    }
+
+    /// Lines with their numbers from 1.
+    fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        (1..).zip(self.text.lines())
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.path, self.message),
+            line => write!(f, "{}:{line}: {}", self.path, self.message),
+        }
+    }
+}
+
+/// Every text file that is committed or about to be.
+fn files(workspace: &Workspace) -> Result<Vec<File>> {
+    let listed = process::output(workspace.git().args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]))?;
+    let mut files = Vec::new();
+    for path in listed.split_terminator('\0') {
+        let full = workspace.path(path);
+        // Deleted but not yet committed; or a link, whose target is checked where it lies.
+        if !full.is_file() || full.is_symlink() {
+            continue;
+        }
+        let bytes = fs::read(&full).with_context(|| format!("reading {path}"))?;
+        if let Ok(text) = String::from_utf8(bytes) {
+            let path = path.to_owned();
+            files.push(File { path, text });
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+fn file(path: &str, text: &str) -> File {
+    File {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    }
+}
