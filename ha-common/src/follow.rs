@@ -61,7 +61,7 @@ fn as_backup(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
         return Outcome::default();
     }
     let changed = !followed || differs(slot, advert);
-    if followed || beats_followed(slot, advert) || now > slot.deadline {
+    if followed || beats_followed(slot, advert) || is_silent(slot, now) {
         note_master(slot, advert, now);
     }
     Outcome {
@@ -178,6 +178,14 @@ fn beats_followed(slot: &Slot, advert: &Advert) -> bool {
         slot.master_priority,
         slot.master_address,
     ) == Ordering::Greater
+}
+
+/// True if the master that we follow has missed its adverts: whoever re-arms the timer now took its
+/// place, though it may rank below it.
+#[inline(always)]
+fn is_silent(slot: &Slot, now: u64) -> bool {
+    let intervals = slot.down_multiplier as u64 * Centiseconds(learned_interval(slot)).nanos().0;
+    now.saturating_sub(slot.last_heard) > intervals
 }
 
 #[inline(always)]

@@ -102,7 +102,7 @@ unsafe fn set_state(slot: *mut Slot, command: *const Command) -> u32 {
 unsafe fn release(slot: *mut Slot, command: *const Command) -> u32 {
     // SAFETY: as for `configure`.
     unsafe {
-        timer::disarm(slot);
+        timer::cancel(slot);
         (*slot).state = state::FREE;
         (*slot).generation = (*command).generation;
         (*slot).master_address = [0; 16];

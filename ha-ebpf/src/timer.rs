@@ -60,15 +60,26 @@ pub(crate) fn arm(slot: *mut Slot, now: u64, span: u64) {
     }
 }
 
-/// Forgets the deadline and stops the timer.
+/// Forgets the deadline. A timer that still fires finds nothing to do; it is not cancelled, because
+/// `bpf_timer_cancel` also takes its callback away, and it would have to be set again to start it.
 #[inline(always)]
 pub(crate) fn disarm(slot: *mut Slot) {
     // SAFETY: `slot` is a live map value.
     unsafe {
         (*slot).deadline = 0;
         (*slot).flags &= !flags::EXPIRED_UNSENT;
+    }
+}
+
+/// Stops the timer for good; `initialise` makes it usable again.
+#[inline(always)]
+pub(crate) fn cancel(slot: *mut Slot) {
+    disarm(slot);
+    // SAFETY: `slot` is a live map value.
+    unsafe {
         if (*slot).flags & flags::TIMER != 0 {
             bpf_timer_cancel(handle(slot));
+            (*slot).flags &= !flags::TIMER;
         }
     }
 }

@@ -88,6 +88,9 @@ impl Detector for Broken {
     fn contested_by(&self) -> Option<Advert> {
         self.inner.contested_by()
     }
+    fn events(&self) -> u64 {
+        self.inner.events()
+    }
     fn suppressed(&self) -> u64 {
         self.inner.suppressed()
     }

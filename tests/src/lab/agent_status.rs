@@ -135,6 +135,8 @@ pub struct Check {
     pub name: String,
     /// `pending`, `up`, `restarting` or `down`.
     pub state: String,
+    /// Runs so far.
+    pub runs: u64,
     /// Restart commands that were run.
     pub restarts: u64,
 }

@@ -82,7 +82,11 @@ impl Frame {
     /// True for an unasked announcement of an address, by ARP or neighbour advertisement.
     pub fn announces(&self, address: IpAddr) -> bool {
         match (&self.kind, address) {
-            (Kind::Arp(arp), IpAddr::V4(it)) => arp.is_gratuitous() && arp.sender == it,
+            // A holder that is about to yield still answers the winner's announcement, to the winner
+            // alone: that tells nobody else anything.
+            (Kind::Arp(arp), IpAddr::V4(it)) => {
+                arp.is_gratuitous() && arp.sender == it && arp.ethernet_destination == [0xff; 6]
+            }
             (Kind::NeighbourAdvert(advert), IpAddr::V6(it)) => {
                 advert.is_unsolicited() && advert.target == it
             }

@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::stage::{LATENESS, PATIENCE, SMOOTH, Stage, span};
 use super::{Fact, Report};
-use crate::lab::VIP;
 use crate::lab::agent::State;
+use crate::lab::agent_status::Check;
 use crate::lab::client::Pace;
 use crate::lab::clock::now;
+use crate::lab::{VIP, wait_until};
 
 /// How soon a stopped nginx must serve again.
 const BACK_WITHIN: Duration = Duration::from_secs(1);
@@ -92,6 +93,7 @@ pub(super) fn stop_nginx(stage: &mut Stage) -> Result<Report> {
 pub(super) fn break_nginx(stage: &mut Stage) -> Result<Report> {
     let (primary, secondary) = (&stage.primary, &stage.secondary);
     let agent = primary.agent()?;
+    trust_again(agent)?;
     let restarts = restarts(agent)?;
     let mark = agent.process().mark();
     let broken = now();
@@ -171,12 +173,25 @@ pub(super) fn mend_nginx(stage: &mut Stage) -> Result<Report> {
 }
 
 fn restarts(agent: &crate::lab::Agent) -> Result<u64> {
+    Ok(check(agent)?.restarts)
+}
+
+/// A restart gives the next outage its attempts back once the service has passed `rise` (2) times in
+/// a row; the run that was under way when this began may have started before.
+fn trust_again(agent: &crate::lab::Agent) -> Result<()> {
+    let before = check(agent)?.runs;
+    wait_until(PATIENCE, "three more runs of the check", || {
+        check(agent).is_ok_and(|check| check.state == "up" && check.runs >= before + 3)
+    })
+}
+
+fn check(agent: &crate::lab::Agent) -> Result<Check> {
     let status = agent.status()?;
-    Ok(status
+    status
         .checks
-        .first()
-        .context("no check in status")?
-        .restarts)
+        .into_iter()
+        .next()
+        .context("no check in status")
 }
 
 fn logged(line: String) -> Fact {

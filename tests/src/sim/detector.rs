@@ -1,11 +1,14 @@
-//! The detector as the simulation sees it: what the kernel half decides by itself.
+//! The detector as the simulation sees it: the slot of the kernel half, with the function that
+//! decides in the XDP program and in the plain-socket datapath.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
 
 use ha_common::election::{Advert, Detector as Part, Rules};
-use ha_common::timing;
-use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
+use ha_common::follow;
+use ha_common::layout::{RawAddress, Slot, flags, state};
+use ha_common::units::{Centiseconds, Family, Instant, Nanos, Priority};
+use ha_common::wire::vrrp::{self, Flavour};
 
 /// One virtual router's slot.
 pub trait Detector: Debug {
@@ -24,6 +27,8 @@ pub trait Detector: Debug {
     /// While master: the last one heard that is better.
     fn contested_by(&self) -> Option<Advert>;
 
+    /// Adverts that the agent was told of: each wakes it.
+    fn events(&self) -> u64;
     /// Adverts that the limit kept from the agent.
     fn suppressed(&self) -> u64;
 
@@ -33,169 +38,142 @@ pub trait Detector: Debug {
     }
 }
 
-/// Events that a slot may push in a window; more are suppressed.
-const WINDOW_EVENTS: u32 = 16;
-/// Length of that window.
+/// Length of the window in which a slot limits its events.
 pub const WINDOW: Nanos = Nanos::from_millis(100);
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Slot {
-    Idle,
-    Backup { deadline: Instant },
-    Master { contested_by: Option<Advert> },
-}
-
 /// A slot as the kernel half keeps it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Model {
     slot: Slot,
-    rules: Option<Rules>,
-    followed: Option<Advert>,
-    last_heard: Option<Instant>,
-    window: (Instant, u32),
-    suppressed: u64,
 }
 
 impl Model {
     /// A free slot.
-    pub const fn new() -> Self {
-        Self {
-            slot: Slot::Idle,
-            rules: None,
-            followed: None,
-            last_heard: None,
-            window: (Instant(0), 0),
-            suppressed: 0,
-        }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// A new one, boxed as the world wants it.
     pub fn boxed() -> Box<dyn Detector> {
         Box::new(Self::new())
     }
-
-    fn as_backup(&mut self, now: Instant, advert: &Advert, rules: &Rules) -> bool {
-        let of_followed = self.followed.is_some_and(|f| f.source == advert.source);
-        if advert.priority.is_release() {
-            // Somebody who is not master leaves: the master that we follow is still there.
-            if self.followed.is_some() && !of_followed {
-                return false;
-            }
-            let skew = timing::skew(rules.version, rules.priority, self.interval(rules));
-            self.arm(now, skew);
-            return true;
-        }
-        if rules.preempt && advert.priority < rules.priority {
-            return false;
-        }
-        let changed = self.followed != Some(*advert);
-        if of_followed || self.followed.is_none_or(|f| rank(advert) > rank(&f)) {
-            self.followed = Some(*advert);
-        }
-        let interval = self.interval(rules);
-        let down = timing::master_down(
-            rules.version,
-            rules.priority,
-            interval,
-            rules.down_multiplier,
-        );
-        self.arm(now, down);
-        changed
-    }
-
-    fn arm(&mut self, now: Instant, span: Nanos) {
-        self.last_heard = Some(now);
-        self.slot = Slot::Backup {
-            deadline: now + span,
-        };
-    }
-
-    fn interval(&self, rules: &Rules) -> Centiseconds {
-        match (rules.version, &self.followed) {
-            (Version::V3, Some(followed)) => followed.interval,
-            (Version::V2, _) | (Version::V3, None) => rules.interval,
-        }
-    }
-
-    fn within_limit(&mut self, now: Instant) -> bool {
-        if now.since(self.window.0) > WINDOW {
-            self.window = (now, 0);
-        }
-        self.window.1 += 1;
-        let within = self.window.1 <= WINDOW_EVENTS;
-        self.suppressed += u64::from(!within);
-        within
-    }
-}
-
-impl Default for Model {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-fn rank(advert: &Advert) -> (Priority, IpAddr) {
-    (advert.priority, advert.source)
 }
 
 impl Detector for Model {
+    /// As `SET_STATE` does.
     fn assign(&mut self, now: Instant, part: Part, rules: Rules) {
-        self.rules = Some(rules);
-        self.followed = None;
-        self.last_heard = None;
-        self.slot = match part {
-            Part::Idle => Slot::Idle,
-            Part::Backup { arm_for } => Slot::Backup {
-                deadline: now + arm_for,
-            },
-            Part::Master => Slot::Master { contested_by: None },
-        };
+        self.update(rules);
+        let slot = &mut self.slot;
+        slot.contested_since = 0;
+        slot.deadline = 0;
+        match part {
+            Part::Idle => slot.state = state::IDLE,
+            Part::Backup { arm_for } => {
+                slot.state = state::BACKUP;
+                slot.deadline = (now + arm_for).0;
+            }
+            Part::Master => {
+                slot.state = state::MASTER;
+                slot.master_address = [0; 16];
+                slot.master_priority = 0;
+            }
+        }
     }
 
+    /// As `CONFIGURE` and `TUNE` do.
     fn update(&mut self, rules: Rules) {
-        self.rules = Some(rules);
+        let slot = &mut self.slot;
+        slot.version = rules.version as u8;
+        slot.family = match rules.own_address {
+            IpAddr::V4(_) => Family::V4,
+            IpAddr::V6(_) => Family::V6,
+        } as u8;
+        slot.own_address = raw(rules.own_address);
+        slot.own_priority = rules.priority.0;
+        slot.own_interval = rules.interval.0;
+        slot.down_multiplier = rules.down_multiplier;
+        slot.flags = if rules.preempt { flags::PREEMPT } else { 0 };
     }
 
     fn advert(&mut self, now: Instant, advert: &Advert) -> bool {
-        let Some(rules) = self.rules else {
+        let slot = &mut self.slot;
+        slot.adverts += 1;
+        let outcome = follow::on_advert(slot, &on_the_wire(advert), now.0);
+        if let Some(span) = outcome.arm_for {
+            slot.deadline = (now + span).0;
+            slot.rearms += 1;
+        }
+        if !outcome.notify {
             return false;
-        };
-        let notify = match &mut self.slot {
-            Slot::Idle => false,
-            Slot::Backup { .. } => self.as_backup(now, advert, &rules),
-            Slot::Master { contested_by } => {
-                if rank(advert) > (rules.priority, rules.own_address) {
-                    *contested_by = Some(*advert);
-                }
-                true
-            }
-        };
-        notify && self.within_limit(now)
+        }
+        let within = follow::may_notify(slot, now.0);
+        if within {
+            slot.events += 1;
+        } else {
+            slot.suppressed += 1;
+        }
+        within
     }
 
     fn deadline(&self) -> Option<Instant> {
-        match self.slot {
-            Slot::Backup { deadline } => Some(deadline),
-            Slot::Idle | Slot::Master { .. } => None,
-        }
+        (self.slot.state == state::BACKUP && self.slot.deadline != 0)
+            .then_some(Instant(self.slot.deadline))
     }
 
     fn last_heard(&self) -> Option<Instant> {
-        self.last_heard
+        (self.slot.last_heard != 0).then_some(Instant(self.slot.last_heard))
+    }
+
+    fn events(&self) -> u64 {
+        self.slot.events
     }
 
     fn suppressed(&self) -> u64 {
-        self.suppressed
+        self.slot.suppressed
     }
 
     fn is_master(&self) -> bool {
-        matches!(self.slot, Slot::Master { .. })
+        self.slot.state == state::MASTER
     }
 
     fn contested_by(&self) -> Option<Advert> {
-        match self.slot {
-            Slot::Master { contested_by } => contested_by,
-            Slot::Idle | Slot::Backup { .. } => None,
+        (self.is_master() && self.slot.contested_since != 0).then(|| Advert {
+            source: address(&self.slot),
+            priority: Priority(self.slot.master_priority),
+            interval: Centiseconds(self.slot.master_interval),
+        })
+    }
+}
+
+fn raw(address: IpAddr) -> RawAddress {
+    match address {
+        IpAddr::V4(v4) => {
+            let mut raw = [0; 16];
+            raw[..4].copy_from_slice(&v4.octets());
+            raw
         }
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+fn address(slot: &Slot) -> IpAddr {
+    let raw = slot.master_address;
+    if slot.family == Family::V4 as u8 {
+        IpAddr::from([raw[0], raw[1], raw[2], raw[3]])
+    } else {
+        IpAddr::from(raw)
+    }
+}
+
+/// The advert as the parser hands it on; all nodes list the same addresses.
+fn on_the_wire(advert: &Advert) -> vrrp::Advert {
+    vrrp::Advert {
+        source: raw(advert.source),
+        hash: 1,
+        interval: advert.interval,
+        priority: advert.priority,
+        count: 1,
+        flavour: Flavour::PseudoHeader,
+        length: 12,
     }
 }

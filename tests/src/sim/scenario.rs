@@ -103,12 +103,20 @@ fn play_round(
 
     // And it stays so: nothing was merely caught in passing.
     let transitions = world.reports.len();
+    let told = events(world);
     watched(world, bound)?;
     judge::settled(world, quiet)?;
     if world.reports.len() != transitions {
         return Err("a change of state although nothing happened".into());
     }
+    if events(world) != told {
+        return Err("an agent was woken although nothing happened".into());
+    }
     Ok(slowest)
+}
+
+fn events(world: &World) -> u64 {
+    world.nodes.iter().map(|node| node.detector.events()).sum()
 }
 
 fn watched(world: &mut World, span: Nanos) -> Result<(), String> {
