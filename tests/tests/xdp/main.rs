@@ -4,6 +4,8 @@
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
 mod corpus;
+mod follow;
 mod harness;
 mod object;
 mod observe;
+mod timer;
