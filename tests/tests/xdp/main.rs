@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
 mod corpus;
+mod fence;
 mod follow;
 mod harness;
 mod object;
