@@ -4,9 +4,13 @@
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
 mod corpus;
+mod counters;
 mod fence;
 mod follow;
 mod harness;
 mod object;
 mod observe;
+mod peers;
+mod ring;
+mod speed;
 mod timer;
