@@ -15,6 +15,8 @@ use crate::wire::vrrp::{Advert, same};
 const WINDOW_EVENTS: u32 = 16;
 /// Length of the window: 100 ms.
 const WINDOW: u64 = 100_000_000;
+/// The fence waits this long at least: an agent on a busy machine must have had its chance to yield.
+const MIN_FENCE_GRACE: Nanos = Nanos::from_millis(50);
 
 /// What is to be done about an advert.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -73,14 +75,18 @@ fn as_backup(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
 /// RFC 9568 section 6.4.3, (700) to (770): every advert is news, for the election to weigh.
 ///
 /// Whoever else claims to be master is noted, so that an agent that was away finds it in the slot; one
-/// that outranks us is not forgotten for one that does not.
+/// that outranks us is not forgotten for one that does not, unless it leaves or falls silent.
 #[inline(always)]
 fn as_master(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
+    let leaves = advert.priority.is_release();
+    if leaves && same(slot.master_address, advert.source) || !was_heard_lately(slot, now) {
+        slot.contested_since = 0;
+    }
     let better = outranks(advert, slot);
     if better && slot.contested_since == 0 {
         slot.contested_since = now;
     }
-    if !advert.priority.is_release() && (better || slot.contested_since == 0) {
+    if !leaves && (better || slot.contested_since == 0) {
         note_master(slot, advert, now);
     }
     Outcome {
@@ -111,14 +117,7 @@ pub fn rank(priority_a: u8, a: RawAddress, priority_b: u8, b: RawAddress) -> Ord
             Ordering::Less
         };
     }
-    let (a, b) = (u128::from_be_bytes(a), u128::from_be_bytes(b));
-    if a > b {
-        Ordering::Greater
-    } else if a < b {
-        Ordering::Less
-    } else {
-        Ordering::Equal
-    }
+    u128::from_be_bytes(a).cmp(&u128::from_be_bytes(b))
 }
 
 /// How long a master may be silent until it counts as dead, by what we learned of it.
@@ -132,6 +131,29 @@ pub fn down_interval(slot: &Slot) -> Nanos {
     )
 }
 
+/// How long a better master must have been heard until the fence goes up: long enough for an agent
+/// that is alive to yield, however short the interval.
+#[inline(always)]
+pub fn fence_grace(slot: &Slot) -> Nanos {
+    let down = down_interval(slot);
+    if down.0 < MIN_FENCE_GRACE.0 {
+        MIN_FENCE_GRACE
+    } else {
+        down
+    }
+}
+
+/// Whether the fence is up: we are master, and yet somebody better has been heard for longer than the
+/// grace and has not fallen silent.
+#[inline(always)]
+pub fn is_fenced(slot: &Slot, now: u64) -> bool {
+    slot.state == state::MASTER
+        && slot.flags & flags::FENCE != 0
+        && slot.contested_since != 0
+        && now.saturating_sub(slot.contested_since) > fence_grace(slot).0
+        && was_heard_lately(slot, now)
+}
+
 /// Whether this event still fits the slot's limit: no sender can turn the ring into a firehose.
 #[inline(always)]
 pub fn may_notify(slot: &mut Slot, now: u64) -> bool {
@@ -141,6 +163,22 @@ pub fn may_notify(slot: &mut Slot, now: u64) -> bool {
     }
     slot.window_events = slot.window_events.saturating_add(1);
     slot.window_events <= WINDOW_EVENTS
+}
+
+/// Whether the noted master has missed so many adverts that the next one may have taken over.
+///
+/// The skew is left out: a better-placed backup's own skew has passed by the time it advertises, and
+/// its adverts must make us follow it rather than hold our timer for a master that is dead.
+#[inline(always)]
+fn is_silent(slot: &Slot, now: u64) -> bool {
+    let interval = Centiseconds(learned_interval(slot)).nanos();
+    now.saturating_sub(slot.last_heard) > u64::from(slot.down_multiplier) * interval.0
+}
+
+/// Whether the noted master was heard within its down interval.
+#[inline(always)]
+fn was_heard_lately(slot: &Slot, now: u64) -> bool {
+    now.saturating_sub(slot.last_heard) <= down_interval(slot).0
 }
 
 /// v3 takes the master's interval (RFC 9568 section 6.1), v2 its own.
@@ -180,14 +218,6 @@ fn beats_followed(slot: &Slot, advert: &Advert) -> bool {
     ) == Ordering::Greater
 }
 
-/// True if the master that we follow has missed its adverts: whoever re-arms the timer now took its
-/// place, though it may rank below it.
-#[inline(always)]
-fn is_silent(slot: &Slot, now: u64) -> bool {
-    let intervals = slot.down_multiplier as u64 * Centiseconds(learned_interval(slot)).nanos().0;
-    now.saturating_sub(slot.last_heard) > intervals
-}
-
 #[inline(always)]
 fn note_master(slot: &mut Slot, advert: &Advert, now: u64) {
     slot.master_address = advert.source;
@@ -197,4 +227,225 @@ fn note_master(slot: &mut Slot, advert: &Advert, now: u64) {
     slot.master_count = advert.count;
     slot.master_checksum = advert.flavour as u8;
     slot.last_heard = now;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::vrrp::Flavour;
+
+    const MS: u64 = 1_000_000;
+    /// 10 ms intervals and priority 90: down after 36.484375 ms.
+    const INTERVAL: u16 = 1;
+    const START: u64 = 1_000_000 * MS;
+
+    fn host(last: u8) -> RawAddress {
+        let mut address = [0; 16];
+        address[..4].copy_from_slice(&[10, 99, 0, last]);
+        address
+    }
+
+    fn slot(state: u8) -> Slot {
+        Slot {
+            state,
+            version: 3,
+            flags: flags::PREEMPT | flags::FENCE,
+            own_priority: 90,
+            own_interval: INTERVAL,
+            own_address: host(9),
+            down_multiplier: 3,
+            ..Slot::default()
+        }
+    }
+
+    fn advert(last: u8, priority: u8) -> Advert {
+        Advert {
+            source: host(last),
+            hash: 1,
+            interval: Centiseconds(INTERVAL),
+            priority: Priority(priority),
+            count: 1,
+            flavour: Flavour::PseudoHeader,
+            length: 12,
+        }
+    }
+
+    fn hear(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
+        let outcome = on_advert(slot, advert, now);
+        if let Some(span) = outcome.arm_for {
+            slot.deadline = now + span.0;
+        }
+        outcome
+    }
+
+    const REARM: Option<Nanos> = Some(Nanos(36_484_375));
+
+    #[test]
+    fn an_unchanged_advert_rearms_in_silence() {
+        let mut slot = slot(state::BACKUP);
+        let first = hear(&mut slot, &advert(1, 200), START);
+        assert_eq!((first.arm_for, first.notify), (REARM, true));
+        let next = hear(&mut slot, &advert(1, 200), START + 10 * MS);
+        assert_eq!((next.arm_for, next.notify), (REARM, false));
+    }
+
+    #[test]
+    fn the_backup_that_takes_over_is_followed_though_it_speaks_before_our_deadline() {
+        let mut slot = slot(state::BACKUP);
+        hear(&mut slot, &advert(1, 200), START);
+        // The other backup has priority 150: its skew is 4.14 ms, ours 6.48 ms.
+        let takes_over = START + 34_140_625;
+        assert!(takes_over < slot.deadline);
+        assert!(hear(&mut slot, &advert(2, 150), takes_over).notify);
+        assert_eq!(slot.master_address, host(2));
+        for beat in 1..100 {
+            let outcome = hear(&mut slot, &advert(2, 150), takes_over + beat * 10 * MS);
+            assert_eq!((outcome.arm_for, outcome.notify), (REARM, false));
+        }
+    }
+
+    #[test]
+    fn of_two_masters_that_both_speak_the_better_one_is_followed() {
+        let mut slot = slot(state::BACKUP);
+        hear(&mut slot, &advert(1, 150), START);
+        hear(&mut slot, &advert(2, 150), START + MS);
+        assert_eq!(
+            slot.master_address,
+            host(2),
+            "the higher address wins a tie"
+        );
+        hear(&mut slot, &advert(3, 200), START + 2 * MS);
+        for beat in 0..20 {
+            let now = START + 3 * MS + beat * 10 * MS;
+            let outcome = hear(&mut slot, &advert(2, 150), now);
+            assert_eq!((outcome.arm_for, outcome.notify), (REARM, true));
+            assert_eq!(slot.master_address, host(3));
+            assert!(!hear(&mut slot, &advert(3, 200), now + MS).notify);
+        }
+    }
+
+    #[test]
+    fn the_first_master_is_followed_whatever_stood_in_the_slot_before() {
+        let mut slot = slot(state::BACKUP);
+        slot.master_priority = 250;
+        slot.deadline = START + 1000 * MS;
+        hear(&mut slot, &advert(1, 100), START);
+        assert_eq!((slot.master_address, slot.master_priority), (host(1), 100));
+    }
+
+    #[test]
+    fn a_release_shortens_the_wait_to_the_skew_and_the_next_master_is_news() {
+        let mut slot = slot(state::BACKUP);
+        hear(&mut slot, &advert(1, 200), START);
+        let release = hear(&mut slot, &advert(1, 0), START + MS);
+        assert_eq!(
+            (release.arm_for, release.notify),
+            (Some(Nanos(6_484_375)), true)
+        );
+        let next = hear(&mut slot, &advert(2, 100), START + 2 * MS);
+        assert!(next.notify);
+        assert_eq!(slot.master_address, host(2));
+    }
+
+    #[test]
+    fn v2_does_not_learn_the_interval() {
+        let mut slot = slot(state::BACKUP);
+        slot.version = 2;
+        slot.own_interval = 100;
+        let mut advert = advert(1, 100);
+        advert.interval = Centiseconds(100);
+        let outcome = hear(&mut slot, &advert, START);
+        // 3 s and (256 - 90) / 256 s.
+        assert_eq!(outcome.arm_for, Some(Nanos(3_648_437_500)));
+    }
+
+    #[test]
+    fn a_contest_begins_with_the_first_better_advert_and_ends_with_silence_or_a_release() {
+        let mut slot = slot(state::MASTER);
+        hear(&mut slot, &advert(1, 89), START);
+        assert_eq!(slot.contested_since, 0, "a worse master contests nothing");
+        assert_eq!(slot.master_address, host(1), "but is noted");
+        for beat in 1..10 {
+            hear(&mut slot, &advert(2, 100), START + beat * 10 * MS);
+            hear(&mut slot, &advert(1, 89), START + beat * 10 * MS + MS);
+            assert_eq!(slot.contested_since, START + 10 * MS);
+            assert_eq!(
+                slot.master_address,
+                host(2),
+                "is not forgotten for a worse one"
+            );
+        }
+        hear(&mut slot, &advert(1, 89), START + 200 * MS);
+        assert_eq!(
+            slot.contested_since, 0,
+            "silent for longer than its down interval"
+        );
+        hear(&mut slot, &advert(2, 100), START + 300 * MS);
+        assert_eq!(slot.contested_since, START + 300 * MS);
+        hear(&mut slot, &advert(1, 0), START + 301 * MS);
+        assert_ne!(
+            slot.contested_since, 0,
+            "somebody else's release changes nothing"
+        );
+        hear(&mut slot, &advert(2, 0), START + 302 * MS);
+        assert_eq!(slot.contested_since, 0);
+    }
+
+    #[test]
+    fn the_fence_is_up_after_the_grace_while_the_contender_speaks() {
+        let mut master = slot(state::MASTER);
+        assert_eq!(fence_grace(&master), Nanos::from_millis(50), "at least");
+        for beat in 0..=6 {
+            let now = START + beat * 10 * MS;
+            hear(&mut master, &advert(2, 100), now);
+            assert_eq!(is_fenced(&master, now), beat == 6, "after {beat} adverts");
+        }
+        let last = master.last_heard;
+        assert!(is_fenced(&master, last + 36 * MS));
+        assert!(!is_fenced(&master, last + 37 * MS), "it fell silent");
+        for other in [state::FREE, state::IDLE, state::BACKUP] {
+            let slot = Slot {
+                state: other,
+                ..master
+            };
+            assert!(!is_fenced(&slot, last));
+        }
+        let without = Slot { flags: 0, ..master };
+        assert!(!is_fenced(&without, last));
+        let slow = Slot {
+            master_interval: 100,
+            ..master
+        };
+        assert_eq!(fence_grace(&slow), Nanos(3_648_437_500));
+    }
+
+    #[test]
+    fn sixteen_events_fit_into_a_window() {
+        let mut slot = slot(state::MASTER);
+        let burst = |slot: &mut Slot, now| (0..40).filter(|_| may_notify(slot, now)).count();
+        assert_eq!(burst(&mut slot, START), 16);
+        assert_eq!(burst(&mut slot, START + 100 * MS), 0);
+        assert_eq!(burst(&mut slot, START + 100 * MS + 1), 16);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn ranks_are_a_total_order(a: (u8, [u8; 16]), b: (u8, [u8; 16])) {
+            let forth = rank(a.0, a.1, b.0, b.1);
+            proptest::prop_assert_eq!(forth, a.cmp(&b));
+            proptest::prop_assert_eq!(rank(b.0, b.1, a.0, a.1), forth.reverse());
+        }
+
+        #[test]
+        fn a_backup_is_never_left_without_a_deadline_by_an_advert_that_it_heeds(
+            last: u8, priority: u8, preempt: bool, now in START..START * 2,
+        ) {
+            let mut slot = slot(state::BACKUP);
+            slot.flags = if preempt { flags::PREEMPT } else { 0 };
+            hear(&mut slot, &advert(1, 200), START);
+            let outcome = hear(&mut slot, &advert(last, priority), now);
+            let heeded = priority >= 90 || priority != 0 && !preempt || priority == 0 && last == 1;
+            proptest::prop_assert_eq!(outcome.arm_for.is_some(), heeded);
+        }
+    }
 }

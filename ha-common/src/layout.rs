@@ -12,7 +12,7 @@ use crate::units::Family;
 
 /// Changes whenever a layout below changes, so that pins of another version are recognised.
 pub const LAYOUT_VERSION: u32 = 1;
-/// First word of [`Meta`]: "HAgt".
+/// First word of [`Meta`]: `HAgt` in memory.
 pub const META_MAGIC: u32 = 0x7467_4148;
 
 /// Virtual routers that the slot maps have room for unless configured otherwise.

@@ -3,6 +3,10 @@
 //! Nothing here reads a clock, does I/O or allocates; `no_std` makes the compiler enforce it.
 //! So the same code runs in the XDP program, in the agent, in the simulation and under the fuzzer.
 #![no_std]
+#![expect(
+    clippy::inline_always,
+    reason = "in the XDP program a call costs verifier states, and some have too many arguments for BPF"
+)]
 
 #[cfg(test)]
 extern crate std;

@@ -74,25 +74,23 @@ unsafe fn set_state(slot: *mut Slot, command: *const Command) -> u32 {
     // SAFETY: as for `configure`.
     unsafe {
         let new = (*command).state;
+        if new != state::BACKUP && new != state::MASTER && new != state::IDLE {
+            return status::BAD_COMMAND;
+        }
         (*slot).generation = (*command).generation;
         (*slot).own_priority = (*command).own_priority;
         (*slot).contested_since = 0;
-        match new {
-            state::BACKUP => {
-                // The state comes first: an advert that arrives now arms a later deadline, and the
-                // earlier one that is set next is corrected by the advert after it.
-                (*slot).state = state::BACKUP;
-                timer::arm(slot, bpf_ktime_get_ns(), (*command).arm_for);
-            }
-            state::MASTER | state::IDLE => {
-                if new == state::MASTER {
-                    (*slot).master_address = [0; 16];
-                    (*slot).master_priority = 0;
-                }
-                (*slot).state = new;
-                timer::disarm(slot);
-            }
-            _ => return status::BAD_COMMAND,
+        if new == state::MASTER {
+            (*slot).master_address = [0; 16];
+            (*slot).master_priority = 0;
+        }
+        // The state comes first: an advert that arrives now arms a later deadline, and the earlier
+        // one that is set next is corrected by the advert after it.
+        (*slot).state = new;
+        if new == state::BACKUP {
+            timer::arm(slot, bpf_ktime_get_ns(), (*command).arm_for);
+        } else {
+            timer::disarm(slot);
         }
     }
     status::OK
@@ -105,8 +103,12 @@ unsafe fn release(slot: *mut Slot, command: *const Command) -> u32 {
         timer::cancel(slot);
         (*slot).state = state::FREE;
         (*slot).generation = (*command).generation;
-        (*slot).master_address = [0; 16];
+        forget_master(slot);
         (*slot).last_heard = 0;
+        (*slot).contested_since = 0;
+        (*slot).window_start = 0;
+        (*slot).window_events = 0;
+        (*slot).last_new_peer = 0;
         (*slot).adverts = 0;
         (*slot).rearms = 0;
         (*slot).events = 0;
@@ -120,4 +122,19 @@ unsafe fn release(slot: *mut Slot, command: *const Command) -> u32 {
         (*slot).last_reject.at = 0;
     }
     status::OK
+}
+
+/// The next life of the slot may be another virtual router's: it must not judge its first master by
+/// the rank and the interval of this one's.
+#[inline(always)]
+unsafe fn forget_master(slot: *mut Slot) {
+    // SAFETY: as for `configure`.
+    unsafe {
+        (*slot).master_address = [0; 16];
+        (*slot).master_priority = 0;
+        (*slot).master_interval = 0;
+        (*slot).master_hash = 0;
+        (*slot).master_count = 0;
+        (*slot).master_checksum = 0;
+    }
 }

@@ -55,7 +55,7 @@ pub(crate) fn arm(slot: *mut Slot, now: u64, span: u64) {
     // SAFETY: `slot` is a live map value.
     unsafe {
         (*slot).deadline = now + span;
-        (*slot).flags &= !flags::EXPIRED_UNSENT;
+        forget_expiry(slot);
         start(slot, span);
     }
 }
@@ -67,7 +67,7 @@ pub(crate) fn disarm(slot: *mut Slot) {
     // SAFETY: `slot` is a live map value.
     unsafe {
         (*slot).deadline = 0;
-        (*slot).flags &= !flags::EXPIRED_UNSENT;
+        forget_expiry(slot);
     }
 }
 
@@ -80,6 +80,18 @@ pub(crate) fn cancel(slot: *mut Slot) {
         if (*slot).flags & flags::TIMER != 0 {
             bpf_timer_cancel(handle(slot));
             (*slot).flags &= !flags::TIMER;
+        }
+    }
+}
+
+/// Written only when it changes: an advert on one CPU must not undo the flags that a command on
+/// another has just set.
+#[inline(always)]
+unsafe fn forget_expiry(slot: *mut Slot) {
+    // SAFETY: the caller's slot is a live map value.
+    unsafe {
+        if (*slot).flags & flags::EXPIRED_UNSENT != 0 {
+            (*slot).flags &= !flags::EXPIRED_UNSENT;
         }
     }
 }
@@ -124,7 +136,7 @@ unsafe extern "C" fn on_deadline(_map: *mut c_void, index: *mut u32, slot: *mut 
             },
         );
         if sent {
-            (*slot).flags &= !flags::EXPIRED_UNSENT;
+            forget_expiry(slot);
             count::bump(&raw mut (*slot).fired);
         } else {
             (*slot).flags |= flags::EXPIRED_UNSENT;

@@ -3,3 +3,4 @@
 pub mod lab;
 pub mod scenario;
 pub mod sim;
+pub mod vectors;

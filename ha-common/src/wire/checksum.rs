@@ -10,12 +10,14 @@ impl Sum {
 
     /// Adds one 32-bit word: 2^16 = 1 modulo 2^16 - 1, so its halves need not be split before the fold.
     #[inline(always)]
+    #[must_use]
     pub const fn word(self, bytes: [u8; 4]) -> Self {
         Self(self.0 + u32::from_be_bytes(bytes) as u64)
     }
 
     /// Adds the IPv4 pseudo-header (RFC 9293 section 3.1) of a VRRP message.
     #[inline(always)]
+    #[must_use]
     pub const fn pseudo_v4(self, source: [u8; 4], destination: [u8; 4], length: u16) -> Self {
         let sum = self.word(source).word(destination);
         Self(sum.0 + super::vrrp::PROTOCOL as u64 + length as u64)
@@ -23,6 +25,7 @@ impl Sum {
 
     /// Adds the IPv6 pseudo-header (RFC 8200 section 8.1).
     #[inline(always)]
+    #[must_use]
     pub fn pseudo_v6(self, source: [u8; 16], destination: [u8; 16], next: u8, length: u32) -> Self {
         let sum = self.wide(source).wide(destination);
         Self(sum.0 + u64::from(next) + u64::from(length))
@@ -30,6 +33,7 @@ impl Sum {
 
     /// Adds sixteen bytes.
     #[inline(always)]
+    #[must_use]
     pub const fn wide(self, b: [u8; 16]) -> Self {
         self.word([b[0], b[1], b[2], b[3]])
             .word([b[4], b[5], b[6], b[7]])
@@ -38,6 +42,7 @@ impl Sum {
     }
 
     /// Adds bytes of any length, an odd end padded with zeros.
+    #[must_use]
     pub fn bytes(self, bytes: &[u8]) -> Self {
         let (words, rest) = bytes.as_chunks::<4>();
         let sum = words.iter().fold(self, |sum, word| sum.word(*word));
@@ -56,7 +61,9 @@ impl Sum {
         sum = (sum & 0xffff) + (sum >> 16);
         sum = (sum & 0xffff) + (sum >> 16);
         sum = (sum & 0xffff) + (sum >> 16);
-        sum as u16
+        #[expect(clippy::cast_possible_truncation, reason = "folded three times")]
+        let folded = sum as u16;
+        folded
     }
 
     /// True if the summed message carries its right checksum.
@@ -83,7 +90,7 @@ mod tests {
             sum += u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0));
             sum = (sum & 0xffff) + (sum >> 16);
         }
-        !(sum as u16)
+        !u16::try_from(sum).unwrap()
     }
 
     #[test]

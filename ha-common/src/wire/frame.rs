@@ -187,3 +187,117 @@ const fn copy4(to: &mut RawAddress, from: [u8; 4]) {
     to[2] = from[2];
     to[3] = from[3];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::cursor::SliceCursor;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    const HEADER: [u8; 8] = [0x31, 51, 100, 1, 0, 100, 0xab, 0xcd];
+
+    fn ipv4(options: usize, protocol: u8) -> Vec<u8> {
+        let words = u8::try_from(5 + options).unwrap();
+        let total = u8::try_from(20 + options * 4 + 12).unwrap();
+        let mut out = vec![
+            0x40 | words,
+            0xc0,
+            0,
+            total,
+            0,
+            0,
+            0,
+            0,
+            255,
+            protocol,
+            0,
+            0,
+        ];
+        out.extend([10, 99, 0, 2, 224, 0, 0, 18]);
+        out.resize(usize::from(words) * 4, 1);
+        out.extend(HEADER);
+        out.extend([10, 99, 0, 100]);
+        out
+    }
+
+    fn ethernet(tags: &[[u8; 4]], ethertype: [u8; 2], packet: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; 12];
+        out.extend(tags.as_flattened());
+        out.extend(ethertype);
+        out.extend(packet);
+        out
+    }
+
+    fn kind(frame: &[u8]) -> Kind {
+        locate(SliceCursor::new(frame)).kind
+    }
+
+    #[test]
+    fn the_message_is_found_behind_options_and_priority_tags() {
+        for options in 0..=10 {
+            for tags in [&[][..], &[[0x81, 0, 0xe0, 0]]] {
+                let frame = ethernet(tags, ETHERTYPE_IPV4, &ipv4(options, vrrp::PROTOCOL));
+                let mut located = locate(SliceCursor::new(&frame));
+                assert_eq!(located.kind, Kind::Vrrp);
+                assert_eq!(located.header, HEADER);
+                assert_eq!(located.envelope.length, 12);
+                assert_eq!(located.envelope.source[..4], [10, 99, 0, 2]);
+                assert_eq!(located.body.take(), Some([10, 99, 0, 100]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_packet_without_ethernet_is_looked_into_the_same_way() {
+        let packet = ipv4(0, vrrp::PROTOCOL);
+        let bare = locate_ipv4(SliceCursor::new(&packet));
+        let frame = ethernet(&[], ETHERTYPE_IPV4, &packet);
+        let framed = locate(SliceCursor::new(&frame));
+        assert_eq!((bare.kind, bare.envelope), (framed.kind, framed.envelope));
+    }
+
+    #[test]
+    fn a_header_that_says_it_is_shorter_than_itself_cannot_be_read() {
+        for words in 0..5 {
+            let mut packet = ipv4(0, vrrp::PROTOCOL);
+            packet[0] = 0x40 | words;
+            assert_eq!(
+                kind(&ethernet(&[], ETHERTYPE_IPV4, &packet)),
+                Kind::Unreadable
+            );
+        }
+    }
+
+    #[test]
+    fn a_vlan_is_another_interface_whichever_tag_names_it() {
+        let packet = ipv4(0, vrrp::PROTOCOL);
+        let (priority, vlan) = ([0x81, 0, 0xe0, 0], [0x88, 0xa8, 0x01, 0]);
+        for tags in [&[vlan][..], &[vlan, priority], &[priority, vlan]] {
+            assert_eq!(kind(&ethernet(tags, ETHERTYPE_IPV4, &packet)), Kind::Tagged);
+        }
+        let other = ipv4(0, 17);
+        assert_eq!(
+            kind(&ethernet(&[vlan], ETHERTYPE_IPV4, &other)),
+            Kind::Other
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_something(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let located = locate(SliceCursor::new(&bytes));
+            if located.kind == Kind::Vrrp {
+                prop_assert!(bytes.len() >= 14 + 20 + 8);
+            }
+        }
+
+        #[test]
+        fn what_is_not_protocol_112_is_not_ours(protocol: u8, options in 0_usize..=10) {
+            let frame = ethernet(&[], ETHERTYPE_IPV4, &ipv4(options, protocol));
+            let expected = if protocol == vrrp::PROTOCOL { Kind::Vrrp } else { Kind::Other };
+            prop_assert_eq!(kind(&frame), expected);
+        }
+    }
+}

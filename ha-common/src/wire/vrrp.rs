@@ -15,12 +15,14 @@ pub const PROTOCOL: u8 = 112;
 pub const TTL: u8 = 255;
 /// 224.0.0.18 (RFC 9568 section 5.1.1.2).
 pub const GROUP_V4: [u8; 4] = [224, 0, 0, 18];
-/// ff02::12 (RFC 9568 section 5.1.2.2).
+/// `ff02::12` (RFC 9568 section 5.1.2.2).
 pub const GROUP_V6: [u8; 16] = [0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12];
 /// Type 1, the only one (RFC 9568 section 5.2.2).
 const ADVERTISEMENT: u8 = 1;
-/// Words behind the first eight bytes that a message may have: a 1500-byte frame's worth.
-const MAX_BODY_WORDS: u32 = 368;
+/// The longest message that a 1500-byte IPv4 packet holds.
+const MAX_LENGTH: u16 = 1480;
+/// The 32-bit words in it behind the first eight bytes.
+const MAX_BODY_WORDS: u32 = (MAX_LENGTH as u32 - 8) / 4;
 /// v2 authentication types (RFC 2338 section 5.3.6).
 pub const AUTH_NONE: u8 = 0;
 /// Simple text password.
@@ -127,6 +129,9 @@ pub fn check<C: Cursor>(
     if envelope.length < 8 {
         return Err(Reject::Truncated);
     }
+    if envelope.length > MAX_LENGTH {
+        return Err(Reject::Oversized);
+    }
     if envelope.fragment {
         return Err(Reject::Fragment);
     }
@@ -195,9 +200,6 @@ fn walk<C: Cursor>(
         .word([h[4], h[5], h[6], h[7]]);
     let mut hash = AddressHash::default();
     let mut left = u32::from(envelope.length) - 8;
-    if left / 4 > MAX_BODY_WORDS {
-        return Err(Reject::Oversized);
-    }
     for index in 0..MAX_BODY_WORDS {
         if left < 4 {
             break;
@@ -283,4 +285,147 @@ const fn group_v4_raw() -> RawAddress {
 #[inline(always)]
 pub const fn same(a: RawAddress, b: RawAddress) -> bool {
     u128::from_ne_bytes(a) == u128::from_ne_bytes(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Vrid;
+    use crate::wire::build::{self, MAX_MESSAGE, Message};
+    use crate::wire::cursor::SliceCursor;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    const SOURCE: RawAddress = [10, 99, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const OWN: RawAddress = [10, 99, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    fn envelope(family: Family, length: usize) -> Envelope {
+        Envelope {
+            source: SOURCE,
+            destination: match family {
+                Family::V4 => group_v4_raw(),
+                Family::V6 => GROUP_V6,
+            },
+            length: u16::try_from(length).unwrap(),
+            ttl: TTL,
+            family,
+            fragment: false,
+        }
+    }
+
+    fn expect(version: Version, password: Option<[u8; 8]>, own_interval: u16) -> Expect {
+        Expect {
+            version: version as u8,
+            auth_type: if password.is_some() {
+                AUTH_PASS
+            } else {
+                AUTH_NONE
+            },
+            auth_data: password.unwrap_or_default(),
+            own_interval,
+            own_address: OWN,
+        }
+    }
+
+    fn run(envelope: &Envelope, bytes: &[u8], expect: &Expect) -> Result<Advert, Reject> {
+        let (header, body) = bytes.split_first_chunk::<8>().unwrap();
+        check(envelope, *header, SliceCursor::new(body), expect)
+    }
+
+    fn kinds() -> impl Strategy<Value = (Version, Family, Flavour, Option<[u8; 8]>)> {
+        prop_oneof![
+            Just((Version::V3, Family::V4, Flavour::PseudoHeader, None)),
+            Just((Version::V3, Family::V4, Flavour::Payload, None)),
+            Just((Version::V3, Family::V6, Flavour::PseudoHeader, None)),
+            Just((Version::V2, Family::V4, Flavour::Payload, None)),
+            any::<[u8; 8]>().prop_map(|word| (
+                Version::V2,
+                Family::V4,
+                Flavour::Payload,
+                Some(word)
+            )),
+        ]
+    }
+
+    fn list(family: Family, seeds: &[[u8; 16]]) -> Vec<RawAddress> {
+        seeds
+            .iter()
+            .map(|seed| match family {
+                Family::V6 => *seed,
+                Family::V4 => {
+                    let mut address = [0; 16];
+                    address[..4].copy_from_slice(&seed[..4]);
+                    address
+                }
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_we_send_is_what_a_receiver_understands(
+            (version, family, flavour, password) in kinds(),
+            vrid in 1_u8..,
+            priority: u8,
+            seconds in 1_u16..40,
+            seeds in prop::collection::vec(any::<[u8; 16]>(), 1..90),
+        ) {
+            let addresses = list(family, &seeds);
+            let interval = Centiseconds(seconds * 100);
+            let message = Message {
+                version,
+                family,
+                vrid: Vrid::new(vrid).unwrap(),
+                priority: Priority(priority),
+                interval,
+                addresses: &addresses,
+                password,
+                source: SOURCE,
+                flavour,
+            };
+            let mut out = [0; MAX_MESSAGE];
+            let length = build::write(&message, &mut out).unwrap();
+            let heard = run(
+                &envelope(family, length),
+                &out[..length],
+                &expect(version, password, interval.0),
+            );
+            let advert = heard.unwrap();
+            prop_assert_eq!((advert.priority, advert.interval), (message.priority, interval));
+            prop_assert_eq!(usize::from(advert.count), addresses.len());
+            prop_assert_eq!(advert.flavour, flavour);
+            prop_assert_eq!(advert.hash, AddressHash::of(family, addresses.into_iter().rev()).0);
+        }
+
+        #[test]
+        fn any_bytes_get_a_verdict(
+            bytes in prop::collection::vec(any::<u8>(), 8..1600),
+            claimed: u16,
+            v6: bool,
+            (version, _, _, password) in kinds(),
+        ) {
+            let family = if v6 { Family::V6 } else { Family::V4 };
+            let mut envelope = envelope(family, 8);
+            envelope.length = claimed;
+            let heard = run(&envelope, &bytes, &expect(version, password, 100));
+            if let Ok(advert) = heard {
+                prop_assert!(usize::from(advert.length) <= bytes.len());
+                prop_assert!(advert.count > 0 && advert.interval.0 > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_hash_knows_position_within_an_address_but_not_order() {
+        let (a, b) = ([1; 16], [2; 16]);
+        let hash = |list: &[RawAddress]| AddressHash::of(Family::V6, list.iter().copied());
+        assert_eq!(hash(&[a, b]), hash(&[b, a]));
+        assert_ne!(hash(&[a, b]), hash(&[a, a]));
+        assert_ne!(hash(&[a]), hash(&[a, a]));
+        let mut turned = [0; 16];
+        turned[0] = 7;
+        let mut other = [0; 16];
+        other[4] = 7;
+        assert_ne!(hash(&[turned]), hash(&[other]));
+    }
 }

@@ -1,0 +1,299 @@
+//! A loaded object with its maps open, frames sent into it, and events awaited from it.
+
+use std::collections::HashMap as StdHashMap;
+use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant as StdInstant};
+
+use aya::maps::{Array, HashMap, Map, MapData, MapInfo, PerCpuArray, RingBuf};
+use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use bytemuck::Zeroable as _;
+use ha_agent::datapath::kernel::{Kernel, LoadOptions, Timer};
+use ha_common::layout::{
+    Command, Counter, Event, FenceKey, Meta, PeerKey, PeerStats, Slot, SlotKey, flags, names, op,
+};
+use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
+use ha_tests::vectors::build::Frame;
+use ha_tests::vectors::{Receiver, VRID, raw};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::time::{ClockId, clock_gettime};
+
+/// The loopback device of every network namespace.
+pub(crate) const LOOPBACK: u32 = 1;
+/// How long an event may take to come, on a machine that does other things besides.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// Long enough for an event that must not come to have come, since events are pushed synchronously.
+pub(crate) const NOTHING: Duration = Duration::ZERO;
+
+const PEER_KEY: usize = size_of::<PeerKey>();
+const PEER_STATS: usize = size_of::<PeerStats>();
+const META: usize = size_of::<Meta>();
+const FENCE_KEY: usize = size_of::<FenceKey>();
+
+/// The object in the kernel.
+pub(crate) struct Lab {
+    pub(crate) kernel: Kernel,
+    ring: RingBuf<MapData>,
+    counters: PerCpuArray<MapData, u64>,
+    peers: HashMap<MapData, [u8; PEER_KEY], [u8; PEER_STATS]>,
+    meta: Array<MapData, [u8; META]>,
+    fence: HashMap<MapData, [u8; FENCE_KEY], u32>,
+}
+
+impl Lab {
+    /// Room for 512 virtual routers.
+    pub(crate) fn new() -> Self {
+        Self::with_slots(512)
+    }
+
+    pub(crate) fn with_slots(max_slots: u32) -> Self {
+        let mut kernel = Kernel::load(LoadOptions {
+            pin_dir: None,
+            max_slots,
+            debug: false,
+            no_timer: false,
+        })
+        .unwrap_or_else(|error| panic!("{error}\n{error:?}"));
+        let ring = kernel.take_ring().expect("the ring");
+        Self {
+            counters: open(&mut kernel, names::MAP_COUNTERS, Map::PerCpuArray)
+                .try_into()
+                .expect("counters"),
+            peers: open(&mut kernel, names::MAP_PEERS, Map::LruHashMap)
+                .try_into()
+                .expect("peers"),
+            meta: open(&mut kernel, names::MAP_META, Map::Array)
+                .try_into()
+                .expect("meta"),
+            fence: open(&mut kernel, names::MAP_FENCE, Map::HashMap)
+                .try_into()
+                .expect("fence"),
+            ring,
+            kernel,
+        }
+    }
+
+    /// A virtual router of the corpus in slot 0, idle.
+    pub(crate) fn receive_as(&mut self, receiver: Receiver) -> Timer {
+        self.configure(&command_for(receiver, 0, VRID))
+    }
+
+    /// Configures a slot and publishes it.
+    pub(crate) fn configure(&mut self, command: &Command) -> Timer {
+        let timer = self.kernel.configure(command).expect("configure");
+        let key = key_of(command);
+        self.kernel.publish(key, command.slot).expect("publish");
+        timer
+    }
+
+    /// Frees slot 0 of the receiver and forgets its peers.
+    pub(crate) fn forget(&mut self, receiver: Receiver) {
+        let key = SlotKey::new(LOOPBACK, receiver.family(), VRID);
+        self.kernel.release(key, 0).expect("release");
+        let peers: Vec<_> = self.peers.keys().flatten().collect();
+        for peer in peers {
+            self.peers.remove(&peer).expect("remove a peer");
+        }
+    }
+
+    /// Runs a command that must succeed.
+    pub(crate) fn command(&self, command: &Command) {
+        self.kernel.command(command).expect("command");
+    }
+
+    /// Sets slot 0's state.
+    pub(crate) fn set_state(&self, command: &Command, state: u8, arm_for: Duration) {
+        self.command(&Command {
+            op: op::SET_STATE,
+            state,
+            arm_for: u64::try_from(arm_for.as_nanos()).expect("short"),
+            ..*command
+        });
+    }
+
+    /// The verdict on a frame.
+    pub(crate) fn send(&mut self, frame: &[u8]) -> u32 {
+        self.send_many(frame, 1).0
+    }
+
+    /// The verdict, and the time for each of many runs.
+    pub(crate) fn send_many(&mut self, frame: &[u8], repeat: u32) -> (u32, Duration) {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.repeat = repeat;
+        let result = self
+            .kernel
+            .receive_program()
+            .expect("the receive program")
+            .test_run(options)
+            .expect("a test run");
+        (result.return_value, result.duration)
+    }
+
+    pub(crate) fn slot(&self) -> Slot {
+        self.slot_at(0)
+    }
+
+    pub(crate) fn slot_at(&self, slot: u32) -> Slot {
+        self.kernel.slot(slot).expect("slot")
+    }
+
+    /// Host-wide counters, summed over the CPUs.
+    pub(crate) fn counters(&self) -> [u64; Counter::COUNT as usize] {
+        let mut out = [0; Counter::COUNT as usize];
+        for (index, total) in (0..).zip(&mut out) {
+            let values = self.counters.get(&index, 0).expect("counter");
+            *total = values.iter().sum();
+        }
+        out
+    }
+
+    pub(crate) fn counter(&self, counter: Counter) -> u64 {
+        self.counters()[counter as usize]
+    }
+
+    pub(crate) fn peers(&self) -> StdHashMap<PeerKey, PeerStats> {
+        self.peers
+            .iter()
+            .flatten()
+            .map(|(key, value)| {
+                (
+                    bytemuck::pod_read_unaligned(&key),
+                    bytemuck::pod_read_unaligned(&value),
+                )
+            })
+            .collect()
+    }
+
+    pub(crate) fn peer(&self, key: SlotKey, address: IpAddr) -> Option<PeerStats> {
+        let key = PeerKey {
+            slot: key,
+            address: raw(address),
+        };
+        let key = <[u8; PEER_KEY]>::try_from(bytemuck::bytes_of(&key)).expect("its size");
+        let value = self.peers.get(&key, 0).ok()?;
+        Some(bytemuck::pod_read_unaligned(&value))
+    }
+
+    /// The next event, if one comes in time.
+    pub(crate) fn event(&mut self, within: Duration) -> Option<Event> {
+        let until = StdInstant::now() + within;
+        loop {
+            if let Some(item) = self.ring.next() {
+                return Some(bytemuck::pod_read_unaligned(&item));
+            }
+            let left = until.saturating_duration_since(StdInstant::now());
+            if left.is_zero() {
+                return None;
+            }
+            let mut fds = [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)];
+            let timeout = PollTimeout::try_from(left.as_millis() + 1).expect("short");
+            poll(&mut fds, timeout).expect("poll");
+        }
+    }
+
+    /// Everything that lies in the ring.
+    pub(crate) fn drain(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.event(NOTHING)).collect()
+    }
+
+    /// Lists an address as fenced by a slot.
+    pub(crate) fn fence(&mut self, address: IpAddr, slot: u32) {
+        let key = FenceKey {
+            ifindex: LOOPBACK,
+            family: if address.is_ipv4() { 4 } else { 6 },
+            pad: [0; 3],
+            address: raw(address),
+        };
+        let key = <[u8; FENCE_KEY]>::try_from(bytemuck::bytes_of(&key)).expect("its size");
+        self.fence.insert(key, slot, 0).expect("insert");
+        let fences = u32::try_from(self.fence.keys().count()).expect("few");
+        self.set_fences(fences);
+    }
+
+    /// Says how many addresses are fenced.
+    pub(crate) fn set_fences(&mut self, fences: u32) {
+        let old: Meta = bytemuck::pod_read_unaligned(&self.meta.get(&0, 0).expect("meta"));
+        let meta = Meta { fences, ..old };
+        let meta = <[u8; META]>::try_from(bytemuck::bytes_of(&meta)).expect("its size");
+        self.meta.set(0, meta, 0).expect("set");
+    }
+
+    /// The maps that a program uses, by name.
+    pub(crate) fn maps(&mut self, program: &'static str) -> StdHashMap<String, MapInfo> {
+        maps(&mut self.kernel, program)
+    }
+}
+
+/// A slot's configuration for a receiver of the corpus, priority 90 and preempting.
+pub(crate) fn command_for(receiver: Receiver, slot: u32, vrid: u8) -> Command {
+    let expect = receiver.expect();
+    Command {
+        slot,
+        generation: 1,
+        flags: flags::PREEMPT,
+        own_address: expect.own_address,
+        auth_data: expect.auth_data,
+        ifindex: LOOPBACK,
+        own_interval: expect.own_interval,
+        vrid,
+        family: receiver.family() as u8,
+        version: expect.version,
+        own_priority: 90,
+        auth_type: expect.auth_type,
+        down_multiplier: DEFAULT_DOWN_MULTIPLIER,
+        own_count: 1,
+        ..Command::zeroed()
+    }
+}
+
+pub(crate) fn key_of(command: &Command) -> SlotKey {
+    SlotKey {
+        ifindex: command.ifindex,
+        family: command.family,
+        vrid: command.vrid,
+        pad: [0; 2],
+    }
+}
+
+/// A valid frame, edited.
+pub(crate) fn advert(receiver: Receiver, edit: impl FnOnce(&mut Frame)) -> Vec<u8> {
+    let mut frame = receiver.valid();
+    edit(&mut frame);
+    frame.bytes()
+}
+
+/// `CLOCK_MONOTONIC`, as the kernel half reads it.
+pub(crate) fn now() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the clock");
+    u64::try_from(Duration::from(time).as_nanos()).expect("this century")
+}
+
+fn maps(kernel: &mut Kernel, program: &'static str) -> StdHashMap<String, MapInfo> {
+    let program: &mut Xdp = kernel
+        .object_mut()
+        .program_mut(program)
+        .expect("the program")
+        .try_into()
+        .expect("an XDP program");
+    program
+        .info()
+        .expect("program info")
+        .map_ids()
+        .expect("map ids")
+        .expect("Linux 4.15")
+        .into_iter()
+        .map(|id| {
+            let info = MapInfo::from_id(id).expect("map info");
+            (info.name_as_str().unwrap_or_default().to_owned(), info)
+        })
+        .collect()
+}
+
+fn open(kernel: &mut Kernel, name: &'static str, kind: fn(MapData) -> Map) -> Map {
+    let maps = maps(kernel, names::PROG_RECEIVE);
+    let info = maps
+        .get(name)
+        .unwrap_or_else(|| panic!("{} uses no {name}", names::PROG_RECEIVE));
+    kind(MapData::from_id(info.id()).expect("the map"))
+}

@@ -1,0 +1,16 @@
+//! The XDP programs in the real kernel, run by `BPF_PROG_TEST_RUN`: needs root.
+//!
+//! Such a run enters on the loopback device, so every virtual router here lives on interface 1.
+#![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
+
+mod corpus;
+mod counters;
+mod fence;
+mod follow;
+mod harness;
+mod object;
+mod observe;
+mod peers;
+mod ring;
+mod speed;
+mod timer;

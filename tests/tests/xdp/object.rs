@@ -1,0 +1,88 @@
+//! The loaded object against the shared layouts: names and sizes.
+
+use std::collections::BTreeSet;
+
+use ha_common::layout::{
+    Counter, Event, FenceKey, MAX_PEERS, Meta, PeerKey, PeerStats, RING_BYTES, Slot, SlotKey, names,
+};
+
+use crate::harness::Lab;
+
+/// Key and value size, and number of entries.
+type Shape = (usize, usize, u32);
+
+const SLOTS: u32 = 64;
+
+fn shapes() -> [(&'static str, Shape); 8] {
+    let slot_key = size_of::<SlotKey>();
+    [
+        (names::MAP_INDEX, (slot_key, 4, SLOTS)),
+        (names::MAP_SLOTS, (4, size_of::<Slot>(), SLOTS)),
+        (
+            names::MAP_PEERS,
+            (size_of::<PeerKey>(), size_of::<PeerStats>(), MAX_PEERS),
+        ),
+        (names::MAP_COUNTERS, (4, 8, Counter::COUNT)),
+        (names::MAP_EVENTS, (0, 0, RING_BYTES)),
+        (names::MAP_META, (4, size_of::<Meta>(), 1)),
+        (names::MAP_BLANK, (4, size_of::<PeerStats>(), 1)),
+        (names::MAP_FENCE, (size_of::<FenceKey>(), 4, 4096)),
+    ]
+}
+
+#[test]
+fn the_maps_have_the_names_and_sizes_of_the_shared_layouts() {
+    let mut lab = Lab::with_slots(SLOTS);
+    let maps = lab.maps(names::PROG_RECEIVE);
+    for (name, shape) in shapes() {
+        let info = maps.get(name).unwrap_or_else(|| panic!("no map {name}"));
+        let found = (
+            usize::try_from(info.key_size()).expect("small"),
+            usize::try_from(info.value_size()).expect("small"),
+            info.max_entries(),
+        );
+        assert_eq!(found, shape, "{name}");
+    }
+    let ours: BTreeSet<&str> = shapes().map(|(name, _)| name).into();
+    let found: BTreeSet<&str> = maps
+        .keys()
+        .map(String::as_str)
+        .filter(|name| name.starts_with("HA_"))
+        .collect();
+    assert_eq!(
+        found, ours,
+        "a map that the layouts do not name, or the reverse"
+    );
+    for name in names::PINNED {
+        assert!(ours.contains(name), "{name} is pinned but unknown");
+    }
+}
+
+#[test]
+fn the_programs_have_the_names_of_the_shared_layouts() {
+    let mut lab = Lab::with_slots(SLOTS);
+    let found: BTreeSet<String> = lab
+        .kernel
+        .object_mut()
+        .programs()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let ours = [names::PROG_RECEIVE, names::PROG_COMMAND].map(str::to_owned);
+    assert_eq!(found, BTreeSet::from(ours));
+}
+
+#[test]
+fn both_programs_work_on_the_same_slots() {
+    let mut lab = Lab::with_slots(SLOTS);
+    let receive = lab.maps(names::PROG_RECEIVE);
+    let command = lab.maps(names::PROG_COMMAND);
+    assert_eq!(
+        receive[names::MAP_SLOTS].id(),
+        command[names::MAP_SLOTS].id()
+    );
+}
+
+#[test]
+fn events_are_whole_records() {
+    assert_eq!(size_of::<Event>() % 8, 0, "the ring keeps 8-byte alignment");
+}
