@@ -143,15 +143,22 @@ pub fn fence_grace(slot: &Slot) -> Nanos {
     }
 }
 
-/// Whether the fence is up: we are master, and yet somebody better has been heard for longer than the
-/// grace and has not fallen silent.
+/// Whether frames for our addresses are to be dropped: we say master, somebody else is heard to be it,
+/// and we have had the grace to yield to a better one, or no agent of ours lives to do anything.
+///
+/// `alive_until` is [`crate::layout::Meta::alive_until`].
 #[inline(always)]
-pub fn is_fenced(slot: &Slot, now: u64) -> bool {
-    slot.state == state::MASTER
-        && slot.flags & flags::FENCE != 0
-        && slot.contested_since != 0
-        && now.saturating_sub(slot.contested_since) > fence_grace(slot).0
-        && was_heard_lately(slot, now)
+pub fn is_fenced(slot: &Slot, alive_until: u64, now: u64) -> bool {
+    if slot.state != state::MASTER || slot.flags & flags::FENCE == 0 || !was_heard_lately(slot, now)
+    {
+        return false;
+    }
+    let grace = fence_grace(slot).0;
+    let outranked = slot.contested_since != 0 && now.saturating_sub(slot.contested_since) > grace;
+    let abandoned = alive_until != 0
+        && slot.master_address != [0; 16]
+        && now.saturating_sub(alive_until) > grace;
+    outranked || abandoned
 }
 
 /// Whether this event still fits the slot's limit: no sender can turn the ring into a firehose.
@@ -398,20 +405,24 @@ mod tests {
         for beat in 0..=6 {
             let now = START + beat * 10 * MS;
             hear(&mut master, &advert(2, 100), now);
-            assert_eq!(is_fenced(&master, now), beat == 6, "after {beat} adverts");
+            assert_eq!(
+                is_fenced(&master, 0, now),
+                beat == 6,
+                "after {beat} adverts"
+            );
         }
         let last = master.last_heard;
-        assert!(is_fenced(&master, last + 36 * MS));
-        assert!(!is_fenced(&master, last + 37 * MS), "it fell silent");
+        assert!(is_fenced(&master, 0, last + 36 * MS));
+        assert!(!is_fenced(&master, 0, last + 37 * MS), "it fell silent");
         for other in [state::FREE, state::IDLE, state::BACKUP] {
             let slot = Slot {
                 state: other,
                 ..master
             };
-            assert!(!is_fenced(&slot, last));
+            assert!(!is_fenced(&slot, 0, last));
         }
         let without = Slot { flags: 0, ..master };
-        assert!(!is_fenced(&without, last));
+        assert!(!is_fenced(&without, 0, last));
         let slow = Slot {
             master_interval: 100,
             ..master

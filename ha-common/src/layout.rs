@@ -460,6 +460,9 @@ pub struct Meta {
     pub fences: u32,
     /// Zero.
     pub pad: u32,
+    /// Until when the agent that runs may be taken for alive, `CLOCK_MONOTONIC` nanoseconds; zero: no
+    /// agent has said so.
+    pub alive_until: u64,
 }
 
 const _: () = {
@@ -474,5 +477,5 @@ const _: () = {
     assert!(size_of::<Event>() == 72);
     assert!(size_of::<Command>() == 72);
     assert!(size_of::<FenceKey>() == 24);
-    assert!(size_of::<Meta>() == 16);
+    assert!(size_of::<Meta>() == 24);
 };

@@ -7,17 +7,19 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use bytemuck::Zeroable as _;
 use ha_common::layout::{
-    Command, LAYOUT_VERSION, META_MAGIC, Meta, Slot, SlotKey, flags, names, op, status,
+    Command, FenceKey, LAYOUT_VERSION, META_MAGIC, Meta, RawAddress, Slot, SlotKey, flags, names,
+    op, status,
 };
+use ha_common::units::Instant;
 use thiserror::Error;
 
 use super::raw::Raw;
-use super::reader::Reader;
+use super::reader::{Reader, second_handle};
 
 /// The object that `cargo xtask build-ebpf` made.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("HA_EBPF_OBJECT"));
@@ -106,6 +108,9 @@ pub struct Kernel {
     index: HashMap<MapData, Raw<SlotKey>, u32>,
     reader: Arc<Reader>,
     no_timer: bool,
+    meta: Array<MapData, Raw<Meta>>,
+    stamp: Meta,
+    fences: HashMap<MapData, Raw<FenceKey>, u32>,
 }
 
 /// How to load.
@@ -153,24 +158,29 @@ impl Kernel {
                 source,
             }
         })?;
-        let mut meta: Array<MapData, Raw<Meta>> = take_array(&mut object, names::MAP_META)?;
-        let stamp = Meta {
-            magic: META_MAGIC,
-            version: LAYOUT_VERSION,
-            ..Meta::zeroed()
-        };
-        meta.set(0, Raw(stamp), 0)
-            .map_err(|source| KernelError::Map {
-                name: names::MAP_META,
-                source,
-            })?;
-        Ok(Self {
+        // Second handles: these maps stay with the object, for others to take.
+        let meta = second_handle(&object, names::MAP_META)
+            .and_then(|map| Array::try_from(Map::Array(map)))
+            .map_err(map_error(names::MAP_META))?;
+        let fences = second_handle(&object, names::MAP_FENCE)
+            .and_then(|map| HashMap::try_from(Map::HashMap(map)))
+            .map_err(map_error(names::MAP_FENCE))?;
+        let mut kernel = Self {
             object,
             slots,
             index,
             reader,
             no_timer: options.no_timer,
-        })
+            meta,
+            stamp: Meta {
+                magic: META_MAGIC,
+                version: LAYOUT_VERSION,
+                ..Meta::zeroed()
+            },
+            fences,
+        };
+        kernel.count_fences()?;
+        Ok(kernel)
     }
 
     /// Handles to the maps for those beside the driver.
@@ -271,6 +281,62 @@ impl Kernel {
         }
     }
 
+    /// Lists the addresses of a slot that is master: while the fence is up, what comes for them is
+    /// dropped.
+    pub fn fence(
+        &mut self,
+        key: SlotKey,
+        slot: u32,
+        addresses: impl Iterator<Item = RawAddress>,
+    ) -> Result<(), KernelError> {
+        for address in addresses {
+            self.fences
+                .insert(Raw(fence_key(key, address)), slot, 0)
+                .map_err(map_error(names::MAP_FENCE))?;
+        }
+        self.count_fences()
+    }
+
+    /// Takes every address of a virtual router off the list.
+    pub fn unfence(&mut self, key: SlotKey, slot: u32) -> Result<(), KernelError> {
+        let ours: Vec<Raw<FenceKey>> = self
+            .fences
+            .iter()
+            .flatten()
+            .filter(|(fence, index)| *index == slot && fence.0.ifindex == key.ifindex)
+            .map(|(fence, _)| fence)
+            .collect();
+        for fence in ours {
+            match self.fences.remove(&fence) {
+                Ok(()) | Err(MapError::KeyNotFound) => {}
+                Err(source) => return Err(map_error(names::MAP_FENCE)(source)),
+            }
+        }
+        self.count_fences()
+    }
+
+    /// Says that the agent lives, until then at least.
+    pub fn show_alive(&mut self, until: Instant) -> Result<(), KernelError> {
+        // Without a listed address nobody asks.
+        if self.stamp.fences == 0 {
+            return Ok(());
+        }
+        self.stamp.alive_until = until.0;
+        self.write_stamp()
+    }
+
+    fn count_fences(&mut self) -> Result<(), KernelError> {
+        let count = self.fences.keys().flatten().count();
+        self.stamp.fences = u32::try_from(count).unwrap_or(u32::MAX);
+        self.write_stamp()
+    }
+
+    fn write_stamp(&mut self) -> Result<(), KernelError> {
+        self.meta
+            .set(0, Raw(self.stamp), 0)
+            .map_err(map_error(names::MAP_META))
+    }
+
     /// Frees a slot.
     pub fn release(&mut self, key: SlotKey, slot: u32) -> Result<(), KernelError> {
         match self.index.remove(&Raw(key)) {
@@ -335,7 +401,20 @@ fn program<'a>(object: &'a Ebpf, name: &'static str) -> Result<&'a Xdp, KernelEr
         .map_err(|source| KernelError::Program { name, source })
 }
 
-fn take(object: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, KernelError> {
+fn map_error(name: &'static str) -> impl Fn(MapError) -> KernelError {
+    move |source| KernelError::Map { name, source }
+}
+
+fn fence_key(key: SlotKey, address: RawAddress) -> FenceKey {
+    FenceKey {
+        ifindex: key.ifindex,
+        family: key.family,
+        pad: [0; 3],
+        address,
+    }
+}
+
+fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
     object.take_map(name).ok_or(KernelError::Missing(name))
 }
 

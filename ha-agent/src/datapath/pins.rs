@@ -90,9 +90,9 @@ pub fn prepare(dir: &Path, max_slots: u32) -> Result<Found, PinError> {
 
 /// Removes every pin of ours; links go with their programs.
 pub fn remove_all(dir: &Path) -> Result<(), PinError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(_) => return Ok(()),
+    // A directory that cannot be read has nothing of ours.
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Ok(());
     };
     for path in entries
         .flatten()

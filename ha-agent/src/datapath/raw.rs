@@ -3,7 +3,7 @@
 /// A shared layout as a map key or value.
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
-pub struct Raw<T>(pub T);
+pub(crate) struct Raw<T>(pub(crate) T);
 
 // SAFETY: `Raw` is transparent, and `bytemuck::Pod` promises what `aya::Pod` asks for: no padding,
 // no invalid bit pattern, nothing borrowed.

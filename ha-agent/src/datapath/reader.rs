@@ -1,6 +1,5 @@
 //! Reading the maps from beside the driver: for `status` and `peers`, also while no agent runs.
 
-use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -25,12 +24,7 @@ impl Reader {
 
     /// Second handles to the maps of a loaded object.
     pub(super) fn of(object: &aya::Ebpf) -> Result<Self, MapError> {
-        Self::from_maps(|name| match object.map(name) {
-            Some(map) => duplicate(map),
-            None => Err(MapError::InvalidName {
-                name: name.to_owned(),
-            }),
-        })
+        Self::from_maps(|name| second_handle(object, name))
     }
 
     fn from_maps(
@@ -69,28 +63,28 @@ impl Reader {
 
     /// A host-wide counter, over all CPUs.
     pub fn counter(&self, counter: Counter) -> u64 {
-        self.counters
-            .get(&(counter as u32), 0)
-            .map(|values| {
-                values
-                    .iter()
-                    .fold(0_u64, |sum, value| sum.saturating_add(*value))
-            })
-            .unwrap_or(0)
+        self.counters.get(&(counter as u32), 0).map_or(0, |values| {
+            values
+                .iter()
+                .fold(0_u64, |sum, value| sum.saturating_add(*value))
+        })
     }
 }
 
-fn duplicate(map: &Map) -> Result<MapData, MapError> {
-    let data = match map {
-        Map::Array(data) | Map::HashMap(data) | Map::LruHashMap(data) | Map::PerCpuArray(data) => {
-            data
-        }
-        _ => return Err(MapError::InvalidMapType { map_type: 0 }),
+/// Another handle to a map of a loaded object.
+pub(super) fn second_handle(object: &aya::Ebpf, name: &str) -> Result<MapData, MapError> {
+    let map = object.map(name).ok_or_else(|| MapError::InvalidName {
+        name: name.to_owned(),
+    })?;
+    let (Map::Array(data) | Map::HashMap(data) | Map::LruHashMap(data) | Map::PerCpuArray(data)) =
+        map
+    else {
+        return Err(MapError::InvalidMapType { map_type: 0 });
     };
-    let fd = data.fd().as_fd().try_clone_to_owned().map_err(io_error)?;
+    let fd = data
+        .fd()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(MapError::IoError)?;
     MapData::from_fd(fd)
-}
-
-fn io_error(error: io::Error) -> MapError {
-    MapError::IoError(error)
 }

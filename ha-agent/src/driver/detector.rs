@@ -14,7 +14,7 @@ use super::raw_address;
 
 /// Where the slot is.
 #[derive(Debug)]
-pub enum Place {
+pub(crate) enum Place {
     /// In the kernel's map, at this index.
     Kernel(u32),
     /// Here.
@@ -23,22 +23,25 @@ pub enum Place {
 
 /// The detector of one instance.
 #[derive(Debug)]
-pub struct Detector {
+pub(crate) struct Detector {
     /// Where its slot is.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Which virtual router.
-    pub key: SlotKey,
+    pub(crate) key: SlotKey,
     /// Who keeps the deadline.
-    pub timer: Timer,
+    pub(crate) timer: Timer,
     /// Of the slot's present life: events of another are stale.
-    pub generation: u32,
+    pub(crate) generation: u32,
     /// The next event's sequence, to see gaps.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
+    /// Whether the kernel half may still list our addresses for the fence; an earlier agent may have
+    /// left them.
+    pub(crate) fenced: bool,
 }
 
 impl Detector {
     /// The slot as it stands.
-    pub fn slot(&self, kernel: Option<&Kernel>) -> Option<Slot> {
+    pub(crate) fn slot(&self, kernel: Option<&Kernel>) -> Option<Slot> {
         match (&self.place, kernel) {
             (Place::Kernel(slot), Some(kernel)) => kernel.slot(*slot).ok(),
             (Place::Kernel(_), None) => None,
@@ -47,7 +50,7 @@ impl Detector {
     }
 
     /// Configures the slot; its state stays.
-    pub fn configure(
+    pub(crate) fn configure(
         &mut self,
         kernel: Option<&Kernel>,
         config: &Config,
@@ -75,7 +78,7 @@ impl Detector {
     }
 
     /// Sets the part that it plays.
-    pub fn set(
+    pub(crate) fn set(
         &mut self,
         kernel: Option<&Kernel>,
         part: Part,
@@ -109,14 +112,37 @@ impl Detector {
         }
     }
 
+    /// Lists our addresses for the fence while we are master, and only then.
+    pub(crate) fn fence(
+        &mut self,
+        kernel: Option<&mut Kernel>,
+        part: Part,
+        addresses: impl Iterator<Item = RawAddress>,
+    ) -> Result<(), KernelError> {
+        let (Place::Kernel(slot), Some(kernel)) = (&self.place, kernel) else {
+            return Ok(());
+        };
+        match part {
+            Part::Master => {
+                self.fenced = true;
+                kernel.fence(self.key, *slot, addresses)
+            }
+            Part::Idle | Part::Backup { .. } if self.fenced => {
+                self.fenced = false;
+                kernel.unfence(self.key, *slot)
+            }
+            Part::Idle | Part::Backup { .. } => Ok(()),
+        }
+    }
+
     /// True if the deadline is kept by the kernel.
-    pub fn has_kernel_timer(&self) -> bool {
+    pub(crate) fn has_kernel_timer(&self) -> bool {
         matches!((&self.place, self.timer), (Place::Kernel(_), Timer::Kernel))
     }
 }
 
 fn configuration(key: SlotKey, config: &Config, rules: &Rules, consume: bool) -> Command {
-    let mut bits = 0;
+    let mut bits = flags::FENCE;
     if consume {
         bits |= flags::CONSUME;
     }
@@ -146,12 +172,12 @@ fn configuration(key: SlotKey, config: &Config, rules: &Rules, consume: bool) ->
 }
 
 /// The hash of the configured list, to compare with what peers list.
-pub fn list_hash(config: &Config) -> u64 {
+pub(crate) fn list_hash(config: &Config) -> u64 {
     let addresses = config.virtual_addresses().map(raw_address);
     AddressHash::of(config.family, addresses).0
 }
 
 /// The addresses as the wire and the maps hold them.
-pub fn raw_list(config: &Config) -> Vec<RawAddress> {
+pub(crate) fn raw_list(config: &Config) -> Vec<RawAddress> {
     config.virtual_addresses().map(raw_address).collect()
 }

@@ -7,10 +7,12 @@
 pub mod board;
 pub mod clock;
 mod detector;
+mod follow_links;
 mod instance;
 mod port;
 pub mod priority;
 pub mod realtime;
+mod reload;
 pub mod report;
 pub mod sender;
 mod turn;
@@ -42,6 +44,22 @@ use priority::Health;
 use report::Reporter;
 use sender::Sender;
 use wake::Wake;
+
+/// The edges of the driver as an instance may use them, without borrowing the instances.
+macro_rules! edges {
+    ($driver:expr) => {
+        $crate::driver::instance::Edges {
+            kernel: $driver.kernel.as_mut(),
+            book: &mut $driver.book,
+            announcer: &$driver.announcer,
+            sender: &$driver.sender,
+            reporter: &$driver.reporter,
+            checks: &$driver.checks,
+        }
+    };
+}
+
+use edges;
 
 /// What the driver is told.
 #[derive(Debug)]

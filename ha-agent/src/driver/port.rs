@@ -26,29 +26,29 @@ use crate::net::receive::{ReceiveError, Receiver};
 
 /// Sockets, membership and detector of an instance.
 #[derive(Debug)]
-pub struct Port {
+pub(crate) struct Port {
     /// The interface's index.
-    pub ifindex: u32,
+    pub(crate) ifindex: u32,
     /// Its Ethernet address; zeros on links that have none.
-    pub mac: [u8; 6],
+    pub(crate) mac: [u8; 6],
     /// Where adverts leave from.
-    pub source: IpAddr,
+    pub(crate) source: IpAddr,
     /// The socket that they leave by.
-    pub socket: Arc<AdvertSocket>,
+    pub(crate) socket: Arc<AdvertSocket>,
     /// The virtual addresses on this interface.
-    pub placements: Vec<Placement>,
+    pub(crate) placements: Vec<Placement>,
     /// The slot.
-    pub detector: Detector,
+    pub(crate) detector: Detector,
     /// Which datapath runs: `native`, `generic` or `socket`.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// Why the better ones do not.
-    pub refusals: Vec<(&'static str, String)>,
+    pub(crate) refusals: Vec<(&'static str, String)>,
     _membership: Membership,
 }
 
 /// The XDP programs on the interfaces in use, one for each, whichever instances share it.
 #[derive(Debug, Default)]
-pub struct Attachments {
+pub(crate) struct Attachments {
     /// Where links are pinned.
     pin_dir: Option<PathBuf>,
     by_interface: HashMap<u32, Attachment>,
@@ -57,7 +57,7 @@ pub struct Attachments {
 
 impl Attachments {
     /// None yet; links will be pinned there.
-    pub fn new(pin_dir: Option<PathBuf>) -> Self {
+    pub(crate) fn new(pin_dir: Option<PathBuf>) -> Self {
         Self {
             pin_dir,
             ..Self::default()
@@ -104,17 +104,17 @@ impl Attachments {
     }
 
     /// The plain sockets, by interface and family.
-    pub fn receivers(&mut self) -> impl Iterator<Item = (&(u32, Family), &mut Receiver)> {
+    pub(crate) fn receivers(&mut self) -> impl Iterator<Item = (&(u32, Family), &mut Receiver)> {
         self.receivers.iter_mut()
     }
 
     /// The plain sockets, for waiting.
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.receivers.values().map(AsFd::as_fd)
     }
 
     /// Takes the program off an interface, and closes its plain sockets.
-    pub fn detach(&mut self, ifindex: u32) {
+    pub(crate) fn detach(&mut self, ifindex: u32) {
         self.receivers
             .retain(|(interface, _), _| *interface != ifindex);
         if let Some(attachment) = self.by_interface.remove(&ifindex) {
@@ -124,7 +124,7 @@ impl Attachments {
     }
 
     /// Leaves the interfaces that are no longer used.
-    pub fn keep_only(&mut self, used: &[u32]) {
+    pub(crate) fn keep_only(&mut self, used: &[u32]) {
         let unused: Vec<u32> = self
             .by_interface
             .keys()
@@ -137,7 +137,7 @@ impl Attachments {
     }
 
     /// Takes all of them off.
-    pub fn detach_all(&mut self) {
+    pub(crate) fn detach_all(&mut self) {
         for (_, attachment) in self.by_interface.drain() {
             let _ = attachment.detach();
         }
@@ -155,25 +155,25 @@ fn wanted(choice: DatapathChoice) -> impl Iterator<Item = Mode> {
 }
 
 /// What opening a port takes.
-pub struct Opening<'a> {
+pub(crate) struct Opening<'a> {
     /// The instance's configuration.
-    pub config: &'a Config,
+    pub(crate) config: &'a Config,
     /// Its present rules; their own address is the source.
-    pub rules: &'a Rules,
+    pub(crate) rules: &'a Rules,
     /// The interface.
-    pub link: &'a Link,
+    pub(crate) link: &'a Link,
     /// All interfaces.
-    pub links: &'a LinkTable,
+    pub(crate) links: &'a LinkTable,
     /// Whether adverts are to end in the XDP program.
-    pub consume: bool,
+    pub(crate) consume: bool,
     /// Why there is no kernel half, if there is none.
-    pub no_kernel: Option<&'a str>,
+    pub(crate) no_kernel: Option<&'a str>,
     /// The time.
-    pub now: Instant,
+    pub(crate) now: Instant,
 }
 
 /// Opens sockets, joins the group and configures the detector. Errors are for a person.
-pub fn open(
+pub(crate) fn open(
     opening: &Opening<'_>,
     kernel: Option<&mut Kernel>,
     attachments: &mut Attachments,
@@ -243,6 +243,7 @@ fn open_detector(
             timer: Timer::Watchdog,
             generation,
             sequence: 0,
+            fenced: true,
         };
         detector
             .configure(Some(kernel), config, rules, consume, now)
@@ -274,6 +275,7 @@ fn open_detector(
         timer: Timer::Watchdog,
         generation: 0,
         sequence: 0,
+        fenced: false,
     };
     detector
         .configure(None, config, rules, false, now)
@@ -316,7 +318,7 @@ fn usable_kernel<'k>(
 }
 
 /// The address that an instance's adverts leave from, if the interface has one.
-pub fn source_of(
+pub(crate) fn source_of(
     link: &Link,
     family: Family,
     is_virtual: impl Fn(IpAddr) -> bool,

@@ -1,5 +1,7 @@
 //! The effective priority as a sum, and what keeps an instance from taking part.
 
+use std::fmt::Write as _;
+
 use ha_common::units::Priority;
 
 use crate::config::model::Track;
@@ -62,7 +64,8 @@ pub fn effective(base: Priority, terms: &[Term]) -> Priority {
 pub fn in_words(base: Priority, terms: &[Term]) -> String {
     let mut words = base.to_string();
     for term in terms.iter().filter(|term| term.applied() != 0) {
-        words.push_str(&format!(" {:+} ({})", term.applied(), term.check));
+        // Writing to a string cannot fail.
+        let _ = write!(words, " {:+} ({})", term.applied(), term.check);
     }
     let total = effective(base, terms);
     if total == base {

@@ -1,9 +1,6 @@
 //! The driver's loop: wait, sample the clock once, feed the elections, show what changed.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::os::fd::AsFd;
-use std::sync::Arc;
 
 use ha_common::election::Role;
 use ha_common::layout::{Event, event};
@@ -14,34 +11,15 @@ use nix::sys::time::TimeSpec;
 use tokio::sync::oneshot;
 
 use super::detector::Place;
-use super::instance::{Edges, Instance, LinkState};
-use super::port::{self, Opening};
+use super::instance::Instance;
 use super::priority::Health;
 use super::sender::LEASE;
-use super::{Command, Driver, clock};
-use crate::config::model::{Config, Consume};
-use crate::net::links::Link;
+use super::{Command, Driver, clock, edges};
 use crate::net::receive::Received;
 
 /// Bounds of the coarse look at every slot: lost events cost this much, never an outage.
 const WATCHDOG_MIN: Nanos = Nanos::from_millis(100);
 const WATCHDOG_MAX: Nanos = Nanos::from_millis(1000);
-/// Adverts a second on one interface up to which `consume = "auto"` passes them on.
-const CONSUME_ABOVE: u32 = 100;
-
-/// The edges of the driver as an instance may use them, without borrowing the instances.
-macro_rules! edges {
-    ($driver:expr) => {
-        Edges {
-            kernel: $driver.kernel.as_ref(),
-            book: &mut $driver.book,
-            announcer: &$driver.announcer,
-            sender: &$driver.sender,
-            reporter: &$driver.reporter,
-            checks: &$driver.checks,
-        }
-    };
-}
 
 impl Driver {
     /// Until told to leave.
@@ -76,12 +54,21 @@ impl Driver {
             }
             touched |= self.ticks(now);
             touched |= self.watchdog(now);
+            self.show_alive();
             self.board.turned();
             if touched {
                 self.show();
             } else {
                 self.board.lock().wakeups = self.wakeups;
             }
+        }
+    }
+
+    /// While this host is master of anything: the fence of an agent that no longer does this goes up.
+    fn show_alive(&mut self) {
+        if let Some(kernel) = &mut self.kernel {
+            // A write that fails leaves the fence to the slots' own contests.
+            let _ = kernel.show_alive(self.sender.lease_until());
         }
     }
 
@@ -235,7 +222,7 @@ impl Driver {
         drained
     }
 
-    fn on_check(&mut self, name: &str, health: Health, now: Instant) {
+    pub(super) fn on_check(&mut self, name: &str, health: Health, now: Instant) {
         match self.health.iter_mut().find(|(check, _)| check == name) {
             Some(entry) => entry.1 = health,
             None => self.health.push((name.to_owned(), health)),
@@ -291,218 +278,7 @@ impl Driver {
         Some(shortest.clamp(WATCHDOG_MIN, WATCHDOG_MAX))
     }
 
-    /// Brings every instance in line with the interfaces as they are.
-    fn follow_links(&mut self, now: Instant) {
-        let links = Arc::clone(&self.links);
-        let virtual_addresses: Vec<IpAddr> = self
-            .instances
-            .iter()
-            .flat_map(|i| i.config.virtual_addresses().collect::<Vec<_>>())
-            .collect();
-        self.forget_gone_interfaces(now);
-        for index in 0..self.instances.len() {
-            let Some(instance) = self.instances.get(index) else {
-                break;
-            };
-            let link = links.by_name(&instance.config.interface);
-            self.follow_link(index, link, &virtual_addresses, now);
-        }
-        self.decide_consume(now);
-    }
-
-    fn forget_gone_interfaces(&mut self, now: Instant) {
-        let links = Arc::clone(&self.links);
-        let mut gone = Vec::new();
-        for instance in &mut self.instances {
-            let Some(port) = &instance.port else { continue };
-            let ifindex = port.ifindex;
-            let still = links
-                .by_name(&instance.config.interface)
-                .is_some_and(|link| link.index == ifindex);
-            if still {
-                continue;
-            }
-            instance.link_changed(LinkState::Gone, &mut edges!(self), now);
-            gone.extend(instance.close_port(&mut edges!(self)));
-        }
-        for port in gone {
-            self.release(&port);
-            if links.get(port.ifindex).is_none() {
-                self.attachments.detach(port.ifindex);
-            }
-        }
-    }
-
-    fn follow_link(
-        &mut self,
-        index: usize,
-        link: Option<&Link>,
-        virtuals: &[IpAddr],
-        now: Instant,
-    ) {
-        let Some(instance) = self.instances.get_mut(index) else {
-            return;
-        };
-        let Some(link) = link else {
-            instance.link_changed(LinkState::Gone, &mut edges!(self), now);
-            return;
-        };
-        let source = port::source_of(link, instance.config.family, |address| {
-            virtuals.contains(&address)
-        });
-        let Some(source) = source else {
-            let state = if link.is_up() {
-                LinkState::NoAddress
-            } else {
-                LinkState::Down
-            };
-            instance.link_changed(state, &mut edges!(self), now);
-            return;
-        };
-        let moved = instance
-            .port
-            .as_ref()
-            .is_some_and(|port| port.source != source);
-        if moved {
-            // The adverts' source and the tie-breaker change: a new socket, the same slot.
-            instance.close_port(&mut edges!(self));
-        }
-        if instance.port.is_none() {
-            self.open_port(index, link, source, now);
-        }
-        let Some(instance) = self.instances.get_mut(index) else {
-            return;
-        };
-        let mac = link.mac.unwrap_or_default();
-        if instance.port.as_ref().is_some_and(|port| port.mac != mac) {
-            instance.mac_changed(mac, &mut edges!(self), now);
-        }
-        let state = if link.is_up() {
-            LinkState::Up
-        } else {
-            LinkState::Down
-        };
-        instance.link_changed(state, &mut edges!(self), now);
-        instance.verify_addresses(|address| link.has_address(address), &mut edges!(self), now);
-    }
-
-    fn open_port(&mut self, index: usize, link: &Link, source: IpAddr, now: Instant) {
-        let consume = consume_on(&self.config, &link.name);
-        let Some(instance) = self.instances.get_mut(index) else {
-            return;
-        };
-        let rules = instance.rules_from(source);
-        let config = Arc::clone(&instance.config);
-        let opening = Opening {
-            config: &config,
-            rules: &rules,
-            link,
-            links: &self.links,
-            consume: wants_consume(config.consume, consume),
-            no_kernel: self.no_kernel.as_deref(),
-            now,
-        };
-        match port::open(&opening, self.kernel.as_mut(), &mut self.attachments) {
-            Ok(port) => instance.opened(port, &mut edges!(self), now),
-            Err(why) => instance.port_failed(why, &mut edges!(self)),
-        }
-    }
-
-    fn decide_consume(&mut self, now: Instant) {
-        for instance in &mut self.instances {
-            let auto = consume_on(&self.config, &instance.config.interface);
-            let consume = wants_consume(instance.config.consume, auto);
-            instance.set_consume(consume, &mut edges!(self), now);
-        }
-    }
-
-    fn release(&mut self, port: &port::Port) {
-        if let (Place::Kernel(slot), Some(kernel)) = (&port.detector.place, &mut self.kernel) {
-            // A slot that cannot be freed is found again under its key.
-            let _ = kernel.release(port.detector.key, *slot);
-        }
-    }
-
-    fn reload(&mut self, config: &Arc<Config>, now: Instant) {
-        let mut kept: HashMap<_, Instance> = HashMap::new();
-        for mut instance in std::mem::take(&mut self.instances) {
-            let key = identity(&instance.config);
-            let stays = config
-                .instances
-                .iter()
-                .any(|new| identity(new) == key && new.datapath == instance.config.datapath);
-            if stays {
-                kept.insert(key, instance);
-            } else {
-                instance.shut_down(&mut edges!(self), now);
-                if let Some(port) = instance.close_port(&mut edges!(self)) {
-                    self.release(&port);
-                }
-            }
-        }
-        self.checks = config
-            .checks
-            .iter()
-            .map(|check| check.name.clone())
-            .collect();
-        let mut next_id = kept
-            .values()
-            .map(|instance| instance.id + 1)
-            .max()
-            .unwrap_or(0);
-        for new in &config.instances {
-            let new = Arc::new(new.clone());
-            let instance = match kept.remove(&identity(&new)) {
-                Some(mut instance) => {
-                    if instance.config != new {
-                        instance.reconfigure(new, &mut edges!(self), now);
-                    }
-                    instance
-                }
-                None => {
-                    next_id += 1;
-                    Instance::new(next_id - 1, new, now)
-                }
-            };
-            self.instances.push(instance);
-        }
-        self.config = Arc::clone(config);
-        self.health
-            .retain(|(name, _)| config.checks.iter().any(|check| check.name == *name));
-        for (name, health) in self.health.clone() {
-            self.on_check(&name, health, now);
-        }
-        self.drop_unused_interfaces();
-        self.follow_links(now);
-    }
-
-    fn drop_unused_interfaces(&mut self) {
-        let used: Vec<u32> = self
-            .instances
-            .iter()
-            .filter_map(|i| i.port.as_ref().map(|port| port.ifindex))
-            .collect();
-        self.attachments.keep_only(&used);
-    }
-
-    /// Priority 0, addresses away, slots free, programs off.
-    fn leave(&mut self, now: Instant) {
-        for instance in &mut self.instances {
-            instance.shut_down(&mut edges!(self), now);
-        }
-        self.show();
-        let ports: Vec<_> = self
-            .instances
-            .iter_mut()
-            .filter_map(|instance| instance.close_port(&mut edges!(self)))
-            .collect();
-        for port in &ports {
-            self.release(port);
-        }
-        self.attachments.detach_all();
-    }
-
-    fn show(&mut self) {
+    pub(super) fn show(&mut self) {
         let edges = edges!(self);
         let views = self
             .instances
@@ -531,37 +307,6 @@ enum Drained {
     Quiet,
     Touched,
     Left(oneshot::Sender<()>),
-}
-
-/// What makes two configured instances the same virtual router.
-fn identity(config: &crate::config::model::Instance) -> (String, u8, u8, u8) {
-    let version = config.version as u8;
-    (
-        config.interface.clone(),
-        config.family as u8,
-        config.vrid.get(),
-        version,
-    )
-}
-
-/// Whether the adverts of an interface are too many to be passed on by default.
-fn consume_on(config: &Config, interface: &str) -> bool {
-    // In hundredths of an advert a second, so that slow ones count too.
-    let rate: u32 = config
-        .instances
-        .iter()
-        .filter(|instance| instance.interface == interface)
-        .map(|instance| 10_000 / u32::from(instance.advert_interval.0.max(1)))
-        .fold(0, u32::saturating_add);
-    rate > CONSUME_ABOVE * 100
-}
-
-fn wants_consume(configured: Consume, auto: bool) -> bool {
-    match configured {
-        Consume::Auto => auto,
-        Consume::Always => true,
-        Consume::Never => false,
-    }
 }
 
 fn vrid_of(received: &Received<'_>) -> Option<u8> {

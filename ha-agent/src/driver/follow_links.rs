@@ -1,0 +1,170 @@
+//! Keeps every instance in line with the interfaces as they come, change and go.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ha_common::units::Instant;
+
+use super::detector::Place;
+use super::instance::LinkState;
+use super::port::{self, Opening};
+use super::{Driver, edges};
+use crate::config::model::{Config, Consume};
+use crate::net::links::Link;
+
+/// Adverts a second on one interface up to which `consume = "auto"` passes them on.
+const CONSUME_ABOVE: u32 = 100;
+
+impl Driver {
+    /// Brings every instance in line with the interfaces as they are.
+    pub(super) fn follow_links(&mut self, now: Instant) {
+        let links = Arc::clone(&self.links);
+        let virtual_addresses: Vec<IpAddr> = self
+            .instances
+            .iter()
+            .flat_map(|i| i.config.virtual_addresses().collect::<Vec<_>>())
+            .collect();
+        self.forget_gone_interfaces(now);
+        for index in 0..self.instances.len() {
+            let Some(instance) = self.instances.get(index) else {
+                break;
+            };
+            let link = links.by_name(&instance.config.interface);
+            self.follow_link(index, link, &virtual_addresses, now);
+        }
+        self.decide_consume(now);
+    }
+
+    pub(super) fn forget_gone_interfaces(&mut self, now: Instant) {
+        let links = Arc::clone(&self.links);
+        let mut gone = Vec::new();
+        for instance in &mut self.instances {
+            let Some(port) = &instance.port else { continue };
+            let ifindex = port.ifindex;
+            let still = links
+                .by_name(&instance.config.interface)
+                .is_some_and(|link| link.index == ifindex);
+            if still {
+                continue;
+            }
+            instance.link_changed(LinkState::Gone, &mut edges!(self), now);
+            gone.extend(instance.close_port(&mut edges!(self)));
+        }
+        for port in gone {
+            self.release(&port);
+            if links.get(port.ifindex).is_none() {
+                self.attachments.detach(port.ifindex);
+            }
+        }
+    }
+
+    pub(super) fn follow_link(
+        &mut self,
+        index: usize,
+        link: Option<&Link>,
+        virtuals: &[IpAddr],
+        now: Instant,
+    ) {
+        let Some(instance) = self.instances.get_mut(index) else {
+            return;
+        };
+        let Some(link) = link else {
+            instance.link_changed(LinkState::Gone, &mut edges!(self), now);
+            return;
+        };
+        let source = port::source_of(link, instance.config.family, |address| {
+            virtuals.contains(&address)
+        });
+        let Some(source) = source else {
+            let state = if link.is_up() {
+                LinkState::NoAddress
+            } else {
+                LinkState::Down
+            };
+            instance.link_changed(state, &mut edges!(self), now);
+            return;
+        };
+        let moved = instance
+            .port
+            .as_ref()
+            .is_some_and(|port| port.source != source);
+        if moved {
+            // The adverts' source and the tie-breaker change: a new socket, the same slot.
+            instance.close_port(&mut edges!(self));
+        }
+        if instance.port.is_none() {
+            self.open_port(index, link, source, now);
+        }
+        let Some(instance) = self.instances.get_mut(index) else {
+            return;
+        };
+        let mac = link.mac.unwrap_or_default();
+        if instance.port.as_ref().is_some_and(|port| port.mac != mac) {
+            instance.mac_changed(mac, &mut edges!(self), now);
+        }
+        let state = if link.is_up() {
+            LinkState::Up
+        } else {
+            LinkState::Down
+        };
+        instance.link_changed(state, &mut edges!(self), now);
+        instance.verify_addresses(|address| link.has_address(address), &mut edges!(self), now);
+    }
+
+    pub(super) fn open_port(&mut self, index: usize, link: &Link, source: IpAddr, now: Instant) {
+        let consume = consume_on(&self.config, &link.name);
+        let Some(instance) = self.instances.get_mut(index) else {
+            return;
+        };
+        let rules = instance.rules_from(source);
+        let config = Arc::clone(&instance.config);
+        let opening = Opening {
+            config: &config,
+            rules: &rules,
+            link,
+            links: &self.links,
+            consume: wants_consume(config.consume, consume),
+            no_kernel: self.no_kernel.as_deref(),
+            now,
+        };
+        match port::open(&opening, self.kernel.as_mut(), &mut self.attachments) {
+            Ok(port) => instance.opened(port, &mut edges!(self), now),
+            Err(why) => instance.port_failed(why, &mut edges!(self)),
+        }
+    }
+
+    pub(super) fn decide_consume(&mut self, now: Instant) {
+        for instance in &mut self.instances {
+            let auto = consume_on(&self.config, &instance.config.interface);
+            let consume = wants_consume(instance.config.consume, auto);
+            instance.set_consume(consume, &mut edges!(self), now);
+        }
+    }
+
+    pub(super) fn release(&mut self, port: &port::Port) {
+        if let (Place::Kernel(slot), Some(kernel)) = (&port.detector.place, &mut self.kernel) {
+            // A slot that cannot be freed is found again under its key.
+            let _ = kernel.release(port.detector.key, *slot);
+        }
+    }
+}
+
+/// Whether the adverts of an interface are too many to be passed on by default.
+fn consume_on(config: &Config, interface: &str) -> bool {
+    // In hundredths of an advert a second, so that slow ones count too.
+    let rate: u32 = config
+        .instances
+        .iter()
+        .filter(|instance| instance.interface == interface)
+        .map(|instance| 10_000 / u32::from(instance.advert_interval.0.max(1)))
+        .fold(0, u32::saturating_add);
+    rate > CONSUME_ABOVE * 100
+}
+
+fn wants_consume(configured: Consume, auto: bool) -> bool {
+    match configured {
+        Consume::Auto => auto,
+        Consume::Always => true,
+        Consume::Never => false,
+    }
+}

@@ -1,0 +1,163 @@
+//! Whether an instance may take part, and with what priority: interface, addresses, checks.
+
+use std::sync::Arc;
+
+use ha_common::election::{CheckId, FaultCause, Input};
+use ha_common::units::{Instant, Nanos};
+
+use super::{Edges, Instance};
+use crate::driver::clock;
+use crate::driver::priority::{self, Health, Term};
+use crate::driver::report::Report;
+
+/// How long an instance waits for the first results of its checks; after that a check that has said
+/// nothing counts as failed.
+pub(crate) const FIRST_RESULT_WAIT: Nanos = Nanos::from_millis(30_000);
+
+/// Whether an instance may take part.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fitness {
+    Waiting,
+    Ready,
+    Unfit(FaultCause),
+}
+
+/// What is known of the interface.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum LinkState {
+    /// There is none of that name.
+    Gone,
+    /// Switched off, or no carrier.
+    Down,
+    /// It works, but has no address of the family.
+    NoAddress,
+    /// It works.
+    Up,
+}
+
+impl Instance {
+    /// A tracked check has news.
+    pub(crate) fn check_changed(
+        &mut self,
+        check: &str,
+        health: Health,
+        edges: &mut Edges<'_>,
+        now: Instant,
+    ) {
+        let mut ours = false;
+        for term in self.terms.iter_mut().filter(|term| term.check == check) {
+            term.health = health;
+            ours = true;
+        }
+        if ours {
+            self.weigh(now, edges);
+        }
+    }
+
+    /// The interface's state changed; the port has been opened or closed already.
+    pub(crate) fn link_changed(&mut self, link: LinkState, edges: &mut Edges<'_>, now: Instant) {
+        self.link = link;
+        self.weigh(now, edges);
+    }
+
+    /// The port could not be opened.
+    pub(crate) fn port_failed(&mut self, why: String, edges: &mut Edges<'_>) {
+        if self.port_error.as_ref() != Some(&why) {
+            edges.reporter.say(Report::Failed {
+                instance: Arc::clone(&self.name),
+                what: why.clone(),
+            });
+        }
+        self.port_error = Some(why);
+    }
+
+    pub(super) fn reason(&self, edges: &Edges<'_>) -> Option<String> {
+        if let Some(error) = &self.port_error {
+            return Some(error.clone());
+        }
+        match self.fitness(clock::now(), edges) {
+            Fitness::Ready => None,
+            Fitness::Waiting => {
+                let check = self.pending_check().unwrap_or("a check");
+                Some(format!("waiting for the first result of check {check}"))
+            }
+            Fitness::Unfit(cause) => {
+                let cause = ha_common::election::Cause::Fault(cause);
+                Some(cause.with_names(edges.checks).to_string())
+            }
+        }
+    }
+
+    /// The addresses were refused in a turn that could not fault the instance by itself.
+    pub(super) fn owes_refusal(&self) -> bool {
+        self.refused_until.is_some() && self.fed == Fitness::Ready
+    }
+
+    pub(super) fn pending_check(&self) -> Option<&str> {
+        self.terms
+            .iter()
+            .find(|term| term.health == Health::Pending)
+            .map(|term| term.check.as_str())
+    }
+
+    pub(super) fn fitness(&self, now: Instant, edges: &Edges<'_>) -> Fitness {
+        match self.link {
+            LinkState::Gone => return Fitness::Unfit(FaultCause::InterfaceGone),
+            LinkState::Down => return Fitness::Unfit(FaultCause::InterfaceDown),
+            LinkState::NoAddress => return Fitness::Unfit(FaultCause::NoOwnAddress),
+            LinkState::Up => {}
+        }
+        if self.port.is_none() {
+            return Fitness::Unfit(FaultCause::CannotSend);
+        }
+        if self.refused_until.is_some() {
+            return Fitness::Unfit(FaultCause::AddressesRefused);
+        }
+        let unhealthy = |health| {
+            self.terms
+                .iter()
+                .find(|term| term.weight.is_none() && term.health == health)
+        };
+        let cause = |term: &Term| Fitness::Unfit(FaultCause::Check(check_id(edges, &term.check)));
+        if let Some(term) = unhealthy(Health::Down) {
+            return cause(term);
+        }
+        if self.pending_check().is_some() {
+            if now < self.patience_until {
+                return Fitness::Waiting;
+            }
+            if let Some(term) = unhealthy(Health::Pending) {
+                return cause(term);
+            }
+        }
+        Fitness::Ready
+    }
+
+    /// Works out fitness and priority, and feeds what changed.
+    pub(super) fn weigh(&mut self, now: Instant, edges: &mut Edges<'_>) {
+        let effective = priority::effective(self.config.priority, &self.terms);
+        if effective != self.election.rules().priority {
+            self.feed(now, Input::Priority(effective), edges);
+        }
+        let fitness = self.fitness(now, edges);
+        if fitness == self.fed {
+            return;
+        }
+        // A resumed master does not go back to waiting.
+        match fitness {
+            Fitness::Waiting => return,
+            Fitness::Ready => self.feed(now, Input::Ready, edges),
+            Fitness::Unfit(cause) => self.feed(now, Input::Fault(cause), edges),
+        }
+        self.fed = fitness;
+    }
+}
+
+fn check_id(edges: &Edges<'_>, name: &str) -> CheckId {
+    let index = edges.checks.iter().position(|check| check == name);
+    CheckId(
+        index
+            .and_then(|index| u16::try_from(index).ok())
+            .unwrap_or(u16::MAX),
+    )
+}

@@ -1,0 +1,289 @@
+//! One virtual router as the driver runs it: its election, and the hands that do what that says.
+
+mod advertise;
+mod fitness;
+mod hold;
+mod listen;
+mod say;
+mod show;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ha_common::election::{Action, Election, Input, Params, Role, Rules, Transition};
+use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
+use ha_common::units::{Family, Instant, Nanos, Priority};
+use ipnet::IpNet;
+
+use super::clock;
+use super::port::Port;
+use super::priority::{self, Health, Term};
+use super::report::{Report, Reporter};
+use super::sender::{Farewell, Sender};
+use crate::config::model::Instance as Config;
+use crate::datapath::kernel::Kernel;
+use crate::net::address::AddressBook;
+use crate::net::announce::Announcer;
+use crate::net::plan::AnnouncePlan;
+
+use advertise::farewell;
+use fitness::{FIRST_RESULT_WAIT, Fitness};
+
+pub(crate) use fitness::LinkState;
+
+/// The edges that all instances share.
+pub(crate) struct Edges<'a> {
+    /// The kernel half.
+    pub(crate) kernel: Option<&'a mut Kernel>,
+    /// Netlink.
+    pub(crate) book: &'a mut AddressBook,
+    /// Gratuitous ARP and unsolicited NA.
+    pub(crate) announcer: &'a Announcer,
+    /// Periodic adverts.
+    pub(crate) sender: &'a Sender,
+    /// Log lines.
+    pub(crate) reporter: &'a Reporter,
+    /// Names of the checks, by number.
+    pub(crate) checks: &'a [String],
+}
+
+/// One virtual router.
+pub(crate) struct Instance {
+    /// Its number: in the sender's table and the board.
+    pub(crate) id: usize,
+    /// Its name.
+    pub(crate) name: Arc<str>,
+    /// Its configuration.
+    pub(crate) config: Arc<Config>,
+    /// Its place on the interface, while there is one.
+    pub(crate) port: Option<Port>,
+    election: Election,
+    terms: Vec<Term>,
+    link: LinkState,
+    port_error: Option<String>,
+    refused_until: Option<Instant>,
+    patience_until: Instant,
+    fed: Fitness,
+    plan: Option<AnnouncePlan>,
+    deadline: Option<Instant>,
+    latency: Option<Nanos>,
+    last: Option<(Transition, String, Option<Nanos>)>,
+    transitions: u64,
+    wakeups: u64,
+    announced: u64,
+    restored: u64,
+    said_rejects: Vec<(u8, [u8; 16])>,
+    said_lists: Vec<IpAddr>,
+    notices: Vec<(Instant, String)>,
+    consume: bool,
+    /// When to look at a slot that has no kernel timer.
+    look_at: Option<Instant>,
+    /// Events of the slot that are known not to have come.
+    lost: u64,
+}
+
+impl Instance {
+    /// A virtual router that has not seen its interface yet.
+    pub(crate) fn new(id: usize, config: Arc<Config>, now: Instant) -> Self {
+        let params = params(&config, unspecified(config.family), config.priority);
+        Self {
+            id,
+            name: Arc::from(config.name.as_str()),
+            terms: config.track.iter().map(Term::new).collect(),
+            election: Election::new(params),
+            config,
+            port: None,
+            link: LinkState::Gone,
+            port_error: None,
+            refused_until: None,
+            patience_until: now + FIRST_RESULT_WAIT,
+            fed: Fitness::Waiting,
+            plan: None,
+            deadline: None,
+            latency: None,
+            last: None,
+            transitions: 0,
+            wakeups: 0,
+            announced: 0,
+            restored: 0,
+            said_rejects: Vec::new(),
+            said_lists: Vec::new(),
+            notices: Vec::new(),
+            consume: false,
+            look_at: None,
+            lost: 0,
+        }
+    }
+
+    /// State.
+    pub(crate) fn role(&self) -> Role {
+        self.election.state().role()
+    }
+
+    /// Present rules.
+    pub(crate) fn rules(&self) -> &Rules {
+        self.election.rules()
+    }
+
+    /// The rules with another own address, for opening a port.
+    pub(crate) fn rules_from(&self, source: IpAddr) -> Rules {
+        Rules {
+            own_address: source,
+            ..*self.election.rules()
+        }
+    }
+
+    /// Feeds the election and runs what it says.
+    pub(crate) fn feed(&mut self, now: Instant, input: Input, edges: &mut Edges<'_>) {
+        let actions = self.election.handle(now, input);
+        for action in actions {
+            self.run(now, action, edges);
+        }
+        self.deadline = None;
+        self.latency = None;
+    }
+
+    /// The port is open. What an earlier life left behind is taken up or cleared away.
+    pub(crate) fn opened(&mut self, port: Port, edges: &mut Edges<'_>, now: Instant) {
+        self.port_error = None;
+        edges.reporter.say(Report::Attached {
+            instance: Arc::clone(&self.name),
+            datapath: port.kind,
+            refusals: port
+                .refusals
+                .iter()
+                .map(|(kind, why)| format!("{kind}: {why}"))
+                .collect(),
+            kernel_timer: port.detector.has_kernel_timer(),
+        });
+        let source = port.source;
+        self.port = Some(port);
+        self.feed(now, Input::OwnAddress(source), edges);
+        if self.role() != Role::Initialize {
+            return;
+        }
+        if self.may_resume(edges, now) {
+            self.feed(now, Input::Resume, edges);
+        } else {
+            self.clear_leftovers(edges);
+        }
+    }
+
+    /// The interface is gone, or its address changed: without the port nothing can be done.
+    pub(crate) fn close_port(&mut self, edges: &mut Edges<'_>) -> Option<Port> {
+        edges.sender.end(self.id, Farewell::None);
+        self.plan = None;
+        self.port.take()
+    }
+
+    /// Own deadlines: the election's, the announcements', and those of fitness.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let waiting = matches!(self.fed, Fitness::Waiting) && self.pending_check().is_some();
+        [
+            self.election.next_deadline(),
+            self.plan.as_ref().and_then(AnnouncePlan::next_deadline),
+            self.refused_until
+                .map(|at| if self.owes_refusal() { Instant(0) } else { at }),
+            self.look_at,
+            waiting.then_some(self.patience_until),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        if self.election.next_deadline().is_some_and(|at| at <= now) {
+            self.feed(now, Input::Tick, edges);
+        }
+        self.announce_due(edges, now);
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = self.look(edges, now);
+        }
+        if self.owes_refusal() {
+            self.weigh(now, edges);
+        }
+        if self.refused_until.is_some_and(|at| at <= now) {
+            self.refused_until = None;
+            self.weigh(now, edges);
+        }
+        if matches!(self.fed, Fitness::Waiting) && self.patience_until <= now {
+            self.weigh(now, edges);
+        }
+    }
+
+    /// Leaves for good.
+    pub(crate) fn shut_down(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        self.feed(now, Input::Shutdown, edges);
+    }
+
+    /// Takes on a new configuration of the same virtual router.
+    pub(crate) fn reconfigure(&mut self, config: Arc<Config>, edges: &mut Edges<'_>, now: Instant) {
+        let old: Vec<IpNet> = self.config.addresses.clone();
+        let terms = config.track.iter().map(|track| Term {
+            health: self
+                .terms
+                .iter()
+                .find(|term| term.check == track.check)
+                .map_or(Health::Pending, |term| term.health),
+            ..Term::new(track)
+        });
+        self.terms = terms.collect();
+        self.config = config;
+        self.move_addresses(&old, edges, now);
+        let own = self.election.rules().own_address;
+        let effective = priority::effective(self.config.priority, &self.terms);
+        self.feed(
+            now,
+            Input::Configure(params(&self.config, own, effective)),
+            edges,
+        );
+        self.reconfigure_detector(edges, now);
+        if self.role() == Role::Master {
+            self.run(now, Action::UpdateAdverts(*self.election.rules()), edges);
+        }
+        self.weigh(now, edges);
+    }
+
+    fn run(&mut self, now: Instant, action: Action, edges: &mut Edges<'_>) {
+        match action {
+            Action::StartAdverts(rules) => self.start_adverts(&rules, edges),
+            Action::UpdateAdverts(rules) => {
+                if let Some(program) = self.program(&rules) {
+                    edges.sender.update(self.id, program);
+                }
+            }
+            Action::AdvertNow => edges.sender.now(self.id),
+            Action::StopAdverts(last) => edges.sender.end(self.id, farewell(last)),
+            Action::AddAddresses | Action::AdoptAddresses => self.add_addresses(edges, now),
+            Action::RemoveAddresses => self.remove_addresses(edges),
+            Action::Announce => self.announce(edges, now),
+            Action::Detect { detector, rules } => self.detect(detector, &rules, edges, now),
+            Action::UpdateDetector(_) => self.reconfigure_detector(edges, now),
+            Action::Report(transition) => self.report(transition, edges),
+            Action::Notice(notice) => self.notice(notice, edges, now),
+        }
+    }
+}
+
+fn params(config: &Config, own_address: IpAddr, priority: Priority) -> Params {
+    Params {
+        rules: Rules {
+            version: config.version,
+            own_address,
+            priority,
+            interval: config.advert_interval,
+            preempt: config.preempt,
+            down_multiplier: DEFAULT_DOWN_MULTIPLIER,
+        },
+        start_hold: clock::nanos(config.start_delay),
+    }
+}
+
+fn unspecified(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::from([0; 4]),
+        Family::V6 => IpAddr::from([0; 16]),
+    }
+}

@@ -1,0 +1,89 @@
+//! What is said of an instance: each transition, and each oddity once.
+
+use std::sync::Arc;
+
+use ha_common::election::{Notice, Transition};
+use ha_common::layout::{Event, Slot};
+use ha_common::reject::Reject;
+use ha_common::units::Instant;
+
+use super::{Edges, Instance};
+use crate::driver::report::Report;
+use crate::driver::{address_of, priority, words};
+
+/// Things said once that are remembered for `status`.
+const MAX_NOTICES: usize = 32;
+
+impl Instance {
+    pub(super) fn report(&mut self, transition: Transition, edges: &mut Edges<'_>) {
+        let cause = transition.cause.with_names(edges.checks).to_string();
+        self.transitions += 1;
+        self.last = Some((transition, cause.clone(), self.latency));
+        edges.reporter.say(Report::Transition {
+            instance: Arc::clone(&self.name),
+            transition,
+            cause,
+            priority: priority::in_words(self.config.priority, &self.terms),
+            latency: self.latency,
+        });
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice, edges: &mut Edges<'_>, now: Instant) {
+        self.remember(now, words::of_notice(&notice));
+        edges.reporter.say(Report::Notice {
+            instance: Arc::clone(&self.name),
+            notice,
+        });
+    }
+
+    pub(super) fn remember(&mut self, now: Instant, text: String) {
+        if self.notices.len() < MAX_NOTICES {
+            self.notices.push((now, text));
+        }
+    }
+
+    pub(super) fn list_differs(&mut self, event: &Event, edges: &mut Edges<'_>, now: Instant) {
+        let Some(source) = address_of(self.config.family, event.source) else {
+            return;
+        };
+        if self.said_lists.contains(&source) || self.said_lists.len() >= MAX_NOTICES {
+            return;
+        }
+        self.said_lists.push(source);
+        let ours = self.config.addresses.len();
+        self.remember(now, words::of_list(source, event.count, ours));
+        edges.reporter.say(Report::ListDiffers {
+            instance: Arc::clone(&self.name),
+            source,
+            theirs: event.count,
+            ours,
+        });
+    }
+
+    pub(super) fn report_reject(&mut self, slot: &Slot, edges: &mut Edges<'_>, now: Instant) {
+        let last = slot.last_reject;
+        let said = (last.reason, last.source);
+        if last.at == 0
+            || self.said_rejects.contains(&said)
+            || self.said_rejects.len() >= MAX_NOTICES
+        {
+            return;
+        }
+        let (Some(reject), Some(source)) = (
+            Reject::from_index(usize::from(last.reason)),
+            address_of(self.config.family, last.source),
+        ) else {
+            return;
+        };
+        self.said_rejects.push(said);
+        self.remember(
+            now,
+            format!("adverts from {source} are rejected: {}", reject.name()),
+        );
+        edges.reporter.say(Report::Rejected {
+            instance: Arc::clone(&self.name),
+            reason: reject.name(),
+            source,
+        });
+    }
+}

@@ -1,0 +1,52 @@
+//! What the board shows of an instance.
+
+use std::sync::Arc;
+
+use super::{Edges, Instance};
+use crate::driver::board::{DatapathView, SoftView, View};
+use crate::driver::detector::Place;
+use crate::driver::port::Port;
+
+impl Instance {
+    /// What the board shows.
+    pub(crate) fn view(&self, edges: &Edges<'_>) -> View {
+        View {
+            config: Arc::clone(&self.config),
+            ifindex: self.port.as_ref().map(|port| port.ifindex),
+            role: self.role(),
+            since: self.election.since(),
+            reason: self.reason(edges),
+            terms: self.terms.clone(),
+            source: self.port.as_ref().map(|port| port.source),
+            datapath: self.port.as_ref().map(|port| self.datapath_view(port)),
+            last: self.last.clone(),
+            transitions: self.transitions,
+            wakeups: self.wakeups,
+            sent: edges.sender.sent(self.id),
+            announced: self.announced,
+            restored: self.restored,
+            notices: self.notices.clone(),
+        }
+    }
+
+    pub(super) fn datapath_view(&self, port: &Port) -> DatapathView {
+        let (kernel_slot, soft) = match &port.detector.place {
+            Place::Kernel(slot) => (Some(*slot), None),
+            Place::Soft(soft) => {
+                let view = SoftView {
+                    slot: *soft.slot(),
+                    peers: soft.peers().collect(),
+                };
+                (None, Some(Box::new(view)))
+            }
+        };
+        DatapathView {
+            kind: port.kind,
+            refusals: port.refusals.clone(),
+            kernel_slot,
+            soft,
+            kernel_timer: port.detector.has_kernel_timer(),
+            consume: self.consume,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A new configuration, and the end: instances that stay are kept, the others leave properly.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ha_common::units::Instant;
+
+use super::instance::Instance;
+use super::{Driver, edges};
+use crate::config::model::{Config, Instance as InstanceConfig};
+
+impl Driver {
+    pub(super) fn reload(&mut self, config: &Arc<Config>, now: Instant) {
+        let mut kept: HashMap<_, Instance> = HashMap::new();
+        for mut instance in std::mem::take(&mut self.instances) {
+            let key = identity(&instance.config);
+            let stays = config
+                .instances
+                .iter()
+                .any(|new| identity(new) == key && new.datapath == instance.config.datapath);
+            if stays {
+                kept.insert(key, instance);
+            } else {
+                instance.shut_down(&mut edges!(self), now);
+                if let Some(port) = instance.close_port(&mut edges!(self)) {
+                    self.release(&port);
+                }
+            }
+        }
+        self.checks = config
+            .checks
+            .iter()
+            .map(|check| check.name.clone())
+            .collect();
+        let mut next_id = kept
+            .values()
+            .map(|instance| instance.id + 1)
+            .max()
+            .unwrap_or(0);
+        for new in &config.instances {
+            let new = Arc::new(new.clone());
+            let instance = if let Some(mut instance) = kept.remove(&identity(&new)) {
+                if instance.config != new {
+                    instance.reconfigure(new, &mut edges!(self), now);
+                }
+                instance
+            } else {
+                next_id += 1;
+                Instance::new(next_id - 1, new, now)
+            };
+            self.instances.push(instance);
+        }
+        self.config = Arc::clone(config);
+        self.health
+            .retain(|(name, _)| config.checks.iter().any(|check| check.name == *name));
+        for (name, health) in self.health.clone() {
+            self.on_check(&name, health, now);
+        }
+        self.drop_unused_interfaces();
+        self.follow_links(now);
+    }
+
+    pub(super) fn drop_unused_interfaces(&mut self) {
+        let used: Vec<u32> = self
+            .instances
+            .iter()
+            .filter_map(|i| i.port.as_ref().map(|port| port.ifindex))
+            .collect();
+        self.attachments.keep_only(&used);
+    }
+
+    /// Priority 0, addresses away, slots free, programs off.
+    pub(super) fn leave(&mut self, now: Instant) {
+        for instance in &mut self.instances {
+            instance.shut_down(&mut edges!(self), now);
+        }
+        self.show();
+        let ports: Vec<_> = self
+            .instances
+            .iter_mut()
+            .filter_map(|instance| instance.close_port(&mut edges!(self)))
+            .collect();
+        for port in &ports {
+            self.release(port);
+        }
+        self.attachments.detach_all();
+    }
+}
+
+/// What makes two configured instances the same virtual router.
+fn identity(config: &InstanceConfig) -> (String, u8, u8, u8) {
+    let version = config.version as u8;
+    (
+        config.interface.clone(),
+        config.family as u8,
+        config.vrid.get(),
+        version,
+    )
+}
