@@ -1,3 +1,5 @@
+//! Commands: how they end, what they say, whom they run as.
+
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Instant;

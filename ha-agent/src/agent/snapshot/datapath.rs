@@ -1,0 +1,89 @@
+//! Where adverts are heard and who keeps the deadline, as `status` shows it.
+
+use crate::config::model;
+use crate::control::instance::{
+    Consume, ConsumeChoice, Datapath, DatapathKind, Refusal, Timer, TimerKind,
+};
+use crate::driver::board::{DatapathView, View};
+
+pub(super) fn datapath(view: Option<&DatapathView>) -> Datapath {
+    let Some(view) = view else {
+        return Datapath {
+            kind: None,
+            why: Vec::new(),
+        };
+    };
+    let why = view.refusals.iter().map(|(kind, reason)| Refusal {
+        kind: datapath_kind(kind),
+        reason: reason.clone(),
+    });
+    Datapath {
+        kind: Some(datapath_kind(view.kind)),
+        why: why.collect(),
+    }
+}
+
+fn datapath_kind(name: &str) -> DatapathKind {
+    match name {
+        "native" => DatapathKind::Native,
+        "generic" => DatapathKind::Generic,
+        _ => DatapathKind::Socket,
+    }
+}
+
+pub(super) fn consume(view: &View) -> Consume {
+    let effective = view
+        .datapath
+        .as_ref()
+        .is_some_and(|datapath| datapath.consume);
+    let in_kernel = view
+        .datapath
+        .as_ref()
+        .is_some_and(|datapath| datapath.kernel_slot.is_some());
+    let (configured, why) = match view.config.consume {
+        model::Consume::Always => (ConsumeChoice::Always, "configured".to_owned()),
+        model::Consume::Never => (ConsumeChoice::Never, "configured".to_owned()),
+        model::Consume::Auto if effective => (
+            ConsumeChoice::Auto,
+            "the interface's instances add up to more than 100 adverts a second".to_owned(),
+        ),
+        model::Consume::Auto => (
+            ConsumeChoice::Auto,
+            "the interface's instances add up to at most 100 adverts a second".to_owned(),
+        ),
+    };
+    if in_kernel {
+        Consume {
+            configured,
+            effective,
+            why,
+        }
+    } else {
+        Consume {
+            configured,
+            effective: false,
+            why: "no XDP program runs".to_owned(),
+        }
+    }
+}
+
+pub(super) fn timer(view: Option<&DatapathView>) -> Timer {
+    match view {
+        Some(view) if view.kernel_timer => Timer {
+            kind: TimerKind::Kernel,
+            why: None,
+        },
+        Some(view) if view.kernel_slot.is_some() => Timer {
+            kind: TimerKind::Watchdog,
+            why: Some("the kernel gave no timer".to_owned()),
+        },
+        Some(_) => Timer {
+            kind: TimerKind::Watchdog,
+            why: Some("the plain-socket datapath keeps its deadlines in the agent".to_owned()),
+        },
+        None => Timer {
+            kind: TimerKind::Watchdog,
+            why: Some("nothing is attached".to_owned()),
+        },
+    }
+}

@@ -1,0 +1,208 @@
+//! One instance as `status` shows it.
+
+use ha_common::election::Role;
+use ha_common::layout::{PeerStats, Slot, SlotKey};
+use ha_common::reject::Reject;
+use ha_common::units::{Centiseconds, Instant, Version};
+
+use super::datapath::{consume, datapath, timer};
+use super::rejected::rejected;
+use super::{Now, micros};
+use crate::agent::handler::Agent;
+use crate::agent::peers::address;
+use crate::config::model;
+use crate::control::instance::{
+    Address, Checksum, Counters, Family, Instance, Interval, Master, Notice, PrioritySum, State,
+    Term, Transition,
+};
+use crate::control::rejects::RejectCounts;
+use crate::driver::board::View;
+use crate::driver::priority;
+
+pub(super) fn instance(agent: &Agent, view: &View, now: Now) -> Instance {
+    let config = &view.config;
+    let slot = slot(agent, view);
+    Instance {
+        name: config.name.clone(),
+        interface: config.interface.clone(),
+        ifindex: view.ifindex,
+        family: Family::from(config.family),
+        vrid: config.vrid.get(),
+        version: config.version as u8,
+        state: state(view.role),
+        since: now.moment(if view.since == Instant(0) {
+            agent.started
+        } else {
+            view.since
+        }),
+        reason: view
+            .reason
+            .clone()
+            .filter(|_| !matches!(view.role, Role::Master | Role::Backup)),
+        priority: priority_sum(view),
+        preempt: config.preempt,
+        master: master(view, slot.as_ref(), now),
+        addresses: addresses(agent, view),
+        datapath: datapath(view.datapath.as_ref()),
+        consume: consume(view),
+        interval: interval(view, slot.as_ref()),
+        timer: timer(view.datapath.as_ref()),
+        last_transition: view.last.as_ref().map(|(last, cause, latency)| Transition {
+            from: state(last.from),
+            to: state(last.to),
+            cause: cause.clone(),
+            at: now.moment(last.at),
+            latency_us: latency.map(|span| span.0 / 1000),
+        }),
+        transitions: view.transitions,
+        counters: counters(agent, view, slot.as_ref()),
+        last_rejected: slot.as_ref().and_then(|slot| rejected(view, slot, now)),
+        notices: view
+            .notices
+            .iter()
+            .map(|(at, text)| Notice {
+                at: now.moment(*at),
+                text: text.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn slot(agent: &Agent, view: &View) -> Option<Slot> {
+    let datapath = view.datapath.as_ref()?;
+    if let Some(soft) = &datapath.soft {
+        return Some(soft.slot);
+    }
+    agent.reader.as_ref()?.slot(datapath.kernel_slot?)
+}
+
+const fn state(role: Role) -> State {
+    match role {
+        Role::Initialize | Role::Hold | Role::Stopped => State::Initialize,
+        Role::Backup => State::Backup,
+        Role::Master => State::Master,
+        Role::Fault => State::Fault,
+    }
+}
+
+fn priority_sum(view: &View) -> PrioritySum {
+    let weighted = view.terms.iter().filter_map(|term| {
+        Some(Term {
+            check: term.check.clone(),
+            weight: term.weight?,
+            applied: term.applied() != 0,
+        })
+    });
+    PrioritySum {
+        base: view.config.priority.0,
+        terms: weighted.collect(),
+        effective: priority::effective(view.config.priority, &view.terms).0,
+    }
+}
+
+fn master(view: &View, slot: Option<&Slot>, now: Now) -> Option<Master> {
+    let config = &view.config;
+    if view.role == Role::Master {
+        return Some(Master {
+            is_self: true,
+            address: view.source?,
+            priority: priority::effective(config.priority, &view.terms).0,
+            interval_us: micros(config.advert_interval),
+            last_heard_us: None,
+            checksum: own_checksum(config),
+        });
+    }
+    let slot = slot.filter(|slot| slot.master_address != [0; 16])?;
+    let silent = now.monotonic.since(Instant(slot.last_heard));
+    // One that has been silent for longer than any master may be is none.
+    if silent > ha_common::follow::down_interval(slot) {
+        return None;
+    }
+    Some(Master {
+        is_self: false,
+        address: address(slot.family, slot.master_address),
+        priority: slot.master_priority,
+        interval_us: micros(Centiseconds(slot.master_interval)),
+        last_heard_us: Some(silent.0 / 1000),
+        checksum: match (own_checksum(config).is_some(), slot.master_checksum) {
+            (true, 1) => Some(Checksum::PseudoHeader),
+            (true, 2) => Some(Checksum::Payload),
+            _ => None,
+        },
+    })
+}
+
+/// There are two ways only in v3 over IPv4.
+fn own_checksum(config: &model::Instance) -> Option<Checksum> {
+    use ha_common::units::Family::V4;
+    match (config.version, config.family, config.checksum) {
+        (Version::V3, V4, model::ChecksumFlavour::PseudoHeader) => Some(Checksum::PseudoHeader),
+        (Version::V3, V4, model::ChecksumFlavour::Payload) => Some(Checksum::Payload),
+        _ => None,
+    }
+}
+
+fn addresses(agent: &Agent, view: &View) -> Vec<Address> {
+    let links = agent.links.borrow();
+    let link = links.by_name(&view.config.interface);
+    view.config
+        .addresses
+        .iter()
+        .map(|net| Address {
+            address: *net,
+            present: link.is_some_and(|link| link.has_address(net.addr())),
+        })
+        .collect()
+}
+
+fn interval(view: &View, slot: Option<&Slot>) -> Interval {
+    let learned = slot
+        .filter(|slot| view.role == Role::Backup && slot.version == Version::V3 as u8)
+        .map(|slot| slot.master_interval)
+        .filter(|interval| *interval != 0);
+    Interval {
+        own_us: micros(view.config.advert_interval),
+        learned_us: learned.map(|interval| micros(Centiseconds(interval))),
+    }
+}
+
+fn counters(agent: &Agent, view: &View, slot: Option<&Slot>) -> Counters {
+    let slot = slot.copied().unwrap_or_default();
+    Counters {
+        adverts_received: slot.adverts,
+        rejects: rejects(agent, view),
+        events: slot.events,
+        wakeups: view.wakeups,
+        suppressed: slot.suppressed,
+        dropped: slot.dropped,
+        timer_fired: slot.fired,
+        adverts_sent: view.sent.adverts,
+        garp_sent: view.announced,
+        vip_restored: view.restored,
+    }
+}
+
+/// The sum over the peers of this virtual router.
+fn rejects(agent: &Agent, view: &View) -> RejectCounts {
+    let mut counts = RejectCounts::default();
+    let mut add = |stats: &PeerStats| {
+        for (reject, count) in Reject::ALL.into_iter().zip(stats.rejects) {
+            counts.add(reject, count);
+        }
+    };
+    let Some(datapath) = &view.datapath else {
+        return counts;
+    };
+    if let Some(soft) = &datapath.soft {
+        soft.peers.iter().for_each(|(_, stats)| add(stats));
+    } else if let (Some(reader), Some(ifindex)) = (&agent.reader, view.ifindex) {
+        let config = &view.config;
+        let key = SlotKey::new(ifindex, config.family, config.vrid.get());
+        reader
+            .peers()
+            .iter()
+            .filter(|(peer, _)| peer.slot == key)
+            .for_each(|(_, stats)| add(stats));
+    }
+    counts
+}

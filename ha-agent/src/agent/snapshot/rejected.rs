@@ -1,0 +1,78 @@
+//! The last rejected advert, field by field.
+
+use ha_common::layout::Slot;
+use ha_common::reject::Reject;
+use ha_common::units::{Instant, Version};
+use ha_common::wire::vrrp::TTL;
+
+use super::Now;
+use crate::agent::peers::address;
+use crate::control::instance::{Difference, Rejected};
+use crate::driver::board::View;
+
+pub(super) fn rejected(view: &View, slot: &Slot, now: Now) -> Option<Rejected> {
+    let last = slot.last_reject;
+    if last.at == 0 {
+        return None;
+    }
+    let reject = Reject::from_index(usize::from(last.reason))?;
+    Some(Rejected {
+        reason: reject.name().to_owned(),
+        source: address(slot.family, last.source),
+        at: now.moment(Instant(last.at)),
+        differences: differences(view, slot),
+    })
+}
+
+/// Field by field, what the rejected message says and what it should.
+fn differences(view: &View, slot: &Slot) -> Vec<Difference> {
+    let last = slot.last_reject;
+    let [version_type, _, _, count, fourth, fifth, _, _] = last.header;
+    let config = &view.config;
+    let mut found = Vec::new();
+    let mut compare = |field: &str, expected: String, got: String| {
+        if expected != got {
+            found.push(Difference {
+                field: field.to_owned(),
+                expected,
+                got,
+            });
+        }
+    };
+    compare("ttl", TTL.to_string(), last.ttl.to_string());
+    compare(
+        "version",
+        slot.version.to_string(),
+        (version_type >> 4).to_string(),
+    );
+    compare("type", "1".to_owned(), (version_type & 0x0f).to_string());
+    compare(
+        "address count",
+        config.addresses.len().to_string(),
+        count.to_string(),
+    );
+    if config.version == Version::V2 {
+        compare("auth type", slot.auth_type.to_string(), fourth.to_string());
+        let seconds = |centis: u16| format!("{} s", centis / 100);
+        compare("interval", seconds(slot.own_interval), format!("{fifth} s"));
+    } else {
+        let theirs = u16::from_be_bytes([fourth & 0x0f, fifth]);
+        let millis = |centis: u16| format!("{} ms", u32::from(centis) * 10);
+        compare("interval", millis(slot.own_interval), millis(theirs));
+    }
+    if last.reason == Reject::Checksum as u8 {
+        compare(
+            "checksum",
+            "a right one".to_owned(),
+            "a wrong one".to_owned(),
+        );
+    }
+    if last.reason == Reject::AuthData as u8 {
+        compare(
+            "password",
+            "the configured one".to_owned(),
+            "another one".to_owned(),
+        );
+    }
+    found
+}
