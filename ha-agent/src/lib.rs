@@ -13,3 +13,4 @@ pub mod datapath;
 pub mod driver;
 pub mod logging;
 pub mod net;
+mod readable;

@@ -1,7 +1,8 @@
 //! What the control socket asks of the agent.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::sync::{Arc, Mutex as Lock, PoisonError, mpsc};
+use std::time::Duration;
 
 use ha_common::units::Instant;
 use tokio::sync::{Mutex, watch};
@@ -15,10 +16,14 @@ use crate::control::protocol::{ErrorKind, ErrorReply, Reloaded};
 use crate::control::server::Handler;
 use crate::control::status::Status;
 use crate::datapath::reader::Reader;
-use crate::driver::board::Board;
+use crate::driver::board::{Board, View};
 use crate::driver::realtime::Ability;
+use crate::driver::sender::Conduct;
 use crate::driver::{Command, Handle, clock};
 use crate::net::links::LinkTable;
+
+/// How long a driver may take to show itself before the last picture must do.
+const REFRESH_WAIT: Duration = Duration::from_millis(200);
 
 /// The running agent, as those who ask see it.
 pub(super) struct Agent {
@@ -34,6 +39,10 @@ pub(super) struct Agent {
     /// The last snapshot of the checks, for while they are being changed.
     pub(super) shown_checks: Lock<Vec<CheckStatus>>,
     pub(super) memory: Ability,
+    /// Of the driver, and of the sender.
+    pub(super) realtime: (Ability, Ability),
+    pub(super) conduct: Arc<Conduct>,
+    pub(super) changes: watch::Receiver<u64>,
     pub(super) handle: Handle,
     pub(super) reloading: Mutex<()>,
 }
@@ -57,6 +66,24 @@ impl Agent {
             *shown = checks.snapshot();
         }
         shown.clone()
+    }
+
+    /// Counters of plain sockets live in the driver, which shows them when it is asked to. The others are
+    /// in the maps or go on counting by themselves, and nobody is woken for them.
+    fn refresh(&self) {
+        let is_soft = |view: &Arc<View>| {
+            view.datapath
+                .as_ref()
+                .is_some_and(|path| path.soft.is_some())
+        };
+        if !self.board.picture().views.iter().any(is_soft) {
+            return;
+        }
+        let (done, shown) = mpsc::sync_channel(1);
+        if self.handle.tell(Command::Show(done)) {
+            // A driver that does not answer is shown as it was.
+            let _ = shown.recv_timeout(REFRESH_WAIT);
+        }
     }
 
     /// Reads the file again; what is wrong with it changes nothing.
@@ -91,14 +118,16 @@ impl Agent {
 
 impl Handler for Agent {
     fn status(&self) -> Status {
+        self.refresh();
         snapshot::status(self)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        self.board.changes()
+        self.changes.clone()
     }
 
     fn peers(&self) -> Result<Peers, ErrorReply> {
+        self.refresh();
         let picture = self.board.picture();
         let soft = picture
             .views

@@ -8,6 +8,7 @@ mod log;
 pub mod peers;
 mod snapshot;
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use crate::driver::report::Reporter;
 use crate::driver::{self, Command, Handle, Setup};
 use crate::logging::{self, Format};
 use crate::net::links::{self, LinkTable};
+use crate::readable;
 
 use handler::Agent;
 
@@ -88,10 +90,10 @@ async fn serve_until_told(
     let table = Arc::clone(&watching.table.borrow());
     environment::require_interfaces(&config, &table)?;
     let half = environment::kernel_half(&config, &dirs.pin_dir);
-    let board = Arc::new(Board::default());
+    let board = Arc::new(Board::new().map_err(|error| Failure::new(Exit::Environment, &error))?);
     let (reporter, reports) = Reporter::channel();
     let reader = half.kernel.as_ref().ok().map(|(kernel, _)| kernel.reader());
-    let (handle, thread) = driver::start(Setup {
+    let started = driver::start(Setup {
         config: Arc::clone(&config),
         kernel: half.kernel,
         pin_dir: half.pin_dir.clone().ok(),
@@ -101,8 +103,11 @@ async fn serve_until_told(
         deaf: environment::injected("deaf-ring"),
     })
     .map_err(|error| Failure::new(Exit::Environment, &error))?;
+    let handle = started.handle.clone();
 
     let mut tasks = JoinSet::new();
+    let (change, changes) = watch::channel(0);
+    tasks.spawn(pass_changes(Arc::clone(&board), change));
     tasks.spawn(async move {
         if let Err(error) = monitor.run().await {
             error!("{error}; interfaces are no longer watched");
@@ -125,6 +130,9 @@ async fn serve_until_told(
         checks: Mutex::new(Some(checks)),
         shown_checks: std::sync::Mutex::new(Vec::new()),
         memory,
+        realtime: (started.driver_realtime, started.sender_realtime),
+        conduct: started.conduct,
+        changes,
         handle: handle.clone(),
         reloading: Mutex::new(()),
     });
@@ -149,7 +157,7 @@ async fn serve_until_told(
 
     signals.wait(&agent).await;
     lives::stopping();
-    end(&agent, &handle, thread).await;
+    end(&agent, &handle, started.thread).await;
     let _ = stop.send(true);
     if let Ok(Err(error)) = server.await {
         warn!("control socket: {error}");
@@ -187,6 +195,24 @@ async fn pass_links(mut table: watch::Receiver<Arc<LinkTable>>, driver: Handle) 
         if !driver.tell(Command::Links(links)) {
             return;
         }
+    }
+}
+
+/// From the driver's bell, which never blocks it, to those who wait for changes.
+async fn pass_changes(board: Arc<Board>, change: watch::Sender<u64>) {
+    let bell = board
+        .bell()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(readable::watch);
+    let Ok(bell) = bell else {
+        warn!("`status --watch` will only show the time pass: the driver's bell cannot be heard");
+        return;
+    };
+    while let Ok(mut ready) = bell.readable().await {
+        board.bell().clear();
+        ready.clear_ready();
+        change.send_modify(|number| *number = number.wrapping_add(1));
     }
 }
 

@@ -214,7 +214,7 @@ struct Group {
 impl Group {
     fn watch(&mut self) -> io::Result<()> {
         if let Some(child) = &self.child {
-            self.pidfd = Some(pidfd::watch(pidfd::open_pidfd(child.id())?)?);
+            self.pidfd = Some(crate::readable::watch(pidfd::open_pidfd(child.id())?)?);
         }
         Ok(())
     }

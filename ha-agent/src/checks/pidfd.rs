@@ -6,7 +6,6 @@ use std::os::fd::OwnedFd;
 use procfs::process::Process;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// Which process: a pid alone is used again, together with the start time it is not.
@@ -40,7 +39,10 @@ impl Held {
         if has_exited(&fd)? {
             return Err(absent());
         }
-        Ok(Self { id, fd: watch(fd)? })
+        Ok(Self {
+            id,
+            fd: crate::readable::watch(fd)?,
+        })
     }
 
     /// Who it is.
@@ -52,14 +54,6 @@ impl Held {
     pub(super) async fn died(&self) {
         ended(&self.fd).await;
     }
-}
-
-/// A pidfd that the runtime watches.
-pub(super) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an `OwnedFd` is open, always answers with the same number, and closes it only when it is
-    // dropped. The `AsyncFd` owns it, and nothing here takes it out or writes to it.
-    let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
-    Ok(fd?)
 }
 
 /// A pidfd for `pid`.
@@ -126,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn a_zombie_and_a_pid_that_nobody_has_are_absent() {
         let mut child = Command::new("true").stdin(Stdio::null()).spawn().unwrap();
-        let fd = watch(open_pidfd(child.id()).unwrap()).unwrap();
+        let fd = crate::readable::watch(open_pidfd(child.id()).unwrap()).unwrap();
         ended(&fd).await;
         let kind = |pid| Held::open(pid).unwrap_err().kind();
         assert_eq!(kind(child.id()), io::ErrorKind::NotFound);

@@ -1,17 +1,22 @@
-//! What the driver shows of itself: plain values behind a lock that is held for a copy only.
+//! What the driver shows of itself: pictures that are replaced as a whole.
+//!
+//! There is no lock between the driver and those who look: an ordinary thread that is preempted while
+//! it holds one would make a real-time thread wait for it.
 
+use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
 
 use ha_common::election::{Role, Transition};
 use ha_common::layout::{PeerKey, PeerStats, Slot};
 use ha_common::units::{Instant, Nanos};
-use tokio::sync::watch;
 
 use super::priority::Term;
-use super::realtime::Ability;
-use super::sender::{Punctuality, Sent};
+use super::sender::Sent;
+use super::wake::Wake;
 use crate::config::model::Instance as Config;
 
 /// One instance, as of the driver's last turn that touched it.
@@ -39,14 +44,37 @@ pub struct View {
     pub transitions: u64,
     /// Turns of the driver for this instance's events.
     pub wakeups: u64,
-    /// What left.
-    pub sent: Sent,
+    /// What left; it goes on counting.
+    pub sent: Arc<Sent>,
     /// Announcements that left.
     pub announced: u64,
     /// Addresses put back.
     pub restored: u64,
     /// What was said once.
     pub notices: Vec<(Instant, String)>,
+}
+
+impl View {
+    /// One that has not been looked at yet.
+    pub(super) fn new(config: Arc<Config>) -> Self {
+        Self {
+            config,
+            ifindex: None,
+            role: Role::Initialize,
+            since: Instant(0),
+            reason: None,
+            terms: Vec::new(),
+            source: None,
+            datapath: None,
+            last: None,
+            transitions: 0,
+            wakeups: 0,
+            sent: Arc::default(),
+            announced: 0,
+            restored: 0,
+            notices: Vec::new(),
+        }
+    }
 }
 
 /// Where adverts are heard.
@@ -76,70 +104,53 @@ pub struct SoftView {
 }
 
 /// Why the driver woke, counted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Wakeups {
     /// Records in the ring, or packets on a plain socket.
-    pub events: u64,
+    pub events: AtomicU64,
     /// Deadlines.
-    pub timers: u64,
+    pub timers: AtomicU64,
     /// The coarse look at every slot.
-    pub watchdog: u64,
+    pub watchdog: AtomicU64,
     /// Commands from the rest of the agent.
-    pub commands: u64,
+    pub commands: AtomicU64,
     /// Results of checks.
-    pub checks: u64,
+    pub checks: AtomicU64,
     /// Changes of interfaces and addresses.
-    pub links: u64,
+    pub links: AtomicU64,
 }
 
 /// All of it.
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
     /// In configured order.
-    pub views: Vec<View>,
-    /// Wake-ups.
-    pub wakeups: Wakeups,
-    /// The sender's punctuality.
-    pub punctuality: Punctuality,
-    /// When its lease lapses.
-    pub lease_until: Instant,
-    /// Real-time scheduling of the driver and the sender.
-    pub realtime: Option<(Ability, Ability)>,
+    pub views: Vec<Arc<View>>,
 }
 
 /// The board.
 #[derive(Debug)]
 pub struct Board {
-    picture: Mutex<Picture>,
-    changes: watch::Sender<u64>,
+    picture: ArcSwap<Picture>,
     turns: AtomicU64,
-}
-
-impl Default for Board {
-    fn default() -> Self {
-        Self {
-            picture: Mutex::default(),
-            changes: watch::Sender::new(0),
-            turns: AtomicU64::new(0),
-        }
-    }
+    changed: Wake,
+    /// Why the driver woke.
+    pub wakeups: Wakeups,
 }
 
 impl Board {
-    /// A copy of everything.
-    pub fn picture(&self) -> Picture {
-        self.lock().clone()
+    /// An empty one.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            picture: ArcSwap::default(),
+            turns: AtomicU64::new(0),
+            changed: Wake::new()?,
+            wakeups: Wakeups::default(),
+        })
     }
 
-    /// Changes with everything but mere counters.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
-    /// Says that something other than a counter has changed.
-    pub fn changed(&self) {
-        self.changes
-            .send_modify(|number| *number = number.wrapping_add(1));
+    /// The newest picture.
+    pub fn picture(&self) -> Arc<Picture> {
+        self.picture.load_full()
     }
 
     /// How many turns the driver has made: it lives while this grows.
@@ -147,13 +158,19 @@ impl Board {
         self.turns.load(Ordering::Relaxed)
     }
 
+    /// Rings when something other than a counter has changed.
+    pub fn bell(&self) -> &Wake {
+        &self.changed
+    }
+
     /// The driver has made one more turn.
-    pub fn turned(&self) {
+    pub(super) fn turned(&self) {
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// For the driver to write.
-    pub fn lock(&self) -> MutexGuard<'_, Picture> {
-        self.picture.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A new picture.
+    pub(super) fn show(&self, picture: Picture) {
+        self.picture.store(Arc::new(picture));
+        self.changed.wake();
     }
 }

@@ -23,7 +23,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender as Queue};
+use std::sync::mpsc::{self, Receiver, Sender as Queue, SyncSender};
 use std::thread::JoinHandle;
 
 use aya::maps::{MapData, RingBuf};
@@ -37,12 +37,13 @@ use crate::net::address::AddressBook;
 use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
 
-use board::{Board, Wakeups};
+use board::Board;
 use instance::Instance;
 use port::Attachments;
 use priority::Health;
+use realtime::Ability;
 use report::Reporter;
-use sender::Sender;
+use sender::{Conduct, Sender};
 use wake::Wake;
 
 /// The edges of the driver as an instance may use them, without borrowing the instances.
@@ -75,6 +76,8 @@ pub enum Command {
     Links(Arc<LinkTable>),
     /// A new configuration, already found valid.
     Reload(Arc<Config>),
+    /// Show what has changed without being news, such as counters of plain sockets.
+    Show(SyncSender<()>),
     /// Show that you live.
     Ping,
     /// Leave: priority 0, addresses away, programs off; answered when done.
@@ -115,8 +118,23 @@ impl Handle {
     }
 }
 
+/// A driver that runs.
+#[derive(Debug)]
+pub struct Started {
+    /// How to talk to it.
+    pub handle: Handle,
+    /// Its thread.
+    pub thread: JoinHandle<()>,
+    /// Whether it is under real-time scheduling.
+    pub driver_realtime: Ability,
+    /// Whether the sender is.
+    pub sender_realtime: Ability,
+    /// The sender's punctuality and lease.
+    pub conduct: Arc<Conduct>,
+}
+
 /// Starts the thread. Sockets are opened in the calling thread's network namespace.
-pub fn start(setup: Setup) -> io::Result<(Handle, JoinHandle<()>)> {
+pub fn start(setup: Setup) -> io::Result<Started> {
     let bell = Arc::new(Wake::new()?);
     let (queue, commands) = mpsc::channel();
     let handle = Handle {
@@ -124,6 +142,8 @@ pub fn start(setup: Setup) -> io::Result<(Handle, JoinHandle<()>)> {
         bell: Arc::clone(&bell),
     };
     let sender = Sender::start(Arc::clone(&bell))?;
+    let (sender_realtime, conduct) = (sender.ability().clone(), sender.conduct());
+    let (tell, told) = mpsc::sync_channel(1);
     let book = AddressBook::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;
     let (kernel, ring, no_kernel) = match setup.kernel {
@@ -147,7 +167,6 @@ pub fn start(setup: Setup) -> io::Result<(Handle, JoinHandle<()>)> {
         health: Vec::new(),
         deaf: setup.deaf,
         next_watchdog: None,
-        wakeups: Wakeups::default(),
         kernel,
         ring,
         no_kernel,
@@ -160,11 +179,18 @@ pub fn start(setup: Setup) -> io::Result<(Handle, JoinHandle<()>)> {
     let thread = std::thread::Builder::new()
         .name("ha-driver".to_owned())
         .spawn(move || {
-            let ability = realtime::schedule();
-            driver.board.lock().realtime = Some((ability, driver.sender.ability().clone()));
+            // Nobody waits for it if the starter is gone.
+            let _ = tell.send(realtime::schedule());
             driver.run();
         })?;
-    Ok((handle, thread))
+    let driver_realtime = told.recv().map_err(io::Error::other)?;
+    Ok(Started {
+        handle,
+        thread,
+        driver_realtime,
+        sender_realtime,
+        conduct,
+    })
 }
 
 /// The thread's own.
@@ -187,7 +213,6 @@ struct Driver {
     reporter: Reporter,
     deaf: bool,
     next_watchdog: Option<Instant>,
-    wakeups: Wakeups,
 }
 
 fn instances_of(config: &Config, now: Instant) -> Vec<Instance> {

@@ -21,6 +21,7 @@ use crate::datapath::soft::SoftSlot;
 use crate::net::address::Placement;
 use crate::net::advert::AdvertSocket;
 use crate::net::group::Membership;
+use crate::net::interface::forwards_ipv6;
 use crate::net::links::{Link, LinkKind, LinkTable};
 use crate::net::receive::{ReceiveError, Receiver};
 
@@ -35,6 +36,8 @@ pub(crate) struct Port {
     pub(crate) source: IpAddr,
     /// The socket that they leave by.
     pub(crate) socket: Arc<AdvertSocket>,
+    /// Whether the host forwards IPv6 on it: the router flag of neighbour advertisements.
+    pub(crate) router: bool,
     /// The virtual addresses on this interface.
     pub(crate) placements: Vec<Placement>,
     /// The slot.
@@ -196,6 +199,8 @@ pub(crate) fn open(
         mac: link.mac.unwrap_or_default(),
         source: rules.own_address,
         socket: Arc::new(socket),
+        // Where it cannot be read, the host has no IPv6.
+        router: forwards_ipv6(link).unwrap_or(false),
         placements: config
             .addresses
             .iter()

@@ -35,31 +35,86 @@ pub struct Program {
     pub overslept: Nanos,
 }
 
-/// A counter pair of one virtual router.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// What one virtual router has sent. Anybody may read it at any time.
+#[derive(Debug, Default)]
 pub struct Sent {
-    /// Adverts that left.
-    pub adverts: u64,
-    /// Adverts that the kernel or the firewall refused.
-    pub errors: u64,
+    adverts: AtomicU64,
+    errors: AtomicU64,
 }
 
-/// What is known of punctuality.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Punctuality {
+impl Sent {
+    /// Adverts that left.
+    pub fn adverts(&self) -> u64 {
+        self.adverts.load(Ordering::Relaxed)
+    }
+
+    /// Adverts that the kernel or the firewall refused.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    fn send(&self, socket: &AdvertSocket, message: &[u8]) {
+        let counter = match socket.send(message) {
+            Ok(()) => &self.adverts,
+            // A firewall that drops adverts looks like this; the protocol goes on.
+            Err(_) => &self.errors,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How punctual the thread is, and whether the driver lets it go on. Anybody may read it.
+#[derive(Debug)]
+pub struct Conduct {
+    late: AtomicU64,
+    worst: AtomicU64,
+    lapses: AtomicU64,
+    lease_until: AtomicU64,
+}
+
+impl Conduct {
+    fn new(now: Instant) -> Self {
+        Self {
+            late: AtomicU64::new(0),
+            worst: AtomicU64::new(0),
+            lapses: AtomicU64::new(0),
+            lease_until: AtomicU64::new((now + LEASE).0),
+        }
+    }
+
     /// Adverts that left more than half an interval late.
-    pub late: u64,
+    pub fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+
     /// The latest, past its time.
-    pub worst: Nanos,
+    pub fn worst(&self) -> Nanos {
+        Nanos(self.worst.load(Ordering::Relaxed))
+    }
+
     /// How often the lease lapsed.
-    pub lapses: u64,
+    pub fn lapses(&self) -> u64 {
+        self.lapses.load(Ordering::Relaxed)
+    }
+
+    /// When the lease lapses.
+    pub fn lease_until(&self) -> Instant {
+        Instant(self.lease_until.load(Ordering::Relaxed))
+    }
+
+    fn was_late(&self, span: Nanos, interval: Nanos) {
+        self.worst.fetch_max(span.0, Ordering::Relaxed);
+        if span.0 > interval.0 / 2 {
+            self.late.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Entry {
     program: Option<Program>,
     due: Instant,
-    sent: Sent,
+    sent: Arc<Sent>,
     /// Stopped by the sender itself; the driver is to look.
     stopped: bool,
 }
@@ -68,14 +123,13 @@ struct Entry {
 struct Table {
     entries: Vec<Entry>,
     schedule: BTreeSet<(Instant, usize)>,
-    punctuality: Punctuality,
 }
 
 #[derive(Debug)]
 struct Shared {
     table: Mutex<Table>,
     changed: Condvar,
-    lease_until: AtomicU64,
+    conduct: Arc<Conduct>,
     quit: AtomicBool,
     driver: Arc<Wake>,
 }
@@ -94,7 +148,7 @@ impl Sender {
         let shared = Arc::new(Shared {
             table: Mutex::default(),
             changed: Condvar::new(),
-            lease_until: AtomicU64::new((clock::now() + LEASE).0),
+            conduct: Arc::new(Conduct::new(clock::now())),
             quit: AtomicBool::new(false),
             driver,
         });
@@ -125,14 +179,16 @@ impl Sender {
 
     /// The driver lives.
     pub fn renew(&self, now: Instant) {
+        let until = (now + LEASE).0;
         self.shared
+            .conduct
             .lease_until
-            .store((now + LEASE).0, Ordering::Relaxed);
+            .store(until, Ordering::Relaxed);
     }
 
-    /// When the lease lapses.
-    pub fn lease_until(&self) -> Instant {
-        Instant(self.shared.lease_until.load(Ordering::Relaxed))
+    /// Punctuality and lease, for those beside the driver.
+    pub fn conduct(&self) -> Arc<Conduct> {
+        Arc::clone(&self.shared.conduct)
     }
 
     /// Sends the first advert at once, from the calling thread, and repeats it.
@@ -190,19 +246,17 @@ impl Sender {
         }
     }
 
-    /// True once after the sender stopped this virtual router by itself.
-    pub fn take_stopped(&self, id: usize) -> bool {
-        std::mem::take(&mut self.shared.lock().entry(id).stopped)
+    /// True once after the sender stopped this virtual router by itself, or would if it had woken
+    /// already: nothing may be sent before somebody has looked at the slot.
+    pub fn take_stopped(&self, id: usize, now: Instant) -> bool {
+        let mut table = self.shared.lock();
+        table.stop_if_overslept(id, now);
+        std::mem::take(&mut table.entry(id).stopped)
     }
 
-    /// What a virtual router has sent.
-    pub fn sent(&self, id: usize) -> Sent {
-        self.shared.lock().entry(id).sent
-    }
-
-    /// How punctual the thread has been.
-    pub fn punctuality(&self) -> Punctuality {
-        self.shared.lock().punctuality
+    /// What a virtual router sends is counted here.
+    pub fn sent(&self, id: usize) -> Arc<Sent> {
+        Arc::clone(&self.shared.lock().entry(id).sent)
     }
 }
 
@@ -237,16 +291,6 @@ impl Shared {
     }
 }
 
-impl Sent {
-    fn send(&mut self, socket: &AdvertSocket, message: &[u8]) {
-        match socket.send(message) {
-            Ok(()) => self.adverts += 1,
-            // A firewall that drops adverts looks like this; the protocol goes on.
-            Err(_) => self.errors += 1,
-        }
-    }
-}
-
 impl Table {
     fn entry(&mut self, id: usize) -> &mut Entry {
         if id >= self.entries.len() {
@@ -271,38 +315,39 @@ impl Table {
         self.schedule.insert((due, id));
     }
 
-    /// Sends what is due, and says when the next one is.
-    fn turn(&mut self, now: Instant) -> (Option<Instant>, bool) {
+    /// Takes a program away whose advert is so late that others have taken over meanwhile.
+    fn stop_if_overslept(&mut self, id: usize, now: Instant) {
+        let entry = self.entry(id);
+        let due = entry.due;
+        let overslept = |program: &Program| now.since(due) > program.overslept;
+        if entry.program.as_ref().is_some_and(overslept) {
+            entry.stopped = true;
+            entry.program = None;
+            self.schedule.remove(&(due, id));
+        }
+    }
+
+    /// Sends what is due, and says when the next one is, and whether something was stopped.
+    fn turn(&mut self, now: Instant, conduct: &Conduct) -> (Option<Instant>, bool) {
         let mut stopped = false;
         while let Some(&(due, id)) = self.schedule.first() {
             if due > now {
                 return (Some(due), stopped);
             }
-            self.schedule.pop_first();
-            stopped |= self.send_due(id, now);
+            self.stop_if_overslept(id, now);
+            self.schedule.remove(&(due, id));
+            stopped |= self.entry(id).stopped;
+            self.send_due(id, now, conduct);
         }
         (None, stopped)
     }
 
-    /// One due advert; true if it was so late that it was not sent.
-    fn send_due(&mut self, id: usize, now: Instant) -> bool {
-        let punctuality = &mut self.punctuality;
-        let Some(entry) = self.entries.get_mut(id) else {
-            return false;
-        };
+    fn send_due(&mut self, id: usize, now: Instant, conduct: &Conduct) {
+        let entry = self.entry(id);
         let Some(program) = &entry.program else {
-            return false;
+            return;
         };
-        let late = now.since(entry.due);
-        punctuality.worst = punctuality.worst.max(late);
-        if late.0 > program.interval.0 / 2 {
-            punctuality.late += 1;
-        }
-        if late > program.overslept {
-            entry.stopped = true;
-            entry.program = None;
-            return true;
-        }
+        conduct.was_late(now.since(entry.due), program.interval);
         entry.sent.send(&program.socket, &program.message);
         // From the due time, so that lateness does not add up; but never a burst to catch up.
         let next = entry.due + program.interval;
@@ -313,12 +358,10 @@ impl Table {
         };
         let due = entry.due;
         self.schedule.insert((due, id));
-        false
     }
 
     /// Priority 0 for all.
     fn lapse(&mut self) {
-        self.punctuality.lapses += 1;
         self.schedule.clear();
         for entry in &mut self.entries {
             if let Some(program) = entry.program.take() {
@@ -333,9 +376,10 @@ fn run(shared: &Shared) {
     let mut table = shared.lock();
     while !shared.quit.load(Ordering::Relaxed) {
         let now = clock::now();
-        let (mut next, mut stopped) = table.turn(now);
-        let lease = Instant(shared.lease_until.load(Ordering::Relaxed));
+        let (mut next, mut stopped) = table.turn(now, &shared.conduct);
+        let lease = shared.conduct.lease_until();
         if next.is_some() && now >= lease {
+            shared.conduct.lapses.fetch_add(1, Ordering::Relaxed);
             table.lapse();
             (next, stopped) = (None, true);
         }

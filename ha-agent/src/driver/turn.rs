@@ -1,6 +1,7 @@
 //! The driver's loop: wait, sample the clock once, feed the elections, show what changed.
 
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ha_common::election::Role;
 use ha_common::layout::{Event, event};
@@ -10,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use tokio::sync::oneshot;
 
+use super::board::Picture;
 use super::detector::Place;
 use super::instance::Instance;
 use super::priority::Health;
@@ -32,11 +34,11 @@ impl Driver {
             self.sender.renew(now);
             let mut touched = false;
             if ready.ring {
-                self.wakeups.events += 1;
+                count(&self.board.wakeups.events);
                 touched |= self.drain_ring(now);
             }
             if ready.sockets {
-                self.wakeups.events += 1;
+                count(&self.board.wakeups.events);
                 touched |= self.drain_sockets(now);
             }
             if ready.bell {
@@ -58,8 +60,6 @@ impl Driver {
             self.board.turned();
             if touched {
                 self.show();
-            } else {
-                self.board.lock().wakeups = self.wakeups;
             }
         }
     }
@@ -68,7 +68,7 @@ impl Driver {
     fn show_alive(&mut self) {
         if let Some(kernel) = &mut self.kernel {
             // A write that fails leaves the fence to the slots' own contests.
-            let _ = kernel.show_alive(self.sender.lease_until());
+            let _ = kernel.show_alive(self.sender.conduct().lease_until());
         }
     }
 
@@ -99,7 +99,7 @@ impl Driver {
             .instances
             .iter()
             .any(|instance| instance.role() == Role::Master);
-        let lease = masters.then(|| self.sender.lease_until() - Nanos(LEASE.0 * 2 / 3));
+        let lease = masters.then(|| self.sender.conduct().lease_until() - Nanos(LEASE.0 * 2 / 3));
         let own = self
             .instances
             .iter()
@@ -143,6 +143,7 @@ impl Driver {
                 !stale && instance.expired(Instant(event.deadline), &mut edges, now)
             }
             event::ADVERT => {
+                instance.look_before_sending(&mut edges, now);
                 instance.heard(event, &mut edges, now);
                 true
             }
@@ -172,9 +173,11 @@ impl Driver {
                 };
                 instance.count_wakeup();
                 if let Some(event) = instance.receive(&received, now) {
-                    instance.heard(&event, &mut edges!(self), now);
+                    let mut edges = edges!(self);
+                    instance.look_before_sending(&mut edges, now);
+                    instance.heard(&event, &mut edges, now);
+                    touched = true;
                 }
-                touched = true;
             }
         }
         touched
@@ -183,10 +186,7 @@ impl Driver {
     fn check_sender(&mut self, now: Instant) -> bool {
         let mut touched = false;
         for instance in &mut self.instances {
-            if self.sender.take_stopped(instance.id) {
-                instance.sender_stopped(&mut edges!(self), now);
-                touched = true;
-            }
+            touched |= instance.look_before_sending(&mut edges!(self), now);
         }
         touched
     }
@@ -196,20 +196,27 @@ impl Driver {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Check { name, health } => {
-                    self.wakeups.checks += 1;
+                    count(&self.board.wakeups.checks);
                     self.on_check(&name, health, now);
                 }
                 Command::Links(links) => {
-                    self.wakeups.links += 1;
+                    count(&self.board.wakeups.links);
                     self.links = links;
                     self.follow_links(now);
                 }
                 Command::Reload(config) => {
-                    self.wakeups.commands += 1;
+                    count(&self.board.wakeups.commands);
                     self.reload(&config, now);
                 }
+                Command::Show(done) => {
+                    count(&self.board.wakeups.commands);
+                    self.show();
+                    // Whoever asked may have given up waiting.
+                    let _ = done.try_send(());
+                    continue;
+                }
                 Command::Ping => {
-                    self.wakeups.commands += 1;
+                    count(&self.board.wakeups.commands);
                     continue;
                 }
                 Command::Shutdown(done) => {
@@ -236,7 +243,7 @@ impl Driver {
         let mut touched = false;
         for instance in &mut self.instances {
             if instance.next_deadline().is_some_and(|at| at <= now) {
-                self.wakeups.timers += 1;
+                count(&self.board.wakeups.timers);
                 instance.tick(&mut edges!(self), now);
                 touched = true;
             }
@@ -248,7 +255,7 @@ impl Driver {
     fn watchdog(&mut self, now: Instant) -> bool {
         let mut touched = false;
         if self.next_watchdog.is_some_and(|at| at <= now) {
-            self.wakeups.watchdog += 1;
+            count(&self.board.wakeups.watchdog);
             for instance in &mut self.instances {
                 let before = instance.role();
                 instance.look(&mut edges!(self), now);
@@ -278,22 +285,20 @@ impl Driver {
         Some(shortest.clamp(WATCHDOG_MIN, WATCHDOG_MAX))
     }
 
+    /// Renews what the board shows of the instances that have changed.
     pub(super) fn show(&mut self) {
         let edges = edges!(self);
-        let views = self
-            .instances
-            .iter()
-            .map(|instance| instance.view(&edges))
-            .collect();
-        {
-            let mut picture = self.board.lock();
-            picture.views = views;
-            picture.wakeups = self.wakeups;
-            picture.punctuality = self.sender.punctuality();
-            picture.lease_until = self.sender.lease_until();
+        for instance in &mut self.instances {
+            instance.show(&edges);
         }
-        self.board.changed();
+        self.board.show(Picture {
+            views: self.instances.iter().map(Instance::shown).collect(),
+        });
     }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -26,8 +26,8 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "the promise that a shared layout is plain data",
     ),
     (
-        "ha-agent/src/checks/pidfd.rs",
-        "registering a pidfd with the runtime, which asks for a promise about its number",
+        "ha-agent/src/readable.rs",
+        "registering a descriptor with the runtime, which asks for a promise about its number",
     ),
     (
         "ha-agent/src/checks/user.rs",

@@ -176,7 +176,7 @@ fn counters(agent: &Agent, view: &View, slot: Option<&Slot>) -> Counters {
         suppressed: slot.suppressed,
         dropped: slot.dropped,
         timer_fired: slot.fired,
-        adverts_sent: view.sent.adverts,
+        adverts_sent: view.sent.adverts(),
         garp_sent: view.announced,
         vip_restored: view.restored,
     }

@@ -5,6 +5,7 @@ mod datapath;
 mod instance;
 mod rejected;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use ha_common::election::Role;
@@ -15,7 +16,7 @@ use crate::config::Diff;
 use crate::control::moment::Moment;
 use crate::control::status::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
 use crate::driver::board::Picture;
-use crate::driver::{clock, realtime};
+use crate::driver::{board, clock, realtime};
 
 use check::checks;
 use instance::instance;
@@ -59,7 +60,7 @@ pub(super) fn status(agent: &Agent) -> Status {
             .map(|view| instance(agent, view, now))
             .collect(),
         checks: checks(agent, &config.checks, now),
-        wakeups: wakeups(&picture),
+        wakeups: wakeups(&agent.board.wakeups),
         sender: sender(agent, &picture, now),
         warnings: config.warnings.iter().map(ToString::to_string).collect(),
     }
@@ -112,24 +113,24 @@ pub(super) fn changes(diff: &Diff<'_>) -> Vec<String> {
     phrases
 }
 
-fn wakeups(picture: &Picture) -> Wakeups {
-    let counted = picture.wakeups;
+fn wakeups(counted: &board::Wakeups) -> Wakeups {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Wakeups {
-        ring_events: counted.events,
-        timers: counted.timers,
-        watchdog: counted.watchdog,
-        commands: counted.commands,
-        checks: counted.checks,
-        netlink: counted.links,
+        ring_events: read(&counted.events),
+        timers: read(&counted.timers),
+        watchdog: read(&counted.watchdog),
+        commands: read(&counted.commands),
+        checks: read(&counted.checks),
+        netlink: read(&counted.links),
     }
 }
 
 fn sender(agent: &Agent, picture: &Picture, now: Now) -> Sender {
-    let held = picture.lease_until > now.monotonic;
+    let held = agent.conduct.lease_until() > now.monotonic;
     let is_master = picture.views.iter().any(|view| view.role == Role::Master);
     Sender {
-        realtime: ability(picture.realtime.as_ref().map(|(_, sender)| sender)),
-        memory_locked: ability(Some(&agent.memory)),
+        realtime: ability(&agent.realtime.1),
+        memory_locked: ability(&agent.memory),
         lease: Lease {
             // Nobody renews a lease that nobody needs.
             state: if held || !is_master {
@@ -137,25 +138,19 @@ fn sender(agent: &Agent, picture: &Picture, now: Now) -> Sender {
             } else {
                 LeaseState::Lapsed
             },
-            left_us: picture.lease_until.since(now.monotonic).0 / 1000,
-            lapses: picture.punctuality.lapses,
+            left_us: agent.conduct.lease_until().since(now.monotonic).0 / 1000,
+            lapses: agent.conduct.lapses(),
         },
-        late_sends: picture.punctuality.late,
-        worst_late_us: picture.punctuality.worst.0 / 1000,
+        late_sends: agent.conduct.late(),
+        worst_late_us: agent.conduct.worst().0 / 1000,
     }
 }
 
-fn ability(ability: Option<&realtime::Ability>) -> Ability {
-    ability.map_or_else(
-        || Ability {
-            active: false,
-            why: "not started yet".to_owned(),
-        },
-        |ability| Ability {
-            active: ability.active,
-            why: ability.why.clone(),
-        },
-    )
+fn ability(ability: &realtime::Ability) -> Ability {
+    Ability {
+        active: ability.active,
+        why: ability.why.clone(),
+    }
 }
 
 const fn micros(interval: Centiseconds) -> u64 {

@@ -44,6 +44,7 @@ impl Instance {
         edges: &mut Edges<'_>,
         now: Instant,
     ) {
+        self.dirty = true;
         let mut ours = false;
         for term in self.terms.iter_mut().filter(|term| term.check == check) {
             term.health = health;
@@ -56,12 +57,14 @@ impl Instance {
 
     /// The interface's state changed; the port has been opened or closed already.
     pub(crate) fn link_changed(&mut self, link: LinkState, edges: &mut Edges<'_>, now: Instant) {
+        self.dirty = true;
         self.link = link;
         self.weigh(now, edges);
     }
 
     /// The port could not be opened.
     pub(crate) fn port_failed(&mut self, why: String, edges: &mut Edges<'_>) {
+        self.dirty = true;
         if self.port_error.as_ref() != Some(&why) {
             edges.reporter.say(Report::Failed {
                 instance: Arc::clone(&self.name),

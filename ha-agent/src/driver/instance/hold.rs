@@ -40,18 +40,26 @@ impl Instance {
         if missing.is_empty() {
             return;
         }
-        if let Ok(outcomes) = edges.book.add(&missing) {
-            for (place, outcome) in missing.iter().zip(outcomes) {
-                if matches!(outcome, Ok(Outcome::Done)) {
-                    self.restored += 1;
-                    edges.reporter.say(Report::Restored {
-                        instance: Arc::clone(&self.name),
-                        address: place.net,
-                    });
-                }
-            }
+        let Ok(outcomes) = edges.book.add(&missing) else {
+            return;
+        };
+        // What is there already was added after the table that we were shown was read.
+        let restored = missing
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Done)));
+        let before = self.restored;
+        for (place, _) in restored {
+            self.restored += 1;
+            edges.reporter.say(Report::Restored {
+                instance: Arc::clone(&self.name),
+                address: place.net,
+            });
         }
-        self.announce(edges, now);
+        if self.restored > before {
+            self.dirty = true;
+            self.announce(edges, now);
+        }
     }
 
     /// The Ethernet address changed: neighbours must learn the new one.
@@ -177,7 +185,7 @@ impl Instance {
             let addresses = batch.iter().map(|place| place.net.addr());
             if edges
                 .announcer
-                .announce(port.ifindex, port.mac, false, addresses)
+                .announce(port.ifindex, port.mac, port.router, addresses)
                 .is_ok()
             {
                 self.announced += count;

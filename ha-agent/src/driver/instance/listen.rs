@@ -31,6 +31,7 @@ impl Instance {
 
     /// Takes a packet of the plain socket in; an event comes back if it is news.
     pub(crate) fn receive(&mut self, received: &Received<'_>, now: Instant) -> Option<Event> {
+        self.dirty = true;
         match &mut self.port.as_mut()?.detector.place {
             Place::Kernel(_) => None,
             Place::Soft(soft) => match soft.receive(received, now.0) {
@@ -42,6 +43,7 @@ impl Instance {
 
     /// An event of the detector.
     pub(crate) fn heard(&mut self, event: &Event, edges: &mut Edges<'_>, now: Instant) {
+        self.dirty = true;
         if event.hash != list_hash(&self.config) {
             self.list_differs(event, edges, now);
         }
@@ -105,8 +107,12 @@ impl Instance {
         None
     }
 
-    /// The sender stopped by itself: somebody else may have been master meanwhile.
-    pub(crate) fn sender_stopped(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    /// If the sender stopped by itself, or is about to, somebody else may have been master meanwhile:
+    /// the slot is asked before anything is sent. True if it was so.
+    pub(crate) fn look_before_sending(&mut self, edges: &mut Edges<'_>, now: Instant) -> bool {
+        if self.role() != Role::Master || !edges.sender.take_stopped(self.id, now) {
+            return false;
+        }
         if let Some(slot) = self.slot(edges)
             && slot.contested_since != 0
             && let Some(advert) = contender(self.config.family, &slot)
@@ -114,6 +120,7 @@ impl Instance {
             self.feed(now, Input::TakenOver(advert), edges);
         }
         self.feed(now, Input::SenderStopped, edges);
+        true
     }
 
     pub(super) fn slot(&self, edges: &Edges<'_>) -> Option<Slot> {
@@ -177,6 +184,7 @@ impl Instance {
 
     /// Whether adverts are to end in the XDP program.
     pub(crate) fn set_consume(&mut self, consume: bool, edges: &mut Edges<'_>, now: Instant) {
+        self.dirty = true;
         if self.consume != consume {
             self.consume = consume;
             self.reconfigure_detector(edges, now);

@@ -15,6 +15,7 @@ use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 use ha_common::units::{Family, Instant, Nanos, Priority};
 use ipnet::IpNet;
 
+use super::board::View;
 use super::clock;
 use super::port::Port;
 use super::priority::{self, Health, Term};
@@ -80,12 +81,16 @@ pub(crate) struct Instance {
     look_at: Option<Instant>,
     /// Events of the slot that are known not to have come.
     lost: u64,
+    shown: Arc<View>,
+    /// Whether `shown` is out of date.
+    dirty: bool,
 }
 
 impl Instance {
     /// A virtual router that has not seen its interface yet.
     pub(crate) fn new(id: usize, config: Arc<Config>, now: Instant) -> Self {
         let params = params(&config, unspecified(config.family), config.priority);
+        let shown = Arc::new(View::new(Arc::clone(&config)));
         Self {
             id,
             name: Arc::from(config.name.as_str()),
@@ -112,6 +117,8 @@ impl Instance {
             consume: false,
             look_at: None,
             lost: 0,
+            shown,
+            dirty: true,
         }
     }
 
@@ -135,6 +142,7 @@ impl Instance {
 
     /// Feeds the election and runs what it says.
     pub(crate) fn feed(&mut self, now: Instant, input: Input, edges: &mut Edges<'_>) {
+        self.dirty = true;
         let actions = self.election.handle(now, input);
         for action in actions {
             self.run(now, action, edges);
@@ -145,6 +153,7 @@ impl Instance {
 
     /// The port is open. What an earlier life left behind is taken up or cleared away.
     pub(crate) fn opened(&mut self, port: Port, edges: &mut Edges<'_>, now: Instant) {
+        self.dirty = true;
         self.port_error = None;
         edges.reporter.say(Report::Attached {
             instance: Arc::clone(&self.name),
@@ -171,6 +180,7 @@ impl Instance {
 
     /// The interface is gone, or its address changed: without the port nothing can be done.
     pub(crate) fn close_port(&mut self, edges: &mut Edges<'_>) -> Option<Port> {
+        self.dirty = true;
         edges.sender.end(self.id, Farewell::None);
         self.plan = None;
         self.port.take()
@@ -194,6 +204,7 @@ impl Instance {
 
     /// Does what is due.
     pub(crate) fn tick(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        self.dirty = true;
         if self.election.next_deadline().is_some_and(|at| at <= now) {
             self.feed(now, Input::Tick, edges);
         }
@@ -220,6 +231,7 @@ impl Instance {
 
     /// Takes on a new configuration of the same virtual router.
     pub(crate) fn reconfigure(&mut self, config: Arc<Config>, edges: &mut Edges<'_>, now: Instant) {
+        self.dirty = true;
         let old: Vec<IpNet> = self.config.addresses.clone();
         let terms = config.track.iter().map(|track| Term {
             health: self

@@ -37,6 +37,7 @@ impl Instance {
     }
 
     pub(super) fn remember(&mut self, now: Instant, text: String) {
+        self.dirty = true;
         if self.notices.len() < MAX_NOTICES {
             self.notices.push((now, text));
         }

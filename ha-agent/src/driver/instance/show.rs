@@ -8,8 +8,19 @@ use crate::driver::detector::Place;
 use crate::driver::port::Port;
 
 impl Instance {
-    /// What the board shows.
-    pub(crate) fn view(&self, edges: &Edges<'_>) -> View {
+    /// As last shown.
+    pub(crate) fn shown(&self) -> Arc<View> {
+        Arc::clone(&self.shown)
+    }
+
+    /// Renews what is shown, if something has changed.
+    pub(crate) fn show(&mut self, edges: &Edges<'_>) {
+        if std::mem::take(&mut self.dirty) {
+            self.shown = Arc::new(self.view(edges));
+        }
+    }
+
+    fn view(&self, edges: &Edges<'_>) -> View {
         View {
             config: Arc::clone(&self.config),
             ifindex: self.port.as_ref().map(|port| port.ifindex),
@@ -29,7 +40,7 @@ impl Instance {
         }
     }
 
-    pub(super) fn datapath_view(&self, port: &Port) -> DatapathView {
+    fn datapath_view(&self, port: &Port) -> DatapathView {
         let (kernel_slot, soft) = match &port.detector.place {
             Place::Kernel(slot) => (Some(*slot), None),
             Place::Soft(soft) => {
