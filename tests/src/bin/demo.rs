@@ -1,0 +1,33 @@
+//! `cargo xtask demo`: the nine steps, to watch.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser;
+use ha_tests::demo::{Options, run};
+use ha_tests::lab::require_root_and_tools;
+
+/// Plays a fail-over with two agents, real nginx and a client, step by step.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask demo")]
+struct Args {
+    /// Leave the lab up at the end, and say how to enter it
+    #[arg(long)]
+    keep: bool,
+    /// Only with adverts every 10 ms; default: every second, then every 10 ms
+    #[arg(long)]
+    fast: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    require_root_and_tools(&["nginx", "iptables"])?;
+    let mut intervals = vec![Duration::from_millis(10)];
+    if !args.fast {
+        intervals.insert(0, Duration::from_secs(1));
+    }
+    run(&Options {
+        intervals,
+        keep: args.keep,
+    })
+}
