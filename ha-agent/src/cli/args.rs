@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::cleanup::CleanupOptions;
 use super::exit::Exit;
 use super::peers::PeersOptions;
 use super::run::RunOptions;
@@ -59,6 +60,8 @@ pub enum Command {
     Peers(PeersOptions),
     /// Make the running agent read its configuration again; a bad file changes nothing
     Reload,
+    /// Remove what an agent that is gone has left: programs, pins, its addresses
+    Cleanup(CleanupOptions),
     /// Show the version of this program and of the running agent
     Version,
 }

@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod check_config;
+pub mod cleanup;
 pub mod exit;
 pub mod failure;
 mod output;
@@ -37,6 +38,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
     let runtime_dir = &dirs.runtime_dir;
     match args.command {
         Command::Run(options) => crate::agent::run(&dirs, &options),
+        Command::Cleanup(options) => cleanup::cleanup(&dirs, &options),
         Command::CheckConfig { file } => check_config::check_config(&file),
         Command::Status(options) => status::status(runtime_dir, &options),
         Command::Peers(options) => peers::peers(&dirs, &options),
