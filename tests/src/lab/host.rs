@@ -171,7 +171,7 @@ impl Host {
         .with_context(|| format!("cannot mount a bpffs on {}", self.bpf_dir().display()))
     }
 
-    fn connect(&self, switch: &Namespace) -> Result<()> {
+    pub(super) fn connect(&self, switch: &Namespace) -> Result<()> {
         let ns = self.ns().name();
         let port = self.name();
         let mac = self.mac().map(|byte| format!("{byte:02x}")).join(":");

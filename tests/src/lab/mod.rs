@@ -163,6 +163,32 @@ impl Lab {
         self.switch.batch(&format!("link set {} up\n", host.name()))
     }
 
+    /// Takes a host's interface away altogether, as a driver that is unloaded does.
+    pub fn unplug(&self, host: &Host) -> Result<()> {
+        self.switch.batch(&format!("link del {}\n", host.name()))
+    }
+
+    /// Undoes [`Self::unplug`]: an interface of the same name, with another index. A capture that is
+    /// running already does not see its port.
+    pub fn replug(&self, host: &Host) -> Result<()> {
+        host.connect(&self.switch)
+    }
+
+    /// Gives a host one more interface on the segment, with an address and its prefix length.
+    pub fn plug(&self, host: &Host, interface: &str, address: &str) -> Result<()> {
+        let (port, ns) = (host.name(), host.ns().name());
+        self.switch.batch(&format!(
+            "link add {port}-{interface} type veth peer name {interface} netns {ns}\n\
+             link set {port}-{interface} addrgenmode none\n\
+             link set {port}-{interface} master br0 up\n"
+        ))?;
+        host.ns().batch(&format!(
+            "link set {interface} addrgenmode none\n\
+             addr add {address} dev {interface}\n\
+             link set {interface} up\n"
+        ))
+    }
+
     /// Starts capturing VRRP, ARP and IPv6 neighbour messages on every port of the switch.
     pub fn capture(&self) -> Result<Capture> {
         let ports: Vec<&str> = self

@@ -1,0 +1,195 @@
+//! Interfaces that go, come back, change their names and addresses, and that there are several of.
+
+use std::net::IpAddr;
+
+use anyhow::{Context as _, Result, ensure};
+use ha_tests::lab::agent::{Agent, State};
+use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::clock::now;
+use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
+use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools};
+
+#[test]
+fn a_backups_interface_that_is_deleted_and_made_again_is_attached_again() -> Result<()> {
+    let pair = Pair::start()?;
+    let old = pair.backup.only()?.ifindex.context("no index")?;
+    pair.lab.unplug(pair.h2())?;
+    let gone = pair
+        .backup
+        .wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+    ensure!(gone.ifindex.is_none() && gone.datapath.kind.is_none());
+    let reason = gone.reason.context("no reason")?;
+    ensure!(reason.contains("interface"), "{reason}");
+
+    pair.lab.replug(pair.h2())?;
+    let back = pair.backup.wait_instance("web", "follows", PATIENCE, |it| {
+        it.state == State::Backup && it.master.is_some()
+    })?;
+    ensure!(back.ifindex.is_some_and(|new| new != old));
+    ensure!(
+        back.datapath.kind.as_deref() == Some("native"),
+        "{:?}",
+        back.datapath
+    );
+    ensure!(back.timer.kind == "kernel");
+    let capture = pair.lab.capture()?;
+    // The backup's timer runs from its last advert, which the new capture must have seen.
+    capture.wait_advert(pair.h1(), 100, now(), PATIENCE)?;
+    let cut = now();
+    pair.lab.block(pair.h1())?;
+    let takeover = capture.takeover(pair.h2(), VIP, TIMING, cut, PATIENCE)?;
+    at_deadline(&takeover, LATENESS)?;
+    pair.on_backup.wait_present(PATIENCE).map(drop)
+}
+
+#[test]
+fn a_masters_interface_that_is_deleted_and_made_again_makes_it_master_again() -> Result<()> {
+    let pair = Pair::start()?;
+    let cut = now();
+    pair.lab.unplug(pair.h1())?;
+    at_deadline(&pair.takeover_since(cut)?, LATENESS)?;
+    pair.master.wait_state(State::Fault, PATIENCE)?;
+    pair.on_backup.wait_present(PATIENCE)?;
+    pair.lab.replug(pair.h1())?;
+    pair.master.wait_state(State::Master, PATIENCE)?;
+    pair.on_master.wait_present(PATIENCE)?;
+    pair.on_backup.wait_absent(PATIENCE)?;
+    let back = pair.master.only()?;
+    ensure!(back.datapath.kind.as_deref() == Some("native"));
+    Ok(())
+}
+
+#[test]
+fn a_pulled_plug_is_a_fault_and_a_new_plug_a_clean_way_back() -> Result<()> {
+    let pair = Pair::start()?;
+    let pulled = now();
+    pair.lab.link_down(pair.h1())?;
+    let found = pair
+        .master
+        .wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+    ensure!(found.reason.as_deref().is_some_and(|it| it.contains("down")));
+    pair.on_master.wait_absent(PATIENCE)?;
+    at_deadline(&pair.takeover_since(pulled)?, LATENESS)?;
+    pair.lab.link_up(pair.h1())?;
+    pair.on_master.wait_present(PATIENCE)?;
+    pair.on_backup.wait_absent(PATIENCE)?;
+    pair.master.wait_state(State::Master, PATIENCE)?;
+    let changes = pair.on_backup.changes_since(pulled);
+    ensure!(changes.len() == 2, "not one clean way: {changes:?}");
+    pair.is_settled()
+}
+
+#[test]
+fn a_renamed_interface_is_gone_until_it_has_its_name_again() -> Result<()> {
+    let pair = Pair::start()?;
+    let rename = |from: &str, to: &str| {
+        // A down and up loses the IPv6 addresses only, which nobody uses here.
+        pair.h2().ns().batch(&format!(
+            "link set {from} down\nlink set {from} name {to}\nlink set {to} up\n"
+        ))
+    };
+    rename("eth0", "lan0")?;
+    pair.backup.wait_state(State::Fault, PATIENCE)?;
+    rename("lan0", "eth0")?;
+    pair.backup.wait_instance("web", "follows", PATIENCE, |it| {
+        it.state == State::Backup
+            && it.master.is_some()
+            && it.datapath.kind.as_deref() == Some("native")
+    })?;
+    pair.cut_and_take_over(LATENESS)?;
+    pair.heal()
+}
+
+#[test]
+fn a_master_whose_own_address_changes_advertises_from_the_new_one() -> Result<()> {
+    let pair = Pair::start()?;
+    for scope in ["all", "eth0"] {
+        // As most hosts have it: without it, removing the first address removes them all.
+        pair.h1()
+            .ns()
+            .sysctl(&format!("net/ipv4/conf/{scope}/promote_secondaries"), "1")?;
+    }
+    let changed = now();
+    pair.h1().ns().batch(
+        "addr add 10.99.0.9/24 dev eth0\n\
+         addr del 10.99.0.1/24 dev eth0\n",
+    )?;
+    let new: IpAddr = "10.99.0.9".parse()?;
+    pair.capture
+        .wait_for("an advert from 10.99.0.9", changed, PATIENCE, |frame| {
+            frame.is_from(pair.h1()) && frame.vrrp().is_some_and(|it| it.source == new)
+        })
+        .context("a master has fallen silent")?;
+    // And it goes on, which the backup confirms.
+    pair.backup.wait_instance("web", "follows it", PATIENCE, |it| {
+        it.state == State::Backup
+            && it
+                .master
+                .as_ref()
+                .is_some_and(|master| master.address == new)
+    })?;
+    ensure!(pair.on_backup.changes_since(changed).is_empty());
+    ensure!(pair.on_master.present() && pair.master.state()? == State::Master);
+    Ok(())
+}
+
+#[test]
+fn a_backup_whose_own_address_changes_still_takes_over_at_the_deadline() -> Result<()> {
+    let pair = Pair::start()?;
+    pair.h2().ns().batch(
+        "addr add 10.99.0.9/24 dev eth0\n\
+         addr del 10.99.0.2/24 dev eth0\n\
+         addr replace 10.99.0.9/24 dev eth0\n",
+    )?;
+    pair.backup.wait_state(State::Backup, PATIENCE)?;
+    pair.cut_and_take_over(LATENESS)?;
+    let heard = pair.capture.wait_advert(pair.h2(), 90, now(), PATIENCE)?;
+    let source = heard.vrrp().context("an advert")?.source;
+    ensure!(source == "10.99.0.9".parse::<IpAddr>()?, "{source}");
+    pair.heal()
+}
+
+#[test]
+fn several_interfaces_fail_and_recover_one_by_one() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(2)?;
+    for (host, address) in lab.hosts().iter().zip(["10.98.0.1/24", "10.98.0.2/24"]) {
+        lab.plug(host, "eth1", address)?;
+    }
+    let (h1, h2) = (lab.host(1), lab.host(2));
+    let start = |host: &Host, priority| -> Result<Agent> {
+        let mut config = AgentConfig::new(host, instance(priority));
+        config.instance.push(Instance {
+            name: "inner".to_owned(),
+            interface: "eth1".to_owned(),
+            addresses: vec!["10.98.0.100/24".to_owned()],
+            ..instance(priority)
+        });
+        Agent::start(host, &config)
+    };
+    let first = start(h1, 100)?;
+    for name in ["web", "inner"] {
+        first.wait_instance(name, "master", PATIENCE, |it| it.state == State::Master)?;
+    }
+    let second = start(h2, 90)?;
+    // The same VRID on both interfaces: each hears its own segment's name for it only.
+    for name in ["web", "inner"] {
+        let found = second.wait_instance(name, "follows", PATIENCE, |it| {
+            it.state == State::Backup && it.master.is_some()
+        })?;
+        ensure!(found.datapath.kind.as_deref() == Some("native"));
+    }
+    h1.run(&["ip", "link", "set", "eth1", "down"])?;
+    first.wait_instance("inner", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+    second.wait_instance("inner", "master", PATIENCE, |it| it.state == State::Master)?;
+    ensure!(first.instance("web")?.state == State::Master);
+    ensure!(second.instance("web")?.state == State::Backup);
+    h1.run(&["ip", "link", "set", "eth1", "up"])?;
+    first.wait_instance("inner", "master again", PATIENCE, |it| {
+        it.state == State::Master
+    })?;
+    second.wait_instance("inner", "backup again", PATIENCE, |it| {
+        it.state == State::Backup
+    })?;
+    Ok(())
+}

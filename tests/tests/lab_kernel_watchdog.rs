@@ -1,0 +1,115 @@
+//! What stands behind the kernel's timers and wake-ups, and that nobody wakes without need.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use ha_tests::lab::agent::Launch;
+use ha_tests::lab::agent_config::Instance;
+use ha_tests::lab::clock::now;
+use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, instance};
+use ha_tests::lab::{Agent, Pair};
+
+fn with_fault(inject: &'static str) -> Result<Pair> {
+    let launch = Launch {
+        inject: Some(inject),
+        ..Launch::default()
+    };
+    let pair = Pair::launched(instance(100), instance(90), &launch)?;
+    pair.backup
+        .process()
+        .wait_for_line("HA_AGENT_INJECT is set", PATIENCE)?;
+    Ok(pair)
+}
+
+#[test]
+fn without_a_kernel_timer_the_agent_keeps_the_deadline_and_status_says_so() -> Result<()> {
+    let pair = with_fault("no-timer")?;
+    let found = pair.backup.only()?;
+    ensure!(found.datapath.kind.as_deref() == Some("native"));
+    ensure!(
+        found.timer.kind == "watchdog" && found.timer.why.is_some(),
+        "{found:?}"
+    );
+    pair.cut_and_take_over(LATENESS)?;
+    ensure!(pair.backup.only()?.counters.timer_fired == 0);
+    pair.heal()?;
+    // And once more: the deadline is kept after every advert, not just the first time.
+    pair.cut_and_take_over(LATENESS).map(drop)
+}
+
+#[test]
+fn when_every_wakeup_is_lost_the_watchdog_takes_over_within_its_bound() -> Result<()> {
+    let pair = with_fault("deaf-ring")?;
+    ensure!(pair.backup.only()?.timer.kind == "kernel");
+    let cut = now();
+    pair.lab.block(pair.h1())?;
+    let takeover = pair.takeover_since(cut)?;
+    let waited = takeover.first_advert.since(takeover.last_advert);
+    let (rule, waited) = (TIMING.master_down(), waited.to_duration());
+    // It looks every master-down interval, but at least each second and at most ten times in one.
+    let bound = rule.clamp(Duration::from_millis(100), Duration::from_secs(1));
+    ensure!(
+        waited + EARLINESS >= rule && waited <= rule + bound + LATENESS,
+        "waited {waited:?}"
+    );
+    pair.on_backup.wait_present(PATIENCE).map(drop)
+}
+
+#[test]
+fn a_backup_that_hears_a_healthy_master_wakes_nobody() -> Result<()> {
+    let fast = |priority| Instance {
+        advert_interval: Duration::from_millis(10),
+        ..instance(priority)
+    };
+    let pair = Pair::of(fast(100), fast(90))?;
+    let driver = driver_thread(&pair.backup)?;
+    let (before, status_before) = (pair.backup.only()?, pair.backup.status()?);
+    let (switches, began) = (voluntary_switches(&driver)?, Instant::now());
+    let wanted = before.counters.adverts_received + 200;
+    let after = pair.backup.wait_instance("web", "200 adverts", PATIENCE, |it| {
+        it.counters.adverts_received >= wanted
+    })?;
+    let switches = voluntary_switches(&driver)? - switches;
+    let elapsed = began.elapsed();
+    ensure!(
+        after.counters.wakeups == before.counters.wakeups,
+        "woken for adverts: {before:?}, {after:?}"
+    );
+    ensure!(after.counters.events == before.counters.events);
+    let status = pair.backup.status()?;
+    for cause in ["ring_events", "timers", "commands", "checks", "netlink"] {
+        ensure!(
+            status.wakeups.get(cause) == status_before.wakeups.get(cause),
+            "{cause}: {:?}, before {:?}",
+            status.wakeups,
+            status_before.wakeups
+        );
+    }
+    // The watchdog of a 10 ms instance looks every 100 ms; a look may sleep on a lock.
+    let most = u64::try_from(elapsed.as_millis() / 100)? * 2 + 4;
+    ensure!(
+        switches <= most,
+        "the driver's thread slept {switches} times in {elapsed:?}"
+    );
+    pair.is_settled()
+}
+
+/// The status file of the agent's driver thread.
+fn driver_thread(agent: &Agent) -> Result<std::path::PathBuf> {
+    for task in fs::read_dir(format!("/proc/{}/task", agent.process().pid()))? {
+        let task = task?.path();
+        if fs::read_to_string(task.join("comm"))?.trim() == "ha-driver" {
+            return Ok(task.join("status"));
+        }
+    }
+    anyhow::bail!("no thread is called ha-driver")
+}
+
+fn voluntary_switches(status: &std::path::Path) -> Result<u64> {
+    let text = fs::read_to_string(status)?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    Ok(line.context("no such line")?.trim().parse()?)
+}
