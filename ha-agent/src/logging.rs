@@ -6,6 +6,7 @@
 
 mod journal;
 
+use std::fmt as text;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
@@ -13,8 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thiserror::Error;
+use tracing::field::Field;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::fmt::format::{self, Writer};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
@@ -151,7 +154,11 @@ where
     match format {
         Format::Json => lines.json().flatten_event(true).boxed(),
         Format::Text => {
-            let lines = lines.compact().with_target(false).with_ansi(colour);
+            let lines = lines
+                .compact()
+                .with_target(false)
+                .with_ansi(colour)
+                .fmt_fields(format::debug_fn(message_only));
             if time {
                 lines.boxed()
             } else {
@@ -159,6 +166,22 @@ where
             }
         }
     }
+}
+
+/// In text a message says everything in words; its fields are for JSON and the journal. What it quotes
+/// may come from anywhere, so control characters are shown and not obeyed.
+fn message_only(writer: &mut Writer<'_>, field: &Field, value: &dyn text::Debug) -> text::Result {
+    if field.name() != "message" {
+        return Ok(());
+    }
+    for character in format!("{value:?}").chars() {
+        if character.is_control() {
+            write!(writer, "{}", character.escape_default())?;
+        } else {
+            writer.write_char(character)?;
+        }
+    }
+    Ok(())
 }
 
 /// True if stderr is the journal's stream, which systemd tells by device and inode.
@@ -202,7 +225,7 @@ mod tests {
     fn a_text_line_has_its_time_unless_the_journal_adds_it() {
         let bare = logged(Format::Text, false);
         assert!(bare.trim_start().starts_with("INFO moved"), "{bare}");
-        assert!(bare.ends_with("instance=\"web\" to=master\n"), "{bare}");
+        assert!(bare.ends_with("moved\\u{1b}[2J\n"), "{bare}");
         assert!(!bare.contains('\u{1b}'), "{bare}");
         let timed = logged(Format::Text, true);
         assert!(timed.starts_with("20") && timed.contains("Z "), "{timed}");

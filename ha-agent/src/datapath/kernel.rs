@@ -315,6 +315,16 @@ impl Kernel {
         self.count_fences()
     }
 
+    /// The addresses that a slot's master holds, or held when its agent died.
+    pub fn fenced(&self, slot: u32) -> Vec<RawAddress> {
+        self.fences
+            .iter()
+            .flatten()
+            .filter(|(_, index)| *index == slot)
+            .map(|(fence, _)| fence.0.address)
+            .collect()
+    }
+
     /// Says that the agent lives, until then at least.
     pub fn show_alive(&mut self, until: Instant) -> Result<(), KernelError> {
         // Without a listed address nobody asks.

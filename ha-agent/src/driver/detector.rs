@@ -135,6 +135,14 @@ impl Detector {
         }
     }
 
+    /// The addresses that the kernel half knows to be held: after a crash, those of the earlier agent.
+    pub(crate) fn held(&self, kernel: Option<&Kernel>) -> Vec<RawAddress> {
+        match (&self.place, kernel) {
+            (Place::Kernel(slot), Some(kernel)) => kernel.fenced(*slot),
+            (Place::Kernel(_) | Place::Soft(_), _) => Vec::new(),
+        }
+    }
+
     /// True if the deadline is kept by the kernel.
     pub(crate) fn has_kernel_timer(&self) -> bool {
         matches!((&self.place, self.timer), (Place::Kernel(_), Timer::Kernel))

@@ -3,19 +3,48 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ha_common::layout::{RawAddress, SlotKey};
 use ha_common::units::Instant;
 
 use super::detector::Place;
 use super::instance::LinkState;
 use super::port::{self, Opening};
-use super::{Driver, edges};
+use super::report::{Report, Reporter};
+use super::{Driver, edges, raw_address};
 use crate::config::model::{Config, Consume};
+use crate::net::address::{AddressBook, Placement};
 use crate::net::links::Link;
 
 /// Adverts a second on one interface up to which `consume = "auto"` passes them on.
 const CONSUME_ABOVE: u32 = 100;
 
 impl Driver {
+    /// Frees the slots of virtual routers that an earlier agent ran and this one does not, and removes
+    /// the addresses that it held for them.
+    pub(super) fn clear_orphans(&mut self) {
+        let Some(kernel) = &mut self.kernel else {
+            return;
+        };
+        let links = Arc::clone(&self.links);
+        let wanted: Vec<SlotKey> = self
+            .instances
+            .iter()
+            .filter_map(|instance| {
+                let link = links.by_name(&instance.config.interface)?;
+                let vrid = instance.config.vrid.get();
+                Some(SlotKey::new(link.index, instance.config.family, vrid))
+            })
+            .collect();
+        let entries: Vec<(SlotKey, u32)> = kernel.entries().collect();
+        for (key, slot) in entries.into_iter().filter(|(key, _)| !wanted.contains(key)) {
+            let held = kernel.fenced(slot);
+            // What cannot be freed now is found here again at the next start.
+            let _ = kernel.unfence(key, slot);
+            let _ = kernel.release(key, slot);
+            remove_held(&mut self.book, &self.reporter, key.ifindex, &held);
+        }
+    }
+
     /// Brings every instance in line with the interfaces as they are.
     pub(super) fn follow_links(&mut self, now: Instant) {
         let links = Arc::clone(&self.links);
@@ -146,6 +175,32 @@ impl Driver {
             // A slot that cannot be freed is found again under its key.
             let _ = kernel.release(port.detector.key, *slot);
         }
+    }
+}
+
+/// Removes addresses that an earlier agent is known to have held; they are gone with their interface.
+fn remove_held(book: &mut AddressBook, reporter: &Reporter, ifindex: u32, held: &[RawAddress]) {
+    let present = book.list(ifindex).unwrap_or_default();
+    let left: Vec<Placement> = present
+        .into_iter()
+        .filter(|found| held.contains(&raw_address(found.net.addr())))
+        .map(|found| Placement {
+            ifindex,
+            net: found.net,
+        })
+        .collect();
+    let Ok(outcomes) = book.remove(&left) else {
+        return;
+    };
+    for (place, _) in left
+        .iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| outcome.is_ok())
+    {
+        reporter.say(Report::Leftover {
+            instance: Arc::from("an instance that is no longer configured"),
+            address: place.net,
+        });
     }
 }
 

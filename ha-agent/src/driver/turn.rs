@@ -26,6 +26,7 @@ const WATCHDOG_MAX: Nanos = Nanos::from_millis(1000);
 impl Driver {
     /// Until told to leave.
     pub(super) fn run(&mut self) {
+        self.clear_orphans();
         self.follow_links(clock::now());
         self.show();
         loop {

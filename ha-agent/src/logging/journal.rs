@@ -4,7 +4,7 @@
 //! would hold up whoever logs. It also leaves the fields out of the message, which is all that
 //! `journalctl` shows by itself. Protocol: <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -70,15 +70,13 @@ impl<S: Subscriber> Layer<S> for Journal {
 #[derive(Debug, Default)]
 struct Record {
     message: String,
-    /// ` key=value` each, shown after the message.
-    shown: String,
     datagram: Vec<u8>,
 }
 
 impl Record {
     fn finish(mut self, metadata: &tracing::Metadata<'_>) -> Vec<u8> {
-        let message = self.message + &self.shown;
-        put(&mut self.datagram, "MESSAGE", message.trim_start());
+        // A message says everything in words; the fields are there for programs.
+        put(&mut self.datagram, "MESSAGE", &self.message);
         put(&mut self.datagram, "PRIORITY", priority(*metadata.level()));
         put(&mut self.datagram, "SYSLOG_IDENTIFIER", "ha-agent");
         put(&mut self.datagram, "HA_TARGET", metadata.target());
@@ -90,8 +88,6 @@ impl Record {
             value.clone_into(&mut self.message);
             return;
         }
-        // Writing to a string cannot fail.
-        let _ = write!(self.shown, " {}={value}", field.name());
         let name = field_name(field.name());
         put(&mut self.datagram, &name, value);
     }
@@ -168,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_the_fields_both_in_the_message_and_by_name() {
+    fn a_record_has_its_message_and_each_field_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
         let journal = UnixDatagram::bind(&path).unwrap();
@@ -181,10 +177,7 @@ mod tests {
         assert_eq!(journal.recv(&mut buffer).unwrap(), 0, "the probe");
         let length = journal.recv(&mut buffer).unwrap();
         let fields = read(&buffer[..length]);
-        assert_eq!(
-            fields["MESSAGE"],
-            "moved\nMESSAGE=forged instance=web to=master bytes=3"
-        );
+        assert_eq!(fields["MESSAGE"], "moved\nMESSAGE=forged");
         assert_eq!(fields["PRIORITY"], "4");
         assert_eq!(fields["HA_INSTANCE"], "web");
         assert_eq!(fields["HA_BYTES"], "3");

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::agent_config::AgentConfig;
+use super::agent_status::Instance;
 pub use super::agent_status::{State, Status};
-use super::host::Host;
+use super::host::{Host, Said};
 use super::process::Process;
 
 /// Names the program to test, in place of the newest one under the target directory.
@@ -17,6 +18,15 @@ pub const PROGRAM_VARIABLE: &str = "HA_AGENT_BIN";
 
 /// How often a state is asked for while waiting; each time is a process and a wake-up of the agent.
 const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// What may differ from one start to another, beside the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// Another directory than the host's bpffs.
+    pub pin_dir: Option<PathBuf>,
+    /// What the agent is to break on purpose, such as `no-timer`.
+    pub inject: Option<&'static str>,
+}
 
 /// A running agent; killed when dropped.
 #[derive(Debug)]
@@ -35,7 +45,13 @@ impl Agent {
 
     /// Starts an agent with the configuration file that is there.
     pub fn start_again(host: &Host) -> Result<Self> {
+        Self::launch(host, &Launch::default())
+    }
+
+    /// Starts an agent with the configuration file that is there, under other circumstances.
+    pub fn launch(host: &Host, launch: &Launch) -> Result<Self> {
         let mut command = Command::new(program()?);
+        let pin_dir = launch.pin_dir.clone().unwrap_or_else(|| host.bpf_dir());
         command
             .arg("run")
             .arg("--config")
@@ -43,7 +59,10 @@ impl Agent {
             .arg("--runtime-dir")
             .arg(host.run_dir())
             .arg("--pin-dir")
-            .arg(host.bpf_dir());
+            .arg(pin_dir);
+        if let Some(faults) = launch.inject {
+            command.env("HA_AGENT_INJECT", faults);
+        }
         Ok(Self {
             host: host.clone(),
             process: host.spawn("agent", command)?,
@@ -83,9 +102,65 @@ impl Agent {
 
     /// The state of its only instance.
     pub fn state(&self) -> Result<State> {
-        match self.status()?.instances.as_slice() {
-            [instance] => Ok(instance.state),
-            others => bail!("{} instances, not one", others.len()),
+        Ok(self.only()?.state)
+    }
+
+    /// What it says of its only instance.
+    pub fn only(&self) -> Result<Instance> {
+        let mut instances = self.status()?.instances;
+        match instances.len() {
+            1 => Ok(instances.remove(0)),
+            others => bail!("{others} instances, not one"),
+        }
+    }
+
+    /// What it says of the instance of that name.
+    pub fn instance(&self, name: &str) -> Result<Instance> {
+        let instances = self.status()?.instances;
+        let found = instances.into_iter().find(|it| it.name == name);
+        found.with_context(|| format!("no instance {name} on {}", self.host.name()))
+    }
+
+    /// Waits until what it says of the instance of that name is so.
+    pub fn wait_instance(
+        &self,
+        name: &str,
+        what: &str,
+        timeout: Duration,
+        holds: impl Fn(&Instance) -> bool,
+    ) -> Result<Instance> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let found = self.instance(name);
+            if let Ok(found) = &found
+                && holds(found)
+            {
+                return Ok(found.clone());
+            }
+            self.still_runs()?;
+            if Instant::now() >= deadline {
+                bail!(
+                    "{name} on {}: not within {timeout:?}: {what}; it is {found:#?}",
+                    self.host.name()
+                );
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+    }
+
+    /// Makes it read its configuration again: what `ha-agent reload` said.
+    pub fn reload(&self) -> Result<Said> {
+        invoke(&self.host, &["reload"])
+    }
+
+    fn still_runs(&self) -> Result<()> {
+        match self.process.exited() {
+            None => Ok(()),
+            Some(exit) => bail!(
+                "the agent on {} has ended: {}",
+                self.host.name(),
+                exit.status
+            ),
         }
     }
 
@@ -98,13 +173,7 @@ impl Agent {
             if matches!(found, Ok(found) if found == state) {
                 return Ok(());
             }
-            if let Some(exit) = self.process.exited() {
-                bail!(
-                    "the agent on {} has ended: {}",
-                    self.host.name(),
-                    exit.status
-                );
-            }
+            self.still_runs()?;
             if Instant::now() >= deadline {
                 let name = self.host.name();
                 bail!("{name} is not {state:?} within {timeout:?}: {found:?}");
@@ -123,6 +192,15 @@ pub fn peers(host: &Host) -> Result<serde_json::Value> {
         &["--runtime-dir", &dirs[0], "--pin-dir", &dirs[1]],
     )?;
     serde_json::from_str(&text).context("peers --json is no JSON")
+}
+
+/// Runs the program with these arguments on a host, in the host's directories: what it said.
+pub fn invoke(host: &Host, arguments: &[&str]) -> Result<Said> {
+    let (run, bpf) = (utf8(&host.run_dir())?, utf8(&host.bpf_dir())?);
+    let agent = utf8(&program()?)?;
+    let mut line = vec![agent.as_str(), "--runtime-dir", &run, "--pin-dir", &bpf];
+    line.extend(arguments);
+    host.try_run(&line)
 }
 
 /// The configuration file of a host's agent.

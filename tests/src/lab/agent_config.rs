@@ -77,6 +77,15 @@ impl Default for Instance {
     }
 }
 
+impl Instance {
+    /// The same with a further key.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<toml::Value>) -> Self {
+        self.extra.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
 /// An entry of `track`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Track {

@@ -17,6 +17,22 @@ pub struct Status {
     pub checks: Vec<Check>,
     /// What woke the driver, by cause.
     pub wakeups: BTreeMap<String, u64>,
+    /// The thread that sends adverts.
+    pub sender: Sender,
+}
+
+/// The thread that sends adverts.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Sender {
+    /// The driver's permission.
+    pub lease: Lease,
+}
+
+/// The driver's permission to go on advertising.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Lease {
+    /// How often it lapsed.
+    pub lapses: u64,
 }
 
 /// The host and the process.
@@ -26,6 +42,17 @@ pub struct Node {
     pub name: String,
     /// The agent's process.
     pub pid: u32,
+    /// Whether its maps and links outlive it.
+    pub pins: Pins,
+}
+
+/// Whether maps and links outlive the agent.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Pins {
+    /// `pinned` or `unpinned`.
+    pub state: String,
+    /// Why not, if they do not.
+    pub why: Option<String>,
 }
 
 /// One virtual router.
@@ -33,8 +60,12 @@ pub struct Node {
 pub struct Instance {
     /// Its name.
     pub name: String,
+    /// The interface's index, while it has one.
+    pub ifindex: Option<u32>,
     /// What it is now.
     pub state: State,
+    /// Why, if it takes no part.
+    pub reason: Option<String>,
     /// How its priority comes about.
     pub priority: Priority,
     /// Who is master.
@@ -43,6 +74,12 @@ pub struct Instance {
     pub addresses: Vec<Address>,
     /// How adverts are received.
     pub datapath: Datapath,
+    /// Whether adverts end in the XDP program.
+    pub consume: Consume,
+    /// Who notices that the master is silent.
+    pub timer: Timer,
+    /// What was found odd, and logged once.
+    pub notices: Vec<Notice>,
     /// The last change of state.
     pub last_transition: Option<Transition>,
     /// How many there were.
@@ -100,6 +137,52 @@ pub struct Address {
 pub struct Datapath {
     /// `native`, `generic` or `socket`.
     pub kind: Option<String>,
+    /// Why the better ones do not run.
+    pub why: Vec<Refusal>,
+}
+
+impl Datapath {
+    /// Why the datapath of that kind does not run; empty if nothing is said.
+    pub fn refusal(&self, kind: &str) -> &str {
+        let found = self.why.iter().find(|refusal| refusal.kind == kind);
+        found.map_or("", |refusal| &refusal.reason)
+    }
+}
+
+/// Why a datapath does not run.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Refusal {
+    /// Which.
+    pub kind: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Whether adverts end in the XDP program.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Consume {
+    /// `auto`, `always` or `never`.
+    pub configured: String,
+    /// What is done.
+    pub effective: bool,
+    /// Why.
+    pub why: String,
+}
+
+/// Who notices that the master is silent.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Timer {
+    /// `kernel` or `watchdog`.
+    pub kind: String,
+    /// Why it is not the kernel.
+    pub why: Option<String>,
+}
+
+/// Something odd.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Notice {
+    /// One sentence.
+    pub text: String,
 }
 
 /// A change of state.
@@ -126,6 +209,14 @@ pub struct Counters {
     pub events: u64,
     /// Times the driver woke for it.
     pub wakeups: u64,
+    /// Times the kernel's timer fired.
+    pub timer_fired: u64,
+    /// Adverts sent.
+    pub adverts_sent: u64,
+    /// Announcements sent.
+    pub garp_sent: u64,
+    /// Times an address was put back.
+    pub vip_restored: u64,
 }
 
 /// A check.

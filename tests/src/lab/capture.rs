@@ -149,14 +149,35 @@ pub struct Capture {
     _stop: PipeWriter,
 }
 
+/// At which end of the cable a capture listens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    Switch,
+    Host,
+}
+
+impl Host {
+    /// Starts capturing on an interface of this host, as a tcpdump there would: behind XDP, and
+    /// before the host's firewall.
+    pub fn sniff(&self, interface: &str) -> Result<Capture> {
+        let port = Arc::from(self.name());
+        Capture::listen(self.ns(), End::Host, &[(interface, port)])
+    }
+}
+
 impl Capture {
     pub(super) fn start(switch: &Namespace, ports: &[&str]) -> Result<Self> {
-        let (socket, ports) = switch.inside(|| -> Result<_> {
+        let ports: Vec<_> = ports.iter().map(|port| (*port, Arc::from(*port))).collect();
+        Self::listen(switch, End::Switch, &ports)
+    }
+
+    fn listen(ns: &Namespace, end: End, ports: &[(&str, Arc<str>)]) -> Result<Self> {
+        let (socket, ports) = ns.inside(|| -> Result<_> {
             let mut indices = HashMap::new();
-            for port in ports {
-                let index = if_nametoindex(*port)
-                    .with_context(|| format!("the switch has no port {port}"))?;
-                indices.insert(index as usize, Arc::from(*port));
+            for (interface, port) in ports {
+                let index = if_nametoindex(*interface)
+                    .with_context(|| format!("there is no interface {interface}"))?;
+                indices.insert(index as usize, Arc::clone(port));
             }
             let socket = packet::open_receiver().context("cannot capture")?;
             Ok((socket, indices))
@@ -165,7 +186,7 @@ impl Capture {
         let shared = Arc::new(Shared::default());
         let sink = Arc::clone(&shared);
         std::thread::spawn(move || {
-            if let Err(error) = collect(&socket, &stopped, &ports, &sink) {
+            if let Err(error) = collect(&socket, &stopped, end, &ports, &sink) {
                 sink.lock().failure = Some(format!("{error:#}"));
                 sink.changed.notify_all();
             }
@@ -286,6 +307,14 @@ impl Capture {
         })
     }
 
+    /// How often this host announced the address since then.
+    pub fn announcements(&self, host: &Host, address: IpAddr, since: Instant) -> usize {
+        self.frames_since(since)
+            .iter()
+            .filter(|frame| frame.is_from(host) && frame.announces(address))
+            .count()
+    }
+
     /// Who announced the address since then, by port, in order; repetitions count once.
     pub fn announcers(&self, address: IpAddr, since: Instant) -> Vec<Arc<str>> {
         let mut announcers: Vec<Arc<str>> = self
@@ -309,6 +338,7 @@ impl Shared {
 fn collect(
     socket: &OwnedFd,
     stopped: &PipeReader,
+    end: End,
     ports: &HashMap<usize, Arc<str>>,
     shared: &Shared,
 ) -> Result<()> {
@@ -337,7 +367,10 @@ fn collect(
                 frames.push(Frame {
                     at: offset.instant(received.realtime),
                     port: Arc::clone(port),
-                    direction: received.direction,
+                    direction: match (end, received.outgoing) {
+                        (End::Switch, true) | (End::Host, false) => Direction::ToHost,
+                        (End::Switch, false) | (End::Host, true) => Direction::FromHost,
+                    },
                     kind,
                     bytes: content.into(),
                 });
@@ -356,7 +389,7 @@ fn collect(
 struct Received {
     length: usize,
     interface: usize,
-    direction: Direction,
+    outgoing: bool,
     realtime: u64,
 }
 
@@ -382,15 +415,10 @@ fn receive(socket: &OwnedFd, bytes: &mut [u8]) -> Result<Option<Received>> {
     let address = message
         .address
         .context("a frame came without an interface")?;
-    let direction = if address.pkttype() == libc::PACKET_OUTGOING {
-        Direction::ToHost
-    } else {
-        Direction::FromHost
-    };
     Ok(Some(Received {
         length: message.bytes,
         interface: address.ifindex(),
-        direction,
+        outgoing: address.pkttype() == libc::PACKET_OUTGOING,
         realtime: u64::try_from(stamp.tv_sec())? * NANOS_PER_SECOND
             + u64::try_from(stamp.tv_nsec())?,
     }))

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -12,6 +12,17 @@ use nix::mount::{MsFlags, mount};
 use super::ROOT;
 use super::netns::Namespace;
 use super::process::Process;
+
+/// What a program said, and how it ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Said {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -112,6 +123,22 @@ impl Host {
             .ns
             .run(command)
             .with_context(|| format!("on {}", self.name()))
+    }
+
+    /// Runs a program to its end, whatever that is.
+    pub fn try_run(&self, argv: &[&str]) -> Result<Said> {
+        let (program, rest) = argv.split_first().context("no program to run")?;
+        let mut command = Command::new(program);
+        command.args(rest).stdin(Stdio::null());
+        self.0.ns.confine(&mut command);
+        let output = command
+            .output()
+            .with_context(|| format!("cannot run {program} on {}", self.name()))?;
+        Ok(Said {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
     }
 
     /// Makes the host's own firewall drop the adverts that it sends: the operators' way of testing.

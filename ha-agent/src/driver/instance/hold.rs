@@ -11,10 +11,11 @@ use ipnet::IpNet;
 use super::fitness::LinkState;
 use super::{Edges, Instance};
 use crate::config::model::Instance as Config;
-use crate::driver::clock;
 use crate::driver::report::Report;
+use crate::driver::{clock, raw_address};
 use crate::net::address::{Outcome, Placement};
 use crate::net::plan::{AnnouncePlan, Cadence};
+use crate::net::present::Present;
 
 /// How long an instance whose addresses were refused stays out before it tries again.
 const REFUSED_WAIT: Nanos = Nanos::from_millis(5_000);
@@ -101,15 +102,22 @@ impl Instance {
         let Ok(present) = edges.book.list(port.ifindex) else {
             return;
         };
-        let left: Vec<_> = port
-            .placements
+        let held = port.detector.held(edges.kernel.as_deref());
+        let configured = |found: &Present| {
+            let same = |place: &Placement| place.net.addr() == found.net.addr();
+            port.placements.iter().any(same)
+        };
+        // Marked as ours, or known to the kernel half as held: kernels before 5.18 keep no marks, and
+        // the list may have been another one then.
+        let left: Vec<_> = present
             .iter()
-            .filter(|place| {
-                present
-                    .iter()
-                    .any(|found| found.ours && found.net.addr() == place.net.addr())
+            .filter(|found| {
+                found.ours && configured(found) || held.contains(&raw_address(found.net.addr()))
             })
-            .copied()
+            .map(|found| Placement {
+                ifindex: port.ifindex,
+                net: found.net,
+            })
             .collect();
         if left.is_empty() {
             return;

@@ -1,0 +1,130 @@
+//! The parser of the receive path: no frame makes it panic, whatever it is told to expect, and a message
+//! that our own builder wrote is accepted as it was meant.
+#![no_main]
+
+use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
+use ha_common::wire::build::{MAX_MESSAGE, Message, write};
+use ha_common::wire::cursor::SliceCursor;
+use ha_common::wire::frame::{Envelope, Kind, Located, locate, locate_ipv4, locate_ipv6};
+use ha_common::wire::vrrp::{self, Expect, Flavour};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((options, frame)) = data.split_first_chunk::<4>() else {
+        return;
+    };
+    let expect = Expect {
+        version: 2 + (options[0] & 1),
+        auth_type: options[0] >> 1 & 1,
+        auth_data: *b"password",
+        own_interval: u16::from(options[1]) * 100,
+        own_address: [0; 16],
+    };
+    read(locate(SliceCursor::new(frame)), &expect);
+    read(locate_ipv4(SliceCursor::new(frame)), &expect);
+    read(locate_ipv6(SliceCursor::new(frame)), &expect);
+    round_trip(*options, frame);
+});
+
+fn read(located: Located<SliceCursor<'_>>, expect: &Expect) {
+    if located.kind != Kind::Vrrp {
+        return;
+    }
+    if let Ok(advert) = vrrp::check(&located.envelope, located.header, located.body, expect) {
+        assert_eq!(located.envelope.ttl, vrrp::TTL);
+        assert!(advert.count > 0 && advert.interval.0 > 0);
+        assert!(advert.length >= 8 + u16::from(advert.count) * 4);
+    }
+}
+
+/// What we write, we read.
+fn round_trip(options: [u8; 4], bytes: &[u8]) {
+    let (addresses, _) = bytes.as_chunks::<16>();
+    let family = if options[0] & 4 == 0 {
+        Family::V4
+    } else {
+        Family::V6
+    };
+    let version = match (options[0] & 1, family) {
+        (0, Family::V4) => Version::V2,
+        _ => Version::V3,
+    };
+    let most = match family {
+        Family::V4 => 255,
+        Family::V6 => 90,
+    };
+    let addresses: Vec<[u8; 16]> = addresses
+        .iter()
+        .take(most)
+        .map(|raw| plain(family, *raw))
+        .collect();
+    let interval = Centiseconds(u16::from(options[1]).max(1) * 100 & 0x0fff);
+    let (Some(vrid), false) = (
+        Vrid::new(options[2]),
+        addresses.is_empty() || interval.0 == 0,
+    ) else {
+        return;
+    };
+    let interval = match version {
+        Version::V2 => Centiseconds(u16::from(options[1]).max(1) * 100),
+        Version::V3 => interval,
+    };
+    let source = plain(family, [9; 16]);
+    let message = Message {
+        version,
+        family,
+        vrid,
+        priority: Priority(options[3]),
+        interval,
+        addresses: &addresses,
+        password: None,
+        source,
+        flavour: if options[0] & 8 == 0 {
+            Flavour::PseudoHeader
+        } else {
+            Flavour::Payload
+        },
+    };
+    let mut out = [0; MAX_MESSAGE];
+    let Some(length) = write(&message, &mut out) else {
+        panic!("{message:?} has room");
+    };
+    let envelope = Envelope {
+        source,
+        destination: match family {
+            Family::V4 => plain(family, [224, 0, 0, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Family::V6 => vrrp::GROUP_V6,
+        },
+        length: u16::try_from(length).unwrap_or(u16::MAX),
+        ttl: vrrp::TTL,
+        family,
+        fragment: false,
+    };
+    let expect = Expect {
+        version: version as u8,
+        auth_type: vrrp::AUTH_NONE,
+        auth_data: [0; 8],
+        own_interval: interval.0,
+        own_address: [1; 16],
+    };
+    let Some((header, body)) = out[..length].split_first_chunk::<8>() else {
+        panic!("a message has eight bytes");
+    };
+    match vrrp::check(&envelope, *header, SliceCursor::new(body), &expect) {
+        Ok(advert) => {
+            assert_eq!(advert.priority, message.priority);
+            assert_eq!(advert.interval, interval);
+            assert_eq!(usize::from(advert.count), addresses.len());
+            let list = vrrp::AddressHash::of(family, addresses.iter().copied());
+            assert_eq!(advert.hash, list.0);
+        }
+        Err(reject) => panic!("{message:?} is refused: {reject:?}"),
+    }
+}
+
+fn plain(family: Family, mut raw: [u8; 16]) -> [u8; 16] {
+    if family == Family::V4 {
+        raw[4..].fill(0);
+    }
+    raw
+}

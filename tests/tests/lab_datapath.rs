@@ -1,0 +1,387 @@
+//! How adverts are received: what is tried, what is refused and why, and what survives the agent.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use aya::maps::{Array, Map, MapData};
+use aya::programs::xdp::XdpMode;
+use ha_agent::datapath::kernel::{Kernel, LoadOptions};
+use ha_common::layout::{Meta, names};
+use ha_tests::lab::agent::{self, Agent, Launch, State};
+use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::clock::now;
+use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
+use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
+use nix::net::if_::if_nametoindex;
+
+#[test]
+fn auto_is_native_with_a_kernel_timer_on_a_veth() -> Result<()> {
+    let pair = Pair::start()?;
+    for agent in [&pair.master, &pair.backup] {
+        let instance = agent.only()?;
+        ensure!(instance.datapath.kind.as_deref() == Some("native"));
+        ensure!(instance.datapath.why.is_empty(), "{instance:?}");
+        ensure!(instance.timer.kind == "kernel" && instance.timer.why.is_none());
+        ensure!(agent.status()?.node.pins.state == "pinned");
+        ensure!(xdp_mode(agent.host(), Host::INTERFACE)? == Some(1));
+    }
+    pair.cut_and_take_over(LATENESS)?;
+    let taken = pair.backup.only()?;
+    ensure!(taken.counters.timer_fired >= 1, "{taken:?}");
+    let last = taken.last_transition.context("no transition")?;
+    ensure!(last.latency_us.is_some() && last.to == State::Master);
+    ensure!(last.cause.starts_with("no advert for "), "{}", last.cause);
+    pair.heal()
+}
+
+#[test]
+fn the_configured_generic_mode_is_the_one_that_runs() -> Result<()> {
+    let pair = Pair::of(instance(100), instance(90).with("datapath", "generic"))?;
+    let found = pair.backup.only()?;
+    ensure!(found.datapath.kind.as_deref() == Some("generic"));
+    ensure!(found.timer.kind == "kernel");
+    ensure!(xdp_mode(pair.h2(), Host::INTERFACE)? == Some(2));
+    pair.cut_and_take_over(LATENESS).map(drop)
+}
+
+/// A macvlan device has no native XDP, and sees no VRRP at all until somebody joins the group.
+#[test]
+fn where_the_driver_refuses_native_it_is_generic_and_status_says_why() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(2)?;
+    for host in lab.hosts() {
+        move_to_macvlan(host)?;
+    }
+    let on_macvlan = |priority| Instance {
+        interface: MACVLAN.to_owned(),
+        ..instance(priority)
+    };
+    let pair = Pair::settle(lab, on_macvlan(100), on_macvlan(90), &Launch::default())?;
+    let found = pair.backup.only()?;
+    ensure!(
+        found.datapath.kind.as_deref() == Some("generic"),
+        "{found:?}"
+    );
+    ensure!(!found.datapath.refusal("native").is_empty(), "{found:?}");
+    ensure!(xdp_mode(pair.h2(), MACVLAN)? == Some(2));
+    pair.cut_and_take_over(LATENESS)?;
+    pair.heal()
+}
+
+#[test]
+fn a_configured_native_that_is_refused_is_a_fault_with_the_reason() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    move_to_macvlan(h1)?;
+    let insisting = Instance {
+        interface: MACVLAN.to_owned(),
+        ..instance(100)
+    }
+    .with("datapath", "native");
+    let agent = Agent::start(h1, &AgentConfig::new(h1, insisting))?;
+    let found = agent.wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+    let reason = found.reason.context("no reason")?;
+    ensure!(
+        reason.contains("datapath") && reason.contains("native: "),
+        "{reason}"
+    );
+    let line = agent.process().wait_for_line("native: ", PATIENCE)?;
+    ensure!(line.text.contains("web"), "{}", line.text);
+    ensure!(xdp_mode(h1, MACVLAN)?.is_none());
+    Ok(())
+}
+
+#[test]
+fn a_program_of_somebody_else_is_never_replaced() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(2)?;
+    let h2 = lab.host(2).clone();
+    let theirs = Foreign::attach(&h2)?;
+    let before = xdp_program(&h2, Host::INTERFACE)?;
+    ensure!(before.is_some());
+    let pair = Pair::settle(lab, instance(100), instance(90), &Launch::default())?;
+    let found = pair.backup.only()?;
+    ensure!(
+        found.datapath.kind.as_deref() == Some("socket"),
+        "{found:?}"
+    );
+    for kind in ["native", "generic"] {
+        let why = found.datapath.refusal(kind);
+        ensure!(why.contains("somebody else"), "{kind}: {why:?}");
+    }
+    pair.cut_and_take_over(LATENESS)?;
+    pair.heal()?;
+    ensure!(xdp_program(&h2, Host::INTERFACE)? == before);
+    pair.backup
+        .process()
+        .signal(ha_tests::lab::process::Signal::TERM)?;
+    pair.backup.process().wait(PATIENCE)?;
+    ensure!(xdp_program(&h2, Host::INTERFACE)? == before);
+    drop(theirs);
+    Ok(())
+}
+
+#[test]
+fn a_plain_socket_takes_over_at_the_deadline() -> Result<()> {
+    let pair = Pair::of(instance(100), instance(90).with("datapath", "socket"))?;
+    let found = pair.backup.only()?;
+    ensure!(found.datapath.kind.as_deref() == Some("socket"));
+    ensure!(
+        found
+            .datapath
+            .refusal("native")
+            .contains("datapath = \"socket\"")
+    );
+    ensure!(found.timer.kind == "watchdog" && found.timer.why.is_some());
+    ensure!(xdp_mode(pair.h2(), Host::INTERFACE)?.is_none());
+    ensure!(found.counters.adverts_received > 0);
+    pair.cut_and_take_over(LATENESS)?;
+    pair.heal()?;
+    // What the socket heard is in `peers` as well.
+    let peers = agent::peers(pair.h2())?;
+    ensure!(
+        peers["peers"][0]["address"] == pair.h1().ipv4().to_string(),
+        "{peers}"
+    );
+    Ok(())
+}
+
+#[test]
+fn without_a_bpffs_it_runs_unpinned_and_says_so() -> Result<()> {
+    let nowhere = Launch {
+        pin_dir: Some(PathBuf::from("/proc/ha-agent")),
+        ..Launch::default()
+    };
+    let pair = Pair::launched(instance(100), instance(90), &nowhere)?;
+    let pins = pair.backup.status()?.node.pins;
+    ensure!(pins.state == "unpinned", "{pins:?}");
+    ensure!(
+        pins.why.as_deref().unwrap_or("").contains("/proc/ha-agent"),
+        "{pins:?}"
+    );
+    pair.backup
+        .process()
+        .wait_for_line("will not outlive the agent", PATIENCE)?;
+    ensure!(pair.backup.only()?.datapath.kind.as_deref() == Some("native"));
+    pair.cut_and_take_over(LATENESS)?;
+    pair.heal()?;
+    pair.backup.process().kill()?;
+    wait_until(PATIENCE, "the program goes with the agent", || {
+        xdp_mode(pair.h2(), Host::INTERFACE).is_ok_and(|mode| mode.is_none())
+    })
+}
+
+#[test]
+fn a_bpffs_is_mounted_on_the_pin_directory_where_there_is_none() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let dir = h1.dir().join("own-pins");
+    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    let agent = Agent::launch(
+        h1,
+        &Launch {
+            pin_dir: Some(dir.clone()),
+            ..Launch::default()
+        },
+    )?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    ensure!(agent.status()?.node.pins.state == "pinned");
+    let kind = h1.run(&["stat", "-f", "-c", "%T", &dir.display().to_string()])?;
+    ensure!(kind.trim() == "bpf_fs", "{kind}");
+    for name in names::PINNED {
+        ensure!(dir.join(name).exists(), "{name} is not pinned");
+    }
+    Ok(())
+}
+
+#[test]
+fn counters_outlive_a_killed_agent_and_peers_needs_none() -> Result<()> {
+    let pair = Pair::start()?;
+    let h1 = pair.h1().ipv4().to_string();
+    pair.backup.process().kill()?;
+    let adverts = || -> Result<u64> {
+        let peers = agent::peers(pair.h2())?;
+        let peers = peers["peers"].as_array().context("no list")?.clone();
+        let one = peers.iter().find(|peer| peer["address"] == h1.as_str());
+        one.and_then(|peer| peer["adverts"].as_u64())
+            .with_context(|| format!("no peer {h1} in {peers:?}"))
+    };
+    // The kernel goes on counting while nobody is there.
+    let first = adverts()?;
+    wait_until(PATIENCE, "adverts are counted without an agent", || {
+        adverts().is_ok_and(|count| count >= first + 3)
+    })?;
+    let text = agent::invoke(pair.h2(), &["peers"])?;
+    ensure!(text.code == Some(0) && text.out.contains(&h1), "{text:?}");
+    let counted = adverts()?;
+    let again = Agent::start_again(pair.h2())?;
+    again.wait_state(State::Backup, PATIENCE)?;
+    ensure!(adverts()? >= counted);
+    ensure!(again.only()?.counters.adverts_received >= counted);
+    pair.is_settled()
+}
+
+#[test]
+fn pins_of_another_version_are_replaced() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let config = AgentConfig::new(h1, instance(100));
+    let agent = Agent::start(h1, &config)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    agent.process().kill()?;
+    forge_version(&h1.bpf_dir().join(names::MAP_META))?;
+    let agent = Agent::start_again(h1)?;
+    agent
+        .process()
+        .wait_for_line("replaced pins of another version", PATIENCE)?;
+    runs_natively(&agent)?;
+
+    // Another size is another layout as well.
+    agent.process().kill()?;
+    let mut config = config;
+    config.node.extra.insert("max_slots".to_owned(), 64.into());
+    let agent = Agent::start(h1, &config)?;
+    agent
+        .process()
+        .wait_for_line("replaced pins of another version", PATIENCE)?;
+    runs_natively(&agent)?;
+
+    // And the right ones are kept.
+    agent.process().kill()?;
+    let agent = Agent::start_again(h1)?;
+    agent
+        .process()
+        .wait_for_line("carries on with the maps pinned", PATIENCE)?;
+    runs_natively(&agent)
+}
+
+/// Whoever was configured before a crash and is not any more must not go on: not its slot, which
+/// may eat adverts, and not its address.
+#[test]
+fn what_a_killed_agent_held_for_an_instance_that_is_gone_is_cleared_at_the_next_start() -> Result<()>
+{
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let second = Instance {
+        name: "second".to_owned(),
+        vrid: 52,
+        addresses: vec!["10.99.0.101/24".to_owned()],
+        ..instance(100)
+    };
+    let mut both = AgentConfig::new(h1, instance(100));
+    both.instance.push(second);
+    let watch = h1.vip_watch("10.99.0.101".parse()?)?;
+    let agent = Agent::start(h1, &both)?;
+    watch.wait_present(PATIENCE)?;
+    agent.process().kill()?;
+
+    both.instance.truncate(1);
+    let agent = Agent::start(h1, &both)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    watch
+        .wait_absent(Duration::from_secs(2))
+        .context("the address of the instance that is gone stays")?;
+    ensure!(slots_in_use(&h1.bpf_dir())? == 1, "its slot stays");
+    Ok(())
+}
+
+#[test]
+fn a_clean_stop_leaves_no_program_and_no_address() -> Result<()> {
+    let pair = Pair::start()?;
+    let stopped = now();
+    pair.master
+        .process()
+        .signal(ha_tests::lab::process::Signal::TERM)?;
+    ensure!(pair.master.process().wait(PATIENCE)?.status.success());
+    ensure!(xdp_mode(pair.h1(), Host::INTERFACE)?.is_none());
+    pair.on_master.wait_absent(PATIENCE)?;
+    pair.on_backup.wait_present(PATIENCE)?;
+    pair.capture.wait_advert(pair.h1(), 0, stopped, PATIENCE)?;
+    ensure!(slots_in_use(&pair.h1().bpf_dir())? == 0);
+    Ok(())
+}
+
+const MACVLAN: &str = "mv0";
+
+/// Gives a host's address to a macvlan device above its interface.
+fn move_to_macvlan(host: &Host) -> Result<()> {
+    host.ns().batch(&format!(
+        "addr del {0}/24 dev eth0\n\
+         link add {MACVLAN} link eth0 type macvlan mode bridge\n\
+         link set {MACVLAN} addrgenmode none\n\
+         addr add {0}/24 dev {MACVLAN}\n\
+         link set {MACVLAN} up\n",
+        host.ipv4()
+    ))
+}
+
+fn runs_natively(agent: &Agent) -> Result<()> {
+    agent.wait_state(State::Master, PATIENCE)?;
+    let found = agent.only()?;
+    ensure!(
+        found.datapath.kind.as_deref() == Some("native") && found.timer.kind == "kernel",
+        "{found:?}"
+    );
+    ensure!(agent.status()?.node.pins.state == "pinned");
+    Ok(())
+}
+
+/// What `ip link` says of XDP: 1 native, 2 generic.
+fn xdp_mode(host: &Host, interface: &str) -> Result<Option<u64>> {
+    Ok(xdp(host, interface)?["mode"].as_u64())
+}
+
+fn xdp_program(host: &Host, interface: &str) -> Result<Option<u64>> {
+    Ok(xdp(host, interface)?["prog"]["id"].as_u64())
+}
+
+fn xdp(host: &Host, interface: &str) -> Result<serde_json::Value> {
+    let text = host.run(&["ip", "-json", "-details", "link", "show", "dev", interface])?;
+    let links: serde_json::Value = serde_json::from_str(&text)?;
+    Ok(links[0]["xdp"].clone())
+}
+
+fn slots_in_use(pins: &Path) -> Result<usize> {
+    let reader = ha_agent::datapath::reader::Reader::pinned(pins)?;
+    Ok(reader.entries().len())
+}
+
+/// Makes the pinned maps look like those of another version of the agent.
+fn forge_version(meta: &Path) -> Result<()> {
+    const SIZE: usize = size_of::<Meta>();
+    let map = Map::Array(MapData::from_pin(meta)?);
+    let mut array: Array<MapData, [u8; SIZE]> = Array::try_from(map)?;
+    let mut bytes = array.get(&0, 0)?;
+    let at = std::mem::offset_of!(Meta, version);
+    bytes[at] = bytes[at].wrapping_add(1);
+    array.set(0, bytes, 0)?;
+    Ok(())
+}
+
+/// A program that is not the agent's: it passes everything, for it knows no virtual router.
+struct Foreign {
+    _kernel: Kernel,
+}
+
+impl Foreign {
+    fn attach(host: &Host) -> Result<Self> {
+        host.ns().inside(|| -> Result<Self> {
+            let mut kernel = Kernel::load(LoadOptions {
+                pin_dir: None,
+                max_slots: 1,
+                debug: false,
+                no_timer: false,
+            })?;
+            let interface = if_nametoindex(Host::INTERFACE)?;
+            kernel
+                .receive_program()?
+                .attach_to_if_index(interface, XdpMode::Driver)?;
+            Ok(Self { _kernel: kernel })
+        })?
+    }
+}
