@@ -1,5 +1,6 @@
 //! The namespace lab and the simulation, used by the tests, the demo and the bench.
 
+pub mod bench;
 pub mod demo;
 pub mod lab;
 pub mod scenario;

@@ -1,0 +1,207 @@
+//! The daemons that are compared, each at its normal log level with its log in a file.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Serialize;
+
+use crate::lab::agent::{self, State, Status};
+use crate::lab::agent_config::{AgentConfig, Instance, with_prefix};
+use crate::lab::{Host, Process, VIP, keepalived};
+
+/// Between two adverts: the shortest that version 3 allows.
+pub(super) const INTERVAL: Duration = Duration::from_millis(10);
+/// What every contestant stands by with.
+pub(super) const PRIORITY: u8 = 90;
+/// The virtual router when there is only one.
+pub(super) const VRID: u8 = 51;
+
+/// One of them.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Contestant {
+    /// Ours, with the timers in the kernel.
+    Kernel,
+    /// Ours, on a plain socket.
+    Socket,
+    /// keepalived as packaged.
+    Keepalived,
+    /// keepalived with what it offers for punctuality.
+    KeepalivedRealtime,
+}
+
+impl Contestant {
+    pub(super) const ALL: [Self; 4] = [
+        Self::Kernel,
+        Self::Socket,
+        Self::Keepalived,
+        Self::KeepalivedRealtime,
+    ];
+
+    /// What the table calls it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "ha-agent, kernel",
+            Self::Socket => "ha-agent, socket",
+            Self::Keepalived => "keepalived",
+            Self::KeepalivedRealtime => "keepalived, real-time",
+        }
+    }
+
+    pub(super) const fn is_ours(self) -> bool {
+        matches!(self, Self::Kernel | Self::Socket)
+    }
+
+    /// Starts it on a host as the backup of virtual routers 1 to `routers`, or of one.
+    pub(super) fn start(self, host: &Host, routers: &[Router]) -> Result<Process> {
+        let log = host.log_dir().join("bench.log");
+        // Straight into a file: a pipe would make our own reader part of what is measured.
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", r#"log=$1; shift; exec "$@" >>"$log" 2>&1"#, "sh"])
+            .arg(log);
+        if self.is_ours() {
+            self.prepare_agent(host, routers, &mut command)?;
+        } else {
+            self.prepare_keepalived(host, routers, &mut command)?;
+        }
+        host.spawn("bench", command)
+    }
+
+    fn prepare_agent(self, host: &Host, routers: &[Router], command: &mut Command) -> Result<()> {
+        let datapath = match self {
+            Self::Socket => "socket",
+            _ => "auto",
+        };
+        let instance = |router: &Router| Instance {
+            name: format!("vr{}", router.vrid),
+            vrid: router.vrid,
+            priority: PRIORITY,
+            advert_interval: INTERVAL,
+            addresses: vec![with_prefix(router.address)],
+            extra: toml::Table::from_iter([("datapath".to_owned(), datapath.into())]),
+            ..Instance::default()
+        };
+        let mut config = AgentConfig::new(host, Instance::default());
+        config.instance = routers.iter().map(instance).collect();
+        agent::Agent::write_config(host, &config)?;
+        command
+            .arg(agent::program()?)
+            .args(["run", "--config"])
+            .arg(agent::config_file(host))
+            .arg("--runtime-dir")
+            .arg(host.run_dir())
+            .arg("--pin-dir")
+            .arg(host.bpf_dir());
+        Ok(())
+    }
+
+    fn prepare_keepalived(
+        self,
+        host: &Host,
+        routers: &[Router],
+        command: &mut Command,
+    ) -> Result<()> {
+        let run = host.run_dir();
+        let config = run.join("keepalived.conf");
+        fs::write(&config, self.keepalived_config(routers))
+            .with_context(|| format!("cannot write {}", config.display()))?;
+        command
+            .arg(keepalived::PROGRAM)
+            .args(["--dont-fork", "--vrrp", "--log-console", "--no-syslog"])
+            .arg(format!("--use-file={}", config.display()))
+            .arg(format!("--pid={}", run.join("keepalived.pid").display()))
+            .arg(format!("--vrrp_pid={}", run.join("vrrp.pid").display()));
+        Ok(())
+    }
+
+    fn keepalived_config(self, routers: &[Router]) -> String {
+        let realtime = if self == Self::KeepalivedRealtime {
+            // With its default limit of 10 ms of CPU it kills its own process at this interval.
+            "  vrrp_rt_priority 50\n  vrrp_no_swap\n  vrrp_rlimit_rttime 10000000\n"
+        } else {
+            ""
+        };
+        let mut text = format!("global_defs {{\n  router_id bench\n{realtime}}}\n");
+        for router in routers {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "vrrp_instance vr{vrid} {{\n  state BACKUP\n  interface {interface}\n  version 3\n  \
+                 virtual_router_id {vrid}\n  priority {PRIORITY}\n  advert_int {interval}\n  \
+                 virtual_ipaddress {{\n    {address}/24\n  }}\n}}",
+                vrid = router.vrid,
+                interface = Host::INTERFACE,
+                interval = INTERVAL.as_secs_f64(),
+                address = router.address,
+            );
+        }
+        text
+    }
+}
+
+/// What our agent on this host says of itself.
+pub(super) fn status(host: &Host) -> Result<Status> {
+    let program = agent::program()?;
+    let (program, run) = (program.to_str(), host.run_dir());
+    let (Some(program), Some(run)) = (program, run.to_str()) else {
+        bail!("a path that is not UTF-8");
+    };
+    let text = host.run(&[program, "status", "--json", "--runtime-dir", run])?;
+    serde_json::from_str(&text).with_context(|| format!("status --json is not as agreed:\n{text}"))
+}
+
+/// Fails unless our agent's instances run on the datapath that the contestant stands for, as backups.
+/// The datapath's name.
+pub(super) fn datapath(contestant: Contestant, host: &Host) -> Result<String> {
+    let status = status(host)?;
+    let mut kinds: Vec<String> = Vec::new();
+    for instance in &status.instances {
+        ensure!(
+            instance.state == State::Backup,
+            "{} is {:?}",
+            instance.name,
+            instance.state
+        );
+        kinds.push(instance.datapath.kind.clone().unwrap_or_default());
+    }
+    kinds.dedup();
+    let [kind] = kinds.as_slice() else {
+        bail!("not one datapath but: {kinds:?}");
+    };
+    ensure!(
+        (kind == "socket") == (contestant == Contestant::Socket),
+        "{} runs on the datapath {kind}",
+        contestant.name()
+    );
+    Ok(kind.clone())
+}
+
+/// A virtual router.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Router {
+    pub(super) vrid: u8,
+    pub(super) address: IpAddr,
+}
+
+impl Router {
+    /// The one of the take-overs.
+    pub(super) const ONE: [Self; 1] = [Self {
+        vrid: VRID,
+        address: VIP,
+    }];
+
+    /// All that one interface can have.
+    pub(super) fn all() -> Vec<Self> {
+        (1..=u8::MAX)
+            .map(|vrid| Self {
+                vrid,
+                address: Ipv4Addr::new(10, 99, 1, vrid).into(),
+            })
+            .collect()
+    }
+}

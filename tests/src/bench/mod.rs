@@ -1,0 +1,63 @@
+//! How fast and how frugal: ours beside keepalived's, in one run on one machine.
+//!
+//! `contestant` knows the daemons, `master` plays the one that they stand by for, `takeover` and
+//! `receive` measure, `usage` reads what the kernel has counted, `report` shows it all.
+
+mod contestant;
+mod load;
+mod machine;
+mod master;
+mod receive;
+mod report;
+mod sample;
+mod takeover;
+mod usage;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::lab::{keepalived, require_root_and_tools};
+use machine::Machine;
+use report::Report;
+
+/// How long it measures.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Take-overs of each contestant, idle and busy each.
+    pub rounds: usize,
+    /// How long each reading of the cost of adverts takes.
+    pub listen: Duration,
+    /// Readings of each contestant.
+    pub readings: usize,
+    /// Where the results go as JSON.
+    pub json: PathBuf,
+    /// Measure the take-overs.
+    pub takeovers: bool,
+    /// Measure the cost of adverts and the memory.
+    pub receive: bool,
+}
+
+/// Measures, prints the table and writes the JSON.
+pub fn run(options: &Options) -> Result<()> {
+    require_root_and_tools(&[keepalived::PROGRAM])?;
+    let mut report = Report::new(Machine::read()?, options);
+    if options.takeovers {
+        report.takeovers = takeover::measure(options.rounds)?;
+    }
+    if options.receive {
+        report.receive = receive::measure(options.listen, options.readings)?;
+    }
+    report.machine.note_end()?;
+    print!("{}", report.text());
+    if let Some(folder) = options.json.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    let json = serde_json::to_string_pretty(&report).context("the results are no JSON")?;
+    std::fs::write(&options.json, json + "\n")
+        .with_context(|| format!("cannot write {}", options.json.display()))?;
+    println!("\nevery sample: {}", options.json.display());
+    Ok(())
+}

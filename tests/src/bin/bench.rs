@@ -1,0 +1,43 @@
+//! `cargo xtask bench`: take-over times, CPU and memory beside keepalived's.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser;
+use ha_tests::bench::{Options, run};
+
+/// Measures ha-agent beside keepalived on this machine, in one run.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench")]
+struct Args {
+    /// A fifth of the rounds and shorter readings
+    #[arg(long)]
+    quick: bool,
+    /// Where to write every sample
+    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench/bench.json"))]
+    json: PathBuf,
+    /// Take-overs only
+    #[arg(long, conflicts_with = "receive")]
+    takeovers: bool,
+    /// The cost of adverts and memory only
+    #[arg(long)]
+    receive: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let (rounds, listen, readings) = if args.quick {
+        (20, Duration::from_secs(4), 1)
+    } else {
+        (100, Duration::from_secs(10), 5)
+    };
+    run(&Options {
+        rounds,
+        listen,
+        readings,
+        json: args.json,
+        takeovers: !args.receive,
+        receive: !args.takeovers,
+    })
+}
