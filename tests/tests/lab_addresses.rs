@@ -172,10 +172,7 @@ fn an_address_is_announced_five_times_at_once_and_five_times_later() -> Result<(
     repeat_after = "600ms"
     repeat_count = 5 };
     let begin = now();
-    let agent = Agent::start(
-        h1,
-        &AgentConfig::new(h1, instance(100).with("garp", garp)),
-    )?;
+    let agent = Agent::start(h1, &AgentConfig::new(h1, instance(100).with("garp", garp)))?;
     let first = capture.wait_announcement(h1, VIP, begin, PATIENCE)?.at;
     agent.wait_state(State::Master, PATIENCE)?;
     adverts_pass(&capture, h1, 3)?;
@@ -210,10 +207,7 @@ fn a_refresh_goes_on_for_as_long_as_it_is_master() -> Result<()> {
     let garp = toml! { count = 1
     repeat_after = "0s"
     refresh = "1s" };
-    let agent = Agent::start(
-        h1,
-        &AgentConfig::new(h1, instance(100).with("garp", garp)),
-    )?;
+    let agent = Agent::start(h1, &AgentConfig::new(h1, instance(100).with("garp", garp)))?;
     let mut since = now();
     agent.wait_state(State::Master, PATIENCE)?;
     let mut times = Vec::new();

@@ -22,9 +22,11 @@ fn a_backups_interface_that_is_deleted_and_made_again_is_attached_again() -> Res
     ensure!(reason.contains("interface"), "{reason}");
 
     pair.lab.replug(pair.h2())?;
-    let back = pair.backup.wait_instance("web", "follows", PATIENCE, |it| {
-        it.state == State::Backup && it.master.is_some()
-    })?;
+    let back = pair
+        .backup
+        .wait_instance("web", "follows", PATIENCE, |it| {
+            it.state == State::Backup && it.master.is_some()
+        })?;
     ensure!(back.ifindex.is_some_and(|new| new != old));
     ensure!(
         back.datapath.kind.as_deref() == Some("native"),
@@ -67,7 +69,12 @@ fn a_pulled_plug_is_a_fault_and_a_new_plug_a_clean_way_back() -> Result<()> {
     let found = pair
         .master
         .wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
-    ensure!(found.reason.as_deref().is_some_and(|it| it.contains("down")));
+    ensure!(
+        found
+            .reason
+            .as_deref()
+            .is_some_and(|it| it.contains("down"))
+    );
     pair.on_master.wait_absent(PATIENCE)?;
     at_deadline(&pair.takeover_since(pulled)?, LATENESS)?;
     pair.lab.link_up(pair.h1())?;
@@ -91,11 +98,12 @@ fn a_renamed_interface_is_gone_until_it_has_its_name_again() -> Result<()> {
     rename("eth0", "lan0")?;
     pair.backup.wait_state(State::Fault, PATIENCE)?;
     rename("lan0", "eth0")?;
-    pair.backup.wait_instance("web", "follows", PATIENCE, |it| {
-        it.state == State::Backup
-            && it.master.is_some()
-            && it.datapath.kind.as_deref() == Some("native")
-    })?;
+    pair.backup
+        .wait_instance("web", "follows", PATIENCE, |it| {
+            it.state == State::Backup
+                && it.master.is_some()
+                && it.datapath.kind.as_deref() == Some("native")
+        })?;
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()
 }
@@ -121,13 +129,14 @@ fn a_master_whose_own_address_changes_advertises_from_the_new_one() -> Result<()
         })
         .context("a master has fallen silent")?;
     // And it goes on, which the backup confirms.
-    pair.backup.wait_instance("web", "follows it", PATIENCE, |it| {
-        it.state == State::Backup
-            && it
-                .master
-                .as_ref()
-                .is_some_and(|master| master.address == new)
-    })?;
+    pair.backup
+        .wait_instance("web", "follows it", PATIENCE, |it| {
+            it.state == State::Backup
+                && it
+                    .master
+                    .as_ref()
+                    .is_some_and(|master| master.address == new)
+        })?;
     ensure!(pair.on_backup.changes_since(changed).is_empty());
     ensure!(pair.on_master.present() && pair.master.state()? == State::Master);
     Ok(())
@@ -162,6 +171,8 @@ fn several_interfaces_fail_and_recover_one_by_one() -> Result<()> {
         config.instance.push(Instance {
             name: "inner".to_owned(),
             interface: "eth1".to_owned(),
+            // Both interfaces are on one segment, where a VRID is one virtual router's.
+            vrid: 52,
             addresses: vec!["10.98.0.100/24".to_owned()],
             ..instance(priority)
         });
@@ -172,7 +183,6 @@ fn several_interfaces_fail_and_recover_one_by_one() -> Result<()> {
         first.wait_instance(name, "master", PATIENCE, |it| it.state == State::Master)?;
     }
     let second = start(h2, 90)?;
-    // The same VRID on both interfaces: each hears its own segment's name for it only.
     for name in ["web", "inner"] {
         let found = second.wait_instance(name, "follows", PATIENCE, |it| {
             it.state == State::Backup && it.master.is_some()

@@ -67,9 +67,11 @@ fn a_backup_that_hears_a_healthy_master_wakes_nobody() -> Result<()> {
     let (before, status_before) = (pair.backup.only()?, pair.backup.status()?);
     let (switches, began) = (voluntary_switches(&driver)?, Instant::now());
     let wanted = before.counters.adverts_received + 200;
-    let after = pair.backup.wait_instance("web", "200 adverts", PATIENCE, |it| {
-        it.counters.adverts_received >= wanted
-    })?;
+    let after = pair
+        .backup
+        .wait_instance("web", "200 adverts", PATIENCE, |it| {
+            it.counters.adverts_received >= wanted
+        })?;
     let switches = voluntary_switches(&driver)? - switches;
     let elapsed = began.elapsed();
     ensure!(

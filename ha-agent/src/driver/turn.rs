@@ -29,6 +29,8 @@ impl Driver {
         self.clear_orphans();
         self.follow_links(clock::now());
         self.show();
+        // Before the first wait: nothing else may ever wake a driver whose events are lost.
+        self.watchdog(clock::now());
         loop {
             let ready = self.wait();
             let now = clock::now();

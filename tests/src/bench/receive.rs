@@ -124,7 +124,10 @@ impl Cost {
         let (lost, sent) = daemon.lost_and_sent(Host::INTERFACE)?;
         let heard = self.heard(host)?;
         let with = span(listen, || daemon.cpu())?;
-        let heard = self.heard(host)?.zip(heard).map(|(after, before)| after - before);
+        let heard = self
+            .heard(host)?
+            .zip(heard)
+            .map(|(after, before)| after - before);
         let (lost_then, sent_then) = daemon.lost_and_sent(Host::INTERFACE)?;
 
         let adverts = adverts_in(with.length, routers.len());
@@ -153,7 +156,10 @@ impl Cost {
             return Ok(None);
         }
         let status = contestant::status(host)?;
-        let counts = status.instances.iter().map(|it| it.counters.adverts_received);
+        let counts = status
+            .instances
+            .iter()
+            .map(|it| it.counters.adverts_received);
         Ok(Some(counts.sum()))
     }
 }

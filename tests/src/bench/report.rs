@@ -88,7 +88,11 @@ impl Report {
              {:22} {:^33}   {:^33}\n{:22} {HEADS}   {HEADS}",
             self.master_down_ms, "", "first advert", "first gratuitous ARP", ""
         );
-        for it in self.takeovers.iter().filter(|it| it.busy_loops == busy_loops) {
+        for it in self
+            .takeovers
+            .iter()
+            .filter(|it| it.busy_loops == busy_loops)
+        {
             let _ = write!(
                 text,
                 "{:22} {}   {}",
@@ -111,7 +115,20 @@ impl Report {
             text,
             "\n255 backups at 10 ms, 25,500 adverts/s: µs of CPU for each advert; resident memory\n\n\
              {:22} {:>9} {:>16} {:>9} {:>16} {:>9} {:>9}\n{:22} {:>9} {:>16} {:>9} {:>16} {:>9} {:>9}",
-            "", "own", "(min to max)", "machine", "(min to max)", "1 VR", "255 VRs", "", "", "", "", "", "MB", "MB"
+            "",
+            "own",
+            "(min to max)",
+            "machine",
+            "(min to max)",
+            "1 VR",
+            "255 VRs",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "MB",
+            "MB"
         );
         for cost in &self.receive {
             let _ = write!(

@@ -10,13 +10,14 @@ mod show;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ha_common::election::{Action, Election, Input, Params, Role, Rules, Transition};
+use ha_common::election::{Action, Detector, Election, Input, Params, Role, Rules, Transition};
 use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 use ha_common::units::{Family, Instant, Nanos, Priority};
 use ipnet::IpNet;
 
 use super::board::View;
 use super::clock;
+use super::detector::Place;
 use super::port::Port;
 use super::priority::{self, Health, Term};
 use super::report::{Report, Reporter};
@@ -169,12 +170,36 @@ impl Instance {
         self.port = Some(port);
         self.feed(now, Input::OwnAddress(source), edges);
         if self.role() != Role::Initialize {
+            self.carry_on(edges, now);
             return;
         }
         if self.may_resume(edges, now) {
             self.feed(now, Input::Resume, edges);
         } else {
             self.clear_leftovers(edges);
+        }
+    }
+
+    /// The interface's address changed under an instance that takes part: its adverts go on from the new
+    /// one, and a slot that was made anew is told its part.
+    fn carry_on(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        let rules = *self.election.rules();
+        let role = self.role();
+        if role == Role::Master {
+            self.start_adverts(&rules, edges);
+            self.announce(edges, now);
+        }
+        let is_new = self
+            .port
+            .as_ref()
+            .is_some_and(|port| matches!(port.detector.place, Place::Soft(_)));
+        match role {
+            Role::Master if is_new => self.detect(Detector::Master, &rules, edges, now),
+            Role::Backup if is_new => {
+                let arm_for = rules.initial_down();
+                self.detect(Detector::Backup { arm_for }, &rules, edges, now);
+            }
+            _ => {}
         }
     }
 
