@@ -269,3 +269,40 @@ fn a_worse_master_raises_no_fence() {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// Nobody is left to yield or to defend the address: whoever else is master has it, better or not.
+#[test]
+fn a_master_whose_agent_died_is_fenced_by_any_other_master() {
+    let mut fenced = Fenced::ipv4();
+    let worse = advert(Receiver::V3Ipv4, |f| {
+        slow(f);
+        f.message.priority = 89;
+    });
+    let second = 1_000_000_000;
+    fenced.lab.set_alive_until(now() - second);
+    assert_eq!(
+        fenced.lab.send(&tcp(VIP)),
+        XDP_PASS,
+        "nobody else is master"
+    );
+    fenced.lab.send(&worse);
+    assert_eq!(fenced.lab.send(&tcp(VIP)), XDP_DROP);
+    assert_eq!(fenced.lab.send(&tcp(OTHER)), XDP_PASS);
+    // An agent that lives decides by itself.
+    fenced.lab.set_alive_until(now() + 100 * second);
+    fenced.lab.send(&worse);
+    assert_eq!(fenced.lab.send(&tcp(VIP)), XDP_PASS);
+    // Nor is an agent dead that never said it was alive.
+    fenced.lab.set_alive_until(0);
+    fenced.lab.send(&worse);
+    assert_eq!(fenced.lab.send(&tcp(VIP)), XDP_PASS);
+    fenced.lab.set_alive_until(now() - second);
+    fenced.lab.send(&worse);
+    assert_eq!(fenced.lab.send(&tcp(VIP)), XDP_DROP);
+    std::thread::sleep(Duration::from_millis(370));
+    assert_eq!(
+        fenced.lab.send(&tcp(VIP)),
+        XDP_PASS,
+        "the other one fell silent"
+    );
+}

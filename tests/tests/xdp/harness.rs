@@ -213,8 +213,17 @@ impl Lab {
 
     /// Says how many addresses are fenced.
     pub(crate) fn set_fences(&mut self, fences: u32) {
-        let old: Meta = bytemuck::pod_read_unaligned(&self.meta.get(&0, 0).expect("meta"));
-        let meta = Meta { fences, ..old };
+        self.edit_meta(|meta| meta.fences = fences);
+    }
+
+    /// Says until when the agent may be taken for alive.
+    pub(crate) fn set_alive_until(&mut self, alive_until: u64) {
+        self.edit_meta(|meta| meta.alive_until = alive_until);
+    }
+
+    fn edit_meta(&mut self, edit: impl FnOnce(&mut Meta)) {
+        let mut meta: Meta = bytemuck::pod_read_unaligned(&self.meta.get(&0, 0).expect("meta"));
+        edit(&mut meta);
         let meta = <[u8; META]>::try_from(bytemuck::bytes_of(&meta)).expect("its size");
         self.meta.set(0, meta, 0).expect("set");
     }
