@@ -4,6 +4,7 @@
 //! `receive` measure, `usage` reads what the kernel has counted, `report` shows it all.
 
 mod contestant;
+mod flood;
 mod load;
 mod machine;
 mod master;

@@ -18,6 +18,9 @@ const AIM_P99: f64 = 1.0;
 /// Aim for the CPU time of an advert, as a part of keepalived's.
 const AIM_SHARE: f64 = 1.0 / 20.0;
 
+/// The one-minute load above which a machine is busy with something else.
+const CALM: f32 = 0.5;
+
 /// All that was measured.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -64,7 +67,7 @@ impl Report {
 
     fn head(&self) -> String {
         let machine = &self.machine;
-        format!(
+        let mut head = format!(
             "\n{}\n{}\n{} x {}, Linux {}; load {:.2} before and {:.2} after, {:.1} s stolen by the hypervisor\n",
             machine.agent,
             machine.keepalived,
@@ -74,7 +77,13 @@ impl Report {
             machine.load_before,
             machine.load_after,
             machine.stolen_s,
-        )
+        );
+        if machine.load_before > CALM {
+            head.push_str(
+                "The machine was not calm before the run: what is below includes somebody else's work.\n",
+            );
+        }
+        head
     }
 
     fn takeover_table(&self, text: &mut String, busy_loops: usize) {
@@ -143,8 +152,15 @@ impl Report {
             if cost.lost > 0 {
                 let _ = write!(text, "  {} adverts lost", cost.lost);
             }
-            if cost.sent > 0 {
-                let _ = write!(text, "  {} frames sent by a backup", cost.sent);
+            if cost.false_takeovers > 0 {
+                let _ = write!(
+                    text,
+                    "  false take-overs in {} readings",
+                    cost.false_takeovers
+                );
+            }
+            if cost.unsteady > 0 {
+                let _ = write!(text, "  {} readings of the machine unsteady", cost.unsteady);
             }
             text.push('\n');
         }
@@ -177,6 +193,7 @@ impl Report {
                 ("the machine's", ours.machine, theirs.machine),
             ] {
                 let (Some(ours), Some(theirs)) = (ours, theirs) else {
+                    lines.push(format!("NOT MEASURED  CPU for each advert, {what}"));
                     continue;
                 };
                 lines.push(format!(

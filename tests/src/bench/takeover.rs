@@ -94,7 +94,7 @@ fn play(posts: &[Post], rounds: usize, busy_loops: usize) -> Result<Vec<Outcome>
         }
         for (post, result) in posts.iter().zip(&mut results) {
             let lateness = post.round().with_context(|| post.trouble("round"))?;
-            result.note(lateness);
+            result.note(&lateness);
         }
     }
     for result in &mut results {
@@ -204,7 +204,7 @@ impl Outcome {
         }
     }
 
-    fn note(&mut self, lateness: Lateness) {
+    fn note(&mut self, lateness: &Lateness) {
         self.false_takeovers += lateness.false_takeovers;
         if lateness.advert < EARLY {
             self.early += 1;

@@ -28,9 +28,9 @@ struct Args {
 fn main() -> Result<()> {
     let args = Args::parse();
     let (rounds, listen, readings) = if args.quick {
-        (20, Duration::from_secs(4), 1)
+        (20, Duration::from_secs(3), 1)
     } else {
-        (100, Duration::from_secs(10), 5)
+        (100, Duration::from_secs(5), 5)
     };
     run(&Options {
         rounds,
