@@ -4,24 +4,28 @@
 //! The machine's busy time counts as well as the daemon's own, each over a run of the same adverts
 //! without a daemon: work that moved into the kernel must not look as if it were gone.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use ha_agent::driver::realtime;
 use serde::Serialize;
 
 use super::contestant::{self, Contestant, INTERVAL, Router};
-use super::master;
+use super::flood::Flood;
 use super::sample::Summary;
 use super::usage::{self, Daemon};
+use crate::lab::process::Signal;
 use crate::lab::{Host, Lab, Process, wait_until};
 
 /// Between start and the first reading: all are backups by then, and what the start cost is over.
 const SETTLE: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How far the machine's busy time without a daemon may differ, before and after a reading, for the
+/// reading to be of use: somebody else's work would be taken for the daemon's. In cores.
+const STEADY: f64 = 0.05;
+/// How idle the machine must be without a daemon: what has no room to be busy shows no work. In cores.
+const ROOM: f64 = 0.5;
+/// Frames that a host sends without being asked: it joins multicast groups, and looks for neighbours.
+const CHATTER: u64 = 5;
 
 /// What one contestant came to.
 #[derive(Debug, Serialize)]
@@ -31,10 +35,12 @@ pub(super) struct Cost {
     pub(super) own: Option<Summary>,
     /// The machine's busy time over that without a daemon, for one advert in microseconds.
     pub(super) machine: Option<Summary>,
+    /// Readings of the machine that were of no use, since somebody else used it meanwhile.
+    pub(super) unsteady: usize,
     /// Adverts that its socket had no room for.
     pub(super) lost: u64,
-    /// Frames that its host sent: a backup sends none.
-    pub(super) sent: u64,
+    /// Readings in which the backup spoke as a master does.
+    pub(super) false_takeovers: usize,
     /// Resident memory in bytes with one virtual router.
     pub(super) resident_one: u64,
     /// The same with all.
@@ -101,8 +107,9 @@ impl Cost {
             contestant,
             own: None,
             machine: None,
+            unsteady: 0,
             lost: 0,
-            sent: 0,
+            false_takeovers: 0,
             resident_one,
             resident_all: 0,
             own_us: Vec::new(),
@@ -110,13 +117,13 @@ impl Cost {
         }
     }
 
-    /// The same adverts to the same host twice, first without the daemon.
+    /// The same adverts to the same host three times: without, with and without the daemon.
     fn read(&mut self, routers: &[Router], listen: Duration) -> Result<()> {
         let lab = Lab::new(1)?;
         let host = lab.host(1);
         let _flood = Flood::start(lab.client_host(), routers)?;
         std::thread::sleep(SETTLE / 4);
-        let without = span(listen, || Ok(Duration::ZERO))?;
+        let before = span(listen, || Ok(Duration::ZERO))?;
 
         let process = self.contestant.start(host, routers)?;
         ready(self.contestant, &process, host)?;
@@ -124,29 +131,32 @@ impl Cost {
         let (lost, sent) = daemon.lost_and_sent(Host::INTERFACE)?;
         let heard = self.heard(host)?;
         let with = span(listen, || daemon.cpu())?;
-        let heard = self
-            .heard(host)?
-            .zip(heard)
-            .map(|(after, before)| after - before);
+        check_heard(
+            heard,
+            self.heard(host)?,
+            adverts_in(with.length, routers.len()),
+        )?;
         let (lost_then, sent_then) = daemon.lost_and_sent(Host::INTERFACE)?;
+        self.lost += lost_then.saturating_sub(lost);
+        self.false_takeovers += usize::from(sent_then.saturating_sub(sent) > CHATTER);
+        self.resident_all = self.resident_all.max(daemon.resident()?);
+
+        // Killed, it would leave its program on the interface.
+        process.signal(Signal::TERM)?;
+        process.wait(PATIENCE)?;
+        std::thread::sleep(SETTLE / 4);
+        let after = span(listen, || Ok(Duration::ZERO))?;
 
         let adverts = adverts_in(with.length, routers.len());
-        if let Some(heard) = heard {
-            // Asking takes a moment in which adverts go on, before and after.
-            #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 adverts")]
-            let share = heard as f64 / adverts;
-            ensure!(
-                (0.97..1.2).contains(&share),
-                "{heard} adverts were counted where {adverts:.0} were sent"
-            );
-        }
-        self.lost += lost_then - lost;
-        self.sent += sent_then - sent;
         self.own_us.push(with.own.as_secs_f64() * 1e6 / adverts);
-        let machine = without.idle_share() - with.idle_share();
-        self.machine_us
-            .push(machine * with.length.as_secs_f64() * 1e6 / adverts);
-        self.resident_all = self.resident_all.max(daemon.resident()?);
+        let (before, after) = (before.idle_share(), after.idle_share());
+        if (before - after).abs() <= STEADY && before.min(after) >= ROOM {
+            let cores = f64::midpoint(before, after) - with.idle_share();
+            self.machine_us
+                .push(cores * with.length.as_secs_f64() * 1e6 / adverts);
+        } else {
+            self.unsteady += 1;
+        }
         Ok(())
     }
 
@@ -162,6 +172,22 @@ impl Cost {
             .map(|it| it.counters.adverts_received);
         Ok(Some(counts.sum()))
     }
+}
+
+/// Fails unless ours has counted about as many adverts as were sent.
+fn check_heard(before: Option<u64>, after: Option<u64>, sent: f64) -> Result<()> {
+    let Some((before, after)) = before.zip(after) else {
+        return Ok(());
+    };
+    let heard = after.saturating_sub(before);
+    // Asking takes a moment in which adverts go on, before and after.
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 adverts")]
+    let share = heard as f64 / sent;
+    ensure!(
+        (0.97..1.2).contains(&share),
+        "{heard} adverts were counted where {sent:.0} were sent"
+    );
+    Ok(())
 }
 
 /// Adverts that arrive in a span.
@@ -193,43 +219,4 @@ fn span(length: Duration, own: impl Fn() -> Result<Duration>) -> Result<Span> {
         own: own_after.saturating_sub(own_before),
         idle: idle_after.saturating_sub(idle_before),
     })
-}
-
-/// One sender that plays the masters of all routers, their adverts spread over the interval.
-struct Flood {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<()>>>,
-}
-
-impl Flood {
-    fn start(host: &Host, routers: &[Router]) -> Result<Self> {
-        let forger = host.forger()?;
-        let frames = master::adverts(host, routers);
-        let rate = u32::try_from(frames.len())? * 100;
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            realtime::schedule();
-            // Whole rounds, so that every router's turn comes at the exact interval throughout.
-            while !stopped.load(Ordering::Relaxed) {
-                forger.storm(&frames, rate, Duration::from_secs(1))?;
-            }
-            Ok(())
-        });
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Flood {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(Err(error))) => eprintln!("the adverts ended too soon: {error:#}"),
-            // A panic has been said on standard error.
-            Some(Ok(Ok(())) | Err(_)) | None => {}
-        }
-    }
 }
