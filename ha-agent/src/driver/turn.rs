@@ -28,6 +28,8 @@ impl Driver {
     pub(super) fn run(&mut self) {
         self.clear_orphans();
         self.follow_links(clock::now());
+        // Arms it: the first wake-up of all may be the one that is lost.
+        self.watchdog(clock::now());
         self.show();
         loop {
             let ready = self.wait();
