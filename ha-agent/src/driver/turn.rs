@@ -28,6 +28,8 @@ impl Driver {
     pub(super) fn run(&mut self) {
         self.clear_orphans();
         self.follow_links(clock::now());
+        // Arms it: the first wake-up of all may be the one that is lost.
+        self.watchdog(clock::now());
         self.show();
         // Before the first wait: nothing else may ever wake a driver whose events are lost.
         self.watchdog(clock::now());
