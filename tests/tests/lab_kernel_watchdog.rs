@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::Launch;
 use ha_tests::lab::agent_config::Instance;
+use ha_tests::lab::capture::Timing;
 use ha_tests::lab::clock::now;
-use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, instance};
-use ha_tests::lab::{Agent, Pair};
+use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, at_deadline, instance};
+use ha_tests::lab::{Agent, Pair, VIP};
 
 fn with_fault(inject: &'static str) -> Result<Pair> {
     let launch = Launch {
@@ -54,6 +55,41 @@ fn when_every_wakeup_is_lost_the_watchdog_takes_over_within_its_bound() -> Resul
         "waited {waited:?}"
     );
     pair.on_backup.wait_present(PATIENCE).map(drop)
+}
+
+/// At one second a watchdog whose pace followed the interval would be seen to be late.
+#[test]
+fn at_one_second_the_agents_own_timer_is_as_exact_and_the_watchdog_as_quick() -> Result<()> {
+    for (inject, timer, most) in [
+        ("no-timer", "watchdog", Duration::from_millis(20)),
+        ("deaf-ring", "kernel", Duration::from_millis(1200)),
+    ] {
+        let slow = |priority| Instance {
+            advert_interval: Duration::from_secs(1),
+            ..instance(priority)
+        };
+        let launch = Launch {
+            inject: Some(inject),
+            ..Launch::default()
+        };
+        let pair = Pair::launched(slow(100), slow(90), &launch)?;
+        let found = pair.backup.only()?;
+        ensure!(found.timer.kind == timer, "{inject}: {found:?}");
+        // Nobody asks the agent anything from here on: a question would wake it.
+        let cut = now();
+        pair.lab.block(pair.h1())?;
+        let timing = Timing {
+            interval: Duration::from_secs(1),
+            ..TIMING
+        };
+        let takeover = pair
+            .capture
+            .takeover(pair.h2(), VIP, timing, cut, PATIENCE)
+            .with_context(|| format!("with {inject}"))?;
+        at_deadline(&takeover, most).with_context(|| format!("with {inject}"))?;
+        pair.on_backup.wait_present(PATIENCE)?;
+    }
+    Ok(())
 }
 
 #[test]
