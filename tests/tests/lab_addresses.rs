@@ -216,10 +216,10 @@ fn a_refresh_goes_on_for_as_long_as_it_is_master() -> Result<()> {
         since = frame.at + ha_common::units::Nanos(1);
     }
     for pair in times.windows(2) {
-        let gap = pair[1].since(pair[0]).to_duration();
+        let apart = pair[1].since(pair[0]).to_duration();
         ensure!(
-            gap >= Duration::from_millis(998) && gap <= Duration::from_secs(1) + LATENESS,
-            "{gap:?}"
+            apart >= Duration::from_millis(998) && apart <= Duration::from_secs(1) + LATENESS,
+            "{apart:?}"
         );
     }
     Ok(())

@@ -31,8 +31,6 @@ impl Driver {
         // Arms it: the first wake-up of all may be the one that is lost.
         self.watchdog(clock::now());
         self.show();
-        // Before the first wait: nothing else may ever wake a driver whose events are lost.
-        self.watchdog(clock::now());
         loop {
             let ready = self.wait();
             let now = clock::now();
