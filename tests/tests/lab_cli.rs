@@ -1,0 +1,152 @@
+//! What the program says, and with which code it ends, when it cannot do what it is told.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use ha_tests::lab::agent::{Agent, State, config_file, invoke, program};
+use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::host::Said;
+use ha_tests::lab::pair::{PATIENCE, instance};
+use ha_tests::lab::{Host, Lab, require_root_and_tools};
+
+/// What `run` says on the only host of a lab with this instance.
+fn run_with(instance: Instance) -> Result<Said> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    Agent::write_config(host, &AgentConfig::new(host, instance))?;
+    run(host)
+}
+
+fn run(host: &Host) -> Result<Said> {
+    let config = config_file(host);
+    invoke(
+        host,
+        &["run", "--config", config.to_str().context("UTF-8")?],
+    )
+}
+
+#[test]
+fn a_bad_configuration_ends_with_3_and_every_mistake_with_its_place() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let good = AgentConfig::new(host, instance(100)).text()?;
+    let bad = good
+        .replace("priority = 100", "prioritty = 100")
+        .replace("vrid = 51", "vrid = 0");
+    let path = config_file(host);
+    fs::write(&path, &bad)?;
+    let place = |key: &str, column: usize| -> Result<String> {
+        let line = bad.lines().position(|line| line.starts_with(key));
+        Ok(format!(
+            "{}:{}:{column}",
+            path.display(),
+            line.context("no such line")? + 1
+        ))
+    };
+    let places = [place("prioritty", 1)?, place("vrid", 8)?];
+    let config = path.to_str().context("UTF-8")?;
+    for command in [
+        vec!["run", "--config", config],
+        vec!["check-config", config],
+    ] {
+        let said = invoke(host, &command)?;
+        ensure!(said.code == Some(3), "{said:?}");
+        for place in &places {
+            ensure!(said.err.contains(place), "no {place} in {said:?}");
+        }
+        ensure!(said.err.contains("did you mean `priority`?"), "{said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_missing_configuration_ends_with_3_and_its_name() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let said = invoke(lab.host(1), &["run", "--config", "/run/no-such.toml"])?;
+    ensure!(said.code == Some(3), "{said:?}");
+    ensure!(said.err.contains("/run/no-such.toml"), "{said:?}");
+    Ok(())
+}
+
+#[test]
+fn an_interface_that_is_not_there_ends_with_6_and_the_nearest_name() -> Result<()> {
+    let said = run_with(Instance {
+        interface: "eht0".to_owned(),
+        ..instance(100)
+    })?;
+    ensure!(said.code == Some(6), "{said:?}");
+    for part in ["no such interface: eht0", "did you mean eth0?", "lo"] {
+        ensure!(said.err.contains(part), "no {part:?} in {said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn somebody_who_is_not_root_is_told_what_is_missing_and_ends_with_4() -> Result<()> {
+    require_root_and_tools(&["setpriv"])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    let (program, config, run_dir) = (program()?, config_file(host), host.run_dir());
+    let said = host.try_run(&[
+        "setpriv",
+        "--reuid",
+        "65534",
+        "--clear-groups",
+        program.to_str().context("UTF-8")?,
+        "run",
+        "--config",
+        config.to_str().context("UTF-8")?,
+        "--runtime-dir",
+        run_dir.to_str().context("UTF-8")?,
+    ])?;
+    ensure!(said.code == Some(4), "{said:?}");
+    for part in ["CAP_NET_ADMIN", "CAP_NET_RAW", "hint:", "root"] {
+        ensure!(said.err.contains(part), "no {part:?} in {said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_second_agent_in_the_same_directory_ends_with_7_and_harms_nobody() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let watch = host.vip_watch(ha_tests::lab::VIP)?;
+    let first = Agent::start(host, &AgentConfig::new(host, instance(100)))?;
+    first.wait_state(State::Master, PATIENCE)?;
+    let begin = ha_tests::lab::clock::now();
+    let said = run(host)?;
+    ensure!(said.code == Some(7), "{said:?}");
+    ensure!(said.err.contains("hint: stop it first"), "{said:?}");
+    ensure!(first.state()? == State::Master);
+    ensure!(watch.changes_since(begin).is_empty());
+    Ok(())
+}
+
+#[test]
+fn asking_where_no_agent_runs_ends_with_5_and_says_how_to_start_one() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    for command in ["status", "reload"] {
+        let said = invoke(lab.host(1), &[command])?;
+        ensure!(said.code == Some(5) && said.out.is_empty(), "{said:?}");
+        ensure!(said.err.contains("systemctl start ha-agent"), "{said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let said = invoke(lab.host(1), &["rnu"])?;
+    ensure!(said.code == Some(2), "{said:?}");
+    for part in ["'rnu'", "--help"] {
+        ensure!(said.err.contains(part), "no {part:?} in {said:?}");
+    }
+    Ok(())
+}

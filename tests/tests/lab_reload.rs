@@ -1,0 +1,177 @@
+//! A configuration that is read again: what changes, what does not, and what a bad file does.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use ha_tests::lab::agent::{Agent, State, config_file};
+use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::clock::now;
+use ha_tests::lab::pair::{PATIENCE, instance};
+use ha_tests::lab::process::Signal;
+use ha_tests::lab::{Pair, VIP};
+
+/// A second address of the instance.
+const SECOND: &str = "10.99.0.101";
+
+/// The master's configuration with this instance in place of the one that it has.
+fn rewrite(pair: &Pair, instance: Instance) -> Result<()> {
+    Agent::write_config(pair.h1(), &AgentConfig::new(pair.h1(), instance))
+}
+
+#[test]
+fn another_priority_is_advertised_at_once_and_moves_nothing() -> Result<()> {
+    let pair = Pair::start()?;
+    let before = pair.master.only()?.transitions;
+    rewrite(&pair, instance(120))?;
+    let told = now();
+    pair.master.process().signal(Signal::HUP)?;
+    let first = pair.capture.wait_advert(pair.h1(), 120, told, PATIENCE)?;
+    let later = pair
+        .capture
+        .wait_advert(pair.h1(), 120, first.at + nanos(1), PATIENCE)?;
+    ensure!(
+        !pair
+            .capture
+            .frames_since(first.at)
+            .iter()
+            .any(|it| it.is_from(pair.h1()) && it.vrrp().is_some_and(|it| it.priority != 120)),
+        "the old priority came once more"
+    );
+    pair.backup
+        .wait_instance("web", "hears of the priority", PATIENCE, |it| {
+            it.master.as_ref().is_some_and(|it| it.priority == 120)
+        })?;
+    ensure!(later.at > first.at);
+    ensure!(pair.on_master.changes_since(told).is_empty());
+    ensure!(pair.on_backup.changes_since(told).is_empty());
+    let found = pair.master.only()?;
+    ensure!(found.state == State::Master && found.transitions == before);
+    ensure!(found.priority.base == 120 && found.priority.effective == 120);
+    Ok(())
+}
+
+#[test]
+fn an_added_address_appears_and_is_advertised_and_a_removed_one_goes() -> Result<()> {
+    let pair = Pair::start()?;
+    let second = pair.h1().vip_watch(SECOND.parse()?)?;
+    rewrite(
+        &pair,
+        Instance {
+            addresses: vec![format!("{VIP}/24"), format!("{SECOND}/24")],
+            ..instance(100)
+        },
+    )?;
+    let told = now();
+    let said = pair.master.reload()?;
+    ensure!(said.code == Some(0), "{said:?}");
+    ensure!(said.out.contains("web"), "{said:?}");
+    second.wait_present(PATIENCE)?;
+    pair.capture
+        .wait_announcement(pair.h1(), SECOND.parse()?, told, PATIENCE)?;
+    pair.capture
+        .wait_for("an advert with two addresses", told, PATIENCE, |frame| {
+            frame.is_from(pair.h1()) && frame.vrrp().is_some_and(|it| it.addresses.len() == 2)
+        })?;
+    ensure!(pair.on_master.changes_since(told).is_empty());
+    ensure!(pair.master.state()? == State::Master);
+
+    rewrite(&pair, instance(100))?;
+    let told = now();
+    let said = pair.master.reload()?;
+    ensure!(said.code == Some(0), "{said:?}");
+    second.wait_absent(PATIENCE)?;
+    pair.capture
+        .wait_for("an advert with one address", told, PATIENCE, |frame| {
+            frame.is_from(pair.h1()) && frame.vrrp().is_some_and(|it| it.addresses == [VIP])
+        })?;
+    ensure!(pair.on_master.changes_since(told).is_empty());
+    pair.is_settled()
+}
+
+#[test]
+fn an_added_instance_comes_up_and_a_removed_one_leaves_with_priority_zero() -> Result<()> {
+    let pair = Pair::start()?;
+    let second = pair.h1().vip_watch(SECOND.parse()?)?;
+    let mut config = AgentConfig::new(pair.h1(), instance(100));
+    config.instance.push(Instance {
+        name: "mail".to_owned(),
+        vrid: 52,
+        addresses: vec![format!("{SECOND}/24")],
+        ..instance(100)
+    });
+    Agent::write_config(pair.h1(), &config)?;
+    let begin = now();
+    let said = pair.master.reload()?;
+    ensure!(
+        said.code == Some(0) && said.out.contains("mail"),
+        "{said:?}"
+    );
+    second.wait_present(PATIENCE)?;
+    pair.master
+        .wait_instance("mail", "master", PATIENCE, |it| it.state == State::Master)?;
+
+    rewrite(&pair, instance(100))?;
+    let told = now();
+    let said = pair.master.reload()?;
+    ensure!(
+        said.code == Some(0) && said.out.contains("mail"),
+        "{said:?}"
+    );
+    pair.capture
+        .wait_for("the farewell of mail", told, PATIENCE, |frame| {
+            frame.is_from(pair.h1())
+                && frame
+                    .vrrp()
+                    .is_some_and(|it| it.vrid == 52 && it.priority == 0)
+        })?;
+    second.wait_absent(PATIENCE)?;
+    let found = pair.master.only()?;
+    ensure!(found.name == "web" && found.state == State::Master);
+    ensure!(pair.on_master.changes_since(begin).is_empty());
+    ensure!(pair.on_backup.changes_since(begin).is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_the_complaint_names_line_and_column() -> Result<()> {
+    let pair = Pair::start()?;
+    let path = config_file(pair.h1());
+    let good = fs::read_to_string(&path)?;
+    let bad = good.replace("priority = 100", "priority = 300");
+    ensure!(bad != good);
+    let line = bad
+        .lines()
+        .position(|line| line.starts_with("priority"))
+        .context("no priority")?
+        + 1;
+    fs::write(&path, &bad)?;
+    let begin = now();
+    let said = pair.master.reload()?;
+    ensure!(said.code == Some(3), "{said:?}");
+    let place = format!("{}:{line}:12", path.display());
+    ensure!(said.err.contains(&place), "no {place} in {said:?}");
+    ensure!(said.out.is_empty(), "{said:?}");
+
+    let mark = pair.master.process().mark();
+    pair.master.process().signal(Signal::HUP)?;
+    pair.master
+        .process()
+        .wait_for_line_after(mark, &format!(":{line}:12"), PATIENCE)?;
+    pair.capture.wait_advert(pair.h1(), 100, now(), PATIENCE)?;
+    let found = pair.master.only()?;
+    ensure!(found.state == State::Master && found.priority.base == 100);
+    ensure!(pair.on_master.changes_since(begin).is_empty());
+
+    // Mended, it is as if nothing had been.
+    fs::write(&path, good)?;
+    let said = pair.master.reload()?;
+    ensure!(
+        said.code == Some(0) && said.out.contains("nothing changed"),
+        "{said:?}"
+    );
+    pair.is_settled()
+}
+
+fn nanos(count: u64) -> ha_common::units::Nanos {
+    ha_common::units::Nanos(count)
+}

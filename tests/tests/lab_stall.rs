@@ -1,0 +1,142 @@
+//! A master that stands still, whole or in part: the backup takes over, and there is one way back.
+
+use std::fs;
+use std::io;
+use std::ptr::null_mut;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use ha_common::units::Instant;
+use ha_tests::lab::agent::State;
+use ha_tests::lab::clock::now;
+use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline};
+use ha_tests::lab::process::{Process, Signal};
+use ha_tests::lab::{Pair, VIP};
+
+/// After the driver stands still: the lease of 5 s, and what a busy machine needs.
+const LAPSED_WITHIN: Duration = Duration::from_secs(6);
+/// How long the lease lasts at least since its last renewal, which is due after a third of it.
+const LAPSED_NO_SOONER: Duration = Duration::from_secs(3);
+
+/// One thread of a process, held still until this is dropped. Only the thread that made it may drop it.
+struct Held(libc::pid_t);
+
+impl Held {
+    /// Stops the thread of that name and no other.
+    fn stop(process: &Process, name: &str) -> Result<Self> {
+        let tid = thread_of(process, name)?;
+        ptrace(libc::PTRACE_SEIZE, tid)?;
+        let held = Self(tid);
+        ptrace(libc::PTRACE_INTERRUPT, tid)?;
+        let mut status = 0;
+        // SAFETY: waitpid writes one int, to a variable that outlives the call.
+        let waited = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL) };
+        ensure!(
+            waited == tid && libc::WIFSTOPPED(status),
+            "{name} has not stopped: {waited}, {status:#x}"
+        );
+        Ok(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Err(error) = ptrace(libc::PTRACE_DETACH, self.0) {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+fn ptrace(request: libc::c_uint, tid: libc::pid_t) -> Result<()> {
+    // SAFETY: seize, interrupt and detach take no addresses: both pointers are read as zero.
+    let result = unsafe { libc::ptrace(request, tid, null_mut::<u8>(), null_mut::<u8>()) };
+    if result == -1 {
+        let error = io::Error::last_os_error();
+        return Err(error).with_context(|| format!("ptrace {request:#x} of thread {tid}"));
+    }
+    Ok(())
+}
+
+fn thread_of(process: &Process, name: &str) -> Result<libc::pid_t> {
+    for entry in fs::read_dir(format!("/proc/{}/task", process.pid()))? {
+        let path = entry?.path();
+        if fs::read_to_string(path.join("comm"))?.trim_end() == name {
+            let tid = path.file_name().and_then(|tid| tid.to_str());
+            return Ok(tid.context("no thread id")?.parse()?);
+        }
+    }
+    anyhow::bail!("{} has no thread {name}", process.label())
+}
+
+/// Waits until host 1, which runs since `again`, leads; the address has moved there and back once.
+fn one_clean_way_back(pair: &Pair, since: Instant, again: Instant) -> Result<()> {
+    pair.on_backup.wait_absent(PATIENCE)?;
+    pair.backup.wait_state(State::Backup, PATIENCE)?;
+    pair.master.wait_state(State::Master, PATIENCE)?;
+    pair.on_master.wait_present(PATIENCE)?;
+    pair.capture
+        .wait_announcement(pair.h1(), VIP, again, PATIENCE)
+        .context("the way back was not announced")?;
+    let mut last = now();
+    // A second move would show within a master-down interval: less than four adverts.
+    for _ in 0..10 {
+        last = pair.capture.wait_advert(pair.h1(), 100, last, PATIENCE)?.at
+            + ha_common::units::Nanos(1);
+    }
+    let changes = pair.on_backup.changes_since(since);
+    ensure!(
+        changes.len() == 2,
+        "not one way there and back: {changes:?}"
+    );
+    let announcers = pair.capture.announcers(VIP, since);
+    let names: Vec<&str> = announcers.iter().map(|name| &**name).collect();
+    ensure!(names == ["h2", "h1"], "announced by {names:?}");
+    pair.is_settled()
+}
+
+#[test]
+fn a_stopped_master_is_replaced_at_the_deadline_and_comes_back_once() -> Result<()> {
+    let pair = Pair::start()?;
+    let stopped = now();
+    pair.master.process().signal(Signal::STOP)?;
+    at_deadline(&pair.takeover_since(stopped)?, LATENESS)?;
+    pair.on_backup.wait_present(PATIENCE)?;
+    pair.backup.wait_state(State::Master, PATIENCE)?;
+    let again = now();
+    pair.master.process().signal(Signal::CONT)?;
+    one_clean_way_back(&pair, stopped, again)
+}
+
+#[test]
+fn a_driver_that_stands_still_loses_its_lease_and_the_backup_takes_over() -> Result<()> {
+    let pair = Pair::start()?;
+    let stopped = now();
+    let held = Held::stop(pair.master.process(), "ha-driver")?;
+    let farewell = pair
+        .capture
+        .wait_advert(pair.h1(), 0, stopped, PATIENCE)
+        .context("the sender goes on for a driver that decides nothing")?;
+    let lapsed = farewell.at.since(stopped).to_duration();
+    ensure!(
+        lapsed > LAPSED_NO_SOONER && lapsed < LAPSED_WITHIN,
+        "it lapsed after {lapsed:?}"
+    );
+    let taken = pair.on_backup.wait_present(PATIENCE)?;
+    let waited = taken.since(farewell.at).to_duration();
+    ensure!(
+        waited < TIMING.skew() + LATENESS,
+        "the backup took {waited:?} after priority 0"
+    );
+    pair.backup.wait_state(State::Master, PATIENCE)?;
+    let silent = pair.capture.frames_since(farewell.at);
+    let later = silent.iter().filter(|frame| {
+        frame.at > farewell.at && frame.is_from(pair.h1()) && frame.vrrp().is_some()
+    });
+    ensure!(later.count() == 0, "it advertised after its farewell");
+
+    let again = now();
+    drop(held);
+    one_clean_way_back(&pair, stopped, again)?;
+    ensure!(pair.master.status()?.sender.lease.lapses == 1);
+    Ok(())
+}
