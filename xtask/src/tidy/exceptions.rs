@@ -38,6 +38,10 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "sched_setscheduler and mlockall with MCL_ONFAULT have no safe wrapper",
     ),
     (
+        "tests/tests/lab_stall.rs",
+        "ptrace of one thread, which the safe wrapper does for whole processes only",
+    ),
+    (
         "tests/src/lab/netns.rs",
         "what a child does between fork and exec",
     ),
