@@ -37,7 +37,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> ExitCode {
         Ok(())
     });
     stages.run("fuzz", || fuzz::run_all(workspace, args.fuzz_seconds));
-    println!("\n{}\n\n{tally}", stages.summary());
+    println!("\n{}\n\n{}", stages.summary(), tally.closing());
     if stages.all_succeeded() {
         ExitCode::SUCCESS
     } else {

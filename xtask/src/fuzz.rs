@@ -129,21 +129,53 @@ fn fuzz(workspace: &Workspace, program: &Path, target: &str, seconds: u64) -> Re
     for folder in [&learned, &artifacts] {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
+    // Thousands of lines that matter only when something is found: they would bury everything before them.
+    let log = programs_log(program, target);
+    let file = fs::File::create(&log).with_context(|| format!("making {}", log.display()))?;
     let mut command = Command::new(program);
     command
+        .stderr(file)
         .current_dir(workspace.path("fuzz"))
         .arg(format!("-max_total_time={seconds}"))
         .arg("-timeout=10")
         .arg("-print_final_stats=1")
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .args([learned, seeds]);
-    process::run(&mut command).with_context(|| {
+    let outcome = process::run(&mut command).with_context(|| {
         format!(
             "fuzzing {target} found something. To replay it: {} {}/FILE",
             program.display(),
             artifacts.display()
         )
-    })
+    });
+    let said = fs::read(&log).with_context(|| format!("reading {}", log.display()))?;
+    let said = String::from_utf8_lossy(&said);
+    println!(
+        "{}",
+        if outcome.is_ok() {
+            summary(&said)
+        } else {
+            tail(&said)
+        }
+    );
+    outcome
+}
+
+fn programs_log(program: &Path, target: &str) -> PathBuf {
+    program.with_file_name(format!("{target}.log"))
+}
+
+/// libFuzzer's own last line: how much was tried.
+fn summary(said: &str) -> &str {
+    let done = |line: &&str| line.starts_with("Done ");
+    said.lines().rfind(done).unwrap_or("no summary")
+}
+
+/// The end of what a fuzzer that found something has said: the report and the way to it.
+fn tail(said: &str) -> &str {
+    const BYTES: usize = 8000;
+    let start = said.ceil_char_boundary(said.len().saturating_sub(BYTES));
+    said.get(start..).unwrap_or(said)
 }
 
 fn host_triple() -> Result<String> {
@@ -155,6 +187,17 @@ fn host_triple() -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_quiet_run_the_last_line_is_shown_and_of_a_find_the_end() {
+        assert_eq!(
+            summary("#1 NEW\nDone 7 runs in 1 second(s)\nstat::x: 1\n"),
+            "Done 7 runs in 1 second(s)"
+        );
+        assert_eq!(tail("short"), "short");
+        let long = "ä".repeat(9000);
+        assert_eq!(tail(&long).len(), 8000);
+    }
 
     #[test]
     fn targets_are_the_rust_files_of_the_folder() {

@@ -46,7 +46,7 @@ const PACKAGES: [&str; 3] = ["--workspace", "--exclude", "ha-ebpf"];
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let tally = run_groups(workspace, args)?;
-    println!("\n{tally}");
+    println!("\n{}", tally.closing());
     Ok(if tally.failed == 0 {
         ExitCode::SUCCESS
     } else {
