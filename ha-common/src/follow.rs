@@ -80,7 +80,12 @@ fn as_backup(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
 fn as_master(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
     let leaves = advert.priority.is_release();
     if leaves && same(slot.master_address, advert.source) || !was_heard_lately(slot, now) {
+        slot.master_address = [0; 16];
         slot.contested_since = 0;
+        slot.claimed_since = 0;
+    }
+    if !leaves && slot.claimed_since == 0 {
+        slot.claimed_since = now;
     }
     let better = outranks(advert, slot);
     if better && slot.contested_since == 0 {
@@ -144,21 +149,26 @@ pub fn fence_grace(slot: &Slot) -> Nanos {
 }
 
 /// Whether frames for our addresses are to be dropped: we say master, somebody else is heard to be it,
-/// and we have had the grace to yield to a better one, or no agent of ours lives to do anything.
+/// and for the grace we have neither yielded to a better one nor, against a worse one, shown any life:
+/// each of its adverts wakes an agent that is alive.
 ///
-/// `alive_until` is [`crate::layout::Meta::alive_until`].
+/// `turned_at` is [`crate::layout::Meta::turned_at`].
 #[inline(always)]
-pub fn is_fenced(slot: &Slot, alive_until: u64, now: u64) -> bool {
+pub fn is_fenced(slot: &Slot, turned_at: u64, now: u64) -> bool {
     if slot.state != state::MASTER || slot.flags & flags::FENCE == 0 || !was_heard_lately(slot, now)
     {
         return false;
     }
     let grace = fence_grace(slot).0;
-    let outranked = slot.contested_since != 0 && now.saturating_sub(slot.contested_since) > grace;
-    let abandoned = alive_until != 0
-        && slot.master_address != [0; 16]
-        && now.saturating_sub(alive_until) > grace;
-    outranked || abandoned
+    let lasts = |since: u64| since != 0 && now.saturating_sub(since) > grace;
+    lasts(slot.contested_since) || lasts(slot.claimed_since) && lasts(turned_at)
+}
+
+/// The master beside us: whoever was noted while we are master, unless it has been silent for longer than
+/// any master may be.
+#[inline(always)]
+pub fn is_claimed(slot: &Slot, now: u64) -> bool {
+    slot.master_address != [0; 16] && was_heard_lately(slot, now)
 }
 
 /// Whether this event still fits the slot's limit: no sender can turn the ring into a firehose.
@@ -396,6 +406,44 @@ mod tests {
         );
         hear(&mut slot, &advert(2, 0), START + 302 * MS);
         assert_eq!(slot.contested_since, 0);
+    }
+
+    #[test]
+    fn a_claim_begins_with_the_first_advert_of_anybody_and_ends_with_his_silence_or_release() {
+        let mut slot = slot(state::MASTER);
+        assert!(!is_claimed(&slot, START));
+        for beat in 0..5 {
+            hear(&mut slot, &advert(1, 89), START + beat * 10 * MS);
+            assert_eq!(slot.claimed_since, START);
+        }
+        assert!(is_claimed(&slot, START + 41 * MS));
+        assert!(!is_claimed(&slot, START + 100 * MS), "silent");
+        hear(&mut slot, &advert(1, 89), START + 100 * MS);
+        assert_eq!(slot.claimed_since, START + 100 * MS);
+        hear(&mut slot, &advert(1, 0), START + 101 * MS);
+        assert_eq!(slot.claimed_since, 0);
+        assert!(!is_claimed(&slot, START + 101 * MS), "it left");
+    }
+
+    #[test]
+    fn a_worse_master_raises_the_fence_only_over_an_agent_that_has_not_moved_since() {
+        let mut master = slot(state::MASTER);
+        let turned = START - MS;
+        for beat in 0..=6 {
+            let now = START + beat * 10 * MS;
+            hear(&mut master, &advert(1, 89), now);
+            assert!(!is_fenced(&master, now - MS, now), "each advert woke it");
+            assert!(!is_fenced(&master, 0, now), "it never lived");
+            assert_eq!(
+                is_fenced(&master, turned, now),
+                beat == 6,
+                "after {beat} adverts"
+            );
+        }
+        // An agent that had nothing to do for long is given its grace too.
+        let mut quiet = slot(state::MASTER);
+        hear(&mut quiet, &advert(1, 89), START);
+        assert!(!is_fenced(&quiet, START - 1000 * MS, START + MS));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::reject::Reject;
 use crate::units::Family;
 
 /// Changes whenever a layout below changes, so that pins of another version are recognised.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 /// First word of [`Meta`]: `HAgt` in memory.
 pub const META_MAGIC: u32 = 0x7467_4148;
 
@@ -169,6 +169,8 @@ pub struct Slot {
     pub last_heard: u64,
     /// When a better master was first heard while we are master; zero: not contested.
     pub contested_since: u64,
+    /// When another master, better or worse, was first heard while we are master; zero: nobody claims it.
+    pub claimed_since: u64,
     /// When the timer is due; zero: not armed.
     pub deadline: u64,
     /// Its priority.
@@ -202,8 +204,8 @@ pub struct Slot {
     pub vetoed: u64,
     /// Timer helper calls that failed.
     pub timer_errors: u64,
-    /// Rejected adverts.
-    pub rejects: u64,
+    /// Rejected adverts by [`Reject`].
+    pub rejects: [u64; Reject::COUNT],
     /// Frames dropped by the fence.
     pub fenced: u64,
 
@@ -368,7 +370,7 @@ pub mod op {
     /// Take a slot into use: the configuration fields, timer initialisation, state `IDLE`.
     /// On a slot that is in use: update the configuration fields, keep state and counters.
     pub const CONFIGURE: u32 = 1;
-    /// Set the state; `BACKUP` arms the timer `arm_for` from now, the others cancel it.
+    /// Set state, flags and own priority; `BACKUP` arms the timer `arm_for` from now, the others stop it.
     pub const SET_STATE: u32 = 2;
     /// Cancel the timer and free the slot.
     pub const RELEASE: u32 = 3;
@@ -400,7 +402,7 @@ pub struct Command {
     pub slot: u32,
     /// The slot's new generation.
     pub generation: u32,
-    /// `CONFIGURE`, `TUNE`: new flags (`TIMER` and `EXPIRED_UNSENT` are kept by the kernel half).
+    /// `CONFIGURE`, `SET_STATE`, `TUNE`: new flags (`TIMER` and `EXPIRED_UNSENT` are kept by the kernel half).
     pub flags: u32,
     /// `SET_STATE` to `BACKUP`: nanoseconds from now to the deadline.
     pub arm_for: u64,
@@ -460,9 +462,9 @@ pub struct Meta {
     pub fences: u32,
     /// Zero.
     pub pad: u32,
-    /// Until when the agent that runs may be taken for alive, `CLOCK_MONOTONIC` nanoseconds; zero: no
-    /// agent has said so.
-    pub alive_until: u64,
+    /// The last turn of the driver while it was master of anything, `CLOCK_MONOTONIC` nanoseconds; zero:
+    /// there was none.
+    pub turned_at: u64,
 }
 
 const _: () = {
@@ -470,7 +472,7 @@ const _: () = {
     assert!(offset_of!(Slot, timer) == 0);
     assert!(size_of::<SlotKey>() == 8);
     assert!(size_of::<LastReject>() == 40);
-    assert!(size_of::<Slot>() == 264);
+    assert!(size_of::<Slot>() == 376);
     assert!(offset_of!(Slot, deadline) % 8 == 0);
     assert!(size_of::<PeerKey>() == 24);
     assert!(size_of::<PeerStats>() == 280);

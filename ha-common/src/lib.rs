@@ -16,6 +16,7 @@ pub mod follow;
 pub mod layout;
 pub mod peer;
 pub mod reject;
+pub mod slot;
 pub mod timing;
 pub mod units;
 pub mod wire;

@@ -122,7 +122,7 @@ fn judge_address(context: &XdpContext, family: Family, address: RawAddress) -> u
     // SAFETY: `slot` is a live map value; fields that change meanwhile give a verdict that was right
     // a moment ago or will be.
     unsafe {
-        if !follow::is_fenced(&*slot, alive_until(), bpf_ktime_get_ns()) {
+        if !follow::is_fenced(&*slot, turned_at(), bpf_ktime_get_ns()) {
             return XDP_PASS;
         }
         count::bump(&raw mut (*slot).fenced);
@@ -131,11 +131,11 @@ fn judge_address(context: &XdpContext, family: Family, address: RawAddress) -> u
 }
 
 #[inline(always)]
-fn alive_until() -> u64 {
+fn turned_at() -> u64 {
     // SAFETY: a live map value; the agent writes it as one word.
     HA_META
         .get_ptr(0)
-        .map_or(0, |meta| unsafe { (*meta).alive_until })
+        .map_or(0, |meta| unsafe { (*meta).turned_at })
 }
 
 #[inline(always)]

@@ -50,7 +50,7 @@ pub(crate) fn receive(context: &XdpContext) -> u32 {
     match vrrp::check(&envelope, header, body, &expect) {
         Ok(advert) => on_advert(index, slot, key, &advert, now),
         Err(reject) => {
-            on_reject(index, slot, key, &envelope, header, reject, now);
+            on_reject(slot, key, &envelope, header, reject, now);
             debug!(
                 context,
                 "vrid {}: rejected, reason {}", key.vrid, reject as u8
@@ -125,7 +125,6 @@ fn on_advert(index: u32, slot: *mut Slot, key: SlotKey, advert: &Advert, now: u6
 /// bad frames wakes nobody.
 #[inline(always)]
 fn on_reject(
-    _index: u32,
     slot: *mut Slot,
     key: SlotKey,
     envelope: &Envelope,
@@ -133,9 +132,13 @@ fn on_reject(
     reject: Reject,
     now: u64,
 ) {
-    // SAFETY: `slot` is a live map value.
+    // SAFETY: `slot` is a live map value and the index a discriminant below the array's length.
     unsafe {
-        count::bump(&raw mut (*slot).rejects);
+        count::bump(
+            (&raw mut (*slot).rejects)
+                .cast::<u64>()
+                .add(reject as usize),
+        );
         (*slot).last_reject = LastReject {
             at: now,
             source: envelope.source,

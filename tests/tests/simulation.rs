@@ -85,8 +85,8 @@ impl Detector for Broken {
     fn is_master(&self) -> bool {
         self.inner.is_master()
     }
-    fn contested_by(&self) -> Option<Advert> {
-        self.inner.contested_by()
+    fn claimed_by(&self, now: Instant, since: Instant) -> Option<Advert> {
+        self.inner.claimed_by(now, since)
     }
     fn events(&self) -> u64 {
         self.inner.events()
@@ -306,6 +306,24 @@ fn a_nopreempt_master_that_was_paused_does_not_fight_its_equal() {
     assert!(yielded.cause.to_string().contains("10.99.0.2"));
     settle(&mut world);
     assert_eq!(world.masters(), [1]);
+}
+
+/// The other one has the lower address: a standard master that wakes up would send its advert first and
+/// so drive a healthy master away.
+#[test]
+fn a_nopreempt_master_that_was_paused_leaves_the_one_of_lower_rank_alone() {
+    for (priority, last) in [(100, 1), (90, 3)] {
+        let mut world = running(&[params(2, 100, 1, false), params(last, priority, 1, false)]);
+        assert_eq!(world.masters(), [0]);
+        at_once(
+            &mut world,
+            Op::Stall(0, Stall::Process, Nanos::from_millis(500)),
+        );
+        wait_for(&mut world, 1, Role::Master);
+        wait_for(&mut world, 0, Role::Backup);
+        settle(&mut world);
+        assert_eq!(world.masters(), [1], "against priority {priority}");
+    }
 }
 
 #[test]

@@ -1,17 +1,38 @@
 //! The driver's reports as log lines: one INFO line for each transition, WARN for what a person must
 //! look at.
 
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
 use ha_common::election::{Notice, Role};
 use ha_common::units::Nanos;
-use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::driver::report::Report;
+use crate::driver::report::{Report, Reports};
 use crate::driver::words;
+use crate::readable;
 
-/// Writes until the driver is gone.
-pub(super) async fn write(mut reports: mpsc::Receiver<Report>) {
-    while let Some(report) = reports.recv().await {
+/// Writes what the driver reports, until it is cancelled.
+pub(super) async fn write(reports: Arc<Reports>) {
+    let bell = reports
+        .bell()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(readable::watch);
+    let bell = match bell {
+        Ok(bell) => bell,
+        Err(error) => return error!("the driver's reports cannot be heard: {error}"),
+    };
+    while let Ok(mut ready) = bell.readable().await {
+        reports.bell().clear();
+        ready.clear_ready();
+        write_waiting(&reports);
+    }
+}
+
+/// Writes what waits.
+pub(super) fn write_waiting(reports: &Reports) {
+    while let Some(report) = reports.next() {
         line(&report);
     }
 }
@@ -84,6 +105,7 @@ fn line(report: &Report) {
             };
             info!(%instance, datapath, "{instance}: hears adverts by {datapath}, {timer}{why}");
         }
+        Report::Warning { instance, what } => warn!(%instance, "{instance}: {what}"),
         Report::Failed { instance, what } => error!(%instance, "{instance}: {what}"),
     }
 }

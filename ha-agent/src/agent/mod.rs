@@ -92,7 +92,9 @@ async fn serve_until_told(
     environment::require_interfaces(&config, &table)?;
     let half = environment::kernel_half(&config, &dirs.pin_dir);
     let board = Arc::new(Board::new().map_err(|error| Failure::new(Exit::Environment, &error))?);
-    let (reporter, reports) = Reporter::channel();
+    let (reporter, reports) =
+        Reporter::channel().map_err(|error| Failure::new(Exit::Environment, &error))?;
+    let reports = Arc::new(reports);
     let reader = half.kernel.as_ref().ok().map(|(kernel, _)| kernel.reader());
     let started = driver::start(Setup {
         config: Arc::clone(&config),
@@ -114,7 +116,7 @@ async fn serve_until_told(
             error!("{error}; interfaces are no longer watched");
         }
     });
-    tasks.spawn(log::write(reports));
+    tasks.spawn(log::write(Arc::clone(&reports)));
     tasks.spawn(pass_links(watching.table.clone(), handle.clone()));
     let (events, check_events) = mpsc::channel(CHECK_QUEUE);
     tasks.spawn(pass_checks(check_events, handle.clone()));
@@ -165,12 +167,17 @@ async fn serve_until_told(
     }
     drop(handle);
     tasks.shutdown().await;
+    log::write_waiting(&reports);
+    let dropped = reports.dropped();
+    if dropped > 0 {
+        warn!("{dropped} reports of the driver were lost: the log took too long");
+    }
     info!("stopped");
     Ok(())
 }
 
-/// The checks first, so that no restart command runs on; then the driver, which says priority 0 and
-/// removes the addresses before it answers.
+/// The driver first, which says priority 0 and removes the addresses before it answers; then the checks,
+/// so that no restart command runs on.
 async fn end(agent: &Agent, handle: &Handle, thread: std::thread::JoinHandle<()>) {
     let (done, left) = oneshot::channel();
     if handle.tell(Command::Shutdown(done)) {
@@ -186,8 +193,6 @@ async fn end(agent: &Agent, handle: &Handle, thread: std::thread::JoinHandle<()>
     {
         error!("the driver thread could not be awaited");
     }
-    // Its last reports are on their way to the log.
-    tokio::task::yield_now().await;
 }
 
 async fn pass_links(mut table: watch::Receiver<Arc<LinkTable>>, driver: Handle) {
@@ -258,13 +263,18 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
-                    lives::reloading();
-                    handler::reload_and_log(agent).await;
-                    lives::ready();
+                    // Beside this, for a file on a hung disk must not keep the agent from leaving.
+                    tokio::spawn(reload(Arc::clone(agent)));
                 }
             }
         }
     }
+}
+
+async fn reload(agent: Arc<Agent>) {
+    lives::reloading();
+    handler::reload_and_log(&agent).await;
+    lives::ready();
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -85,22 +85,25 @@ impl Attachment {
     }
 }
 
-/// Attaches in one mode; over a link that an earlier agent pinned, by replacing its program at once.
+/// Attaches in one mode; over a link that an earlier agent pinned, by replacing its program at once if
+/// `may_keep` its mode.
 pub fn attach(
     program: &mut Xdp,
     ifindex: u32,
     mode: Mode,
+    may_keep: impl Fn(Mode) -> bool,
     pin_dir: Option<&Path>,
 ) -> Result<Attachment, AttachError> {
     let pin = pin_dir.map(|dir| pin_path(dir, ifindex));
     let attached = query(ifindex)?;
     if let (Some(path), Some(found)) = (&pin, attached)
+        && may_keep(found.mode)
         && let Some(link) = take_over(program, path)
     {
         return hold(link, found.mode, pin);
     }
     if let Some(path) = &pin {
-        // What is pinned there belongs to an interface that is gone.
+        // What is pinned there is in another mode, or belongs to an interface that is gone.
         let _ = fs::remove_file(path);
     }
     if let Some(found) = query(ifindex)? {
@@ -113,9 +116,27 @@ pub fn attach(
     hold(link, mode, pin)
 }
 
+/// What the names of pinned links begin with; the interface's index follows.
+pub const PIN_PREFIX: &str = "link-";
+
 /// Where the link of an interface is pinned.
 pub fn pin_path(dir: &Path, ifindex: u32) -> PathBuf {
-    dir.join(format!("link-{ifindex}"))
+    dir.join(format!("{PIN_PREFIX}{ifindex}"))
+}
+
+/// Unpins the links of interfaces that are not in use, and so takes their programs off.
+pub fn remove_links(dir: &Path, in_use: impl Fn(u32) -> bool) {
+    // A directory that cannot be read has nothing of ours.
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let ifindex = path
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_prefix(PIN_PREFIX)?.parse().ok());
+        if ifindex.is_some_and(|ifindex| !in_use(ifindex)) {
+            // What cannot be removed now is found again at the next start.
+            let _ = fs::remove_file(&path);
+        }
+    }
 }
 
 /// The earlier agent's link with our program in it, or `None` if the link is dead.

@@ -3,6 +3,8 @@
 //! Slots are read through the map and written through the command program only: a map update from
 //! userspace would free the slot's timer.
 
+use std::collections::HashSet;
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,15 +13,13 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use bytemuck::Zeroable as _;
-use ha_common::layout::{
-    Command, FenceKey, LAYOUT_VERSION, META_MAGIC, Meta, RawAddress, Slot, SlotKey, flags, names,
-    op, status,
-};
+use ha_common::layout::{Command, RawAddress, Slot, SlotKey, flags, names, op, status};
 use ha_common::units::Instant;
 use thiserror::Error;
 
+use super::fences::Fences;
 use super::raw::Raw;
-use super::reader::{Reader, second_handle};
+use super::reader::Reader;
 
 /// The object that `cargo xtask build-ebpf` made.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("HA_EBPF_OBJECT"));
@@ -74,7 +74,7 @@ impl KernelError {
             .and_then(io::Error::raw_os_error);
         let meaning = match code {
             Some(libc::EPERM) => " (needs root, or CAP_BPF and CAP_NET_ADMIN)",
-            Some(libc::EOPNOTSUPP | libc::EACCES) => {
+            Some(libc::EOPNOTSUPP | libc::EACCES) if is_realtime() => {
                 " (BPF timers do not work on a PREEMPT_RT kernel)"
             }
             Some(libc::EINVAL) => " (BPF timers need kernel 5.15 or later, with the BPF JIT on)",
@@ -108,9 +108,10 @@ pub struct Kernel {
     index: HashMap<MapData, Raw<SlotKey>, u32>,
     reader: Arc<Reader>,
     no_timer: bool,
-    meta: Array<MapData, Raw<Meta>>,
-    stamp: Meta,
-    fences: HashMap<MapData, Raw<FenceKey>, u32>,
+    fences: Fences,
+    used: HashSet<u32>,
+    /// All slots below are in use.
+    first_free: u32,
 }
 
 /// How to load.
@@ -158,28 +159,18 @@ impl Kernel {
                 source,
             }
         })?;
-        // Second handles: these maps stay with the object, for others to take.
-        let meta = second_handle(&object, names::MAP_META)
-            .and_then(|map| Array::try_from(Map::Array(map)))
-            .map_err(map_error(names::MAP_META))?;
-        let fences = second_handle(&object, names::MAP_FENCE)
-            .and_then(|map| HashMap::try_from(Map::HashMap(map)))
-            .map_err(map_error(names::MAP_FENCE))?;
+        let fences = Fences::of(&object)?;
         let mut kernel = Self {
             object,
             slots,
             index,
             reader,
             no_timer: options.no_timer,
-            meta,
-            stamp: Meta {
-                magic: META_MAGIC,
-                version: LAYOUT_VERSION,
-                ..Meta::zeroed()
-            },
             fences,
+            used: HashSet::new(),
+            first_free: 0,
         };
-        kernel.count_fences()?;
+        kernel.used = kernel.entries().map(|(_, slot)| slot).collect();
         Ok(kernel)
     }
 
@@ -237,11 +228,11 @@ impl Kernel {
     }
 
     /// A slot that nobody uses.
-    pub fn free_slot(&self) -> Result<u32, KernelError> {
-        let used: std::collections::HashSet<u32> = self.entries().map(|(_, slot)| slot).collect();
-        (0..self.slots.len())
-            .find(|slot| !used.contains(slot))
-            .ok_or(KernelError::Full(self.slots.len()))
+    pub fn free_slot(&mut self) -> Result<u32, KernelError> {
+        let slots = self.slots.len();
+        let free = (self.first_free..slots).find(|slot| !self.used.contains(slot));
+        self.first_free = free.unwrap_or(slots);
+        free.ok_or(KernelError::Full(slots))
     }
 
     /// Configures a slot and gives it its timer.
@@ -267,10 +258,9 @@ impl Kernel {
     pub fn publish(&mut self, key: SlotKey, slot: u32) -> Result<(), KernelError> {
         self.index
             .insert(Raw(key), slot, 0)
-            .map_err(|source| KernelError::Map {
-                name: names::MAP_INDEX,
-                source,
-            })
+            .map_err(map_error(names::MAP_INDEX))?;
+        self.used.insert(slot);
+        Ok(())
     }
 
     /// Runs a command that sets no timer up.
@@ -281,70 +271,30 @@ impl Kernel {
         }
     }
 
-    /// Lists the addresses of a slot that is master: while the fence is up, what comes for them is
-    /// dropped.
+    /// Lists the addresses of a slot that is master, and no others: while the fence is up, what comes for
+    /// them is dropped.
     pub fn fence(
         &mut self,
         key: SlotKey,
         slot: u32,
         addresses: impl Iterator<Item = RawAddress>,
     ) -> Result<(), KernelError> {
-        for address in addresses {
-            self.fences
-                .insert(Raw(fence_key(key, address)), slot, 0)
-                .map_err(map_error(names::MAP_FENCE))?;
-        }
-        self.count_fences()
+        self.fences.set(key, slot, addresses)
     }
 
-    /// Takes every address of a virtual router off the list.
+    /// Takes every address of a slot off the list.
     pub fn unfence(&mut self, key: SlotKey, slot: u32) -> Result<(), KernelError> {
-        let ours: Vec<Raw<FenceKey>> = self
-            .fences
-            .iter()
-            .flatten()
-            .filter(|(fence, index)| *index == slot && fence.0.ifindex == key.ifindex)
-            .map(|(fence, _)| fence)
-            .collect();
-        for fence in ours {
-            match self.fences.remove(&fence) {
-                Ok(()) | Err(MapError::KeyNotFound) => {}
-                Err(source) => return Err(map_error(names::MAP_FENCE)(source)),
-            }
-        }
-        self.count_fences()
+        self.fences.set(key, slot, std::iter::empty())
     }
 
     /// The addresses that a slot's master holds, or held when its agent died.
     pub fn fenced(&self, slot: u32) -> Vec<RawAddress> {
-        self.fences
-            .iter()
-            .flatten()
-            .filter(|(_, index)| *index == slot)
-            .map(|(fence, _)| fence.0.address)
-            .collect()
+        self.fences.held(slot)
     }
 
-    /// Says that the agent lives, until then at least.
-    pub fn show_alive(&mut self, until: Instant) -> Result<(), KernelError> {
-        // Without a listed address nobody asks.
-        if self.stamp.fences == 0 {
-            return Ok(());
-        }
-        self.stamp.alive_until = until.0;
-        self.write_stamp()
-    }
-
-    fn count_fences(&mut self) -> Result<(), KernelError> {
-        let count = self.fences.keys().flatten().count();
-        self.stamp.fences = u32::try_from(count).unwrap_or(u32::MAX);
-        self.write_stamp()
-    }
-
-    fn write_stamp(&mut self) -> Result<(), KernelError> {
-        self.meta
-            .set(0, Raw(self.stamp), 0)
-            .map_err(map_error(names::MAP_META))
+    /// Says that the driver turns.
+    pub fn turned(&mut self, now: Instant) -> Result<(), KernelError> {
+        self.fences.turned(now)
     }
 
     /// Frees a slot.
@@ -358,6 +308,8 @@ impl Kernel {
                 });
             }
         }
+        self.used.remove(&slot);
+        self.first_free = self.first_free.min(slot);
         self.command(&Command {
             op: op::RELEASE,
             slot,
@@ -382,6 +334,11 @@ impl Kernel {
 mod aya_log_level {
     pub(super) const OFF: &u8 = &0;
     pub(super) const DEBUG: &u8 = &4;
+}
+
+/// Whether this is a `PREEMPT_RT` kernel, by its own word.
+fn is_realtime() -> bool {
+    fs::read_to_string("/sys/kernel/realtime").is_ok_and(|text| text.trim() == "1")
 }
 
 /// A pipe is memory that the kernel must really find: it refills what `bpf_timer_init` looks at.
@@ -411,17 +368,8 @@ fn program<'a>(object: &'a Ebpf, name: &'static str) -> Result<&'a Xdp, KernelEr
         .map_err(|source| KernelError::Program { name, source })
 }
 
-fn map_error(name: &'static str) -> impl Fn(MapError) -> KernelError {
+pub(super) fn map_error(name: &'static str) -> impl Fn(MapError) -> KernelError {
     move |source| KernelError::Map { name, source }
-}
-
-fn fence_key(key: SlotKey, address: RawAddress) -> FenceKey {
-    FenceKey {
-        ifindex: key.ifindex,
-        family: key.family,
-        pad: [0; 3],
-        address,
-    }
 }
 
 fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {

@@ -1,6 +1,7 @@
 //! Where adverts are heard: in the kernel by XDP, or by a plain socket.
 
 pub mod attach;
+mod fences;
 pub mod kernel;
 pub mod pins;
 mod raw;

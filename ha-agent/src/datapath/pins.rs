@@ -113,7 +113,9 @@ pub fn is_bpffs(dir: &Path) -> bool {
 fn is_pin(path: &Path) -> bool {
     path.file_name()
         .and_then(|name| name.to_str())
-        .is_some_and(|name| names::PINNED.contains(&name) || name.starts_with("link-"))
+        .is_some_and(|name| {
+            names::PINNED.contains(&name) || name.starts_with(super::attach::PIN_PREFIX)
+        })
 }
 
 fn is_current(dir: &Path, max_slots: u32) -> bool {

@@ -37,6 +37,10 @@ pub(crate) struct Detector {
     /// Whether the kernel half may still list our addresses for the fence; an earlier agent may have
     /// left them.
     pub(crate) fenced: bool,
+    /// When this use of the slot began: what happened before is another life's, whatever its generation.
+    pub(crate) since: Instant,
+    /// Whether adverts end in the XDP program.
+    pub(crate) consume: bool,
 }
 
 impl Detector {
@@ -49,19 +53,19 @@ impl Detector {
         }
     }
 
-    /// Configures the slot; its state stays.
+    /// Configures the slot by the detector's rules; its state stays.
     pub(crate) fn configure(
         &mut self,
         kernel: Option<&Kernel>,
         config: &Config,
         rules: &Rules,
-        consume: bool,
         now: Instant,
     ) -> Result<(), KernelError> {
         let command = Command {
             op: op::CONFIGURE,
             generation: self.generation,
-            ..configuration(self.key, config, rules, consume)
+            flags: self.flags(rules),
+            ..configuration(self.key, config, rules)
         };
         match (&mut self.place, kernel) {
             (Place::Kernel(slot), Some(kernel)) => {
@@ -96,6 +100,7 @@ impl Detector {
             generation: self.generation,
             state,
             arm_for,
+            flags: self.flags(rules),
             own_priority: rules.priority.0,
             ..Command::zeroed()
         };
@@ -116,23 +121,32 @@ impl Detector {
     pub(crate) fn fence(
         &mut self,
         kernel: Option<&mut Kernel>,
-        part: Part,
+        is_master: bool,
         addresses: impl Iterator<Item = RawAddress>,
     ) -> Result<(), KernelError> {
         let (Place::Kernel(slot), Some(kernel)) = (&self.place, kernel) else {
             return Ok(());
         };
-        match part {
-            Part::Master => {
-                self.fenced = true;
-                kernel.fence(self.key, *slot, addresses)
-            }
-            Part::Idle | Part::Backup { .. } if self.fenced => {
-                self.fenced = false;
-                kernel.unfence(self.key, *slot)
-            }
-            Part::Idle | Part::Backup { .. } => Ok(()),
+        if is_master {
+            self.fenced = true;
+            kernel.fence(self.key, *slot, addresses)
+        } else if self.fenced {
+            self.fenced = false;
+            kernel.unfence(self.key, *slot)
+        } else {
+            Ok(())
         }
+    }
+
+    fn flags(&self, rules: &Rules) -> u32 {
+        let mut bits = flags::FENCE;
+        if self.consume {
+            bits |= flags::CONSUME;
+        }
+        if rules.preempt {
+            bits |= flags::PREEMPT;
+        }
+        bits
     }
 
     /// The addresses that the kernel half knows to be held: after a crash, those of the earlier agent.
@@ -149,14 +163,7 @@ impl Detector {
     }
 }
 
-fn configuration(key: SlotKey, config: &Config, rules: &Rules, consume: bool) -> Command {
-    let mut bits = flags::FENCE;
-    if consume {
-        bits |= flags::CONSUME;
-    }
-    if rules.preempt {
-        bits |= flags::PREEMPT;
-    }
+fn configuration(key: SlotKey, config: &Config, rules: &Rules) -> Command {
     let (auth_type, auth_data) = match (config.version, config.auth) {
         (Version::V2, Auth::Pass(password)) => (AUTH_PASS, password),
         (Version::V2, Auth::None) | (Version::V3, _) => (AUTH_NONE, [0; 8]),
@@ -166,7 +173,6 @@ fn configuration(key: SlotKey, config: &Config, rules: &Rules, consume: bool) ->
         vrid: key.vrid,
         family: key.family,
         version: config.version as u8,
-        flags: bits,
         own_priority: rules.priority.0,
         own_interval: rules.interval.0,
         own_hash: list_hash(config),

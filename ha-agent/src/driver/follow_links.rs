@@ -1,5 +1,6 @@
 //! Keeps every instance in line with the interfaces as they come, change and go.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use ha_common::units::Instant;
 
 use super::detector::Place;
 use super::instance::LinkState;
-use super::port::{self, Opening};
+use super::port::{self, Opening, Port};
 use super::report::{Report, Reporter};
 use super::{Driver, edges, raw_address};
 use crate::config::model::{Config, Consume};
@@ -61,6 +62,7 @@ impl Driver {
             let link = links.by_name(&instance.config.interface);
             self.follow_link(index, link, &virtual_addresses, now);
         }
+        self.drop_unused_interfaces();
         self.decide_consume(now);
     }
 
@@ -101,7 +103,7 @@ impl Driver {
             instance.link_changed(LinkState::Gone, &mut edges!(self), now);
             return;
         };
-        let source = port::source_of(link, instance.config.family, |address| {
+        let source = port::source_of(link, &instance.config, |address| {
             virtuals.contains(&address)
         });
         let Some(source) = source else {
@@ -113,15 +115,11 @@ impl Driver {
             instance.link_changed(state, &mut edges!(self), now);
             return;
         };
-        let moved = instance
-            .port
-            .as_ref()
-            .is_some_and(|port| port.source != source);
-        if moved {
-            // The adverts' source and the tie-breaker change: a new socket, the same slot.
-            instance.close_port(&mut edges!(self));
-        }
-        if instance.port.is_none() {
+        // With another source, sockets and the tie-breaker change; with VLAN devices come or gone, the
+        // datapath may.
+        let below_vlans = port::has_vlans(link, &self.links);
+        let fits = |port: &Port| port.source == source && port.below_vlans == below_vlans;
+        if !instance.port.as_ref().is_some_and(fits) {
             self.open_port(index, link, source, now);
         }
         let Some(instance) = self.instances.get_mut(index) else {
@@ -170,20 +168,38 @@ impl Driver {
         }
     }
 
-    pub(super) fn release(&mut self, port: &port::Port) {
+    pub(super) fn release(&mut self, port: &Port) {
         if let (Place::Kernel(slot), Some(kernel)) = (&port.detector.place, &mut self.kernel) {
             // A slot that cannot be freed is found again under its key.
+            let _ = kernel.unfence(port.detector.key, *slot);
             let _ = kernel.release(port.detector.key, *slot);
         }
     }
+
+    /// Programs and plain sockets that no instance needs any more.
+    pub(super) fn drop_unused_interfaces(&mut self) {
+        let ports = || self.instances.iter().filter_map(|i| i.port.as_ref());
+        let in_kernel = |port: &&Port| matches!(port.detector.place, Place::Kernel(_));
+        let slots: HashSet<u32> = ports().filter(in_kernel).map(|port| port.ifindex).collect();
+        let sockets: HashSet<(u32, u8)> = ports()
+            .filter(|port| !in_kernel(port))
+            .map(|port| (port.ifindex, port.detector.key.family))
+            .collect();
+        self.attachments.keep_only(
+            |ifindex| slots.contains(&ifindex),
+            |ifindex, family| sockets.contains(&(ifindex, family as u8)),
+        );
+    }
 }
 
-/// Removes addresses that an earlier agent is known to have held; they are gone with their interface.
+/// Removes addresses that an earlier agent is known to have held, unless they are an administrator's; they
+/// are gone with their interface.
 fn remove_held(book: &mut AddressBook, reporter: &Reporter, ifindex: u32, held: &[RawAddress]) {
+    let marks = book.marks();
     let present = book.list(ifindex).unwrap_or_default();
     let left: Vec<Placement> = present
         .into_iter()
-        .filter(|found| held.contains(&raw_address(found.net.addr())))
+        .filter(|found| held.contains(&raw_address(found.net.addr())) && (found.ours || !marks))
         .map(|found| Placement {
             ifindex,
             net: found.net,

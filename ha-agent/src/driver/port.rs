@@ -15,8 +15,8 @@ use ha_common::units::{Family, Instant};
 
 use super::detector::{Detector, Place};
 use crate::config::model::{DatapathChoice, Instance as Config};
-use crate::datapath::attach::{AttachError, Attachment, Mode, attach};
-use crate::datapath::kernel::{Kernel, Timer};
+use crate::datapath::attach::{AttachError, Attachment, Mode, attach, remove_links};
+use crate::datapath::kernel::{Kernel, KernelError, Timer};
 use crate::datapath::soft::SoftSlot;
 use crate::net::address::Placement;
 use crate::net::advert::AdvertSocket;
@@ -46,6 +46,8 @@ pub(crate) struct Port {
     pub(crate) kind: &'static str,
     /// Why the better ones do not.
     pub(crate) refusals: Vec<(&'static str, String)>,
+    /// Whether there were VLAN devices above the interface.
+    pub(crate) below_vlans: bool,
     _membership: Membership,
 }
 
@@ -76,10 +78,16 @@ impl Attachments {
         refusals: &mut Vec<(&'static str, String)>,
     ) -> Option<Mode> {
         if let Some(attachment) = self.by_interface.get(&ifindex) {
-            return Some(attachment.mode);
+            let mode = attachment.mode;
+            if wanted(choice).any(|wanted| wanted == mode) {
+                return Some(mode);
+            }
+            let why = format!("another instance on the interface uses {} XDP", mode.name());
+            refusals.extend(wanted(choice).map(|wanted| (wanted.name(), why.clone())));
+            return None;
         }
         for mode in wanted(choice) {
-            match self.attach(kernel, ifindex, mode) {
+            match self.attach(kernel, ifindex, mode, choice) {
                 Ok(mode) => return Some(mode),
                 Err(error) => refusals.push((mode.name(), error)),
             }
@@ -87,11 +95,18 @@ impl Attachments {
         None
     }
 
-    fn attach(&mut self, kernel: &mut Kernel, ifindex: u32, mode: Mode) -> Result<Mode, String> {
+    fn attach(
+        &mut self,
+        kernel: &mut Kernel,
+        ifindex: u32,
+        mode: Mode,
+        choice: DatapathChoice,
+    ) -> Result<Mode, String> {
         let program = kernel
             .receive_program()
             .map_err(|error| error.to_string())?;
-        let attachment = attach(program, ifindex, mode, self.pin_dir.as_deref())
+        let may_keep = |found| wanted(choice).any(|wanted| wanted == found);
+        let attachment = attach(program, ifindex, mode, may_keep, self.pin_dir.as_deref())
             .map_err(|error: AttachError| error.to_string())?;
         let mode = attachment.mode;
         self.by_interface.insert(ifindex, attachment);
@@ -126,24 +141,34 @@ impl Attachments {
         }
     }
 
-    /// Leaves the interfaces that are no longer used.
-    pub(crate) fn keep_only(&mut self, used: &[u32]) {
-        let unused: Vec<u32> = self
+    /// Keeps the programs on the interfaces that `has_slot` and the plain sockets that `listens` says are
+    /// in use, and no others.
+    pub(crate) fn keep_only(
+        &mut self,
+        has_slot: impl Fn(u32) -> bool,
+        listens: impl Fn(u32, Family) -> bool,
+    ) {
+        self.receivers
+            .retain(|(ifindex, family), _| listens(*ifindex, *family));
+        for (_, unused) in self
             .by_interface
-            .keys()
-            .filter(|ifindex| !used.contains(ifindex))
-            .copied()
-            .collect();
-        for ifindex in unused {
-            self.detach(ifindex);
+            .extract_if(|ifindex, _| !has_slot(*ifindex))
+        {
+            // An interface that is gone has taken its program along.
+            let _ = unused.detach();
+        }
+    }
+
+    /// Takes the programs off that an earlier agent left on interfaces which are not in use now.
+    pub(crate) fn detach_strangers(&self) {
+        if let Some(dir) = &self.pin_dir {
+            remove_links(dir, |ifindex| self.by_interface.contains_key(&ifindex));
         }
     }
 
     /// Takes all of them off.
     pub(crate) fn detach_all(&mut self) {
-        for (_, attachment) in self.by_interface.drain() {
-            let _ = attachment.detach();
-        }
+        self.keep_only(|_| false, |_, _| false);
     }
 }
 
@@ -212,6 +237,7 @@ pub(crate) fn open(
         detector,
         kind,
         refusals,
+        below_vlans: has_vlans(link, opening.links),
         _membership: membership,
     })
 }
@@ -219,7 +245,7 @@ pub(crate) fn open(
 fn open_detector(
     opening: &Opening<'_>,
     key: SlotKey,
-    kernel: Option<&mut Kernel>,
+    mut kernel: Option<&mut Kernel>,
     attachments: &mut Attachments,
     refusals: &mut Vec<(&'static str, String)>,
 ) -> Result<(Detector, &'static str), String> {
@@ -231,7 +257,7 @@ fn open_detector(
         now,
         ..
     } = *opening;
-    if let Some(kernel) = usable_kernel(opening, kernel, refusals)
+    if let Some(kernel) = usable_kernel(opening, kernel.as_deref_mut(), refusals)
         && let Some(mode) = attachments.ensure(kernel, link.index, config.datapath, refusals)
     {
         let slot = match kernel.find(key).map_err(|error| error.to_string())? {
@@ -249,9 +275,11 @@ fn open_detector(
             generation,
             sequence: 0,
             fenced: true,
+            since: now,
+            consume,
         };
         detector
-            .configure(Some(kernel), config, rules, consume, now)
+            .configure(Some(kernel), config, rules, now)
             .map_err(|error| error.to_string())?;
         kernel
             .publish(key, slot)
@@ -271,6 +299,9 @@ fn open_detector(
             ));
         }
     }
+    if let Some(kernel) = kernel {
+        free_left_slot(kernel, key).map_err(|error| error.to_string())?;
+    }
     attachments
         .listen(link, config.family)
         .map_err(|error| error.to_string())?;
@@ -281,11 +312,29 @@ fn open_detector(
         generation: 0,
         sequence: 0,
         fenced: false,
+        since: now,
+        consume: false,
     };
     detector
-        .configure(None, config, rules, false, now)
+        .configure(None, config, rules, now)
         .map_err(|error| error.to_string())?;
     Ok((detector, "socket"))
+}
+
+/// A slot in the kernel that this virtual router had before it came to the plain socket: a program that
+/// still runs must neither end its adverts nor fence its addresses.
+fn free_left_slot(kernel: &mut Kernel, key: SlotKey) -> Result<(), KernelError> {
+    if let Some(slot) = kernel.find(key)? {
+        kernel.unfence(key, slot)?;
+        kernel.release(key, slot)?;
+    }
+    Ok(())
+}
+
+/// Whether frames with a VLAN tag may come in, which a program sees without it: with tag offload the tag is
+/// stripped before.
+pub(crate) fn has_vlans(link: &Link, links: &LinkTable) -> bool {
+    !matches!(link.kind, LinkKind::Vlan { .. }) && links.vlans_above(link.index).next().is_some()
 }
 
 /// The kernel half, unless something about the interface makes it unsafe there.
@@ -298,13 +347,12 @@ fn usable_kernel<'k>(
         refusals.push(("native", "datapath = \"socket\" is configured".to_owned()));
         return None;
     }
-    let vlans: Vec<&str> = opening
-        .links
-        .vlans_above(opening.link.index)
-        .map(|link| link.name.as_str())
-        .collect();
-    // With tag offload a tagged frame reaches a program on the parent with its tag stripped.
-    if !vlans.is_empty() && !matches!(opening.link.kind, LinkKind::Vlan { .. }) {
+    if has_vlans(opening.link, opening.links) {
+        let vlans: Vec<&str> = opening
+            .links
+            .vlans_above(opening.link.index)
+            .map(|link| link.name.as_str())
+            .collect();
         refusals.push((
             "native",
             format!(
@@ -322,14 +370,19 @@ fn usable_kernel<'k>(
     kernel
 }
 
-/// The address that an instance's adverts leave from, if the interface has one.
+/// The address that an instance's adverts leave from, if the interface has one: not a virtual one, unless
+/// an owner has nothing else. What this agent added itself is never it.
 pub(crate) fn source_of(
     link: &Link,
-    family: Family,
+    config: &Config,
     is_virtual: impl Fn(IpAddr) -> bool,
 ) -> Option<IpAddr> {
-    match family {
+    let source = |is_virtual: &dyn Fn(IpAddr) -> bool| match config.family {
         Family::V4 => link.primary_ipv4(is_virtual).map(IpAddr::V4),
         Family::V6 => link.link_local(is_virtual).map(IpAddr::V6),
-    }
+    };
+    source(&is_virtual).or_else(|| {
+        let owner = config.priority.is_owner();
+        owner.then(|| source(&|_| false)).flatten()
+    })
 }

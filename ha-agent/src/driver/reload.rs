@@ -27,11 +27,19 @@ impl Driver {
                 }
             }
         }
+        self.health
+            .retain(|(name, _)| config.checks.iter().any(|check| check.name == *name));
         self.checks = config
             .checks
             .iter()
             .map(|check| check.name.clone())
             .collect();
+        // An address may move from one instance to another: it is let go before it is taken.
+        for new in &config.instances {
+            if let Some(instance) = kept.get_mut(&identity(new)) {
+                instance.drop_addresses(&new.addresses, &mut edges!(self));
+            }
+        }
         let mut next_id = kept
             .values()
             .map(|instance| instance.id + 1)
@@ -41,7 +49,7 @@ impl Driver {
             let new = Arc::new(new.clone());
             let instance = if let Some(mut instance) = kept.remove(&identity(&new)) {
                 if instance.config != new {
-                    instance.reconfigure(new, &mut edges!(self), now);
+                    instance.reconfigure(new, &self.health, &mut edges!(self), now);
                 }
                 instance
             } else {
@@ -51,22 +59,10 @@ impl Driver {
             self.instances.push(instance);
         }
         self.config = Arc::clone(config);
-        self.health
-            .retain(|(name, _)| config.checks.iter().any(|check| check.name == *name));
         for (name, health) in self.health.clone() {
             self.on_check(&name, health, now);
         }
-        self.drop_unused_interfaces();
         self.follow_links(now);
-    }
-
-    pub(super) fn drop_unused_interfaces(&mut self) {
-        let used: Vec<u32> = self
-            .instances
-            .iter()
-            .filter_map(|i| i.port.as_ref().map(|port| port.ifindex))
-            .collect();
-        self.attachments.keep_only(&used);
     }
 
     /// Priority 0, addresses away, slots free, programs off.

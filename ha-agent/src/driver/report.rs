@@ -1,14 +1,17 @@
 //! What the driver tells the rest of the agent: values in a bounded queue, never a log line of its
 //! own, because a log can block.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crossbeam_queue::ArrayQueue;
 use ha_common::election::{Notice, Transition};
 use ha_common::units::Nanos;
 use ipnet::IpNet;
-use tokio::sync::mpsc;
+
+use super::wake::Wake;
 
 /// How many reports may wait; then they are dropped and counted. A transition is one report.
 const QUEUE: usize = 4096;
@@ -81,6 +84,13 @@ pub enum Report {
         /// True if the kernel keeps its timer.
         kernel_timer: bool,
     },
+    /// Something works, and will not do what is expected of it.
+    Warning {
+        /// The instance.
+        instance: Arc<str>,
+        /// What, and what to do about it.
+        what: String,
+    },
     /// Something failed.
     Failed {
         /// The instance.
@@ -91,34 +101,84 @@ pub enum Report {
 }
 
 /// The driver's end of the queue.
+///
+/// It takes no lock, also not to wake whoever listens: an ordinary thread that is preempted while it holds
+/// one would make the driver wait between two take-overs.
 #[derive(Clone, Debug)]
-pub struct Reporter {
-    queue: mpsc::Sender<Report>,
-    dropped: Arc<AtomicU64>,
+pub struct Reporter(Arc<Shared>);
+
+/// The other end.
+#[derive(Debug)]
+pub struct Reports(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    queue: ArrayQueue<Report>,
+    bell: Wake,
+    dropped: AtomicU64,
 }
 
 impl Reporter {
     /// A queue, and its other end.
-    pub fn channel() -> (Self, mpsc::Receiver<Report>) {
-        let (queue, receiver) = mpsc::channel(QUEUE);
-        (
-            Self {
-                queue,
-                dropped: Arc::default(),
-            },
-            receiver,
-        )
+    pub fn channel() -> io::Result<(Self, Reports)> {
+        let shared = Arc::new(Shared {
+            queue: ArrayQueue::new(QUEUE),
+            bell: Wake::new()?,
+            dropped: AtomicU64::new(0),
+        });
+        Ok((Self(Arc::clone(&shared)), Reports(shared)))
     }
 
     /// Says it, or counts it if nobody has listened for long.
     pub fn say(&self, report: Report) {
-        if self.queue.try_send(report).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        if self.0.queue.push(report).is_err() {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
         }
+        self.0.bell.wake();
+    }
+}
+
+impl Reports {
+    /// The oldest report, if there is one.
+    pub fn next(&self) -> Option<Report> {
+        self.0.queue.pop()
+    }
+
+    /// Rings when there is something to read.
+    pub fn bell(&self) -> &Wake {
+        &self.0.bell
     }
 
     /// Reports that were dropped.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(what: &str) -> Report {
+        Report::Failed {
+            instance: Arc::from("web"),
+            what: what.to_owned(),
+        }
+    }
+
+    #[test]
+    fn reports_come_in_order_and_what_does_not_fit_is_counted() {
+        let (reporter, reports) = Reporter::channel().unwrap();
+        for number in 0..QUEUE + 2 {
+            reporter.say(failed(&number.to_string()));
+        }
+        assert_eq!(reports.dropped(), 2);
+        for number in 0..QUEUE {
+            let Some(Report::Failed { what, .. }) = reports.next() else {
+                panic!("nothing at {number}");
+            };
+            assert_eq!(what, number.to_string());
+        }
+        assert!(reports.next().is_none());
     }
 }

@@ -31,7 +31,8 @@ pub struct Program {
     pub release: Vec<u8>,
     /// From one advert to the next.
     pub interval: Nanos,
-    /// Being this late means that others have taken over meanwhile: their `Master_Down_Interval`.
+    /// Being later than this means that others may have taken over meanwhile: what is left of their
+    /// `Master_Down_Interval`, without the skew, when an advert is due.
     pub overslept: Nanos,
 }
 
@@ -115,8 +116,8 @@ struct Entry {
     program: Option<Program>,
     due: Instant,
     sent: Arc<Sent>,
-    /// Stopped by the sender itself; the driver is to look.
-    stopped: bool,
+    /// Stopped by the sender itself, and silent since then; the driver is to look.
+    stopped: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -196,7 +197,7 @@ impl Sender {
         let mut table = self.shared.lock();
         table.cancel(id);
         let entry = table.entry(id);
-        entry.stopped = false;
+        entry.stopped = None;
         entry.program = Some(program);
         table.send_now(id);
         drop(table);
@@ -236,7 +237,7 @@ impl Sender {
         let mut table = self.shared.lock();
         table.cancel(id);
         let entry = table.entry(id);
-        entry.stopped = false;
+        entry.stopped = None;
         if let Some(program) = entry.program.take() {
             match farewell {
                 Farewell::Release => entry.sent.send(&program.socket, &program.release),
@@ -246,12 +247,12 @@ impl Sender {
         }
     }
 
-    /// True once after the sender stopped this virtual router by itself, or would if it had woken
-    /// already: nothing may be sent before somebody has looked at the slot.
-    pub fn take_stopped(&self, id: usize, now: Instant) -> bool {
+    /// Once after the sender stopped this virtual router by itself, or would if it had woken already: since
+    /// when it is silent. Nothing may be sent before somebody has looked at the slot.
+    pub fn take_stopped(&self, id: usize, now: Instant) -> Option<Instant> {
         let mut table = self.shared.lock();
         table.stop_if_overslept(id, now);
-        std::mem::take(&mut table.entry(id).stopped)
+        table.entry(id).stopped.take()
     }
 
     /// What a virtual router sends is counted here.
@@ -321,7 +322,7 @@ impl Table {
         let due = entry.due;
         let overslept = |program: &Program| now.since(due) > program.overslept;
         if entry.program.as_ref().is_some_and(overslept) {
-            entry.stopped = true;
+            entry.stopped = Some(due);
             entry.program = None;
             self.schedule.remove(&(due, id));
         }
@@ -336,7 +337,7 @@ impl Table {
             }
             self.stop_if_overslept(id, now);
             self.schedule.remove(&(due, id));
-            stopped |= self.entry(id).stopped;
+            stopped |= self.entry(id).stopped.is_some();
             self.send_due(id, now, conduct);
         }
         (None, stopped)
@@ -361,12 +362,12 @@ impl Table {
     }
 
     /// Priority 0 for all.
-    fn lapse(&mut self) {
+    fn lapse(&mut self, now: Instant) {
         self.schedule.clear();
         for entry in &mut self.entries {
             if let Some(program) = entry.program.take() {
                 entry.sent.send(&program.socket, &program.release);
-                entry.stopped = true;
+                entry.stopped = Some(now);
             }
         }
     }
@@ -380,7 +381,7 @@ fn run(shared: &Shared) {
         let lease = shared.conduct.lease_until();
         if next.is_some() && now >= lease {
             shared.conduct.lapses.fetch_add(1, Ordering::Relaxed);
-            table.lapse();
+            table.lapse(now);
             (next, stopped) = (None, true);
         }
         if stopped {

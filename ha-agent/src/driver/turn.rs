@@ -23,11 +23,16 @@ use crate::net::receive::Received;
 const WATCHDOG_MIN: Nanos = Nanos::from_millis(100);
 const WATCHDOG_MAX: Nanos = Nanos::from_millis(1000);
 
+/// Packets of one plain socket that are read before anything else has its turn again: a flood must not
+/// hold up the lease and the deadlines. 255 virtual routers at 10 ms send as many in 40 ms.
+const PACKETS_IN_A_TURN: usize = 1024;
+
 impl Driver {
     /// Until told to leave.
     pub(super) fn run(&mut self) {
         self.clear_orphans();
         self.follow_links(clock::now());
+        self.attachments.detach_strangers();
         // Arms it: the first wake-up of all may be the one that is lost.
         self.watchdog(clock::now());
         self.show();
@@ -59,7 +64,7 @@ impl Driver {
             }
             touched |= self.ticks(now);
             touched |= self.watchdog(now);
-            self.show_alive();
+            self.show_alive(now);
             self.board.turned();
             if touched {
                 self.show();
@@ -68,10 +73,10 @@ impl Driver {
     }
 
     /// While this host is master of anything: the fence of an agent that no longer does this goes up.
-    fn show_alive(&mut self) {
+    fn show_alive(&mut self, now: Instant) {
         if let Some(kernel) = &mut self.kernel {
             // A write that fails leaves the fence to the slots' own contests.
-            let _ = kernel.show_alive(self.sender.conduct().lease_until());
+            let _ = kernel.turned(now);
         }
     }
 
@@ -114,6 +119,8 @@ impl Driver {
     fn drain_ring(&mut self, now: Instant) -> bool {
         let mut touched = false;
         while let Some(event) = self.next_event() {
+            // A master that dies takes hundreds of virtual routers along: this can last.
+            self.sender.renew(clock::now());
             touched |= self.on_event(&event, now);
         }
         touched
@@ -136,6 +143,11 @@ impl Driver {
         };
         let mut edges = edges!(self);
         instance.count_wakeup();
+        if instance.is_before(Instant(event.at)) {
+            return false;
+        }
+        // While this turn dealt with others, time went on: the deadline is past, though not by `now`.
+        let now = now.max(Instant(event.at));
         let gap = instance.follow_sequence(event.sequence);
         let stale = instance
             .port
@@ -161,7 +173,10 @@ impl Driver {
     fn drain_sockets(&mut self, now: Instant) -> bool {
         let mut touched = false;
         for (&(ifindex, family), receiver) in self.attachments.receivers() {
-            while let Ok(Some(received)) = receiver.receive() {
+            for _ in 0..PACKETS_IN_A_TURN {
+                let Ok(Some(received)) = receiver.receive() else {
+                    break;
+                };
                 let vrid = vrid_of(&received);
                 let ours = |instance: &&mut Instance| {
                     instance.config.family == family
@@ -273,16 +288,10 @@ impl Driver {
     }
 
     fn watchdog_span(&self) -> Option<Nanos> {
-        let in_kernel = |instance: &&Instance| {
-            instance
-                .port
-                .as_ref()
-                .is_some_and(|port| matches!(port.detector.place, Place::Kernel(_)))
-        };
         let shortest = self
             .instances
             .iter()
-            .filter(in_kernel)
+            .filter(|instance| instance.port.is_some())
             .map(|instance| instance.rules().initial_down())
             .min()?;
         Some(shortest.clamp(WATCHDOG_MIN, WATCHDOG_MAX))

@@ -369,8 +369,9 @@ impl Election {
         out.push(Action::UpdateDetector(self.detector_rules()));
     }
 
-    /// What the detector goes by: our rules, but see [`Listening::preempts`].
-    fn detector_rules(&self) -> Rules {
+    /// What the detector goes by: our rules, but `nopreempt` does not hold a fail-over up when the master's
+    /// own weights have dropped it.
+    pub fn detector_rules(&self) -> Rules {
         let rules = self.params.rules;
         let preempt = match &self.state {
             State::Backup(listening) => listening.preempts(&rules),

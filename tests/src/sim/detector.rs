@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use ha_common::election::{Advert, Detector as Part, Rules};
 use ha_common::follow;
-use ha_common::layout::{RawAddress, Slot, flags, state};
+use ha_common::layout::{Command, RawAddress, Slot, flags, state};
+use ha_common::slot;
 use ha_common::units::{Centiseconds, Family, Instant, Nanos, Priority};
 use ha_common::wire::vrrp::{self, Flavour};
 
@@ -24,8 +25,8 @@ pub trait Detector: Debug {
     fn last_heard(&self) -> Option<Instant>;
     /// True if the slot says master.
     fn is_master(&self) -> bool;
-    /// While master: the last one heard that is better.
-    fn contested_by(&self) -> Option<Advert>;
+    /// While master: the other one that was heard lately, and at this time or since.
+    fn claimed_by(&self, now: Instant, since: Instant) -> Option<Advert>;
 
     /// Adverts that the agent was told of: each wakes it.
     fn events(&self) -> u64;
@@ -60,39 +61,28 @@ impl Model {
 }
 
 impl Detector for Model {
-    /// As `SET_STATE` does.
     fn assign(&mut self, now: Instant, part: Part, rules: Rules) {
+        // The driver has configured the slot long before.
         self.update(rules);
-        let slot = &mut self.slot;
-        slot.contested_since = 0;
-        slot.deadline = 0;
-        match part {
-            Part::Idle => slot.state = state::IDLE,
-            Part::Backup { arm_for } => {
-                slot.state = state::BACKUP;
-                slot.deadline = (now + arm_for).0;
-            }
-            Part::Master => {
-                slot.state = state::MASTER;
-                slot.master_address = [0; 16];
-                slot.master_priority = 0;
-            }
-        }
+        let (state, arm_for) = match part {
+            Part::Idle => (state::IDLE, Nanos(0)),
+            Part::Backup { arm_for } => (state::BACKUP, arm_for),
+            Part::Master => (state::MASTER, Nanos(0)),
+        };
+        let command = Command {
+            state,
+            ..command(&rules)
+        };
+        assert!(slot::set_state(&mut self.slot, &command));
+        self.slot.deadline = if state == state::BACKUP {
+            (now + arm_for).0
+        } else {
+            0
+        };
     }
 
-    /// As `CONFIGURE` and `TUNE` do.
     fn update(&mut self, rules: Rules) {
-        let slot = &mut self.slot;
-        slot.version = rules.version as u8;
-        slot.family = match rules.own_address {
-            IpAddr::V4(_) => Family::V4,
-            IpAddr::V6(_) => Family::V6,
-        } as u8;
-        slot.own_address = raw(rules.own_address);
-        slot.own_priority = rules.priority.0;
-        slot.own_interval = rules.interval.0;
-        slot.down_multiplier = rules.down_multiplier;
-        slot.flags = if rules.preempt { flags::PREEMPT } else { 0 };
+        slot::configure(&mut self.slot, &command(&rules));
     }
 
     fn advert(&mut self, now: Instant, advert: &Advert) -> bool {
@@ -136,12 +126,32 @@ impl Detector for Model {
         self.slot.state == state::MASTER
     }
 
-    fn contested_by(&self) -> Option<Advert> {
-        (self.is_master() && self.slot.contested_since != 0).then(|| Advert {
-            source: address(&self.slot),
-            priority: Priority(self.slot.master_priority),
-            interval: Centiseconds(self.slot.master_interval),
+    fn claimed_by(&self, now: Instant, since: Instant) -> Option<Advert> {
+        let slot = &self.slot;
+        let claimed =
+            self.is_master() && follow::is_claimed(slot, now.0) && slot.last_heard >= since.0;
+        claimed.then(|| Advert {
+            source: address(slot),
+            priority: Priority(slot.master_priority),
+            interval: Centiseconds(slot.master_interval),
         })
+    }
+}
+
+/// What the driver would tell the slot of these rules.
+fn command(rules: &Rules) -> Command {
+    Command {
+        version: rules.version as u8,
+        family: match rules.own_address {
+            IpAddr::V4(_) => Family::V4,
+            IpAddr::V6(_) => Family::V6,
+        } as u8,
+        own_address: raw(rules.own_address),
+        own_priority: rules.priority.0,
+        own_interval: rules.interval.0,
+        down_multiplier: rules.down_multiplier,
+        flags: if rules.preempt { flags::PREEMPT } else { 0 },
+        ..Command::default()
     }
 }
 

@@ -80,12 +80,8 @@ pub struct Node {
     pub addresses: bool,
     /// Where this host believes the virtual addresses to be.
     pub cache: Option<usize>,
-    /// When the kernel last heard another master, better or worse (`PeerStats::last_advert`).
-    pub peer_heard: Option<Instant>,
     /// What of the detector's count of suppressed events the driver has dealt with.
     pub suppressed_seen: u64,
-    /// The driver knows that it has slept.
-    pub slept: bool,
     /// What waits for the driver.
     pub inbox: VecDeque<Hint>,
     /// What a paused host has yet to receive.
@@ -108,9 +104,7 @@ impl Node {
             sender: Sender::default(),
             addresses: false,
             cache: None,
-            peer_heard: None,
             suppressed_seen: 0,
-            slept: false,
             inbox: VecDeque::new(),
             nic: VecDeque::new(),
         }
@@ -151,13 +145,11 @@ impl Node {
     }
 
     /// A restarted agent carries on as master if the slot says so, the addresses are there, and
-    /// nobody else has been master within a master-down interval, better or worse.
+    /// nobody else is heard to be it, better or worse.
     pub fn may_resume(&self, now: Instant) -> bool {
-        let quiet_since = now - self.params.rules.initial_down();
         self.detector.is_master()
             && self.addresses
-            && self.detector.contested_by().is_none()
-            && self.peer_heard.is_none_or(|heard| heard < quiet_since)
+            && self.detector.claimed_by(now, Instant(0)).is_none()
     }
 
     /// Keeps a frame for when the host runs again.

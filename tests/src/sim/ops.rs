@@ -97,7 +97,6 @@ impl World {
         host.election = None;
         host.sender = Sender::default();
         host.inbox.clear();
-        host.slept = false;
         let epoch = host.epoch;
         self.schedule(self.now + downtime, Event::Restart(node, epoch));
     }
@@ -137,7 +136,6 @@ impl World {
         self.say(node, || "wakes".into());
         let host = &mut self.nodes[node];
         host.life = Life::Running;
-        host.slept = true;
         let kept = std::mem::take(&mut host.nic);
         if self.rng.bool() {
             self.timer(node);

@@ -3,9 +3,6 @@
 use ha_common::election::{Advert, LastAdvert, Rules};
 use ha_common::units::{Instant, Nanos, Priority};
 
-/// A sender that finds itself this many intervals late has slept and asks before it sends.
-const OVERSLEPT_INTERVALS: u64 = 2;
-
 /// What a sender found when its time had come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Due {
@@ -22,15 +19,17 @@ pub enum Due {
 pub struct Sender {
     /// What to send and when, from start to stop.
     order: Option<(Rules, Instant)>,
-    /// It fell silent by itself, until the driver, having looked at the slot, says something.
-    pub asleep: bool,
+    /// It fell silent by itself at that time, until the driver, having looked at the slot, says something.
+    silent_since: Option<Instant>,
+    /// The driver has been told.
+    told: bool,
 }
 
 impl Sender {
     /// Begins: the first advert is due at once.
     pub fn start(&mut self, now: Instant, rules: Rules) {
         self.order = Some((rules, now));
-        self.asleep = false;
+        self.speak_again();
     }
 
     /// New values for the next advert.
@@ -42,7 +41,7 @@ impl Sender {
 
     /// One advert out of turn is due.
     pub fn advert_now(&mut self, now: Instant) {
-        self.asleep = false;
+        self.speak_again();
         if let Some((_, due)) = &mut self.order {
             *due = now;
         }
@@ -50,7 +49,7 @@ impl Sender {
 
     /// Stops, and says what is still to be sent: also when it is asleep, for the driver is not.
     pub fn stop(&mut self, last: LastAdvert) -> Option<Advert> {
-        self.asleep = false;
+        self.speak_again();
         let (rules, _) = self.order.take()?;
         match last {
             LastAdvert::Release => Some(release(&rules)),
@@ -60,15 +59,43 @@ impl Sender {
     }
 
     /// The driver has not renewed the lease: say priority 0 and fall silent.
-    pub fn lease_lapsed(&mut self) -> Option<Advert> {
-        let (rules, _) = self.order.filter(|_| !self.asleep)?;
-        self.asleep = true;
+    pub fn lease_lapsed(&mut self, now: Instant) -> Option<Advert> {
+        let (rules, _) = self.order.filter(|_| self.silent_since.is_none())?;
+        self.silent_since = Some(now);
         Some(release(&rules))
+    }
+
+    /// Once after it fell silent by itself, or would have if it had woken already: since when.
+    pub fn take_stopped(&mut self, now: Instant) -> Option<Instant> {
+        self.stop_if_overslept(now);
+        let since = self.silent_since.filter(|_| !self.told)?;
+        self.told = true;
+        Some(since)
+    }
+
+    /// As the real one does: when its advert is as late as the others may wait for it without their skew.
+    fn stop_if_overslept(&mut self, now: Instant) -> bool {
+        let Some((rules, due)) = self.order.filter(|_| self.silent_since.is_none()) else {
+            return false;
+        };
+        let late = u64::from(rules.down_multiplier.saturating_sub(1).max(1));
+        let overslept = now.since(due) > Nanos(late * rules.interval.nanos().0);
+        if overslept {
+            self.silent_since = Some(due);
+        }
+        overslept
+    }
+
+    const fn speak_again(&mut self) {
+        self.silent_since = None;
+        self.told = false;
     }
 
     /// When the next advert is due.
     pub fn next_due(&self) -> Option<Instant> {
-        self.order.filter(|_| !self.asleep).map(|(_, due)| due)
+        self.order
+            .filter(|_| self.silent_since.is_none())
+            .map(|(_, due)| due)
     }
 
     /// True from start to stop.
@@ -78,18 +105,16 @@ impl Sender {
 
     /// Its time may have come.
     pub fn wake(&mut self, now: Instant) -> Due {
-        let Some((rules, due)) = self.order.as_mut().filter(|_| !self.asleep) else {
-            return Due::Not;
-        };
-        if *due > now {
+        if self.next_due().is_none_or(|due| due > now) {
             return Due::Not;
         }
-        let interval = rules.interval.nanos();
-        if now.since(*due) > Nanos(OVERSLEPT_INTERVALS * interval.0) {
-            self.asleep = true;
+        if self.stop_if_overslept(now) {
             return Due::Overslept;
         }
-        *due = now + interval;
+        let Some((rules, due)) = &mut self.order else {
+            return Due::Not;
+        };
+        *due = now + rules.interval.nanos();
         Due::Send(advert(rules))
     }
 }

@@ -203,7 +203,8 @@ impl World {
                 let stalled = self.nodes[node].life == Life::Stalled(Stall::Driver);
                 if stalled && self.nodes[node].stalls == stalls {
                     self.say(node, || "lease lapsed".into());
-                    let last = self.nodes[node].sender.lease_lapsed();
+                    let now = self.now;
+                    let last = self.nodes[node].sender.lease_lapsed(now);
                     self.transmit(node, last);
                 }
             }
@@ -228,9 +229,6 @@ impl World {
         match frame {
             Frame::Announce(from) => host.cache = Some(from),
             Frame::Advert(advert) => {
-                if !advert.priority.is_release() {
-                    host.peer_heard = Some(now);
-                }
                 let notify = host.detector.advert(now, &advert);
                 self.watch_timer(node);
                 if notify {
@@ -314,14 +312,10 @@ impl World {
             return;
         }
         let host = &mut self.nodes[node];
-        let slept = std::mem::take(&mut host.slept);
-        let stopped = host.sender.asleep;
-        if (slept || stopped)
-            && let Some(advert) = host.detector.contested_by()
-        {
-            self.feed(node, Input::TakenOver(advert));
-        }
-        if self.nodes[node].sender.asleep {
+        if let Some(since) = host.sender.take_stopped(now) {
+            if let Some(advert) = host.detector.claimed_by(now, since) {
+                self.feed(node, Input::TakenOver(advert));
+            }
             self.feed(node, Input::SenderStopped);
         }
         while let Some(hint) = self.nodes[node].inbox.pop_front() {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use ha_common::follow;
-use ha_common::layout::{Command, flags, op, state};
+use ha_common::layout::{Command, Slot, flags, op, state};
 use ha_tests::vectors::build::{Frame, Tag};
 use ha_tests::vectors::other::{arp, arp_request, icmpv6, ipv4, ipv6_to, solicitation};
 use ha_tests::vectors::{Receiver, VRID, link_local};
@@ -46,14 +46,20 @@ impl Fenced {
         Self::new(Receiver::V3Ipv4, VIP.into(), flags::FENCE)
     }
 
-    /// Lets the better master be heard for longer than the grace. Time itself is what must pass.
+    /// Lets the better master be heard for longer than the grace.
     fn contest(&mut self) {
+        let contender = self.contender.clone();
+        self.outlast(&contender, |slot| slot.contested_since);
+    }
+
+    /// Lets a master be heard for longer than the grace. Time itself is what must pass.
+    fn outlast(&mut self, advert: &[u8], since: fn(&Slot) -> u64) {
         let patience = Instant::now() + PATIENCE;
         loop {
-            self.lab.send(&self.contender);
+            self.lab.send(advert);
             self.lab.drain();
             let slot = self.lab.slot();
-            if now() - slot.contested_since > follow::fence_grace(&slot).0 {
+            if now() - since(&slot) > follow::fence_grace(&slot).0 {
                 return;
             }
             assert!(Instant::now() < patience, "the contest never lasted");
@@ -270,33 +276,40 @@ fn a_worse_master_raises_no_fence() {
     }
 }
 
-/// Nobody is left to yield or to defend the address: whoever else is master has it, better or not.
+/// Each advert of the other one wakes an agent that lives. One that has not turned for longer than the
+/// grace is dead or stands still, and whoever else is master has the address, better or not.
 #[test]
-fn a_master_whose_agent_died_is_fenced_by_any_other_master() {
+fn a_master_whose_agent_has_not_moved_is_fenced_by_any_other_master() {
     let mut fenced = Fenced::ipv4();
     let worse = advert(Receiver::V3Ipv4, |f| {
         slow(f);
         f.message.priority = 89;
     });
     let second = 1_000_000_000;
-    fenced.lab.set_alive_until(now() - second);
+    fenced.lab.set_turned_at(now() - second);
     assert_eq!(
         fenced.lab.send(&tcp(VIP)),
         XDP_PASS,
         "nobody else is master"
     );
     fenced.lab.send(&worse);
+    assert_eq!(
+        fenced.lab.send(&tcp(VIP)),
+        XDP_PASS,
+        "it may have slept for want of work, and has its grace"
+    );
+    fenced.outlast(&worse, |slot| slot.claimed_since);
     assert_eq!(fenced.lab.send(&tcp(VIP)), XDP_DROP);
     assert_eq!(fenced.lab.send(&tcp(OTHER)), XDP_PASS);
-    // An agent that lives decides by itself.
-    fenced.lab.set_alive_until(now() + 100 * second);
+    // An agent that moves decides by itself.
+    fenced.lab.set_turned_at(now());
     fenced.lab.send(&worse);
     assert_eq!(fenced.lab.send(&tcp(VIP)), XDP_PASS);
-    // Nor is an agent dead that never said it was alive.
-    fenced.lab.set_alive_until(0);
+    // Nor has one stopped moving that never moved.
+    fenced.lab.set_turned_at(0);
     fenced.lab.send(&worse);
     assert_eq!(fenced.lab.send(&tcp(VIP)), XDP_PASS);
-    fenced.lab.set_alive_until(now() - second);
+    fenced.lab.set_turned_at(now() - second);
     fenced.lab.send(&worse);
     assert_eq!(fenced.lab.send(&tcp(VIP)), XDP_DROP);
     std::thread::sleep(Duration::from_millis(370));

@@ -216,9 +216,9 @@ impl Lab {
         self.edit_meta(|meta| meta.fences = fences);
     }
 
-    /// Says until when the agent may be taken for alive.
-    pub(crate) fn set_alive_until(&mut self, alive_until: u64) {
-        self.edit_meta(|meta| meta.alive_until = alive_until);
+    /// Says when the driver last turned.
+    pub(crate) fn set_turned_at(&mut self, turned_at: u64) {
+        self.edit_meta(|meta| meta.turned_at = turned_at);
     }
 
     fn edit_meta(&mut self, edit: impl FnOnce(&mut Meta)) {

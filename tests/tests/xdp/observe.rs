@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ha_common::layout::{Counter, LastReject, PeerKey, PeerStats, Slot, SlotKey};
+use ha_common::layout::{Counter, PeerKey, PeerStats, Slot, SlotKey};
 use ha_common::reject::Reject;
 use ha_common::wire::cursor::SliceCursor;
 use ha_common::wire::frame::{Kind, Located, locate};
@@ -136,19 +136,20 @@ fn read(lab: &Lab, receiver: Receiver, slot: &Slot) -> Option<Observed> {
     let peers = lab.peers();
     assert_eq!(slot.events, 0, "an idle slot makes no events");
     assert_eq!(slot.rearms, 0, "an idle slot arms nothing");
-    match (slot.adverts, slot.rejects) {
+    match (slot.adverts, slot.rejects.iter().sum()) {
         (0, 0) => {
             assert_eq!(peers.len(), 0, "a frame that is not for us leaves no peer");
             assert_eq!(slot.last_reject.at, 0);
             None
         }
-        (0, 1) => Some(rejected(&peers, receiver, &slot.last_reject)),
+        (0, 1) => Some(rejected(&peers, receiver, slot)),
         (1, 0) => Some(heard(&peers, receiver, slot)),
         other => panic!("one frame counted as {other:?} adverts and rejects"),
     }
 }
 
-fn rejected(peers: &Peers, receiver: Receiver, last: &LastReject) -> Observed {
+fn rejected(peers: &Peers, receiver: Receiver, slot: &Slot) -> Observed {
+    let last = &slot.last_reject;
     let (key, peer) = only(peers);
     assert_eq!(key.slot, slot_key(receiver));
     assert_eq!(key.address, last.source);
@@ -158,6 +159,7 @@ fn rejected(peers: &Peers, receiver: Receiver, last: &LastReject) -> Observed {
     for other in Reject::ALL {
         let count = u64::from(other == reason);
         assert_eq!(peer.rejects[other as usize], count, "{}", other.name());
+        assert_eq!(slot.rejects[other as usize], count, "{}", other.name());
     }
     Observed::Rejected(Evidence {
         reason,

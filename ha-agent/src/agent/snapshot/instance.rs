@@ -1,8 +1,7 @@
 //! One instance as `status` shows it.
 
 use ha_common::election::Role;
-use ha_common::layout::{PeerStats, Slot, SlotKey};
-use ha_common::reject::Reject;
+use ha_common::layout::Slot;
 use ha_common::units::{Centiseconds, Instant, Version};
 
 use super::datapath::{consume, datapath, timer};
@@ -55,7 +54,7 @@ pub(super) fn instance(agent: &Agent, view: &View, now: Now) -> Instance {
             latency_us: latency.map(|span| span.0 / 1000),
         }),
         transitions: view.transitions,
-        counters: counters(agent, view, slot.as_ref()),
+        counters: counters(view, slot.as_ref()),
         last_rejected: slot.as_ref().and_then(|slot| rejected(view, slot, now)),
         notices: view
             .notices
@@ -166,11 +165,11 @@ fn interval(view: &View, slot: Option<&Slot>) -> Interval {
     }
 }
 
-fn counters(agent: &Agent, view: &View, slot: Option<&Slot>) -> Counters {
+fn counters(view: &View, slot: Option<&Slot>) -> Counters {
     let slot = slot.copied().unwrap_or_default();
     Counters {
         adverts_received: slot.adverts,
-        rejects: rejects(agent, view),
+        rejects: rejects(&slot),
         events: slot.events,
         wakeups: view.wakeups,
         suppressed: slot.suppressed,
@@ -182,27 +181,6 @@ fn counters(agent: &Agent, view: &View, slot: Option<&Slot>) -> Counters {
     }
 }
 
-/// The sum over the peers of this virtual router.
-fn rejects(agent: &Agent, view: &View) -> RejectCounts {
-    let mut counts = RejectCounts::default();
-    let mut add = |stats: &PeerStats| {
-        for (reject, count) in Reject::ALL.into_iter().zip(stats.rejects) {
-            counts.add(reject, count);
-        }
-    };
-    let Some(datapath) = &view.datapath else {
-        return counts;
-    };
-    if let Some(soft) = &datapath.soft {
-        soft.peers.iter().for_each(|(_, stats)| add(stats));
-    } else if let (Some(reader), Some(ifindex)) = (&agent.reader, view.ifindex) {
-        let config = &view.config;
-        let key = SlotKey::new(ifindex, config.family, config.vrid.get());
-        reader
-            .peers()
-            .iter()
-            .filter(|(peer, _)| peer.slot == key)
-            .for_each(|(_, stats)| add(stats));
-    }
-    counts
+fn rejects(slot: &Slot) -> RejectCounts {
+    RejectCounts::new(slot.rejects)
 }

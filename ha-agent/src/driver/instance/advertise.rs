@@ -30,7 +30,10 @@ impl Instance {
             message: self.message(port, rules, rules.priority)?,
             release: self.message(port, rules, Priority::RELEASE)?,
             interval,
-            overslept: Nanos(interval.0.saturating_mul(u64::from(rules.down_multiplier))),
+            // One interval has gone by when it is due.
+            overslept: Nanos(
+                interval.0 * u64::from(rules.down_multiplier.saturating_sub(1).max(1)),
+            ),
         })
     }
 

@@ -110,7 +110,7 @@ impl Instance {
             LinkState::NoAddress => return Fitness::Unfit(FaultCause::NoOwnAddress),
             LinkState::Up => {}
         }
-        if self.port.is_none() {
+        if self.port.is_none() || self.port_error.is_some() {
             return Fitness::Unfit(FaultCause::CannotSend);
         }
         if self.refused_until.is_some() {
@@ -126,7 +126,7 @@ impl Instance {
             return cause(term);
         }
         if self.pending_check().is_some() {
-            if now < self.patience_until {
+            if self.patience_until.is_some_and(|at| now < at) {
                 return Fitness::Waiting;
             }
             if let Some(term) = unhealthy(Health::Pending) {
@@ -134,6 +134,24 @@ impl Instance {
             }
         }
         Fitness::Ready
+    }
+
+    /// A resumed master's checks have yet to speak. If the slot's priority is what they add up to when all is
+    /// well, that is how it was: without the positive weights a backup might find itself the better one.
+    pub(super) fn believe_the_earlier_sum(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        let Some(slot) = self.slot(edges) else { return };
+        let mut healthy = self.terms.clone();
+        for term in &mut healthy {
+            let adds = term.weight.is_some_and(|weight| weight > 0);
+            if adds && term.health == Health::Pending {
+                term.health = Health::Up;
+            }
+        }
+        let sum = priority::effective(self.config.priority, &healthy);
+        if sum.0 == slot.own_priority {
+            self.terms = healthy;
+            self.feed(now, Input::Priority(sum), edges);
+        }
     }
 
     /// Works out fitness and priority, and feeds what changed.

@@ -17,8 +17,12 @@ use crate::net::address::{Outcome, Placement};
 use crate::net::plan::{AnnouncePlan, Cadence};
 use crate::net::present::Present;
 
-/// How long an instance whose addresses were refused stays out before it tries again.
-const REFUSED_WAIT: Nanos = Nanos::from_millis(5_000);
+/// How long an instance whose addresses were refused stays out before it tries again: at first, and at
+/// most. Each time it tries, it takes the addresses away from somebody who holds them.
+pub(super) const REFUSED_WAIT: Nanos = Nanos::from_millis(5_000);
+const REFUSED_WAIT_MAX: Nanos = Nanos::from_millis(320_000);
+/// How soon addresses that could not be removed are tried again.
+const REMOVAL_WAIT: Nanos = Nanos::from_millis(1_000);
 
 impl Instance {
     /// While master: puts back what somebody else has removed.
@@ -41,21 +45,24 @@ impl Instance {
         if missing.is_empty() {
             return;
         }
-        let Ok(outcomes) = edges.book.add(&missing) else {
-            return;
+        let outcomes = match edges.book.add(&missing) {
+            Ok(outcomes) => outcomes,
+            Err(error) => return self.refused(error.to_string(), edges, now),
         };
-        // What is there already was added after the table that we were shown was read.
-        let restored = missing
-            .iter()
-            .zip(outcomes)
-            .filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Done)));
         let before = self.restored;
-        for (place, _) in restored {
-            self.restored += 1;
-            edges.reporter.say(Report::Restored {
-                instance: Arc::clone(&self.name),
-                address: place.net,
-            });
+        for (place, outcome) in missing.iter().zip(outcomes) {
+            match outcome {
+                Ok(Outcome::Done) => {
+                    self.restored += 1;
+                    edges.reporter.say(Report::Restored {
+                        instance: Arc::clone(&self.name),
+                        address: place.net,
+                    });
+                }
+                // It was added after the table that we were shown was read.
+                Ok(Outcome::Already) => {}
+                Err(error) => self.refused(error.to_string(), edges, now),
+            }
         }
         if self.restored > before {
             self.dirty = true;
@@ -80,10 +87,7 @@ impl Instance {
             return false;
         };
         let Some(port) = &self.port else { return false };
-        let silent_for = now.since(Instant(slot.last_heard));
-        let contested =
-            slot.master_address != [0; 16] && silent_for <= ha_common::follow::down_interval(&slot);
-        if slot.state != state::MASTER || contested {
+        if slot.state != state::MASTER || ha_common::follow::is_claimed(&slot, now.0) {
             return false;
         }
         let Ok(present) = edges.book.list(port.ifindex) else {
@@ -96,8 +100,9 @@ impl Instance {
         })
     }
 
-    /// Removes our addresses if an earlier life left them behind; never an administrator's.
-    pub(super) fn clear_leftovers(&mut self, edges: &mut Edges<'_>) {
+    /// Removes addresses that an earlier life left behind, and that are not ours to hold now: all of them,
+    /// or if it `resumes`, those that are no longer configured. Never an administrator's.
+    pub(super) fn clear_leftovers(&mut self, resumes: bool, edges: &mut Edges<'_>) {
         let Some(port) = &self.port else { return };
         let Ok(present) = edges.book.list(port.ifindex) else {
             return;
@@ -107,13 +112,19 @@ impl Instance {
             let same = |place: &Placement| place.net.addr() == found.net.addr();
             port.placements.iter().any(same)
         };
-        // Marked as ours, or known to the kernel half as held: kernels before 5.18 keep no marks, and
-        // the list may have been another one then.
+        // The list may have been another one then; the kernel half knows what was held. Kernels before
+        // 5.18 keep no marks, and then its word is all there is.
+        let left_behind = |found: &Present| {
+            let known = held.contains(&raw_address(found.net.addr()));
+            if edges.book.marks() {
+                found.ours && (known || configured(found))
+            } else {
+                known
+            }
+        };
         let left: Vec<_> = present
             .iter()
-            .filter(|found| {
-                found.ours && configured(found) || held.contains(&raw_address(found.net.addr()))
-            })
+            .filter(|found| left_behind(found) && !(resumes && configured(found)))
             .map(|found| Placement {
                 ifindex: port.ifindex,
                 net: found.net,
@@ -137,27 +148,75 @@ impl Instance {
     }
 
     pub(super) fn add_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        self.removal_due = None;
         let Some(port) = &self.port else { return };
-        let failure = match edges.book.add(&port.placements) {
-            Ok(outcomes) => outcomes
-                .into_iter()
-                .find_map(Result::err)
-                .map(|error| error.to_string()),
-            Err(error) => Some(error.to_string()),
+        let placements = port.placements.clone();
+        let outcomes = match edges.book.add(&placements) {
+            Ok(outcomes) => outcomes,
+            Err(error) => return self.refused(error.to_string(), edges, now),
         };
-        if let Some(what) = failure {
-            edges.reporter.say(Report::Failed {
-                instance: Arc::clone(&self.name),
-                what,
-            });
-            self.refused_until = Some(now + REFUSED_WAIT);
+        let was_there: Vec<IpAddr> = placements
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Already)))
+            .map(|(place, _)| place.net.addr())
+            .collect();
+        self.tell_foreign(&was_there, edges, now);
+        match outcomes.into_iter().find_map(Result::err) {
+            Some(error) => self.refused(error.to_string(), edges, now),
+            None => self.refused_wait = REFUSED_WAIT,
         }
     }
 
-    pub(super) fn remove_addresses(&mut self, edges: &mut Edges<'_>) {
+    /// Of addresses that were there when we came to add them, those that no agent added: they stay when we
+    /// leave.
+    fn tell_foreign(&mut self, was_there: &[IpAddr], edges: &mut Edges<'_>, now: Instant) {
+        self.foreign.clear();
+        let Some(port) = self.port.as_ref().filter(|_| !was_there.is_empty()) else {
+            return;
+        };
+        let held = port.detector.held(edges.kernel.as_deref());
+        let marks = edges.book.marks();
+        let present = edges.book.list(port.ifindex).unwrap_or_default();
+        let is_ours = |address: IpAddr| {
+            let marked = |found: &Present| found.net.addr() == address && found.ours;
+            present.iter().any(marked) || !marks && held.contains(&raw_address(address))
+        };
+        self.foreign = was_there.iter().copied().filter(|a| !is_ours(*a)).collect();
+        if self.foreign.is_empty() || self.config.priority.is_owner() {
+            return;
+        }
+        let list: Vec<String> = self.foreign.iter().map(IpAddr::to_string).collect();
+        self.warn(
+            now,
+            format!(
+                "{} was on the interface already and will stay there when this host is not master: \
+                 take it out of the host's own network configuration",
+                list.join(", ")
+            ),
+            edges,
+        );
+    }
+
+    /// What it may not have keeps it out for a while, for longer each time.
+    fn refused(&mut self, what: String, edges: &mut Edges<'_>, now: Instant) {
+        edges.reporter.say(Report::Failed {
+            instance: Arc::clone(&self.name),
+            what,
+        });
+        if self.refused_until.is_none() {
+            self.refused_until = Some(now + self.refused_wait);
+            self.refused_wait = Nanos(self.refused_wait.0 * 2).min(REFUSED_WAIT_MAX);
+        }
+    }
+
+    pub(super) fn remove_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
         self.plan = None;
+        self.removal_due = None;
         let Some(port) = &self.port else { return };
-        let failure = match edges.book.remove(&port.placements) {
+        let is_ours = |place: &Placement| !self.foreign.contains(&place.net.addr());
+        let ours: Vec<_> = port.placements.iter().copied().filter(is_ours).collect();
+        let failure = match edges.book.remove(&ours) {
             Ok(outcomes) => outcomes
                 .into_iter()
                 .find_map(Result::err)
@@ -170,10 +229,23 @@ impl Instance {
                 instance: Arc::clone(&self.name),
                 what,
             });
+            self.removal_due = Some(now + REMOVAL_WAIT);
+        }
+    }
+
+    /// Two hosts must not answer for one address.
+    pub(super) fn remove_addresses_again(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        self.removal_due = None;
+        if self.role() != Role::Master {
+            self.remove_addresses(edges, now);
         }
     }
 
     pub(super) fn announce(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        // What is not here must not be claimed to be.
+        if self.refused_until.is_some() {
+            return;
+        }
         if let Some(plan) = &mut self.plan {
             plan.announce_again();
         } else {
@@ -201,6 +273,27 @@ impl Instance {
         }
     }
 
+    /// Lets go of what the coming configuration no longer has here.
+    pub(crate) fn drop_addresses(&mut self, coming: &[IpNet], edges: &mut Edges<'_>) {
+        let Some(port) = self.port.as_ref().filter(|_| self.role() == Role::Master) else {
+            return;
+        };
+        let leaves = |place: &Placement| {
+            !coming.contains(&place.net) && !self.foreign.contains(&place.net.addr())
+        };
+        let dropped: Vec<_> = port.placements.iter().copied().filter(leaves).collect();
+        if dropped.is_empty() {
+            return;
+        }
+        if let Err(error) = edges.book.remove(&dropped) {
+            edges.reporter.say(Report::Failed {
+                instance: Arc::clone(&self.name),
+                what: error.to_string(),
+            });
+        }
+    }
+
+    /// Takes what the new configuration has here, after [`Self::drop_addresses`].
     pub(super) fn move_addresses(&mut self, old: &[IpNet], edges: &mut Edges<'_>, now: Instant) {
         let Some(port) = &mut self.port else { return };
         let ifindex = port.ifindex;
@@ -209,22 +302,9 @@ impl Instance {
         if self.election.state().role() != Role::Master || old == self.config.addresses {
             return;
         }
-        let dropped: Vec<_> = old
-            .iter()
-            .filter(|net| !self.config.addresses.contains(net))
-            .map(place)
-            .collect();
-        if !dropped.is_empty()
-            && let Err(error) = edges.book.remove(&dropped)
-        {
-            let what = error.to_string();
-            edges.reporter.say(Report::Failed {
-                instance: Arc::clone(&self.name),
-                what,
-            });
-        }
         self.plan = None;
         self.add_addresses(edges, now);
+        self.list_for_fence(true, edges);
         self.announce(edges, now);
     }
 }

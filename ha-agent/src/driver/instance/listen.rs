@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use ha_common::election::{Advert, Detector as Part, Input, Role, Rules};
+use ha_common::follow;
 use ha_common::layout::{Event, Slot, state};
 use ha_common::units::{Centiseconds, Family, Instant, Priority};
 
 use super::{Edges, Instance};
+use crate::datapath::kernel::KernelError;
 use crate::datapath::soft::Heard;
 use crate::driver::detector::{Place, list_hash};
+use crate::driver::port::Port;
 use crate::driver::report::Report;
 use crate::driver::{address_of, raw_address};
 use crate::net::receive::Received;
@@ -17,6 +20,14 @@ impl Instance {
     /// One more turn of the driver was for this instance.
     pub(crate) fn count_wakeup(&mut self) {
         self.wakeups += 1;
+    }
+
+    /// True if something happened before this use of the slot began: an earlier agent left its event in the
+    /// ring, or the slot was another virtual router's.
+    pub(crate) fn is_before(&self, at: Instant) -> bool {
+        self.port
+            .as_ref()
+            .is_none_or(|port| at < port.detector.since)
     }
 
     /// Takes the sequence of an event in; true if events before it were lost.
@@ -56,6 +67,23 @@ impl Instance {
             interval: Centiseconds(event.interval),
         };
         self.feed(now, Input::Advert(advert), edges);
+        self.watch_deadline(edges);
+    }
+
+    /// Without a kernel timer a deadline that has come nearer must be looked at earlier: priority 0 leaves
+    /// the skew only.
+    fn watch_deadline(&mut self, edges: &Edges<'_>) {
+        let in_kernel = |port: &Port| port.detector.has_kernel_timer();
+        if self.port.as_ref().is_none_or(in_kernel) {
+            return;
+        }
+        if let Some(slot) = self.slot(edges)
+            && slot.state == state::BACKUP
+            && slot.deadline != 0
+        {
+            let deadline = Instant(slot.deadline);
+            self.look_at = Some(self.look_at.map_or(deadline, |at| at.min(deadline)));
+        }
     }
 
     /// The deadline passed, says the detector; asks the slot before it is believed. True if it was.
@@ -83,38 +111,50 @@ impl Instance {
     pub(crate) fn look(&mut self, edges: &mut Edges<'_>, now: Instant) -> Option<Instant> {
         let slot = self.slot(edges)?;
         self.report_reject(&slot, edges, now);
-        if slot.state == state::BACKUP && slot.deadline != 0 {
-            if slot.deadline <= now.0 {
-                self.expired(Instant(slot.deadline), edges, now);
-                return None;
-            }
-            let kernel_timer = self
-                .port
-                .as_ref()
-                .is_some_and(|port| port.detector.has_kernel_timer());
-            return (!kernel_timer).then_some(Instant(slot.deadline));
-        }
         let lost = slot.dropped.saturating_add(slot.suppressed);
-        if slot.state == state::MASTER && self.role() == Role::Master {
-            if slot.contested_since != 0 {
-                self.catch_up(&slot, edges, now);
+        let missed = lost > std::mem::replace(&mut self.lost, lost);
+        match (slot.state, self.role()) {
+            (state::BACKUP, Role::Backup) if slot.deadline != 0 => {
+                if slot.deadline <= now.0 {
+                    self.expired(Instant(slot.deadline), edges, now);
+                    return None;
+                }
+                if missed {
+                    // What it follows now is all that counts of what was missed.
+                    self.catch_up(&slot, edges, now);
+                }
+                let kernel_timer = self
+                    .port
+                    .as_ref()
+                    .is_some_and(|port| port.detector.has_kernel_timer());
+                (!kernel_timer).then_some(Instant(slot.deadline))
             }
-            if lost > self.lost {
-                self.feed(now, Input::EventsLost, edges);
+            (state::MASTER, Role::Master) => {
+                if slot.contested_since != 0 && follow::is_claimed(&slot, now.0) {
+                    self.catch_up(&slot, edges, now);
+                }
+                if missed {
+                    self.feed(now, Input::EventsLost, edges);
+                }
+                None
             }
+            _ => None,
         }
-        self.lost = lost;
-        None
     }
 
     /// If the sender stopped by itself, or is about to, somebody else may have been master meanwhile:
     /// the slot is asked before anything is sent. True if it was so.
     pub(crate) fn look_before_sending(&mut self, edges: &mut Edges<'_>, now: Instant) -> bool {
-        if self.role() != Role::Master || !edges.sender.take_stopped(self.id, now) {
+        if self.role() != Role::Master {
             return false;
         }
+        let Some(silent_since) = edges.sender.take_stopped(self.id, now) else {
+            return false;
+        };
         if let Some(slot) = self.slot(edges)
-            && slot.contested_since != 0
+            && follow::is_claimed(&slot, now.0)
+            // Whoever spoke before has yielded since, or never was the master.
+            && slot.last_heard >= silent_since.0
             && let Some(advert) = contender(self.config.family, &slot)
         {
             self.feed(now, Input::TakenOver(advert), edges);
@@ -147,48 +187,56 @@ impl Instance {
             Part::Backup { arm_for } if !port.detector.has_kernel_timer() => Some(now + arm_for),
             Part::Idle | Part::Backup { .. } | Part::Master => None,
         };
-        let done = done.and_then(|()| {
-            let addresses = self.config.virtual_addresses().map(raw_address);
-            port.detector
-                .fence(edges.kernel.as_deref_mut(), role, addresses)
-        });
-        if let Err(error) = done {
-            let what = error.to_string();
-            edges.reporter.say(Report::Failed {
-                instance: Arc::clone(&self.name),
-                what,
-            });
-        }
+        self.say_if_failed(done, edges);
+        self.list_for_fence(role == Part::Master, edges);
     }
 
-    pub(super) fn reconfigure_detector(&mut self, edges: &mut Edges<'_>, now: Instant) {
-        let rules = *self.election.rules();
+    /// Tells the kernel half which addresses we hold: those that are ours, and only while we are master.
+    pub(super) fn list_for_fence(&mut self, is_master: bool, edges: &mut Edges<'_>) {
+        let Some(port) = &mut self.port else { return };
+        let ours = self
+            .config
+            .virtual_addresses()
+            .filter(|address| !self.foreign.contains(address))
+            .map(raw_address);
+        let kernel = edges.kernel.as_deref_mut();
+        let done = port.detector.fence(kernel, is_master, ours);
+        self.say_if_failed(done, edges);
+    }
+
+    /// Configures the slot anew, by these rules: the detector's, which are not always the election's.
+    pub(super) fn reconfigure_detector(
+        &mut self,
+        rules: &Rules,
+        edges: &mut Edges<'_>,
+        now: Instant,
+    ) {
         let Some(port) = &mut self.port else { return };
         let sequence = port.detector.sequence;
-        let done = port.detector.configure(
-            edges.kernel.as_deref(),
-            &self.config,
-            &rules,
-            self.consume,
-            now,
-        );
+        let kernel = edges.kernel.as_deref();
+        let done = port.detector.configure(kernel, &self.config, rules, now);
         port.detector.sequence = sequence;
+        self.say_if_failed(done, edges);
+    }
+
+    fn say_if_failed(&self, done: Result<(), KernelError>, edges: &Edges<'_>) {
         if let Err(error) = done {
-            let what = error.to_string();
             edges.reporter.say(Report::Failed {
                 instance: Arc::clone(&self.name),
-                what,
+                what: error.to_string(),
             });
         }
     }
 
     /// Whether adverts are to end in the XDP program.
     pub(crate) fn set_consume(&mut self, consume: bool, edges: &mut Edges<'_>, now: Instant) {
-        self.dirty = true;
-        if self.consume != consume {
-            self.consume = consume;
-            self.reconfigure_detector(edges, now);
+        let Some(port) = &mut self.port else { return };
+        if std::mem::replace(&mut port.detector.consume, consume) == consume {
+            return;
         }
+        self.dirty = true;
+        let rules = self.election.detector_rules();
+        self.reconfigure_detector(&rules, edges, now);
     }
 }
 

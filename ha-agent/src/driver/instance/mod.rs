@@ -30,6 +30,7 @@ use crate::net::plan::AnnouncePlan;
 
 use advertise::farewell;
 use fitness::{FIRST_RESULT_WAIT, Fitness};
+use hold::REFUSED_WAIT;
 
 pub(crate) use fitness::LinkState;
 
@@ -63,8 +64,16 @@ pub(crate) struct Instance {
     terms: Vec<Term>,
     link: LinkState,
     port_error: Option<String>,
+    /// Refused addresses keep it out until then.
     refused_until: Option<Instant>,
-    patience_until: Instant,
+    /// How long it stays out the next time.
+    refused_wait: Nanos,
+    /// Addresses that could not be removed are tried again then.
+    removal_due: Option<Instant>,
+    /// Virtual addresses that were on the interface before we came: an administrator's, and to stay there.
+    foreign: Vec<IpAddr>,
+    /// Until when a check may be without a result; `None` once that is over.
+    patience_until: Option<Instant>,
     fed: Fitness,
     plan: Option<AnnouncePlan>,
     deadline: Option<Instant>,
@@ -77,7 +86,6 @@ pub(crate) struct Instance {
     said_rejects: Vec<(u8, [u8; 16])>,
     said_lists: Vec<IpAddr>,
     notices: Vec<(Instant, String)>,
-    consume: bool,
     /// When to look at a slot that has no kernel timer.
     look_at: Option<Instant>,
     /// Events of the slot that are known not to have come.
@@ -102,7 +110,10 @@ impl Instance {
             link: LinkState::Gone,
             port_error: None,
             refused_until: None,
-            patience_until: now + FIRST_RESULT_WAIT,
+            refused_wait: REFUSED_WAIT,
+            removal_due: None,
+            foreign: Vec::new(),
+            patience_until: Some(now + FIRST_RESULT_WAIT),
             fed: Fitness::Waiting,
             plan: None,
             deadline: None,
@@ -115,7 +126,6 @@ impl Instance {
             said_rejects: Vec::new(),
             said_lists: Vec::new(),
             notices: Vec::new(),
-            consume: false,
             look_at: None,
             lost: 0,
             shown,
@@ -173,10 +183,11 @@ impl Instance {
             self.carry_on(edges, now);
             return;
         }
-        if self.may_resume(edges, now) {
+        let resumes = self.may_resume(edges, now);
+        self.clear_leftovers(resumes, edges);
+        if resumes {
+            self.believe_the_earlier_sum(edges, now);
             self.feed(now, Input::Resume, edges);
-        } else {
-            self.clear_leftovers(edges);
         }
     }
 
@@ -213,14 +224,15 @@ impl Instance {
 
     /// Own deadlines: the election's, the announcements', and those of fitness.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let waiting = matches!(self.fed, Fitness::Waiting) && self.pending_check().is_some();
+        let waiting = self.pending_check().is_some();
         [
             self.election.next_deadline(),
             self.plan.as_ref().and_then(AnnouncePlan::next_deadline),
             self.refused_until
                 .map(|at| if self.owes_refusal() { Instant(0) } else { at }),
+            self.removal_due,
             self.look_at,
-            waiting.then_some(self.patience_until),
+            self.patience_until.filter(|_| waiting),
         ]
         .into_iter()
         .flatten()
@@ -244,7 +256,11 @@ impl Instance {
             self.refused_until = None;
             self.weigh(now, edges);
         }
-        if matches!(self.fed, Fitness::Waiting) && self.patience_until <= now {
+        if self.removal_due.is_some_and(|at| at <= now) {
+            self.remove_addresses_again(edges, now);
+        }
+        if self.patience_until.is_some_and(|at| at <= now) {
+            self.patience_until = None;
             self.weigh(now, edges);
         }
     }
@@ -255,18 +271,27 @@ impl Instance {
     }
 
     /// Takes on a new configuration of the same virtual router.
-    pub(crate) fn reconfigure(&mut self, config: Arc<Config>, edges: &mut Edges<'_>, now: Instant) {
+    ///
+    /// `known` is what the checks have said so far; one that is new gets its time to say something.
+    pub(crate) fn reconfigure(
+        &mut self,
+        config: Arc<Config>,
+        known: &[(String, Health)],
+        edges: &mut Edges<'_>,
+        now: Instant,
+    ) {
         self.dirty = true;
         let old: Vec<IpNet> = self.config.addresses.clone();
+        let health = |check: &str| {
+            let found = known.iter().find(|(name, _)| name == check);
+            found.map_or(Health::Pending, |(_, health)| *health)
+        };
         let terms = config.track.iter().map(|track| Term {
-            health: self
-                .terms
-                .iter()
-                .find(|term| term.check == track.check)
-                .map_or(Health::Pending, |term| term.health),
+            health: health(&track.check),
             ..Term::new(track)
         });
         self.terms = terms.collect();
+        self.patience_until = Some(now + FIRST_RESULT_WAIT);
         self.config = config;
         self.move_addresses(&old, edges, now);
         let own = self.election.rules().own_address;
@@ -276,7 +301,8 @@ impl Instance {
             Input::Configure(params(&self.config, own, effective)),
             edges,
         );
-        self.reconfigure_detector(edges, now);
+        let rules = self.election.detector_rules();
+        self.reconfigure_detector(&rules, edges, now);
         if self.role() == Role::Master {
             self.run(now, Action::UpdateAdverts(*self.election.rules()), edges);
         }
@@ -294,10 +320,10 @@ impl Instance {
             Action::AdvertNow => edges.sender.now(self.id),
             Action::StopAdverts(last) => edges.sender.end(self.id, farewell(last)),
             Action::AddAddresses | Action::AdoptAddresses => self.add_addresses(edges, now),
-            Action::RemoveAddresses => self.remove_addresses(edges),
+            Action::RemoveAddresses => self.remove_addresses(edges, now),
             Action::Announce => self.announce(edges, now),
             Action::Detect { detector, rules } => self.detect(detector, &rules, edges, now),
-            Action::UpdateDetector(_) => self.reconfigure_detector(edges, now),
+            Action::UpdateDetector(rules) => self.reconfigure_detector(&rules, edges, now),
             Action::Report(transition) => self.report(transition, edges),
             Action::Notice(notice) => self.notice(notice, edges, now),
         }

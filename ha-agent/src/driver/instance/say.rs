@@ -36,6 +36,18 @@ impl Instance {
         });
     }
 
+    /// Something that a person should mend, said once for as long as it stays the same.
+    pub(super) fn warn(&mut self, now: Instant, text: String, edges: &mut Edges<'_>) {
+        if self.notices.iter().any(|(_, said)| *said == text) {
+            return;
+        }
+        edges.reporter.say(Report::Warning {
+            instance: Arc::clone(&self.name),
+            what: text.clone(),
+        });
+        self.remember(now, text);
+    }
+
     pub(super) fn remember(&mut self, now: Instant, text: String) {
         self.dirty = true;
         if self.notices.len() < MAX_NOTICES {

@@ -57,7 +57,7 @@ impl Instance {
             kernel_slot,
             soft,
             kernel_timer: port.detector.has_kernel_timer(),
-            consume: self.consume,
+            consume: port.detector.consume,
         }
     }
 }

@@ -1,16 +1,12 @@
-//! The host's interfaces as the agent sees them: a table, and a stream of its changes.
-//!
-//! [`monitor`] follows the kernel, [`diff`] turns two states of the table into events, and
-//! [`message`] reads the kernel's messages. The table is the truth; events say what to look at.
+//! The host's interfaces as the agent sees them: a table that [`monitor`] keeps in line with the kernel,
+//! whose messages [`message`] reads.
 
-pub mod diff;
 mod message;
 pub mod monitor;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub use diff::LinkEvent;
 pub(super) use message::link_from_message;
 pub use monitor::{MonitorError, watch};
 use netlink_packet_route::address::{AddressFlags, AddressScope};

@@ -1,11 +1,9 @@
-//! Following the kernel: link and address notifications into the table, the table into events.
+//! Following the kernel: link and address notifications into the table.
 //!
-//! [`Monitor::run`] is one task. It keeps the newest state and, beside it, the one that was told;
-//! when the event queue has room, the difference is told. So a slow listener costs no memory and
-//! never gets a stale picture: what cancelled out meanwhile is left out. When the kernel's
-//! notifications overflow the socket, the table is read anew, which is the same path.
+//! [`Monitor::run`] is one task. It shows the newest table to whoever watches, and only that: a slow
+//! listener costs no memory and never gets a stale picture. When the kernel's notifications overflow the
+//! socket, the table is read anew.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,22 +13,18 @@ use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{AsyncSocket, SocketAddr};
 use rtnetlink::{MulticastGroup, new_multicast_connection};
-use tokio::sync::{mpsc, watch as tokio_watch};
+use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
-use super::{LinkEvent, LinkTable, diff, link_from_message};
+use super::{LinkTable, link_from_message};
 use crate::net::interface;
 use crate::net::netlink::NetlinkError;
 use crate::net::present::Present;
 
-/// Events that may wait for the listener. A burst that is larger waits in the monitor, as one
-/// difference of two states.
-const QUEUE: usize = 256;
-
 /// Room for some thousand notifications while the runtime is busy; beyond that, a resync.
 const RECEIVE_BUFFER: u32 = 1 << 20;
 
-/// Notifications taken in before events are told, so that a flood cannot keep them back for ever.
+/// Notifications taken in before the table is shown, so that a flood cannot keep it back for ever.
 const DRAIN: usize = 1024;
 
 /// The interfaces cannot be watched.
@@ -50,10 +44,8 @@ pub enum MonitorError {
 /// The listener's half.
 #[derive(Debug)]
 pub struct Watch {
-    /// The newest state; always at least as new as the last event received.
+    /// The newest state.
     pub table: tokio_watch::Receiver<Arc<LinkTable>>,
-    /// What changed since the table as it was when the watch began.
-    pub events: mpsc::Receiver<LinkEvent>,
     resyncs: Arc<AtomicU64>,
 }
 
@@ -68,10 +60,7 @@ impl Watch {
 pub struct Monitor<S> {
     messages: S,
     current: LinkTable,
-    told: Arc<LinkTable>,
-    pending: VecDeque<LinkEvent>,
     table: tokio_watch::Sender<Arc<LinkTable>>,
-    events: mpsc::Sender<LinkEvent>,
     resyncs: Arc<AtomicU64>,
     overrun: bool,
     // Drives the socket, and stops when the monitor is dropped.
@@ -81,7 +70,7 @@ pub struct Monitor<S> {
 }
 
 /// Opens the watch, inside a tokio runtime, in the calling thread's network namespace, and reads the
-/// table. The events begin where this table ends.
+/// table.
 pub fn watch() -> Result<(Watch, Monitor<impl Stream<Item = Notification> + Unpin>), MonitorError> {
     watch_with_buffer(RECEIVE_BUFFER)
 }
@@ -104,24 +93,18 @@ fn watch_with_buffer(
         .map_err(MonitorError::Open)?;
     // After the subscription: what changes from here on is both read and notified.
     let current = read_table()?;
-    let told = Arc::new(current.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(connection);
-    let (table_sender, table) = tokio_watch::channel(Arc::clone(&told));
-    let (event_sender, events) = mpsc::channel(QUEUE);
+    let (table_sender, table) = tokio_watch::channel(Arc::new(current.clone()));
     let resyncs = Arc::new(AtomicU64::new(0));
     let watch = Watch {
         table,
-        events,
         resyncs: Arc::clone(&resyncs),
     };
     let monitor = Monitor {
         messages,
         current,
-        told,
-        pending: VecDeque::new(),
         table: table_sender,
-        events: event_sender,
         resyncs,
         overrun: false,
         _connection: tasks,
@@ -131,26 +114,16 @@ fn watch_with_buffer(
 }
 
 impl<S: Stream<Item = Notification> + Unpin> Monitor<S> {
-    /// Follows the kernel until the listener is gone, which is `Ok`. Cancelling it ends the watch.
+    /// Follows the kernel until nobody watches any more, which is `Ok`. Cancelling it ends the watch.
     pub async fn run(mut self) -> Result<(), MonitorError> {
-        let events = self.events.clone();
         loop {
-            if self.pending.is_empty() {
-                self.tell();
-            }
             tokio::select! {
-                biased;
-                permit = events.reserve(), if !self.pending.is_empty() => {
-                    let Ok(permit) = permit else { return Ok(()) };
-                    if let Some(event) = self.pending.pop_front() {
-                        permit.send(event);
-                    }
-                }
                 message = self.messages.next() => {
                     self.apply(message.ok_or(MonitorError::Ended)?);
                     self.drain()?;
+                    self.show();
                 }
-                () = events.closed() => return Ok(()),
+                () = self.table.closed() => return Ok(()),
             }
         }
     }
@@ -210,16 +183,14 @@ impl<S: Stream<Item = Notification> + Unpin> Monitor<S> {
         }
     }
 
-    /// Makes the current state the told one, and the difference pending.
-    fn tell(&mut self) {
-        if self.current == *self.told {
-            return;
-        }
-        let now = Arc::new(self.current.clone());
-        self.pending = diff::events(&self.told, &now).into();
-        self.told = Arc::clone(&now);
-        // Before the events, so that whoever hears one finds at least this state.
-        self.table.send_replace(now);
+    fn show(&self) {
+        self.table.send_if_modified(|shown| {
+            let is_new = **shown != self.current;
+            if is_new {
+                *shown = Arc::new(self.current.clone());
+            }
+            is_new
+        });
     }
 }
 
@@ -235,6 +206,7 @@ mod tests {
     use super::*;
     use crate::net::address::{AddressBook, Outcome, Placement};
     use crate::net::lab::{self, Lab, PATIENCE};
+    use crate::net::links::Link;
 
     /// Runs a test beside a monitor, in one thread, so that both are in the lab's namespace.
     fn with_watch(receive_buffer: u32, test: impl AsyncFnOnce(&Lab, &mut Watch) + Send) {
@@ -253,80 +225,64 @@ mod tests {
         });
     }
 
-    /// Reads events until one fits.
-    async fn until(watch: &mut Watch, wanted: impl Fn(&LinkEvent) -> bool) -> LinkEvent {
-        let mut seen = Vec::new();
-        let search = async {
-            loop {
-                let event = watch.events.recv().await.unwrap();
-                if wanted(&event) {
-                    return event;
-                }
-                seen.push(event);
-            }
-        };
-        let found = tokio::time::timeout(PATIENCE, search).await;
-        found.unwrap_or_else(|_| panic!("only {seen:?}"))
+    /// Waits until the interface is so.
+    async fn until(watch: &mut Watch, index: u32, is_so: impl Fn(Option<&Link>) -> bool) {
+        let wait = watch.table.wait_for(|table| is_so(table.get(index)));
+        let found = tokio::time::timeout(PATIENCE, wait).await;
+        found.expect("in time").expect("the monitor runs");
+    }
+
+    fn has(link: Option<&Link>, net: &str) -> bool {
+        let net = net.parse().unwrap();
+        link.is_some_and(|link| link.addresses.iter().any(|present| present.net == net))
     }
 
     #[test]
-    fn root_what_happens_to_an_interface_is_told() {
+    fn root_what_happens_to_an_interface_is_shown() {
         with_watch(RECEIVE_BUFFER, async |lab, watch| {
             let near = lab.near;
             assert_eq!(watch.table.borrow().by_name("near").unwrap().index, near);
 
             lab.ip("link set near mtu 1400");
-            until(watch, |e| *e == LinkEvent::Reconfigured { index: near }).await;
-            assert_eq!(watch.table.borrow().get(near).unwrap().mtu, 1400);
-
+            until(watch, near, |link| link.is_some_and(|l| l.mtu == 1400)).await;
             lab.ip("link set near down");
-            until(watch, |e| *e == LinkEvent::Down { index: near }).await;
+            until(watch, near, |link| link.is_some_and(|l| !l.is_up())).await;
             lab.ip("link set near address 02:00:00:00:00:77 name renamed");
-            let renamed = LinkEvent::Renamed {
-                index: near,
-                from: "near".into(),
-                to: "renamed".into(),
-            };
-            until(watch, |e| *e == renamed).await;
             let mac = Some([2, 0, 0, 0, 0, 0x77]);
-            until(watch, |e| *e == LinkEvent::MacChanged { index: near, mac }).await;
+            until(watch, near, |link| {
+                link.is_some_and(|l| l.name == "renamed" && l.mac == mac)
+            })
+            .await;
             lab.ip("link set renamed up");
-            until(watch, |e| *e == LinkEvent::Up { index: near }).await;
+            until(watch, near, |link| link.is_some_and(Link::is_up)).await;
 
             lab.ip("link add extra type veth peer name other");
-            let added = until(
-                watch,
-                |e| matches!(e, LinkEvent::Added(l) if l.name == "extra"),
-            )
-            .await;
-            let LinkEvent::Added(extra) = added else {
-                unreachable!()
-            };
+            let is_there = watch
+                .table
+                .wait_for(|table| table.by_name("extra").is_some());
+            let extra = tokio::time::timeout(PATIENCE, is_there).await.unwrap();
+            let extra = extra.unwrap().by_name("extra").unwrap().clone();
             assert!(!extra.is_up());
             lab.ip("link delete extra");
-            let gone = LinkEvent::Removed {
-                index: extra.index,
-                name: "extra".into(),
-            };
-            until(watch, |e| *e == gone).await;
-            assert!(watch.table.borrow().get(extra.index).is_none());
+            until(watch, extra.index, |link| link.is_none()).await;
         });
     }
 
     #[test]
-    fn root_the_carrier_of_the_other_end_is_told() {
+    fn root_the_carrier_of_the_other_end_is_shown() {
         with_watch(RECEIVE_BUFFER, async |lab, watch| {
-            let index = lab.near;
             lab.far(|| lab::ip_here("link set far down"));
-            until(watch, |e| *e == LinkEvent::Down { index }).await;
-            assert!(watch.table.borrow().get(index).unwrap().admin_up);
+            until(watch, lab.near, |link| {
+                link.is_some_and(|l| l.admin_up && !l.is_up())
+            })
+            .await;
             lab.far(|| lab::ip_here("link set far up"));
-            until(watch, |e| *e == LinkEvent::Up { index }).await;
+            until(watch, lab.near, |link| link.is_some_and(Link::is_up)).await;
         });
     }
 
     #[test]
-    fn root_addresses_are_told_and_a_vip_does_not_become_the_primary_one() {
+    fn root_addresses_are_shown_and_a_vip_does_not_become_the_primary_one() {
         with_watch(RECEIVE_BUFFER, async |lab, watch| {
             let index = lab.near;
             let mut book = AddressBook::open().unwrap();
@@ -336,37 +292,23 @@ mod tests {
             };
             assert_eq!(book.add(&[vip]).unwrap(), [Ok(Outcome::Done)]);
             let is_vip = |p: &Present| p.net == vip.net && p.ours;
-            until(
-                watch,
-                |e| matches!(e, LinkEvent::AddressAdded { address, .. } if is_vip(address)),
-            )
+            until(watch, index, |link| {
+                link.is_some_and(|l| l.addresses.iter().any(is_vip))
+            })
             .await;
             let primary = |watch: &Watch| {
-                watch
-                    .table
-                    .borrow()
-                    .get(index)
-                    .unwrap()
-                    .primary_ipv4(|_| false)
+                let table = watch.table.borrow();
+                table.get(index).unwrap().primary_ipv4(|_| false)
             };
             assert_eq!(primary(watch), None);
 
             lab.ip("address add 10.99.0.1/24 dev near");
-            let own = "10.99.0.1/24".parse().unwrap();
-            until(
-                watch,
-                |e| matches!(e, LinkEvent::AddressAdded { address, .. } if address.net == own),
-            )
-            .await;
+            until(watch, index, |link| has(link, "10.99.0.1/24")).await;
             // A secondary address by then, for the VIP was there first.
             assert_eq!(primary(watch), Some("10.99.0.1".parse().unwrap()));
 
             lab.ip("address del 10.99.0.100/24 dev near");
-            until(
-                watch,
-                |e| matches!(e, LinkEvent::AddressRemoved { address, .. } if is_vip(address)),
-            )
-            .await;
+            until(watch, index, |link| !has(link, "10.99.0.100/24")).await;
         });
     }
 
@@ -376,12 +318,7 @@ mod tests {
             // This blocks the only thread, so that nobody reads notifications meanwhile; the
             // smallest buffer the kernel gives holds a few.
             lab.ip_batch((1..=200).map(|n| format!("address add 10.99.0.{n}/24 dev near")));
-            let last = "10.99.0.200/24".parse().unwrap();
-            until(
-                watch,
-                |e| matches!(e, LinkEvent::AddressAdded { address, .. } if address.net == last),
-            )
-            .await;
+            until(watch, lab.near, |link| has(link, "10.99.0.200/24")).await;
             assert!(watch.resyncs() > 0);
             let table = watch.table.borrow().clone();
             assert_eq!(
@@ -391,36 +328,20 @@ mod tests {
         });
     }
 
+    /// A take-over of some hundred addresses is as many changes; nobody has to look at each.
     #[test]
-    fn root_a_listener_that_sleeps_hears_the_difference_and_not_the_history() {
+    fn root_the_table_goes_on_after_any_number_of_changes_that_nobody_looked_at() {
         with_watch(RECEIVE_BUFFER, async |lab, watch| {
-            // More events than the queue holds, all of them undone before anybody listens.
             for verb in ["add", "del", "add", "del", "add", "del"] {
                 let command = |n| format!("address {verb} 10.99.0.{n}/32 dev near");
                 lab.ip_batch((1..=200).map(command));
                 tokio::task::yield_now().await;
             }
             lab.ip("address add 10.99.1.1/32 dev near");
-            let last = "10.99.1.1/32".parse().unwrap();
-            let mut balance = std::collections::BTreeSet::new();
-            tokio::time::timeout(PATIENCE, async {
-                loop {
-                    match watch.events.recv().await.unwrap() {
-                        LinkEvent::AddressAdded { address, .. } => {
-                            assert!(balance.insert(address.net));
-                        }
-                        LinkEvent::AddressRemoved { address, .. } => {
-                            assert!(balance.remove(&address.net));
-                        }
-                        other => panic!("{other:?}"),
-                    }
-                    if balance.contains(&last) && balance.len() == 1 {
-                        break;
-                    }
-                }
+            until(watch, lab.near, |link| {
+                has(link, "10.99.1.1/32") && !has(link, "10.99.0.200/32")
             })
-            .await
-            .expect("the events add up to the last state");
+            .await;
         });
     }
 }

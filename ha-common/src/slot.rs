@@ -1,0 +1,173 @@
+//! What the agent's commands do to a slot: the same in the XDP program, in the plain-socket datapath and
+//! in the simulation.
+//!
+//! The timer is its owner's: each of these says what becomes of the deadline, and the owner does it.
+
+use crate::layout::{Command, Slot, flags, state};
+
+/// Flags that belong to the owner of the timer, and that no command changes.
+const KEPT: u32 = flags::TIMER | flags::EXPIRED_UNSENT;
+
+/// [`crate::layout::op::CONFIGURE`]: the state stays, and a free slot becomes idle.
+#[inline(always)]
+pub fn configure(slot: &mut Slot, command: &Command) {
+    slot.ifindex = command.ifindex;
+    slot.vrid = command.vrid;
+    slot.family = command.family;
+    slot.version = command.version;
+    slot.own_interval = command.own_interval;
+    slot.own_hash = command.own_hash;
+    slot.own_address = command.own_address;
+    slot.own_count = command.own_count;
+    slot.auth_type = command.auth_type;
+    slot.auth_data = command.auth_data;
+    slot.down_multiplier = command.down_multiplier;
+    tune(slot, command);
+    if slot.state == state::FREE {
+        slot.state = state::IDLE;
+    }
+}
+
+/// [`crate::layout::op::TUNE`]: priority and flags.
+#[inline(always)]
+pub fn tune(slot: &mut Slot, command: &Command) {
+    slot.generation = command.generation;
+    slot.own_priority = command.own_priority;
+    slot.flags = slot.flags & KEPT | command.flags & !KEPT;
+}
+
+/// [`crate::layout::op::SET_STATE`]; false if there is no such state. A backup's deadline is `arm_for`
+/// from now, the others have none.
+#[inline(always)]
+pub fn set_state(slot: &mut Slot, command: &Command) -> bool {
+    let new = command.state;
+    if new != state::BACKUP && new != state::MASTER && new != state::IDLE {
+        return false;
+    }
+    tune(slot, command);
+    slot.contested_since = 0;
+    slot.claimed_since = 0;
+    if new == state::MASTER {
+        // From here on, whoever is noted claims what is ours.
+        slot.master_address = [0; 16];
+        slot.master_priority = 0;
+    }
+    slot.state = new;
+    true
+}
+
+/// [`crate::layout::op::RELEASE`]: no deadline. The next life of the slot may be another virtual router's:
+/// it must not judge its first master by the rank and the interval of this one's, nor go on counting.
+#[inline(always)]
+pub fn release(slot: &mut Slot, command: &Command) {
+    slot.state = state::FREE;
+    slot.generation = command.generation;
+    slot.master_address = [0; 16];
+    slot.master_priority = 0;
+    slot.master_interval = 0;
+    slot.master_hash = 0;
+    slot.master_count = 0;
+    slot.master_checksum = 0;
+    slot.last_heard = 0;
+    slot.contested_since = 0;
+    slot.claimed_since = 0;
+    slot.window_start = 0;
+    slot.window_events = 0;
+    slot.last_new_peer = 0;
+    slot.adverts = 0;
+    slot.rearms = 0;
+    slot.events = 0;
+    slot.suppressed = 0;
+    slot.dropped = 0;
+    slot.fired = 0;
+    slot.vetoed = 0;
+    slot.fenced = 0;
+    slot.timer_errors = 0;
+    slot.rejects = [0; crate::reject::Reject::COUNT];
+    slot.last_reject.at = 0;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::op;
+
+    fn used() -> Slot {
+        Slot {
+            state: state::BACKUP,
+            flags: flags::TIMER | flags::PREEMPT,
+            master_address: [7; 16],
+            master_priority: 200,
+            master_interval: 100,
+            contested_since: 5,
+            claimed_since: 5,
+            adverts: 9,
+            rejects: [3; crate::reject::Reject::COUNT],
+            ..Slot::default()
+        }
+    }
+
+    #[test]
+    fn every_new_state_takes_its_flags_along_and_leaves_the_timers_alone() {
+        let mut slot = used();
+        let command = Command {
+            op: op::SET_STATE,
+            state: state::BACKUP,
+            flags: flags::CONSUME | flags::EXPIRED_UNSENT,
+            own_priority: 90,
+            ..Command::default()
+        };
+        assert!(set_state(&mut slot, &command));
+        assert_eq!(slot.flags, flags::TIMER | flags::CONSUME);
+        assert_eq!(slot.own_priority, 90);
+        assert_eq!((slot.contested_since, slot.claimed_since), (0, 0));
+        assert_eq!(slot.master_address, [7; 16], "a backup keeps its master");
+    }
+
+    #[test]
+    fn who_becomes_master_knows_of_no_other() {
+        let mut slot = used();
+        let command = Command {
+            state: state::MASTER,
+            ..Command::default()
+        };
+        assert!(set_state(&mut slot, &command));
+        assert_eq!(slot.master_address, [0; 16]);
+    }
+
+    #[test]
+    fn a_state_that_does_not_exist_changes_nothing() {
+        for unknown in [state::FREE, 4, u8::MAX] {
+            let mut slot = used();
+            let command = Command {
+                state: unknown,
+                own_priority: 1,
+                ..Command::default()
+            };
+            assert!(!set_state(&mut slot, &command));
+            assert_eq!((slot.state, slot.own_priority), (state::BACKUP, 0));
+        }
+    }
+
+    #[test]
+    fn a_released_slot_is_as_new_but_for_its_configuration() {
+        let mut slot = used();
+        release(&mut slot, &Command::default());
+        assert_eq!(slot.state, state::FREE);
+        let blank = Slot {
+            flags: slot.flags,
+            ..Slot::default()
+        };
+        assert_eq!(bytemuck::bytes_of(&slot), bytemuck::bytes_of(&blank));
+    }
+
+    #[test]
+    fn configuring_keeps_the_state_and_takes_a_free_slot_into_use() {
+        let mut slot = used();
+        configure(&mut slot, &Command::default());
+        assert_eq!(slot.state, state::BACKUP);
+        let mut slot = Slot::default();
+        configure(&mut slot, &Command::default());
+        assert_eq!(slot.state, state::IDLE);
+    }
+}
