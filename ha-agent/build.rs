@@ -1,28 +1,25 @@
-//! Finds the eBPF object that the binary embeds.
+//! Finds the eBPF object that the binary embeds, and puts it where the compiler looks.
 
-use std::env;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
-/// Where `cargo xtask build-ebpf` leaves it, from the workspace's root.
-const OBJECT: &str = "target/ebpf/ha-ebpf.o";
+/// Where `cargo xtask build-ebpf` leaves it, from this package's folder. Relative, so that a checkout that was
+/// moved or copied with its build folder does not go on with the old one's object.
+const OBJECT: &str = "../target/ebpf/ha-ebpf.o";
 
 fn main() {
     println!("cargo::rerun-if-env-changed=HA_EBPF_OBJECT");
-    let path = env::var_os("HA_EBPF_OBJECT").map_or_else(default_path, PathBuf::from);
+    let path = env::var_os("HA_EBPF_OBJECT").map_or_else(|| PathBuf::from(OBJECT), PathBuf::from);
     println!("cargo::rerun-if-changed={}", path.display());
-    if path.is_file() {
-        println!("cargo::rustc-env=HA_EBPF_OBJECT={}", path.display());
-    } else {
+    if !path.is_file() {
         println!(
             "cargo::error=no eBPF object at {}: run `cargo xtask build-ebpf` first",
             path.display()
         );
+        return;
     }
-}
-
-fn default_path() -> PathBuf {
-    let here = env::var_os("CARGO_MANIFEST_DIR")
-        .map(PathBuf::from)
-        .unwrap_or_default();
-    here.parent().unwrap_or(Path::new(".")).join(OBJECT)
+    let out = env::var_os("OUT_DIR").unwrap_or_default();
+    if let Err(error) = fs::copy(&path, Path::new(&out).join("ha-ebpf.o")) {
+        println!("cargo::error=cannot copy {}: {error}", path.display());
+    }
 }

@@ -9,6 +9,7 @@ use ha_tests::lab::agent::{Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
+use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools};
 use toml::toml;
 
@@ -75,6 +76,68 @@ fn an_address_that_a_crash_left_behind_is_removed_and_an_administrators_is_not()
         "an administrator's address was touched"
     );
     Ok(())
+}
+
+#[test]
+fn an_address_that_was_there_before_stays_when_the_master_leaves() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let theirs = "10.99.0.101";
+    let added = format!("{theirs}/24");
+    h1.run(&["ip", "addr", "add", &added, "dev", "eth0"])?;
+    let (admins, ours) = (h1.vip_watch(theirs.parse()?)?, h1.vip_watch(VIP)?);
+    let two = Instance {
+        addresses: vec!["10.99.0.100/24".to_owned(), added],
+        ..instance(100)
+    };
+    // In order, and after a crash: the kernel half knows both as this router's.
+    for crash in [false, true] {
+        let agent = Agent::start(h1, &AgentConfig::new(h1, two.clone()))?;
+        agent.wait_state(State::Master, PATIENCE)?;
+        agent
+            .process()
+            .wait_for_line("10.99.0.101 was on the interface already", PATIENCE)?;
+        let agent = if crash {
+            agent.process().kill()?;
+            Agent::start_again(h1)?
+        } else {
+            agent
+        };
+        agent.wait_state(State::Master, PATIENCE)?;
+        agent.process().signal(Signal::TERM)?;
+        agent.process().wait(PATIENCE)?;
+        ours.wait_absent(PATIENCE)?;
+        ensure!(admins.present(), "an administrator's address was removed");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_address_that_is_no_longer_configured_does_not_outlive_a_crash() -> Result<()> {
+    let second = "10.99.0.101";
+    // So slow that nobody takes over while the agent is away.
+    let slow = |priority| Instance {
+        advert_interval: Duration::from_secs(2),
+        ..instance(priority)
+    };
+    let two = Instance {
+        addresses: vec!["10.99.0.100/24".to_owned(), format!("{second}/24")],
+        ..slow(100)
+    };
+    let pair = Pair::of(two, slow(90))?;
+    let other = pair.h1().vip_watch(second.parse()?)?;
+    ensure!(other.present());
+    pair.master.process().kill()?;
+    let killed = now();
+    let again = Agent::start(pair.h1(), &AgentConfig::new(pair.h1(), slow(100)))?;
+    again.wait_state(State::Master, PATIENCE)?;
+    other.wait_absent(PATIENCE)?;
+    ensure!(
+        pair.on_master.changes_since(killed).is_empty(),
+        "the address that stays has moved"
+    );
+    pair.is_settled()
 }
 
 #[test]

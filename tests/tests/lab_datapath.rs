@@ -11,7 +11,8 @@ use ha_common::layout::{Meta, names};
 use ha_tests::lab::agent::{self, Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
-use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
+use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, instance};
+use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
 use nix::net::if_::if_nametoindex;
 
@@ -114,9 +115,7 @@ fn a_program_of_somebody_else_is_never_replaced() -> Result<()> {
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()?;
     ensure!(xdp_program(&h2, Host::INTERFACE)? == before);
-    pair.backup
-        .process()
-        .signal(ha_tests::lab::process::Signal::TERM)?;
+    pair.backup.process().signal(Signal::TERM)?;
     pair.backup.process().wait(PATIENCE)?;
     ensure!(xdp_program(&h2, Host::INTERFACE)? == before);
     drop(theirs);
@@ -146,6 +145,63 @@ fn a_plain_socket_takes_over_at_the_deadline() -> Result<()> {
         "{peers}"
     );
     Ok(())
+}
+
+/// Nothing but the agent's own look at the slot can shorten its wait.
+#[test]
+fn priority_zero_shortens_the_wait_to_the_skew_without_a_kernel_timer() -> Result<()> {
+    let no_timer = Launch {
+        inject: Some("no-timer"),
+        ..Launch::default()
+    };
+    let socket = instance(90).with("datapath", "socket");
+    for (backup, launch) in [(socket, Launch::default()), (instance(90), no_timer)] {
+        let pair = Pair::launched(instance(100), backup, &launch)?;
+        let told = now();
+        pair.master.process().signal(Signal::TERM)?;
+        let farewell = pair.capture.wait_advert(pair.h1(), 0, told, PATIENCE)?;
+        let taken = pair
+            .capture
+            .wait_advert(pair.h2(), 90, farewell.at, PATIENCE)?;
+        let waited = taken.at.since(farewell.at).to_duration();
+        ensure!(
+            waited + EARLINESS >= TIMING.skew() && waited <= TIMING.skew() + LATENESS,
+            "{:?}: the backup waited {waited:?} after priority 0",
+            launch.inject
+        );
+    }
+    Ok(())
+}
+
+/// The program of the earlier life ends every advert; if it stayed, the socket would hear none.
+#[test]
+fn a_killed_agents_program_does_not_starve_the_socket_of_the_next() -> Result<()> {
+    let pair = Pair::of(instance(100), instance(90).with("consume", true))?;
+    ensure!(xdp_mode(pair.h2(), Host::INTERFACE)?.is_some());
+    pair.backup.process().kill()?;
+    let on_socket = instance(90).with("datapath", "socket");
+    let again = Agent::start(pair.h2(), &AgentConfig::new(pair.h2(), on_socket))?;
+    again.wait_instance("web", "follows by socket", PATIENCE, |it| {
+        it.state == State::Backup
+            && it.datapath.kind.as_deref() == Some("socket")
+            && it.counters.adverts_received > 10
+            && it.master.is_some()
+    })?;
+    ensure!(xdp_mode(pair.h2(), Host::INTERFACE)?.is_none());
+    pair.is_settled()
+}
+
+#[test]
+fn a_killed_agents_mode_gives_way_to_the_configured_one() -> Result<()> {
+    let pair = Pair::start()?;
+    ensure!(pair.backup.only()?.datapath.kind.as_deref() == Some("native"));
+    pair.backup.process().kill()?;
+    let generic = instance(90).with("datapath", "generic");
+    let again = Agent::start(pair.h2(), &AgentConfig::new(pair.h2(), generic))?;
+    again.wait_instance("web", "follows by generic XDP", PATIENCE, |it| {
+        it.state == State::Backup && it.datapath.kind.as_deref() == Some("generic")
+    })?;
+    pair.is_settled()
 }
 
 #[test]
@@ -294,9 +350,7 @@ fn what_a_killed_agent_held_for_an_instance_that_is_gone_is_cleared_at_the_next_
 fn a_clean_stop_leaves_no_program_and_no_address() -> Result<()> {
     let pair = Pair::start()?;
     let stopped = now();
-    pair.master
-        .process()
-        .signal(ha_tests::lab::process::Signal::TERM)?;
+    pair.master.process().signal(Signal::TERM)?;
     ensure!(pair.master.process().wait(PATIENCE)?.status.success());
     ensure!(xdp_mode(pair.h1(), Host::INTERFACE)?.is_none());
     pair.on_master.wait_absent(PATIENCE)?;

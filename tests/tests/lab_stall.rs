@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::ptr::null_mut;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use ha_tests::lab::agent::State;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline};
 use ha_tests::lab::process::{Process, Signal};
-use ha_tests::lab::{Pair, VIP};
+use ha_tests::lab::{Pair, VIP, wait_until};
 
 /// After the driver stands still: the lease of 5 s, and what a busy machine needs.
 const LAPSED_WITHIN: Duration = Duration::from_secs(6);
@@ -105,6 +106,70 @@ fn a_stopped_master_is_replaced_at_the_deadline_and_comes_back_once() -> Result<
     let again = now();
     pair.master.process().signal(Signal::CONT)?;
     one_clean_way_back(&pair, stopped, again)
+}
+
+/// The kernel of the stopped host would answer for an address that another host holds.
+#[test]
+fn a_stopped_master_is_fenced_until_it_moves() -> Result<()> {
+    let pair = Pair::start()?;
+    let asker = pair.lab.client_host();
+    let forger = asker.forger()?;
+    let ask = who_has(asker.mac(), pair.h1().mac());
+    let answered = |since: Instant| {
+        let frames = pair.capture.frames_since(since);
+        frames.iter().any(|frame| {
+            let reply = frame.arp().is_some_and(|arp| {
+                arp.operation == 2 && IpAddr::from(arp.sender) == VIP && !arp.is_gratuitous()
+            });
+            frame.is_from(pair.h1()) && reply
+        })
+    };
+    let asked = now();
+    forger.send(&ask)?;
+    wait_until(PATIENCE, "the master answers", || answered(asked))?;
+
+    let stopped = now();
+    pair.master.process().signal(Signal::STOP)?;
+    pair.on_backup.wait_present(PATIENCE)?;
+    // Seen by what it does: it answers no more. Each question is one of its own.
+    let mut fenced = false;
+    let patience = std::time::Instant::now() + PATIENCE;
+    while !fenced && std::time::Instant::now() < patience {
+        let asked = now();
+        forger.send(&ask)?;
+        let heard = |frame: &ha_tests::lab::capture::Frame| {
+            frame.is_to(pair.h1()) && frame.arp().is_some_and(|arp| arp.operation == 1)
+        };
+        pair.capture
+            .wait_for("the question on its way", asked, PATIENCE, heard)?;
+        // An answer takes microseconds; so long is the new master's next advert away at most.
+        pair.capture.wait_advert(pair.h2(), 90, asked, PATIENCE)?;
+        fenced = !answered(asked);
+    }
+    ensure!(fenced, "it goes on answering for the address");
+    ensure!(
+        pair.on_master.present(),
+        "a stopped agent removes nothing, which is why it must be fenced"
+    );
+
+    let again = now();
+    pair.master.process().signal(Signal::CONT)?;
+    one_clean_way_back(&pair, stopped, again)?;
+    let asked = now();
+    forger.send(&ask)?;
+    wait_until(PATIENCE, "the master answers again", || answered(asked))
+}
+
+/// An ARP request for the virtual address, to this host alone (RFC 826).
+fn who_has(from: [u8; 6], to: [u8; 6]) -> Vec<u8> {
+    let mut frame = Vec::from(to);
+    frame.extend(from);
+    frame.extend([0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 1]);
+    frame.extend(from);
+    frame.extend([10, 99, 0, 250]);
+    frame.extend([0; 6]);
+    frame.extend([10, 99, 0, 100]);
+    frame
 }
 
 #[test]

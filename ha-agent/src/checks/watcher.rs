@@ -114,6 +114,8 @@ impl Watcher {
             id = died(self.held.as_ref()) => {
                 self.held = None;
                 self.look = None;
+                // Who serves from now on is to be found out with the next pass.
+                self.looked = None;
                 Sight::Died(id)
             }
             found = finished(&mut self.look) => {

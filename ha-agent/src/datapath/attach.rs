@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::xdp::{XdpLink, XdpMode};
@@ -12,6 +13,10 @@ use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttache
 use thiserror::Error;
 
 use crate::net::netlink::{NetlinkError, RouteSocket};
+
+/// How often, and at what distance, it is looked whether the kernel has taken a program off: 100 ms.
+const DETACH_LOOKS: u32 = 50;
+const DETACH_PAUSE: Duration = Duration::from_millis(2);
 
 /// Where in the stack the program runs.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -102,9 +107,11 @@ pub fn attach(
     {
         return hold(link, found.mode, pin);
     }
-    if let Some(path) = &pin {
-        // What is pinned there is in another mode, or belongs to an interface that is gone.
-        let _ = fs::remove_file(path);
+    if let Some(path) = &pin
+        && fs::remove_file(path).is_ok()
+    {
+        // What was pinned there is in another mode, or belonged to an interface that is gone.
+        wait_detached(ifindex)?;
     }
     if let Some(found) = query(ifindex)? {
         return Err(AttachError::Foreign(found.program));
@@ -114,6 +121,18 @@ pub fn attach(
         .map_err(AttachError::Refused)?;
     let link = program.take_link(id).map_err(AttachError::Refused)?;
     hold(link, mode, pin)
+}
+
+/// The kernel takes the program of a link that nobody holds any more off in a worker, a moment later
+/// (`bpf_link_put`), and tells nobody.
+fn wait_detached(ifindex: u32) -> Result<(), NetlinkError> {
+    for _ in 0..DETACH_LOOKS {
+        if query(ifindex)?.is_none() {
+            break;
+        }
+        std::thread::sleep(DETACH_PAUSE);
+    }
+    Ok(())
 }
 
 /// What the names of pinned links begin with; the interface's index follows.

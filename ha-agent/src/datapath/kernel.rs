@@ -22,7 +22,7 @@ use super::raw::Raw;
 use super::reader::Reader;
 
 /// The object that `cargo xtask build-ebpf` made.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("HA_EBPF_OBJECT"));
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ha-ebpf.o"));
 
 /// How often `bpf_timer_init` is tried again. The kernel takes the timer's memory without waiting,
 /// from what is already free; any ordinary system call that allocates brings it more.

@@ -45,6 +45,8 @@ pub(super) struct Cost {
     pub(super) resident_one: u64,
     /// The same with all.
     pub(super) resident_all: u64,
+    /// Kernel memory of its BPF maps in bytes, with all.
+    pub(super) bpf_maps: u64,
     own_us: Vec<f64>,
     machine_us: Vec<f64>,
 }
@@ -112,6 +114,7 @@ impl Cost {
             false_takeovers: 0,
             resident_one,
             resident_all: 0,
+            bpf_maps: 0,
             own_us: Vec::new(),
             machine_us: Vec::new(),
         }
@@ -140,6 +143,7 @@ impl Cost {
         self.lost += lost_then.saturating_sub(lost);
         self.false_takeovers += usize::from(sent_then.saturating_sub(sent) > CHATTER);
         self.resident_all = self.resident_all.max(daemon.resident()?);
+        self.bpf_maps = self.bpf_maps.max(daemon.bpf_maps()?);
 
         // Killed, it would leave its program on the interface.
         process.signal(Signal::TERM)?;

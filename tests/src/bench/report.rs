@@ -123,7 +123,7 @@ impl Report {
         let _ = writeln!(
             text,
             "\n255 backups at 10 ms, 25,500 adverts/s: µs of CPU for each advert; resident memory\n\n\
-             {:22} {:>9} {:>16} {:>9} {:>16} {:>9} {:>9}\n{:22} {:>9} {:>16} {:>9} {:>16} {:>9} {:>9}",
+             {:22} {:>9} {:>16} {:>9} {:>16} {:>9} {:>9} {:>9}\n{:22} {:>9} {:>16} {:>9} {:>16} {:>9} {:>9} {:>9}",
             "",
             "own",
             "(min to max)",
@@ -131,23 +131,26 @@ impl Report {
             "(min to max)",
             "1 VR",
             "255 VRs",
+            "BPF maps",
             "",
             "",
             "",
             "",
             "",
             "MB",
+            "MB",
             "MB"
         );
         for cost in &self.receive {
             let _ = write!(
                 text,
-                "{:22} {} {} {:>9.1} {:>9.1}",
+                "{:22} {} {} {:>9.1} {:>9.1} {:>9.1}",
                 cost.contestant.name(),
                 spread(cost.own.as_ref()),
                 spread(cost.machine.as_ref()),
                 megabytes(cost.resident_one),
                 megabytes(cost.resident_all),
+                megabytes(cost.bpf_maps),
             );
             if cost.lost > 0 {
                 let _ = write!(text, "  {} adverts lost", cost.lost);

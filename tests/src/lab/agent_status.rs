@@ -230,4 +230,6 @@ pub struct Check {
     pub runs: u64,
     /// Restart commands that were run.
     pub restarts: u64,
+    /// The process whose death is noticed at once.
+    pub watched_pid: Option<u32>,
 }

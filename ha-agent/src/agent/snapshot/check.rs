@@ -47,6 +47,7 @@ fn check(status: &CheckStatus, config: &model::Check, now: Now) -> Check {
         runs: status.runs,
         failures: status.failures,
         restarts: status.restarts,
+        watched_pid: status.watched_pid,
         notice: status.notice.clone(),
     }
 }

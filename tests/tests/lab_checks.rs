@@ -1,0 +1,170 @@
+//! Checks of every kind decide about the address of a real agent.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use ha_common::units::Instant;
+use ha_tests::lab::agent::State;
+use ha_tests::lab::agent_config::{AgentConfig, Check, Instance, Track};
+use ha_tests::lab::clock::now;
+use ha_tests::lab::nginx::{self, Nginx};
+use ha_tests::lab::pair::{PATIENCE, TIMING, instance};
+use ha_tests::lab::{Agent, Lab, Pair, require_root_and_tools, wait_until};
+use toml::toml;
+
+/// So long that no run of the check can be what notices.
+const SELDOM: Duration = Duration::from_secs(30);
+/// Between runs where a run has to notice.
+const OFTEN: Duration = Duration::from_millis(100);
+/// From a death to the address on the other host: what the kernel tells, the skew, and a busy machine.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+fn check(probe: toml::Table, interval: Duration) -> Check {
+    Check {
+        name: "service".to_owned(),
+        probe,
+        interval,
+        timeout: Duration::from_millis(90),
+        fall: 1,
+        rise: 1,
+        restart: None,
+    }
+}
+
+/// A pair whose master tracks this check of an nginx that runs beside it.
+fn watched(probe: impl FnOnce(&Nginx) -> Result<Check>) -> Result<(Pair, Nginx)> {
+    require_root_and_tools(&[nginx::PROGRAM])?;
+    let pair = Pair::start()?;
+    let nginx = Nginx::running(pair.h1())?;
+    let config = AgentConfig::new(pair.h1(), instance(100)).tracking(probe(&nginx)?);
+    Agent::write_config(pair.h1(), &config)?;
+    let said = pair.master.reload()?;
+    ensure!(said.code == Some(0), "{said:?}");
+    wait_until(PATIENCE, "the check is up", || {
+        let status = pair.master.status();
+        status.is_ok_and(|it| it.checks.iter().all(|check| check.state == "up"))
+    })?;
+    pair.is_settled()?;
+    Ok((pair, nginx))
+}
+
+/// Waits until the agent has found out whose end would be the service's.
+fn wait_watched(pair: &Pair, nginx: &Nginx) -> Result<()> {
+    wait_until(PATIENCE, "nginx is watched", || {
+        let status = pair.master.status();
+        status.is_ok_and(|it| {
+            it.checks
+                .iter()
+                .all(|check| check.watched_pid == nginx.pid())
+        })
+    })
+}
+
+/// The service dies: how long until the other host has the address. The master is a fault and says why.
+fn moves_after_death(pair: &Pair, nginx: &Nginx) -> Result<Duration> {
+    let died = now();
+    nginx.crash()?;
+    pair.capture.wait_advert(pair.h1(), 0, died, PATIENCE)?;
+    let taken = pair.on_backup.wait_present(PATIENCE)?;
+    pair.master.wait_state(State::Fault, PATIENCE)?;
+    let reason = pair.master.only()?.reason.unwrap_or_default();
+    ensure!(reason.contains("service"), "{reason}");
+    Ok(taken.since(died).to_duration())
+}
+
+#[test]
+fn the_death_of_a_process_by_its_pid_file_is_noticed_at_once() -> Result<()> {
+    let (pair, nginx) = watched(|nginx| {
+        let file = nginx.pid_file().to_string_lossy().into_owned();
+        Ok(check(toml! { process = { pid_file = file } }, SELDOM))
+    })?;
+    wait_watched(&pair, &nginx)?;
+    let took = moves_after_death(&pair, &nginx)?;
+    ensure!(took < AT_ONCE + TIMING.skew(), "the address took {took:?}");
+    Ok(())
+}
+
+#[test]
+fn the_death_of_the_process_behind_a_port_is_noticed_at_once() -> Result<()> {
+    let (pair, nginx) = watched(|_| Ok(check(toml! { tcp = "127.0.0.1:80" }, SELDOM)))?;
+    wait_watched(&pair, &nginx)?;
+    let took = moves_after_death(&pair, &nginx)?;
+    ensure!(took < AT_ONCE + TIMING.skew(), "the address took {took:?}");
+    Ok(())
+}
+
+#[test]
+fn a_command_that_fails_moves_the_address() -> Result<()> {
+    let (pair, nginx) = watched(|nginx| {
+        let file = nginx.pid_file().to_string_lossy().into_owned();
+        let argv = [
+            "/bin/sh".to_owned(),
+            "-c".to_owned(),
+            format!("kill -0 $(cat {file})"),
+        ];
+        let argv: Vec<toml::Value> = argv.map(toml::Value::from).to_vec();
+        Ok(check(toml! { command = argv user = "root" }, OFTEN))
+    })?;
+    moves_after_death(&pair, &nginx).map(drop)
+}
+
+/// A positive weight is held by who is healthy; the fault of nobody moves the address back.
+#[test]
+fn a_weight_moves_the_address_and_takes_it_back() -> Result<()> {
+    let (pair, nginx) = watched(|_| Ok(check(toml! { tcp = "127.0.0.1:80" }, OFTEN)))?;
+    let weighed = Instance {
+        track: vec![Track {
+            check: "service".to_owned(),
+            weight: Some(30),
+        }],
+        ..instance(70)
+    };
+    let mut config = AgentConfig::new(pair.h1(), weighed);
+    config
+        .check
+        .push(check(toml! { tcp = "127.0.0.1:80" }, OFTEN));
+    Agent::write_config(pair.h1(), &config)?;
+    let reloaded = now();
+    ensure!(pair.master.reload()?.code == Some(0));
+    pair.capture
+        .wait_advert(pair.h1(), 100, reloaded, PATIENCE)
+        .context("70 and 30 are advertised as 100")?;
+    ensure!(
+        pair.on_backup.changes_since(reloaded).is_empty(),
+        "the sum was below the backup's for a moment"
+    );
+
+    nginx.crash()?;
+    pair.on_backup.wait_present(PATIENCE)?;
+    pair.master.wait_state(State::Backup, PATIENCE)?;
+    nginx.start()?;
+    pair.on_master.wait_present(PATIENCE)?;
+    pair.on_backup.wait_absent(PATIENCE)?;
+    let found = pair.master.only()?;
+    ensure!(found.priority.base == 70 && found.priority.effective == 100);
+    Ok(())
+}
+
+#[test]
+fn an_instance_waits_for_the_first_result_of_its_checks() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let first_result = Duration::from_secs(2);
+    let argv = ["/bin/sleep", "2"].map(toml::Value::from).to_vec();
+    let slow = Check {
+        timeout: Duration::from_secs(10),
+        ..check(toml! { command = argv }, SELDOM)
+    };
+    let watch = host.vip_watch(ha_tests::lab::VIP)?;
+    let begin = now();
+    let config = AgentConfig::new(host, instance(100)).tracking(slow);
+    let agent = Agent::start(host, &config)?;
+    agent.wait_state(State::Initialize, PATIENCE)?;
+    let reason = agent.only()?.reason.unwrap_or_default();
+    ensure!(reason.contains("first result of check service"), "{reason}");
+    let taken: Instant = watch.wait_present(PATIENCE)?;
+    let took = taken.since(begin).to_duration();
+    ensure!(took > first_result, "master after {took:?}");
+    Ok(())
+}
