@@ -28,6 +28,9 @@ pub(super) use io::{Action, Input, Outcome, Policy, RestartPolicy, View};
 
 /// The pause between probes while a service is coming back or may just have died.
 const QUICK: Nanos = Nanos::from_millis(50);
+/// How long an answer after a death is not trusted: children that outlive a server for a moment, until
+/// the service manager ends them, answer in its place.
+const ORPHANS: Nanos = Nanos::from_millis(1_000);
 /// Results in a row that may be thrown away because this process was late itself.
 const DISCARDS: u32 = 3;
 /// The longest wait between two restart attempts.
@@ -52,7 +55,7 @@ enum State {
         failures: u32,
         /// Passes in a row, up to `rise`.
         passes: u32,
-        /// A watched process died, and no probe has passed since.
+        /// A watched process died, and no probe has passed since then that can be trusted.
         death: Option<Death>,
     },
     Restarting(Outage),
@@ -232,6 +235,10 @@ impl Machine {
                 death,
             } => {
                 *failures = 0;
+                let mourned = |death: Death| now < death.at + ORPHANS;
+                if self.policy.death_is_final && death.is_some_and(mourned) {
+                    return self.schedule.hurry(now + QUICK);
+                }
                 *death = None;
                 *passes = passes.saturating_add(1).min(self.policy.rise);
                 // Attempts are given back only to a service that stays up: a crash loop faster than
