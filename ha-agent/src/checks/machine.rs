@@ -236,7 +236,7 @@ impl Machine {
             } => {
                 *failures = 0;
                 let mourned = |death: Death| now < death.at + ORPHANS;
-                if self.policy.death_is_final && death.is_some_and(mourned) {
+                if death.is_some_and(mourned) {
                     return self.schedule.hurry(now + QUICK);
                 }
                 *death = None;
