@@ -179,7 +179,7 @@ mod tests {
             ---- a stdout ----\nError: no luck\n\n---- b stdout ----\n"
                 .to_owned();
         for line in 0..KEPT_LINES + 2 {
-            output += &format!("line {line}\n");
+            output.extend(["line ", &line.to_string(), "\n"]);
         }
         output += "\n\nfailures:\n    a\n    b\n\n\
             test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n";
