@@ -12,6 +12,7 @@
 extern crate std;
 
 pub mod election;
+pub mod fence;
 pub mod follow;
 pub mod layout;
 pub mod peer;

@@ -12,6 +12,7 @@ use crate::maps::HA_COUNTERS;
 /// `counter` points into a map value that was just looked up, and is aligned to 8 bytes.
 #[inline(always)]
 pub(crate) unsafe fn bump(counter: *mut u64) {
+    // SAFETY: the same conditions.
     unsafe { add(counter, 1) }
 }
 
@@ -25,8 +26,8 @@ pub(crate) unsafe fn add(counter: *mut u64, count: u64) {
     // SAFETY: the caller's pointer is valid and aligned; every kernel-side access is atomic or a
     // plain read that may be stale.
     unsafe {
-        asm!("lock *(u64 *)({counter} + 0) += {count}", counter = in(reg) counter, count = in(reg) count)
-    };
+        asm!("lock *(u64 *)({counter} + 0) += {count}", counter = in(reg) counter, count = in(reg) count);
+    }
 }
 
 /// Adds one to a host-wide counter.

@@ -1,20 +1,20 @@
 //! The fence: a stalled master must not answer for an address that somebody else holds.
 //!
 //! The agent lists the addresses of its masters in `HA_FENCE`, and how many there are in `HA_META`.
-//! Whether the fence of such an address is up is `follow::is_fenced`; here it is found out which
+//! Whether the fence of such an address is up is `ha_common::fence::is_up`; here it is found out which
 //! address a frame is for.
 
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::programs::XdpContext;
-use ha_common::follow;
+use ha_common::fence;
 use ha_common::layout::{FenceKey, RawAddress};
 use ha_common::units::Family;
 use ha_common::wire::cursor::Cursor as _;
 
 use crate::count;
 use crate::maps::{HA_FENCE, HA_META, HA_SLOTS};
-use crate::packet::PacketCursor;
+use crate::packet::{self, PacketCursor};
 
 const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
@@ -107,7 +107,7 @@ fn judge_ipv6(context: &XdpContext, mut cursor: PacketCursor) -> u32 {
 #[inline(always)]
 fn judge_address(context: &XdpContext, family: Family, address: RawAddress) -> u32 {
     let key = FenceKey {
-        ifindex: context.ingress_ifindex() as u32,
+        ifindex: packet::ifindex(context),
         family: family as u8,
         pad: [0; 3],
         address,
@@ -122,7 +122,7 @@ fn judge_address(context: &XdpContext, family: Family, address: RawAddress) -> u
     // SAFETY: `slot` is a live map value; fields that change meanwhile give a verdict that was right
     // a moment ago or will be.
     unsafe {
-        if !follow::is_fenced(&*slot, turned_at(), bpf_ktime_get_ns()) {
+        if !fence::is_up(&*slot, turned_at(), bpf_ktime_get_ns()) {
             return XDP_PASS;
         }
         count::bump(&raw mut (*slot).fenced);

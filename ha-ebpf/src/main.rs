@@ -12,6 +12,14 @@
 #![no_main]
 // Inline assembly for BPF is not stable; neither is building `core` for it.
 #![feature(asm_experimental_arch)]
+#![expect(
+    clippy::inline_always,
+    reason = "a call costs verifier states, and some have too many arguments for BPF"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the macro of an XDP program hands its context over by value"
+)]
 
 mod command;
 mod count;

@@ -3,6 +3,17 @@
 use aya_ebpf::programs::XdpContext;
 use ha_common::wire::cursor::Cursor;
 
+/// The index of the interface that the frame came in by.
+#[inline(always)]
+pub(crate) fn ifindex(context: &XdpContext) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "32 bits in xdp_md, which aya widens"
+    )]
+    let ifindex = context.ingress_ifindex() as u32;
+    ifindex
+}
+
 /// A position in the packet.
 #[derive(Clone, Copy)]
 pub(crate) struct PacketCursor {

@@ -11,7 +11,7 @@ use ha_common::wire::frame::{Envelope, Kind, Located, locate};
 use ha_common::wire::vrrp::{self, Advert, Expect};
 
 use crate::maps::{HA_INDEX, HA_SLOTS};
-use crate::packet::PacketCursor;
+use crate::packet::{self, PacketCursor};
 use crate::{count, events, fence, peers, timer};
 
 /// The verdict on a frame.
@@ -37,7 +37,7 @@ pub(crate) fn receive(context: &XdpContext) -> u32 {
     }
     count::host(Counter::Vrrp);
     let key = SlotKey::new(
-        context.ingress_ifindex() as u32,
+        packet::ifindex(context),
         envelope.family,
         vrrp::vrid(header),
     );
@@ -45,6 +45,7 @@ pub(crate) fn receive(context: &XdpContext) -> u32 {
         count::host(Counter::NotOurs);
         return XDP_PASS;
     };
+    // SAFETY: a helper without conditions.
     let now = unsafe { bpf_ktime_get_ns() };
     let expect = expect(slot);
     match vrrp::check(&envelope, header, body, &expect) {

@@ -124,9 +124,9 @@ fn a_stopped_master_is_fenced_until_it_moves() -> Result<()> {
             frame.is_from(pair.h1()) && reply
         })
     };
-    let asked = now();
+    let question = now();
     forger.send(&ask)?;
-    wait_until(PATIENCE, "the master answers", || answered(asked))?;
+    wait_until(PATIENCE, "the master answers", || answered(question))?;
 
     let stopped = now();
     pair.master.process().signal(Signal::STOP)?;
@@ -135,16 +135,17 @@ fn a_stopped_master_is_fenced_until_it_moves() -> Result<()> {
     let mut fenced = false;
     let patience = std::time::Instant::now() + PATIENCE;
     while !fenced && std::time::Instant::now() < patience {
-        let asked = now();
+        let question = now();
         forger.send(&ask)?;
         let heard = |frame: &ha_tests::lab::capture::Frame| {
             frame.is_to(pair.h1()) && frame.arp().is_some_and(|arp| arp.operation == 1)
         };
         pair.capture
-            .wait_for("the question on its way", asked, PATIENCE, heard)?;
+            .wait_for("the question on its way", question, PATIENCE, heard)?;
         // An answer takes microseconds; so long is the new master's next advert away at most.
-        pair.capture.wait_advert(pair.h2(), 90, asked, PATIENCE)?;
-        fenced = !answered(asked);
+        pair.capture
+            .wait_advert(pair.h2(), 90, question, PATIENCE)?;
+        fenced = !answered(question);
     }
     ensure!(fenced, "it goes on answering for the address");
     ensure!(
@@ -155,9 +156,9 @@ fn a_stopped_master_is_fenced_until_it_moves() -> Result<()> {
     let again = now();
     pair.master.process().signal(Signal::CONT)?;
     one_clean_way_back(&pair, stopped, again)?;
-    let asked = now();
+    let question = now();
     forger.send(&ask)?;
-    wait_until(PATIENCE, "the master answers again", || answered(asked))
+    wait_until(PATIENCE, "the master answers again", || answered(question))
 }
 
 /// An ARP request for the virtual address, to this host alone (RFC 826).

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use ha_common::follow;
+use ha_common::fence;
 use ha_common::layout::{Command, Slot, flags, op, state};
 use ha_tests::vectors::build::{Frame, Tag};
 use ha_tests::vectors::other::{arp, arp_request, icmpv6, ipv4, ipv6_to, solicitation};
@@ -59,7 +59,7 @@ impl Fenced {
             self.lab.send(advert);
             self.lab.drain();
             let slot = self.lab.slot();
-            if now() - since(&slot) > follow::fence_grace(&slot).0 {
+            if now() - since(&slot) > fence::grace(&slot).0 {
                 return;
             }
             assert!(Instant::now() < patience, "the contest never lasted");
@@ -193,7 +193,7 @@ fn the_fence_waits_for_the_grace() {
         let verdict = fenced.lab.send(&tcp(VIP));
         let after = now();
         let slot = fenced.lab.slot();
-        let grace = follow::fence_grace(&slot).0;
+        let grace = fence::grace(&slot).0;
         assert_eq!(grace, 36_484_375 * 10);
         if verdict == XDP_DROP {
             assert!(after - slot.contested_since > grace, "too early");

@@ -29,7 +29,7 @@ impl Instance {
             reason: self.reason(edges),
             terms: self.terms.clone(),
             source: self.port.as_ref().map(|port| port.source),
-            datapath: self.port.as_ref().map(|port| self.datapath_view(port)),
+            datapath: self.port.as_ref().map(datapath_view),
             last: self.last.clone(),
             transitions: self.transitions,
             wakeups: self.wakeups,
@@ -39,25 +39,25 @@ impl Instance {
             notices: self.notices.clone(),
         }
     }
+}
 
-    fn datapath_view(&self, port: &Port) -> DatapathView {
-        let (kernel_slot, soft) = match &port.detector.place {
-            Place::Kernel(slot) => (Some(*slot), None),
-            Place::Soft(soft) => {
-                let view = SoftView {
-                    slot: *soft.slot(),
-                    peers: soft.peers().collect(),
-                };
-                (None, Some(Box::new(view)))
-            }
-        };
-        DatapathView {
-            kind: port.kind,
-            refusals: port.refusals.clone(),
-            kernel_slot,
-            soft,
-            kernel_timer: port.detector.has_kernel_timer(),
-            consume: port.detector.consume,
+fn datapath_view(port: &Port) -> DatapathView {
+    let (kernel_slot, soft) = match &port.detector.place {
+        Place::Kernel(slot) => (Some(*slot), None),
+        Place::Soft(soft) => {
+            let view = SoftView {
+                slot: *soft.slot(),
+                peers: soft.peers().collect(),
+            };
+            (None, Some(Box::new(view)))
         }
+    };
+    DatapathView {
+        kind: port.kind,
+        refusals: port.refusals.clone(),
+        kernel_slot,
+        soft,
+        kernel_timer: port.detector.has_kernel_timer(),
+        consume: port.detector.consume,
     }
 }
