@@ -255,6 +255,15 @@ mod tests {
     }
 
     #[test]
+    fn the_document_that_the_unit_names_is_shipped() {
+        let unit = include_str!("../../../packaging/ha-agent.service");
+        let named = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("Documentation=file:/"));
+        assert!(FILES.iter().any(|file| Some(file.to) == named), "{named:?}");
+    }
+
+    #[test]
     fn control_fields_stand_on_their_own_lines_and_the_description_is_indented() {
         let text = control(&Control {
             version: "1.2.3",
