@@ -74,16 +74,16 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             .cargo()
             .args(["build", "--release", "--package", "ha-agent"]),
     )?;
-    let program = workspace.release_program("ha-agent")?;
-    let built = build(workspace, &program)?;
+    let built = pack(workspace)?;
     process::run(Command::new("dpkg-deb").arg("--info").arg(&built))?;
     process::run(Command::new("dpkg-deb").arg("--contents").arg(&built))?;
     println!("{}", built.display());
     Ok(())
 }
 
-/// Makes the package around this program and returns its path.
-fn build(workspace: &Workspace, program: &Path) -> Result<PathBuf> {
+/// Makes the package around the release build, which must be there, and returns its path.
+pub(crate) fn pack(workspace: &Workspace) -> Result<PathBuf> {
+    let program = &workspace.release_program("ha-agent")?;
     let folder = workspace.path("target/package");
     let tree = folder.join("tree");
     if tree.exists() {
