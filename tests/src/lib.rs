@@ -1,8 +1,9 @@
-//! The namespace lab and the simulation, used by the tests, the demo and the bench.
+//! The namespace lab, booted machines in it, and the simulation, used by the tests, the demo and the bench.
 
 pub mod bench;
 pub mod demo;
 pub mod lab;
+pub mod nspawn;
 pub mod scenario;
 pub mod sim;
 pub mod vectors;

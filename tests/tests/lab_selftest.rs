@@ -15,6 +15,7 @@ use ha_tests::lab::decode::Checksum;
 use ha_tests::lab::nginx::{self, Nginx};
 use ha_tests::lab::process::{Process, Signal};
 use ha_tests::lab::{Lab, VIP, keepalived, require_root_and_tools, wait_until};
+use ha_tests::nspawn::Machine;
 
 const SOON: Duration = Duration::from_secs(5);
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -245,7 +246,12 @@ fn a_storm_reaches_the_rate_it_is_asked_for_and_arrives() -> Result<()> {
 fn remains_of(pid: u32) -> Result<Vec<String>> {
     let prefix = format!("ha-{pid}-");
     let mut remains = Vec::new();
-    for dir in ["/run/netns", "/run/ha-lab"] {
+    let groups = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
+    let groups = groups.iter().filter(|dir| Path::new(dir).exists());
+    for dir in ["/run/netns", "/run/ha-lab", "/sys/fs/cgroup"]
+        .iter()
+        .chain(groups)
+    {
         for entry in fs::read_dir(dir).with_context(|| format!("cannot list {dir}"))? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             if name.starts_with(&prefix) {
@@ -284,13 +290,15 @@ fn inhabit_a_lab() -> Result<()> {
         command.arg(format!("3600.{}", std::process::id()));
         lab.host(2).spawn("sleeper", command)?
     };
+    let machine = Machine::switch_on(lab.host(2))?.wait()?;
     let _client = lab
         .client_host()
         .request_from(lab.host(1).ipv4().into(), Pace::default())?;
     eprintln!(
-        "INHABITED nginx {} sleeper {}",
+        "INHABITED nginx {} sleeper {} machine {}",
         nginx.pid().context("nginx runs")?,
-        sleeper.pid()
+        sleeper.pid(),
+        machine.leader()
     );
     match std::env::var("HA_LAB_TEST_END").as_deref() {
         Ok("panic") => panic!("as told"),
@@ -302,7 +310,7 @@ fn inhabit_a_lab() -> Result<()> {
 
 /// Runs [`inhabit_a_lab`] until it lives in its lab, has `end` end it, and looks for remains.
 fn leaves_nothing(end: &str, act: impl FnOnce(&std::process::Child) -> Result<()>) -> Result<()> {
-    require_root_and_tools(&[nginx::PROGRAM])?;
+    require_root_and_tools(&[nginx::PROGRAM, "systemd-nspawn"])?;
     let mut child = Command::new(std::env::current_exe()?)
         .args(["--ignored", "--exact", "inhabit_a_lab", "--nocapture"])
         .env("HA_LAB_TEST_END", end)
@@ -322,7 +330,7 @@ fn leaves_nothing(end: &str, act: impl FnOnce(&std::process::Child) -> Result<()
             break;
         }
     }
-    ensure!(inhabitants.len() == 2, "the lab was not built");
+    ensure!(inhabitants.len() == 3, "the lab was not built");
     if end == "wait" {
         ensure!(!remains_of(pid)?.is_empty(), "remains would not be seen");
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
@@ -9,6 +10,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::build_ebpf;
+use crate::package;
 use crate::process;
 use crate::setup::{self, Need};
 use crate::tally::{Counter, Tally};
@@ -34,7 +36,7 @@ enum Group {
     Simulation,
     /// The XDP programs in this kernel
     Kernel,
-    /// Agents, nginx and keepalived in network namespaces
+    /// Agents, nginx and keepalived in network namespaces, and the package on booted systems
     Lab,
 }
 
@@ -69,29 +71,14 @@ fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
     } else {
         &args.only
     };
-    let with_agent = groups.iter().any(|group| group.needs_root());
-    if with_agent && !process::is_root() {
+    if groups.iter().any(|group| group.needs_root()) && !process::is_root() {
         bail!(
             "the kernel and lab tests need root: run `sudo --preserve-env env PATH=\"$PATH\" cargo xtask test`, \
              or the others with `cargo xtask test --only unit,property,simulation`"
         );
     }
-    // Even unit tests link the agent, which embeds the XDP programs.
-    setup::ensure(workspace, &[Need::Ebpf])?;
-    build_ebpf::with_defaults(workspace)?;
-    if with_agent {
-        setup::ensure(workspace, &[Need::Lab])?;
-        process::run(
-            workspace
-                .cargo()
-                .args(["build", "--release", "--package", "ha-agent"]),
-        )?;
-    }
-    // All at once, so that what does not compile is said before anything runs.
-    process::run(workspace.cargo().args(["test", "--no-run"]).args(PACKAGES))?;
-
+    let built = prepare(workspace, groups)?;
     let members = workspace.members()?;
-    let agent = workspace.release_program("ha-agent")?;
     let mut sum = Tally::default();
     for group in Group::value_variants()
         .iter()
@@ -104,10 +91,7 @@ fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
                 .args(["test", "--no-fail-fast"])
                 .args(PACKAGES)
                 .args(selection);
-            command
-                .arg("--")
-                .args(&args.filter)
-                .env("HA_AGENT_BIN", &agent);
+            command.arg("--").args(&args.filter).envs(built.clone());
             if group.needs_root() {
                 command.arg("--test-threads=1");
             }
@@ -118,6 +102,30 @@ fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
         bail!("no test matches");
     }
     Ok(sum)
+}
+
+/// Builds what these groups test; the variables by which the tests find it.
+fn prepare(workspace: &Workspace, groups: &[Group]) -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut built = Vec::new();
+    // Even unit tests link the agent, which embeds the XDP programs.
+    setup::ensure(workspace, &[Need::Ebpf])?;
+    build_ebpf::with_defaults(workspace)?;
+    if groups.iter().any(|group| group.needs_root()) {
+        setup::ensure(workspace, &[Need::Lab])?;
+        process::run(
+            workspace
+                .cargo()
+                .args(["build", "--release", "--package", "ha-agent"]),
+        )?;
+        built.push(("HA_AGENT_BIN", workspace.release_program("ha-agent")?));
+    }
+    if groups.contains(&Group::Lab) {
+        setup::ensure(workspace, &[Need::Machines])?;
+        built.push(("HA_AGENT_DEB", package::pack(workspace)?));
+    }
+    // All at once, so that what does not compile is said before anything runs.
+    process::run(workspace.cargo().args(["test", "--no-run"]).args(PACKAGES))?;
+    Ok(built)
 }
 
 /// A crash of a test program leaves no result line; it must not pass for success.

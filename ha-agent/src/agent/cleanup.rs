@@ -1,5 +1,6 @@
 //! `cleanup`: what an agent that is gone for good has left behind.
 
+use std::fs;
 use std::path::Path;
 
 use crate::cli::{Dirs, Exit, Failure};
@@ -25,6 +26,8 @@ pub fn cleanup(dirs: &Dirs, file: &Path) -> Result<Vec<String>, Failure> {
     let mut done = remove_addresses(file)?;
     if pins::is_bpffs(&dirs.pin_dir) {
         pins::remove_all(&dirs.pin_dir).map_err(|error| Failure::new(Exit::General, &error))?;
+        // It stays if somebody else's pins are in it, and under the unit, which sees its parent read-only.
+        let _ = fs::remove_dir(&dirs.pin_dir);
         done.push(format!("removed the pins in {}", dirs.pin_dir.display()));
     }
     Ok(done)

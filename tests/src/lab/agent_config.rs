@@ -134,6 +134,11 @@ pub struct Restart {
 impl Check {
     /// The check of nginx, with a restart that works where there is no systemd.
     pub fn of(nginx: &Nginx) -> Self {
+        Self::nginx(nginx.start_command())
+    }
+
+    /// The check of nginx, with this restart command.
+    pub fn nginx(restart: Vec<String>) -> Self {
         let url = toml::Value::from("http://127.0.0.1:80/");
         Self {
             name: "nginx".to_owned(),
@@ -143,7 +148,7 @@ impl Check {
             fall: 2,
             rise: 2,
             restart: Some(Restart {
-                command: nginx.start_command(),
+                command: restart,
                 attempts: 1,
                 settle: Duration::from_secs(2),
             }),

@@ -4,7 +4,7 @@
 //! (nginx does) escape the parent-death signal. So each lab has a janitor, a shell that waits for the
 //! end of its standard input. That end comes when the lab is dropped, and just as well when its owner
 //! dies in whatever way; then the janitor kills every process in the lab's namespaces, unmounts, and
-//! removes namespaces and files. If even the janitor was killed, the next lab to be made sweeps up.
+//! removes namespaces, control groups and files. If even the janitor was killed, the next lab to be made sweeps up.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
@@ -32,8 +32,19 @@ done
 awk -v dir="$root/$lab/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
     while read -r point; do umount "$point" 2>/dev/null || umount --lazy "$point"; done
 for ns in $(namespaces); do ip netns del "$ns" 2>/dev/null; done
+# Innermost first again. A group is busy until the last process in it has been reaped.
+groups() {
+    for group in /sys/fs/cgroup/"$lab"-* /sys/fs/cgroup/*/"$lab"-*; do
+        [ -d "$group" ] && find "$group" -depth -type d
+    done
+}
+tries=0
+while [ -n "$(groups)" ] && [ $tries -lt 300 ]; do
+    groups | while read -r group; do rmdir "$group" 2>/dev/null || sleep 0.01; done
+    tries=$((tries + 1))
+done
 rm -rf --one-file-system "${root:?}/${lab:?}"
-[ -z "$(namespaces)" ] && [ ! -e "$root/$lab" ]
+[ -z "$(namespaces)$(groups)" ] && [ ! -e "$root/$lab" ]
 "#;
 
 /// The process that removes a lab after its owner; dropping this makes it do so and waits for it.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Sender};
@@ -121,6 +121,11 @@ impl Process {
             .exit
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A descriptor that becomes readable when it ends, to wait for that among other things.
+    pub fn ending(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
     }
 
     /// Waits for its end.

@@ -74,16 +74,16 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             .cargo()
             .args(["build", "--release", "--package", "ha-agent"]),
     )?;
-    let program = workspace.release_program("ha-agent")?;
-    let built = build(workspace, &program)?;
+    let built = pack(workspace)?;
     process::run(Command::new("dpkg-deb").arg("--info").arg(&built))?;
     process::run(Command::new("dpkg-deb").arg("--contents").arg(&built))?;
     println!("{}", built.display());
     Ok(())
 }
 
-/// Makes the package around this program and returns its path.
-fn build(workspace: &Workspace, program: &Path) -> Result<PathBuf> {
+/// Makes the package around the release build, which must be there, and returns its path.
+pub(crate) fn pack(workspace: &Workspace) -> Result<PathBuf> {
+    let program = &workspace.release_program("ha-agent")?;
     let folder = workspace.path("target/package");
     let tree = folder.join("tree");
     if tree.exists() {
@@ -252,6 +252,15 @@ mod tests {
             .iter()
             .any(|file| format!("/{}\n", file.to) == CONFFILES);
         assert!(shipped);
+    }
+
+    #[test]
+    fn the_document_that_the_unit_names_is_shipped() {
+        let unit = include_str!("../../../packaging/ha-agent.service");
+        let named = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("Documentation=file:/"));
+        assert!(FILES.iter().any(|file| Some(file.to) == named), "{named:?}");
     }
 
     #[test]

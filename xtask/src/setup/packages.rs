@@ -9,12 +9,14 @@ pub(crate) enum Need {
     Ebpf,
     /// Running agents in network namespaces.
     Lab,
+    /// Booting whole systems to install the package in.
+    Machines,
     /// Building libFuzzer.
     Fuzz,
 }
 
 impl Need {
-    pub(crate) const ALL: &[Self] = &[Self::Ebpf, Self::Lab, Self::Fuzz];
+    pub(crate) const ALL: &[Self] = &[Self::Ebpf, Self::Lab, Self::Machines, Self::Fuzz];
 }
 
 /// One Debian package.
@@ -78,6 +80,20 @@ pub(crate) const PACKAGES: &[Package] = &[
         service: None,
         needs: &[Need::Lab],
         program: "curl",
+    },
+    Package {
+        name: "systemd-container",
+        reason: "boots systems with systemd in containers, to install the package and run the unit in",
+        service: None,
+        needs: &[Need::Machines],
+        program: "systemd-nspawn",
+    },
+    Package {
+        name: "mmdebstrap",
+        reason: "makes the small Debian that those systems are, once, under target",
+        service: None,
+        needs: &[Need::Machines],
+        program: "mmdebstrap",
     },
 ];
 
