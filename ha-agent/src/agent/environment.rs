@@ -6,6 +6,7 @@ use aya::maps::{MapData, RingBuf};
 use procfs::process::Process;
 use tracing::{info, warn};
 
+use super::kernel_log;
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::datapath::kernel::{Kernel, LoadOptions};
@@ -124,10 +125,13 @@ fn load(pin_dir: Option<&Path>, max_slots: u32) -> Result<(Kernel, RingBuf<MapDa
     let options = LoadOptions {
         pin_dir,
         max_slots,
-        debug: tracing::enabled!(target: "ha_ebpf", tracing::Level::DEBUG),
+        debug: kernel_log::is_wanted(),
         no_timer: injected("no-timer"),
     };
     let mut kernel = Kernel::load(options).map_err(|error| error.in_words())?;
     let ring = kernel.take_ring().map_err(|error| error.in_words())?;
+    if options.debug {
+        kernel_log::start(&mut kernel);
+    }
     Ok((kernel, ring))
 }

@@ -4,6 +4,7 @@
 pub mod cleanup;
 mod environment;
 mod handler;
+mod kernel_log;
 mod lives;
 mod log;
 pub mod peers;
