@@ -3,7 +3,9 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use ha_tests::lab::agent::{Agent, State, config_file, invoke, program};
+use ha_tests::lab::agent::{
+    Agent, Circumstances, State, config_file, invoke, invoke_with, program,
+};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::host::Said;
 use ha_tests::lab::pair::{PATIENCE, instance};
@@ -124,6 +126,46 @@ fn a_second_agent_in_the_same_directory_ends_with_7_and_harms_nobody() -> Result
     ensure!(said.err.contains("hint: stop it first"), "{said:?}");
     ensure!(first.state()? == State::Master);
     ensure!(watch.changes_since(begin).is_empty());
+    Ok(())
+}
+
+/// They would take each other's slots for leftovers.
+#[test]
+fn a_second_agent_on_the_same_pins_ends_with_7_and_harms_nobody() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let watch = host.vip_watch(ha_tests::lab::VIP)?;
+    let first = Agent::start(host, &AgentConfig::new(host, instance(100)))?;
+    first.wait_state(State::Master, PATIENCE)?;
+    let begin = ha_tests::lab::clock::now();
+    let elsewhere = host.dir().join("elsewhere");
+    let circumstances = Circumstances {
+        run_dir: Some(&elsewhere),
+        ..Circumstances::default()
+    };
+    let config = config_file(host);
+    let config = config.to_str().context("UTF-8")?;
+    for command in ["run", "cleanup"] {
+        let said = invoke_with(host, &circumstances, &[command, "--config", config])?;
+        ensure!(said.code == Some(7), "{said:?}");
+        let pins = host.bpf_dir().display().to_string();
+        for part in [
+            "another ha-agent uses the pins in ",
+            &pins,
+            "hint: ",
+            "--pin-dir",
+        ] {
+            ensure!(said.err.contains(part), "no {part:?} in {said:?}");
+        }
+    }
+    let found = first.only()?;
+    ensure!(found.state == State::Master && found.datapath.kind.as_deref() == Some("native"));
+    ensure!(watch.changes_since(begin).is_empty());
+    first.process().kill()?;
+    let heir = Agent::start_again(host)?;
+    heir.process()
+        .wait_for_line("carries on with the maps pinned", PATIENCE)?;
     Ok(())
 }
 

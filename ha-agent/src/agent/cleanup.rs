@@ -22,9 +22,10 @@ pub fn is_restarting() -> bool {
 pub fn cleanup(dirs: &Dirs, file: &Path) -> Result<Vec<String>, Failure> {
     // An agent that runs holds it; so nothing can be taken away from one.
     let _claim = ControlSocket::claim(&dirs.runtime_dir)?;
+    let pins = pins::claim(&dirs.pin_dir)?;
     let mut done = remove_addresses(file)?;
-    if pins::is_bpffs(&dirs.pin_dir) {
-        pins::remove_all(&dirs.pin_dir).map_err(|error| Failure::new(Exit::General, &error))?;
+    if pins.is_some() {
+        pins::remove_all(&dirs.pin_dir)?;
         done.push(format!("removed the pins in {}", dirs.pin_dir.display()));
     }
     Ok(done)

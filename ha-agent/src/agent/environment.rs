@@ -10,7 +10,7 @@ use super::kernel_log;
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::datapath::kernel::{Kernel, LoadOptions};
-use crate::datapath::pins::{self, Found};
+use crate::datapath::pins::{self, Claim, Found, PinError};
 use crate::net::links::LinkTable;
 
 /// Names what is broken on purpose, comma-separated: `no-timer`, `deaf-ring`. For trying what stands
@@ -27,6 +27,8 @@ pub(super) struct Half {
     pub(super) kernel: Result<(Kernel, RingBuf<MapData>), String>,
     /// Where it is pinned, or why it is not.
     pub(super) pin_dir: Result<PathBuf, String>,
+    /// What keeps others from those pins.
+    pub(super) claim: Option<Claim>,
 }
 
 /// True if this fault is wanted.
@@ -90,27 +92,29 @@ pub(super) fn require_interfaces(config: &Config, links: &LinkTable) -> Result<(
     Ok(())
 }
 
-/// Loads the kernel half over the pins, if there can be any.
-pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Half {
+/// Loads the kernel half over the pins, if there can be any. Fails only if they are somebody else's.
+pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failure> {
     let max_slots = config.node.max_slots;
-    let pins = match pins::prepare(pin_dir, max_slots) {
-        Ok(found) => {
+    let (claim, pin_dir) = match pins::prepare(pin_dir, max_slots) {
+        Ok((claim, found)) => {
             say_found(found, pin_dir);
-            Ok(pin_dir.to_owned())
+            (Some(claim), Ok(pin_dir.to_owned()))
         }
+        Err(taken @ PinError::Taken { .. }) => return Err(taken.into()),
         Err(error) => {
             warn!("{error}; maps and links will not outlive the agent");
-            Err(error.to_string())
+            (None, Err(error.to_string()))
         }
     };
-    let kernel = load(pins.as_deref().ok(), max_slots);
+    let kernel = load(pin_dir.as_deref().ok(), max_slots);
     if let Err(why) = &kernel {
         warn!("no detection in the kernel: {why}; adverts are received by a plain socket");
     }
-    Half {
+    Ok(Half {
         kernel,
-        pin_dir: pins,
-    }
+        pin_dir,
+        claim,
+    })
 }
 
 fn say_found(found: Found, dir: &Path) {

@@ -91,7 +91,8 @@ async fn serve_until_told(
         links::watch().map_err(|error| Failure::new(Exit::Environment, &error))?;
     let table = Arc::clone(&watching.table.borrow());
     environment::require_interfaces(&config, &table)?;
-    let half = environment::kernel_half(&config, &dirs.pin_dir);
+    let half = environment::kernel_half(&config, &dirs.pin_dir)?;
+    let _claim = half.claim;
     let board = Arc::new(Board::new().map_err(|error| Failure::new(Exit::Environment, &error))?);
     let (reporter, reports) =
         Reporter::channel().map_err(|error| Failure::new(Exit::Environment, &error))?;

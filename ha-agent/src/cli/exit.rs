@@ -20,7 +20,7 @@ pub enum Exit {
     NotRunning = 5,
     /// The host lacks something: no such interface, kernel too old, address or port taken.
     Environment = 6,
-    /// Another agent has the runtime directory.
+    /// Another agent has the runtime directory or the pins.
     AlreadyRunning = 7,
 }
 

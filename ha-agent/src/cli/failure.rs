@@ -7,6 +7,7 @@ use super::exit::Exit;
 use crate::control::client::ClientError;
 use crate::control::protocol::{ErrorKind, ErrorReply};
 use crate::control::server::ClaimError;
+use crate::datapath::pins::PinError;
 
 /// A command that failed.
 ///
@@ -143,6 +144,25 @@ impl From<ClaimError> for Failure {
             },
         };
         Self::new(exit, &error).hint(hint)
+    }
+}
+
+impl From<PinError> for Failure {
+    fn from(error: PinError) -> Self {
+        let exit = match &error {
+            PinError::Taken { .. } => {
+                return Self::new(Exit::AlreadyRunning, &error)
+                    .hint("stop it first, or give this one a --pin-dir of its own");
+            }
+            PinError::Create { source, .. }
+            | PinError::Mount { source, .. }
+            | PinError::Lock { source, .. }
+            | PinError::Stale { source, .. } => match source.kind() {
+                std::io::ErrorKind::PermissionDenied => Exit::Privilege,
+                _ => Exit::General,
+            },
+        };
+        Self::new(exit, &error)
     }
 }
 
