@@ -1,10 +1,11 @@
 //! What the program says, and with which code it ends, when it cannot do what it is told.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::{
-    Agent, Circumstances, State, config_file, invoke, invoke_with, program,
+    Agent, Circumstances, Launch, State, config_file, invoke, invoke_with, program,
 };
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::host::Said;
@@ -166,6 +167,40 @@ fn a_second_agent_on_the_same_pins_ends_with_7_and_harms_nobody() -> Result<()> 
     let heir = Agent::start_again(host)?;
     heir.process()
         .wait_for_line("carries on with the maps pinned", PATIENCE)?;
+    Ok(())
+}
+
+#[test]
+fn a_runtime_directory_that_others_may_write_ends_with_6() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    fs::set_permissions(host.run_dir(), fs::Permissions::from_mode(0o770))?;
+    let said = run(host)?;
+    ensure!(said.code == Some(6), "{said:?}");
+    ensure!(said.err.contains("chmod go-w"), "{said:?}");
+    Ok(())
+}
+
+#[test]
+fn directories_that_it_makes_are_for_its_owner_alone() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    fs::remove_dir(host.run_dir())?;
+    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    let pins = host.bpf_dir().join("ha-agent");
+    let launch = Launch {
+        pin_dir: Some(pins.clone()),
+        ..Launch::default()
+    };
+    let agent = Agent::launch(host, &launch)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    for dir in [host.run_dir(), pins] {
+        let mode = fs::metadata(&dir)?.permissions().mode();
+        ensure!(mode & 0o777 == 0o700, "{}: {mode:o}", dir.display());
+    }
     Ok(())
 }
 

@@ -133,9 +133,9 @@ impl From<ClaimError> for Failure {
                 Exit::AlreadyRunning,
                 "stop it first, or give this one a --runtime-dir and a --pin-dir of its own",
             ),
-            ClaimError::OpenToAll { .. } => (
+            ClaimError::OpenToOthers { .. } => (
                 Exit::Environment,
-                "take the permission away with `chmod o-w`, or choose another --runtime-dir",
+                "take the permission away with `chmod go-w`, or choose another --runtime-dir",
             ),
             ClaimError::NotASocket { .. } => (Exit::Environment, "move it away"),
             ClaimError::Io { source, .. } => match source.kind() {

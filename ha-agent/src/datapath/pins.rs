@@ -5,8 +5,9 @@
 //!
 //! One agent at a time may use it: a second one would take the first one's slots for leftovers.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use aya::maps::{Array, Map, MapData};
@@ -88,7 +89,11 @@ pub fn prepare(dir: &Path, max_slots: u32) -> Result<(Claim, Found), PinError> {
         path: dir.to_owned(),
         source,
     };
-    fs::create_dir_all(dir).map_err(create)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(create)?;
     let claim = claim_on_bpffs(dir)?;
     if !names::PINNED.iter().any(|name| dir.join(name).exists()) {
         return Ok((claim, Found::Nothing));
