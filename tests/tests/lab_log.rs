@@ -1,11 +1,14 @@
 //! What the agent writes into its log, and in which form.
 
-use anyhow::{Result, ensure};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::advert::{Advert, Sum};
-use ha_tests::lab::agent::{Agent, Launch, State};
-use ha_tests::lab::agent_config::AgentConfig;
+use ha_tests::lab::agent::{Agent, Launch, State, config_file, invoke};
+use ha_tests::lab::agent_config::{AgentConfig, Check};
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::{Lab, require_root_and_tools};
+use serde_json::Value;
 
 /// What every line of the XDP program begins with.
 const OF_XDP: &str = "XDP program: ";
@@ -63,6 +66,59 @@ fn without_the_switch_the_xdp_program_is_silent() -> Result<()> {
     ensure!(
         !lines.iter().any(|line| line.text.contains(OF_XDP)),
         "{lines:?}"
+    );
+    Ok(())
+}
+
+/// A check of something that never listens.
+fn hopeless_check() -> Check {
+    let port = toml::Value::from("127.0.0.1:9");
+    Check {
+        name: "nothing".to_owned(),
+        probe: toml::Table::from_iter([("tcp".to_owned(), port)]),
+        interval: Duration::from_millis(100),
+        timeout: Duration::from_millis(100),
+        fall: 1,
+        rise: 1,
+        restart: None,
+    }
+}
+
+#[test]
+fn a_warning_about_the_configuration_is_one_line_in_log_status_and_reload() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let mut config = AgentConfig::new(h1, instance(100));
+    config.check.push(hopeless_check());
+    let agent = Agent::start(h1, &config)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    let file = config_file(h1);
+    let text = std::fs::read_to_string(&file)?;
+    let at = text.lines().position(|line| line == "name = \"nothing\"");
+    let begin = format!(
+        "{}:{}:8: warning: no instance tracks check `nothing`",
+        file.display(),
+        at.context("no check in the file")? + 1
+    );
+    let end = "track = [{ check = \"nothing\" }]";
+    let is_it = |line: &str| line.contains(&begin) && line.ends_with(end);
+
+    agent
+        .process()
+        .wait_for_line_where(0, "the warning", PATIENCE, is_it)?;
+    let status = invoke(h1, &["status", "--json"])?;
+    let status: Value = serde_json::from_str(&status.out)?;
+    let warnings = status["warnings"].as_array().context("no warnings")?;
+    ensure!(
+        warnings.len() == 1 && warnings[0].as_str().is_some_and(is_it),
+        "{warnings:?}"
+    );
+    let reloaded = invoke(h1, &["reload"])?;
+    let lines: Vec<&str> = reloaded.out.lines().collect();
+    ensure!(
+        lines.len() == 2 && lines[0] == "nothing changed" && is_it(lines[1]),
+        "{reloaded:?}"
     );
     Ok(())
 }

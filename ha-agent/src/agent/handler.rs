@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::{peers, snapshot};
 use crate::checks::{CheckStatus, Checks};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Problem};
 use crate::control::peers::Peers;
 use crate::control::protocol::{ErrorKind, ErrorReply, Reloaded};
 use crate::control::server::Handler;
@@ -93,14 +93,14 @@ impl Agent {
         let loaded = tokio::task::spawn_blocking(move || config::load(&file))
             .await
             .map_err(|error| ErrorReply::new(ErrorKind::Failed, error.to_string()))?;
-        let new = loaded.map_err(|problems| ErrorReply {
+        let new = loaded.map_err(|error| ErrorReply {
             kind: ErrorKind::Config,
             message: format!("{} is refused", self.file.display()),
-            details: problems.to_string().lines().map(str::to_owned).collect(),
+            details: error.lines(),
         })?;
         let (old, _) = self.config();
         let changes = snapshot::changes(&config::diff(&old, &new));
-        let warnings = new.warnings.iter().map(ToString::to_string).collect();
+        let warnings = new.warnings.iter().map(Problem::one_line).collect();
         let new = Arc::new(new);
         if let Some(checks) = self.checks.lock().await.as_mut() {
             checks

@@ -48,7 +48,7 @@ pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
     let _log = logging::start(format, options.log_level.as_deref())
         .map_err(|error| Failure::new(Exit::Usage, &error))?;
     for warning in &config.warnings {
-        warn!("{warning}");
+        warn!("{}", warning.one_line());
     }
     environment::require_capabilities()?;
     let socket = ControlSocket::claim(&dirs.runtime_dir)?;

@@ -83,6 +83,18 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
+impl LoadError {
+    /// Each reason in one line.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Invalid(problems) => problems.lines(),
+            Self::Read { .. } | Self::TooLong { .. } | Self::NotUtf8 { .. } => {
+                vec![self.to_string()]
+            }
+        }
+    }
+}
+
 /// Reads and checks a file.
 pub fn load(path: impl AsRef<Path>) -> Result<Config, LoadError> {
     let path = path.as_ref();

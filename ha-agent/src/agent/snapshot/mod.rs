@@ -12,7 +12,7 @@ use ha_common::election::Role;
 use ha_common::units::{Centiseconds, Instant};
 
 use super::handler::Agent;
-use crate::config::Diff;
+use crate::config::{Diff, Problem};
 use crate::control::moment::Moment;
 use crate::control::status::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
 use crate::driver::board::Picture;
@@ -62,7 +62,7 @@ pub(super) fn status(agent: &Agent) -> Status {
         checks: checks(agent, &config.checks, now),
         wakeups: wakeups(&agent.board.wakeups),
         sender: sender(agent, &picture, now),
-        warnings: config.warnings.iter().map(ToString::to_string).collect(),
+        warnings: config.warnings.iter().map(Problem::one_line).collect(),
     }
 }
 
