@@ -122,8 +122,7 @@ async fn serve_until_told(
     tasks.spawn(pass_links(watching.table.clone(), handle.clone()));
     let (events, check_events) = mpsc::channel(CHECK_QUEUE);
     tasks.spawn(pass_checks(check_events, handle.clone()));
-    let checks = Checks::start(config.checks.clone(), events)
-        .map_err(|error| Failure::new(Exit::Environment, &error))?;
+    let checks = Checks::start(config.checks.clone(), events)?;
     let agent = Arc::new(Agent {
         file: absolute(file),
         config: std::sync::Mutex::new((Arc::clone(&config), driver::clock::now())),

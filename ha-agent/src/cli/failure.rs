@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::exit::Exit;
+use crate::checks::CheckError;
 use crate::control::client::ClientError;
 use crate::control::protocol::{ErrorKind, ErrorReply};
 use crate::control::server::ClaimError;
@@ -144,6 +145,18 @@ impl From<ClaimError> for Failure {
             },
         };
         Self::new(exit, &error).hint(hint)
+    }
+}
+
+impl From<CheckError> for Failure {
+    fn from(error: CheckError) -> Self {
+        let exit = match &error {
+            // Found out here only if the user went away after the configuration was read.
+            CheckError::UnknownUser { .. } => Exit::Config,
+            CheckError::CannotBecome { .. } => Exit::Privilege,
+            CheckError::UserLookup { .. } => Exit::Environment,
+        };
+        Self::new(exit, &error)
     }
 }
 
