@@ -153,6 +153,34 @@ fn a_refused_reload_has_the_exit_code_of_a_wrong_configuration() {
 }
 
 #[test]
+fn each_command_says_how_to_name_another_file_to_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing.toml");
+    let missing = missing.to_str().unwrap();
+    for (line, hint) in [
+        (
+            vec!["run", "--config", missing],
+            "name another with --config",
+        ),
+        (
+            vec!["check-config", missing],
+            "name another: `ha-agent check-config FILE`",
+        ),
+    ] {
+        let output = run(dir.path(), &line);
+        let (code, text) = failure(&output);
+        assert_eq!(code, Some(3), "{text}");
+        assert_eq!(
+            text,
+            format!(
+                "ha-agent: {missing} is refused\ncannot read {missing}: No such file or directory \
+                 (os error 2)\nhint: {hint}\n"
+            )
+        );
+    }
+}
+
+#[test]
 fn an_unknown_user_of_a_command_is_refused_by_check_and_run_in_the_same_words() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("user.toml");

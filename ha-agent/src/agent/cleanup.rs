@@ -32,7 +32,7 @@ pub fn cleanup(dirs: &Dirs, file: &Path) -> Result<Vec<String>, Failure> {
 }
 
 fn remove_addresses(file: &Path) -> Result<Vec<String>, Failure> {
-    let config = super::load(file)?;
+    let config = super::load(file, "name another with --config")?;
     let failed = |error: &(dyn std::error::Error + 'static)| Failure::new(Exit::General, error);
     let mut book = AddressBook::open().map_err(|error| failed(&error))?;
     let mut done = Vec::new();

@@ -10,6 +10,7 @@ mod log;
 pub mod peers;
 mod snapshot;
 
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use tracing::{error, info, warn};
 use crate::checks::{CheckEvent, Checks, Verdict};
 use crate::cli::run::RunOptions;
 use crate::cli::{Dirs, Exit, Failure};
-use crate::config::{self, Config};
+use crate::config::{self, Config, LoadError};
 use crate::control::server::{ControlSocket, Limits, serve};
 use crate::driver::board::Board;
 use crate::driver::priority::Health;
@@ -41,7 +42,7 @@ const CHECK_QUEUE: usize = 1024;
 
 /// Runs in the foreground until SIGTERM or SIGINT.
 pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
-    let config = load(&options.config)?;
+    let config = load(&options.config, "name another with --config")?;
     let format = options
         .log_format
         .map_or(Format::from(config.node.log_format), Format::from);
@@ -59,13 +60,25 @@ pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
     outcome
 }
 
-/// Reads a configuration, as `run` and `check-config` do.
-pub fn load(path: &Path) -> Result<Config, Failure> {
-    config::load(path).map_err(|problems| Failure {
-        exit: Exit::Config,
-        message: format!("{} is refused", path.display()),
-        details: problems.to_string().lines().map(str::to_owned).collect(),
-        hint: None,
+/// Reads a configuration, as every command does that needs one; `elsewhere` says how to name another file.
+pub fn load(path: &Path, elsewhere: &str) -> Result<Config, Failure> {
+    config::load(path).map_err(|error| {
+        let hint = match &error {
+            LoadError::Read { cause, .. } => match cause.kind() {
+                io::ErrorKind::NotFound => Some(elsewhere),
+                io::ErrorKind::PermissionDenied => {
+                    Some("run this as root, or mend the permissions")
+                }
+                _ => None,
+            },
+            LoadError::TooLong { .. } | LoadError::NotUtf8 { .. } | LoadError::Invalid(_) => None,
+        };
+        Failure {
+            exit: Exit::Config,
+            message: format!("{} is refused", path.display()),
+            details: error.to_string().lines().map(str::to_owned).collect(),
+            hint: hint.map(str::to_owned),
+        }
     })
 }
 

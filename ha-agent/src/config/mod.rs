@@ -50,7 +50,7 @@ pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 pub enum LoadError {
     /// The file cannot be opened or read.
     // The cause is in the text and so not a `source`, or a printed chain would say it twice.
-    #[error("cannot read {}: {cause}{}", path.display(), hint(cause))]
+    #[error("cannot read {}: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -76,14 +76,6 @@ pub enum LoadError {
     /// The file was read and refused.
     #[error(transparent)]
     Invalid(#[from] Problems),
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => ": give the file with --config",
-        io::ErrorKind::PermissionDenied => ": run as root, or mend the file's permissions",
-        _ => "",
-    }
 }
 
 impl LoadError {

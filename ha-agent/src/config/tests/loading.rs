@@ -64,10 +64,7 @@ fn a_file_that_is_missing_or_a_folder_is_named_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("none.toml");
     let message = load(&missing).unwrap_err().to_string();
-    assert!(
-        message.contains("none.toml: No such file") && message.contains("--config"),
-        "{message}"
-    );
+    assert!(message.contains("none.toml: No such file"), "{message}");
     let message = load(dir.path()).unwrap_err().to_string();
     assert!(message.contains("directory"), "{message}");
 }
