@@ -7,6 +7,7 @@ use ha_tests::lab::advert::{Advert, Sum};
 use ha_tests::lab::agent::{Agent, Launch, State, config_file, invoke};
 use ha_tests::lab::agent_config::{AgentConfig, Check};
 use ha_tests::lab::pair::{PATIENCE, instance};
+use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Lab, require_root_and_tools};
 use serde_json::Value;
 
@@ -70,6 +71,47 @@ fn without_the_switch_the_xdp_program_is_silent() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn as_json_every_line_is_an_object_and_a_transition_has_its_parts() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let mut config = AgentConfig::new(h1, instance(100));
+    config
+        .node
+        .extra
+        .insert("log_format".to_owned(), "json".into());
+    let agent = Agent::start(h1, &config)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    agent.process().signal(Signal::TERM)?;
+    agent.process().wait(PATIENCE)?;
+    agent.process().wait_for_line("stopped", PATIENCE)?;
+    let mut promotions = Vec::new();
+    for line in agent.process().lines() {
+        let object: Value =
+            serde_json::from_str(&line.text).with_context(|| format!("not JSON: {}", line.text))?;
+        for key in ["timestamp", "level", "message"] {
+            ensure!(object[key].is_string(), "no {key} in {object}");
+        }
+        if object["to"] == "MASTER" {
+            promotions.push(object);
+        }
+    }
+    ensure!(promotions.len() == 1, "{promotions:?}");
+    let promotion = &promotions[0];
+    for (key, value) in [
+        ("level", "INFO"),
+        ("instance", "web"),
+        ("from", "BACKUP"),
+        ("priority", "100"),
+    ] {
+        ensure!(promotion[key] == value, "{key} in {promotion}");
+    }
+    let cause = promotion["cause"].as_str().unwrap_or_default();
+    ensure!(!cause.is_empty(), "{promotion}");
+    Ok(())
+}
+
 /// A check of something that never listens.
 fn hopeless_check() -> Check {
     let port = toml::Value::from("127.0.0.1:9");
@@ -82,6 +124,28 @@ fn hopeless_check() -> Check {
         rise: 1,
         restart: None,
     }
+}
+
+#[test]
+fn a_transition_to_fault_is_one_info_line_like_every_other() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let config = AgentConfig::new(h1, instance(100)).tracking(hopeless_check());
+    let agent = Agent::start(h1, &config)?;
+    agent.wait_state(State::Fault, PATIENCE)?;
+    agent.process().wait_for_line("-> FAULT: ", PATIENCE)?;
+    let lines = agent.process().lines();
+    let faults: Vec<&str> = lines
+        .iter()
+        .map(|line| line.text.as_str())
+        .filter(|text| text.contains("-> FAULT: "))
+        .collect();
+    ensure!(
+        faults.len() == 1 && faults[0].contains(" INFO "),
+        "{faults:?}"
+    );
+    Ok(())
 }
 
 #[test]
