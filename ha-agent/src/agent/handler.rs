@@ -8,7 +8,7 @@ use ha_common::units::Instant;
 use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
-use super::{peers, snapshot};
+use super::{changes, peers, snapshot};
 use crate::checks::{CheckStatus, Checks};
 use crate::config::{self, Config, Problem};
 use crate::control::peers::Peers;
@@ -93,13 +93,15 @@ impl Agent {
         let loaded = tokio::task::spawn_blocking(move || config::load(&file))
             .await
             .map_err(|error| ErrorReply::new(ErrorKind::Failed, error.to_string()))?;
-        let new = loaded.map_err(|error| ErrorReply {
+        let mut new = loaded.map_err(|error| ErrorReply {
             kind: ErrorKind::Config,
             message: format!("{} is refused", self.file.display()),
             details: error.lines(),
         })?;
         let (old, _) = self.config();
-        let changes = snapshot::changes(&config::diff(&old, &new));
+        let changes = changes::phrases(&config::diff(&old, &new), &old, &new);
+        // It takes a restart, and until then each reload says so.
+        new.node = old.node.clone();
         let warnings = new.warnings.iter().map(Problem::one_line).collect();
         let new = Arc::new(new);
         if let Some(checks) = self.checks.lock().await.as_mut() {

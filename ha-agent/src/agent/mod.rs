@@ -1,6 +1,7 @@
 //! Puts the parts together: reads the configuration, loads the kernel half, starts the driver, the
 //! checks and the control socket, and ends them in the order in which nothing is left behind.
 
+mod changes;
 pub mod cleanup;
 mod environment;
 mod handler;
