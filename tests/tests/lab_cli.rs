@@ -171,6 +171,23 @@ fn a_second_agent_on_the_same_pins_ends_with_7_and_harms_nobody() -> Result<()> 
 }
 
 #[test]
+fn something_in_the_control_sockets_place_ends_with_6_and_stays() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    let path = host.run_dir().join("control.sock");
+    fs::write(&path, "precious")?;
+    let said = run(host)?;
+    ensure!(said.code == Some(6), "{said:?}");
+    for part in ["is in the way: it is not a socket", "hint: move it away"] {
+        ensure!(said.err.contains(part), "no {part:?} in {said:?}");
+    }
+    ensure!(fs::read_to_string(&path)? == "precious");
+    Ok(())
+}
+
+#[test]
 fn a_runtime_directory_that_others_may_write_ends_with_6() -> Result<()> {
     require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
@@ -201,6 +218,33 @@ fn directories_that_it_makes_are_for_its_owner_alone() -> Result<()> {
         let mode = fs::metadata(&dir)?.permissions().mode();
         ensure!(mode & 0o777 == 0o700, "{}: {mode:o}", dir.display());
     }
+    Ok(())
+}
+
+/// As on a kernel that is too old, the object cannot be loaded.
+#[test]
+fn without_the_kernel_half_it_runs_by_plain_socket_and_log_and_status_say_why() -> Result<()> {
+    require_root_and_tools(&["setpriv"])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    let launch = Launch {
+        under: vec!["setpriv", "--bounding-set", "-bpf,-sys_admin"],
+        ..Launch::default()
+    };
+    let agent = Agent::launch(host, &launch)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    let line = agent
+        .process()
+        .wait_for_line("no detection in the kernel: ", PATIENCE)?
+        .text;
+    for part in ["WARN", "CAP_BPF", "by a plain socket"] {
+        ensure!(line.contains(part), "no {part:?} in {line:?}");
+    }
+    let found = agent.only()?;
+    ensure!(found.datapath.kind.as_deref() == Some("socket"));
+    let why = found.datapath.refusal("native");
+    ensure!(why.contains("CAP_BPF"), "{why:?}");
     Ok(())
 }
 
