@@ -166,7 +166,7 @@ async fn serve_until_told(
         },
     ));
     tasks.spawn(lives::prove(handle.clone(), Arc::clone(&board)));
-    lives::ready();
+    tasks.spawn(lives::ready_once(agent.changes.clone()));
     info!(
         "ha-agent {} runs with {}",
         env!("CARGO_PKG_VERSION"),
