@@ -153,6 +153,55 @@ fn a_refused_reload_has_the_exit_code_of_a_wrong_configuration() {
 }
 
 #[test]
+fn each_command_says_how_to_name_another_file_to_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing.toml");
+    let missing = missing.to_str().unwrap();
+    for (line, hint) in [
+        (
+            vec!["run", "--config", missing],
+            "name another with --config",
+        ),
+        (
+            vec!["check-config", missing],
+            "name another: `ha-agent check-config FILE`",
+        ),
+    ] {
+        let output = run(dir.path(), &line);
+        let (code, text) = failure(&output);
+        assert_eq!(code, Some(3), "{text}");
+        assert_eq!(
+            text,
+            format!(
+                "ha-agent: {missing} is refused\ncannot read {missing}: No such file or directory \
+                 (os error 2)\nhint: {hint}\n"
+            )
+        );
+    }
+}
+
+#[test]
+fn an_unknown_user_of_a_command_is_refused_by_check_and_run_in_the_same_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("user.toml");
+    let text = "[[instance]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\n\
+                addresses = [\"10.99.0.100/24\"]\ntrack = [{ check = \"own\" }]\n\
+                [[check]]\nname = \"own\"\ncommand = [\"/bin/true\"]\nuser = \"no-such-user\"\n";
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let expected = format!("{file}:10:8: error: there is no user `no-such-user` on this host");
+    let lines = [vec!["check-config", file], vec!["run", "--config", file]];
+    let texts = lines.map(|line| {
+        let output = run(dir.path(), &line);
+        let (code, text) = failure(&output);
+        assert_eq!(code, Some(3), "{text}");
+        assert!(text.contains(&expected), "{text}");
+        text.to_owned()
+    });
+    assert_eq!(texts[0], texts[1]);
+}
+
+#[test]
 fn peers_come_from_the_agent() {
     let lab = start();
     let output = run(lab.dir.path(), &["peers", "--json"]);

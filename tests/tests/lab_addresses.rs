@@ -10,7 +10,7 @@ use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools};
+use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools, wait_until};
 use toml::toml;
 
 #[test]
@@ -21,7 +21,10 @@ fn an_address_that_somebody_removes_is_put_back_counted_and_announced() -> Resul
         .run(&["ip", "addr", "del", "10.99.0.100/24", "dev", "eth0"])?;
     pair.capture
         .wait_announcement(pair.h1(), VIP, removed, PATIENCE)?;
-    pair.on_master.wait_present(PATIENCE)?;
+    // The watch may hear of either later than the wire.
+    wait_until(PATIENCE, "away and back", || {
+        pair.on_master.changes_since(removed).len() >= 2
+    })?;
     let changes = pair.on_master.changes_since(removed);
     ensure!(changes.len() == 2, "away and back: {changes:?}");
     let away = changes[1].at.since(changes[0].at).to_duration();

@@ -1,9 +1,12 @@
 //! What the program says, and with which code it ends, when it cannot do what it is told.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result, ensure};
-use ha_tests::lab::agent::{Agent, State, config_file, invoke, program};
+use ha_tests::lab::agent::{
+    Agent, Circumstances, Launch, State, config_file, invoke, invoke_with, program,
+};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::host::Said;
 use ha_tests::lab::pair::{PATIENCE, instance};
@@ -124,6 +127,124 @@ fn a_second_agent_in_the_same_directory_ends_with_7_and_harms_nobody() -> Result
     ensure!(said.err.contains("hint: stop it first"), "{said:?}");
     ensure!(first.state()? == State::Master);
     ensure!(watch.changes_since(begin).is_empty());
+    Ok(())
+}
+
+/// They would take each other's slots for leftovers.
+#[test]
+fn a_second_agent_on_the_same_pins_ends_with_7_and_harms_nobody() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let watch = host.vip_watch(ha_tests::lab::VIP)?;
+    let first = Agent::start(host, &AgentConfig::new(host, instance(100)))?;
+    first.wait_state(State::Master, PATIENCE)?;
+    let begin = ha_tests::lab::clock::now();
+    let elsewhere = host.dir().join("elsewhere");
+    let circumstances = Circumstances {
+        run_dir: Some(&elsewhere),
+        ..Circumstances::default()
+    };
+    let config = config_file(host);
+    let config = config.to_str().context("UTF-8")?;
+    for command in ["run", "cleanup"] {
+        let said = invoke_with(host, &circumstances, &[command, "--config", config])?;
+        ensure!(said.code == Some(7), "{said:?}");
+        let pins = host.bpf_dir().display().to_string();
+        for part in [
+            "another ha-agent uses the pins in ",
+            &pins,
+            "hint: ",
+            "--pin-dir",
+        ] {
+            ensure!(said.err.contains(part), "no {part:?} in {said:?}");
+        }
+    }
+    let found = first.only()?;
+    ensure!(found.state == State::Master && found.datapath.kind.as_deref() == Some("native"));
+    ensure!(watch.changes_since(begin).is_empty());
+    first.process().kill()?;
+    let heir = Agent::start_again(host)?;
+    heir.process()
+        .wait_for_line("carries on with the maps pinned", PATIENCE)?;
+    Ok(())
+}
+
+#[test]
+fn something_in_the_control_sockets_place_ends_with_6_and_stays() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    let path = host.run_dir().join("control.sock");
+    fs::write(&path, "precious")?;
+    let said = run(host)?;
+    ensure!(said.code == Some(6), "{said:?}");
+    for part in ["is in the way: it is not a socket", "hint: move it away"] {
+        ensure!(said.err.contains(part), "no {part:?} in {said:?}");
+    }
+    ensure!(fs::read_to_string(&path)? == "precious");
+    Ok(())
+}
+
+#[test]
+fn a_runtime_directory_that_others_may_write_ends_with_6() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    fs::set_permissions(host.run_dir(), fs::Permissions::from_mode(0o770))?;
+    let said = run(host)?;
+    ensure!(said.code == Some(6), "{said:?}");
+    ensure!(said.err.contains("chmod go-w"), "{said:?}");
+    Ok(())
+}
+
+#[test]
+fn directories_that_it_makes_are_for_its_owner_alone() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    fs::remove_dir(host.run_dir())?;
+    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    let pins = host.bpf_dir().join("ha-agent");
+    let launch = Launch {
+        pin_dir: Some(pins.clone()),
+        ..Launch::default()
+    };
+    let agent = Agent::launch(host, &launch)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    for dir in [host.run_dir(), pins] {
+        let mode = fs::metadata(&dir)?.permissions().mode();
+        ensure!(mode & 0o777 == 0o700, "{}: {mode:o}", dir.display());
+    }
+    Ok(())
+}
+
+/// As on a kernel that is too old, the object cannot be loaded.
+#[test]
+fn without_the_kernel_half_it_runs_by_plain_socket_and_log_and_status_say_why() -> Result<()> {
+    require_root_and_tools(&["setpriv"])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    let launch = Launch {
+        under: vec!["setpriv", "--bounding-set", "-bpf,-sys_admin"],
+        ..Launch::default()
+    };
+    let agent = Agent::launch(host, &launch)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    let line = agent
+        .process()
+        .wait_for_line("no detection in the kernel: ", PATIENCE)?
+        .text;
+    for part in ["WARN", "CAP_BPF", "by a plain socket"] {
+        ensure!(line.contains(part), "no {part:?} in {line:?}");
+    }
+    let found = agent.only()?;
+    ensure!(found.datapath.kind.as_deref() == Some("socket"));
+    let why = found.datapath.refusal("native");
+    ensure!(why.contains("CAP_BPF"), "{why:?}");
     Ok(())
 }
 

@@ -133,6 +133,50 @@ fn an_added_instance_comes_up_and_a_removed_one_leaves_with_priority_zero() -> R
 }
 
 #[test]
+fn the_answer_says_which_keys_changed_and_how() -> Result<()> {
+    let pair = Pair::start()?;
+    rewrite(
+        &pair,
+        Instance {
+            addresses: vec![format!("{VIP}/24"), format!("{SECOND}/24")],
+            preempt: false,
+            ..instance(120)
+        },
+    )?;
+    let said = pair.master.reload()?;
+    let expected = "instance web: priority 100 -> 120, addresses changed, preempt true -> false\n";
+    ensure!(
+        said.code == Some(0) && said.out == expected,
+        "{said:?}, not {expected:?}"
+    );
+    let line = format!("reloaded: {}", expected.trim_end());
+    pair.master.process().wait_for_line(&line, PATIENCE)?;
+    Ok(())
+}
+
+#[test]
+fn what_needs_a_restart_is_said_again_until_there_was_one() -> Result<()> {
+    let pair = Pair::start()?;
+    let mut config = AgentConfig::new(pair.h1(), instance(100));
+    config.node.name = "another".to_owned();
+    Agent::write_config(pair.h1(), &config)?;
+    for _ in 0..2 {
+        let said = pair.master.reload()?;
+        let expected = "[node]: name h1 -> another; takes effect at the next restart\n";
+        ensure!(
+            said.code == Some(0) && said.out == expected,
+            "{said:?}, not {expected:?}"
+        );
+        let name = pair.master.status()?.node.name;
+        ensure!(
+            name == "h1",
+            "status shows the name {name} that is not in force"
+        );
+    }
+    pair.is_settled()
+}
+
+#[test]
 fn a_bad_file_changes_nothing_and_the_complaint_names_line_and_column() -> Result<()> {
     let pair = Pair::start()?;
     let path = config_file(pair.h1());

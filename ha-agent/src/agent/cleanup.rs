@@ -1,73 +1,185 @@
 //! `cleanup`: what an agent that is gone for good has left behind.
+//!
+//! The pinned maps know which addresses the agent held, so a configuration that is gone or broken keeps
+//! nothing from being cleared away; it only says so afterwards.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
+use ha_common::layout::FenceKey;
+
+use super::peers::address;
 use crate::cli::{Dirs, Exit, Failure};
+use crate::config::Config;
 use crate::control::server::ControlSocket;
-use crate::datapath::pins;
+use crate::datapath::{pins, reader};
 use crate::net::address::{AddressBook, Outcome, Placement};
 use crate::net::interface;
+use crate::net::links::Link;
+use crate::net::present::Present;
 
 /// Results of a systemd service (`$SERVICE_RESULT`, systemd.exec(5)) that are followed by a restart: the
 /// next agent carries on with what this one has left, so it must stay.
 const RESTARTED: [&str; 5] = ["signal", "core-dump", "watchdog", "exit-code", "oom-kill"];
 
+/// The unit's `RestartPreventExitStatus`: what ended with these does not mend itself.
+const FINAL: [Exit; 3] = [Exit::Usage, Exit::Config, Exit::Privilege];
+
 /// True if systemd says that the agent will be started again.
 pub fn is_restarting() -> bool {
-    std::env::var("SERVICE_RESULT").is_ok_and(|result| RESTARTED.contains(&result.as_str()))
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    is_restarted_after(&variable("SERVICE_RESULT"), &variable("EXIT_STATUS"))
 }
 
-/// Takes the programs off the interfaces, removes the pins, and the configured addresses that an agent
-/// has added; never an administrator's. Returns what was done, a line each.
-pub fn cleanup(dirs: &Dirs, file: &Path) -> Result<Vec<String>, Failure> {
-    // An agent that runs holds it; so nothing can be taken away from one.
-    let _claim = ControlSocket::claim(&dirs.runtime_dir)?;
-    let mut done = remove_addresses(file)?;
-    if pins::is_bpffs(&dirs.pin_dir) {
-        pins::remove_all(&dirs.pin_dir).map_err(|error| Failure::new(Exit::General, &error))?;
-        // It stays if somebody else's pins are in it, and under the unit, which sees its parent read-only.
-        let _ = fs::remove_dir(&dirs.pin_dir);
-        done.push(format!("removed the pins in {}", dirs.pin_dir.display()));
+fn is_restarted_after(result: &str, status: &str) -> bool {
+    let is_final = FINAL.iter().any(|exit| status == (*exit as u8).to_string());
+    RESTARTED.contains(&result) && !(result == "exit-code" && is_final)
+}
+
+/// What came of a clean-up.
+#[derive(Debug, Default)]
+pub struct Cleaned {
+    /// What was done, a line each.
+    pub done: Vec<String>,
+    /// What could not be done, or not be known; the rest was done all the same.
+    pub problem: Option<Failure>,
+}
+
+impl Cleaned {
+    /// Takes a step's outcome in. The first problem counts: what follows may come of it.
+    fn take(&mut self, step: Result<Vec<String>, Failure>) {
+        match step {
+            Ok(done) => self.done.extend(done),
+            Err(problem) => {
+                self.problem.get_or_insert(problem);
+            }
+        }
+    }
+}
+
+/// Removes the addresses that an agent has added, never an administrator's; then takes the programs off
+/// the interfaces, and removes the pins. An error means that nothing was done: an agent runs.
+pub fn cleanup(dirs: &Dirs, file: &Path) -> Result<Cleaned, Failure> {
+    // An agent that runs holds both; so nothing can be taken away from one.
+    let _socket = ControlSocket::claim(&dirs.runtime_dir)?;
+    let pins = pins::claim(&dirs.pin_dir)?;
+    let mut cleaned = Cleaned::default();
+    if pins.is_some() {
+        cleaned.take(remove_held(&dirs.pin_dir));
+    }
+    cleaned.take(
+        super::load(file, "name another with --config")
+            .and_then(|config| remove_configured(&config)),
+    );
+    if pins.is_some() {
+        cleaned.take(remove_pins(&dirs.pin_dir));
+    }
+    Ok(cleaned)
+}
+
+/// The addresses that the maps say were held when the agent died.
+fn remove_held(pin_dir: &Path) -> Result<Vec<String>, Failure> {
+    let held = reader::held(pin_dir).map_err(|error| Failure::new(Exit::General, &error))?;
+    let mut book = open_book()?;
+    let marks = book.marks();
+    let mut done = Vec::new();
+    for link in interface::all().map_err(|error| Failure::new(Exit::General, &error))? {
+        let was_held = |ip: IpAddr| held.iter().any(|key| is_at(key, &link, ip));
+        // An administrator's address may have been in a master's list; without marks the list must do.
+        let removed = remove(&mut book, &link, |present| {
+            (present.ours || !marks) && was_held(present.net.addr())
+        });
+        done.extend(removed?);
     }
     Ok(done)
 }
 
-fn remove_addresses(file: &Path) -> Result<Vec<String>, Failure> {
-    let config = super::load(file)?;
-    let failed = |error: &(dyn std::error::Error + 'static)| Failure::new(Exit::General, error);
-    let mut book = AddressBook::open().map_err(|error| failed(&error))?;
+fn is_at(key: &FenceKey, link: &Link, ip: IpAddr) -> bool {
+    key.ifindex == link.index && address(key.family, key.address) == ip
+}
+
+/// The configured addresses, for an agent that had no maps.
+fn remove_configured(config: &Config) -> Result<Vec<String>, Failure> {
+    let mut book = open_book()?;
     let mut done = Vec::new();
     for instance in &config.instances {
         // Without its interface it has no addresses either.
         let Ok(link) = interface::interface(&instance.interface) else {
             continue;
         };
-        let ours: Vec<Placement> = book
-            .list(link.index)
-            .map_err(|error| failed(&error))?
-            .into_iter()
-            .filter(|present| present.ours)
-            .filter(|present| {
-                instance
-                    .virtual_addresses()
-                    .any(|ip| ip == present.net.addr())
-            })
-            .map(|present| Placement {
-                ifindex: link.index,
-                net: present.net,
-            })
-            .collect();
-        let outcomes = book.remove(&ours).map_err(|error| failed(&error))?;
-        for (place, outcome) in ours.iter().zip(outcomes) {
-            match outcome {
-                Ok(Outcome::Done) => {
-                    done.push(format!("removed {} from {}", place.net, instance.interface));
-                }
-                Ok(Outcome::Already) => {}
-                Err(error) => return Err(failed(&error)),
-            }
+        let is_virtual = |ip| instance.virtual_addresses().any(|own| own == ip);
+        let removed = remove(&mut book, &link, |present| {
+            present.ours && is_virtual(present.net.addr())
+        });
+        done.extend(removed?);
+    }
+    Ok(done)
+}
+
+fn remove_pins(pin_dir: &Path) -> Result<Vec<String>, Failure> {
+    let removed = pins::remove_all(pin_dir)?;
+    // It stays if somebody else's pins are in it, and under the unit, which sees its parent read-only.
+    let _ = fs::remove_dir(pin_dir);
+    Ok(match removed {
+        0 => Vec::new(),
+        _ => vec![format!("removed the pins in {}", pin_dir.display())],
+    })
+}
+
+/// Removes those addresses of an interface that are meant.
+fn remove(
+    book: &mut AddressBook,
+    link: &Link,
+    is_meant: impl Fn(&Present) -> bool,
+) -> Result<Vec<String>, Failure> {
+    let meant = link.addresses.iter().filter(|present| is_meant(present));
+    let placements: Vec<Placement> = meant
+        .map(|present| Placement {
+            ifindex: link.index,
+            net: present.net,
+        })
+        .collect();
+    let outcomes = book
+        .remove(&placements)
+        .map_err(|error| Failure::new(Exit::General, &error))?;
+    let mut done = Vec::new();
+    for (place, outcome) in placements.iter().zip(outcomes) {
+        match outcome.map_err(|error| Failure::new(Exit::General, &error))? {
+            Outcome::Done => done.push(format!("removed {} from {}", place.net, link.name)),
+            Outcome::Already => {}
         }
     }
     Ok(done)
+}
+
+fn open_book() -> Result<AddressBook, Failure> {
+    AddressBook::open().map_err(|error| Failure::new(Exit::General, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_systemd_starts_again_is_told_from_what_it_gives_up() {
+        for (result, status, restarted) in [
+            ("signal", "KILL", true),
+            ("watchdog", "ABRT", true),
+            ("exit-code", "1", true),
+            ("exit-code", "6", true),
+            ("exit-code", "", true),
+            ("exit-code", "2", false),
+            ("exit-code", "3", false),
+            ("exit-code", "4", false),
+            ("success", "0", false),
+            ("", "", false),
+        ] {
+            assert_eq!(
+                is_restarted_after(result, status),
+                restarted,
+                "{result} {status}"
+            );
+        }
+    }
 }

@@ -6,10 +6,11 @@ use aya::maps::{MapData, RingBuf};
 use procfs::process::Process;
 use tracing::{info, warn};
 
+use super::kernel_log;
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::datapath::kernel::{Kernel, LoadOptions};
-use crate::datapath::pins::{self, Found};
+use crate::datapath::pins::{self, Claim, Found, PinError};
 use crate::net::links::LinkTable;
 
 /// Names what is broken on purpose, comma-separated: `no-timer`, `deaf-ring`. For trying what stands
@@ -26,6 +27,8 @@ pub(super) struct Half {
     pub(super) kernel: Result<(Kernel, RingBuf<MapData>), String>,
     /// Where it is pinned, or why it is not.
     pub(super) pin_dir: Result<PathBuf, String>,
+    /// What keeps others from those pins.
+    pub(super) claim: Option<Claim>,
 }
 
 /// True if this fault is wanted.
@@ -89,27 +92,29 @@ pub(super) fn require_interfaces(config: &Config, links: &LinkTable) -> Result<(
     Ok(())
 }
 
-/// Loads the kernel half over the pins, if there can be any.
-pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Half {
+/// Loads the kernel half over the pins, if there can be any. Fails only if they are somebody else's.
+pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failure> {
     let max_slots = config.node.max_slots;
-    let pins = match pins::prepare(pin_dir, max_slots) {
-        Ok(found) => {
+    let (claim, pin_dir) = match pins::prepare(pin_dir, max_slots) {
+        Ok((claim, found)) => {
             say_found(found, pin_dir);
-            Ok(pin_dir.to_owned())
+            (Some(claim), Ok(pin_dir.to_owned()))
         }
+        Err(taken @ PinError::Taken { .. }) => return Err(taken.into()),
         Err(error) => {
             warn!("{error}; maps and links will not outlive the agent");
-            Err(error.to_string())
+            (None, Err(error.to_string()))
         }
     };
-    let kernel = load(pins.as_deref().ok(), max_slots);
+    let kernel = load(pin_dir.as_deref().ok(), max_slots);
     if let Err(why) = &kernel {
         warn!("no detection in the kernel: {why}; adverts are received by a plain socket");
     }
-    Half {
+    Ok(Half {
         kernel,
-        pin_dir: pins,
-    }
+        pin_dir,
+        claim,
+    })
 }
 
 fn say_found(found: Found, dir: &Path) {
@@ -124,10 +129,13 @@ fn load(pin_dir: Option<&Path>, max_slots: u32) -> Result<(Kernel, RingBuf<MapDa
     let options = LoadOptions {
         pin_dir,
         max_slots,
-        debug: tracing::enabled!(target: "ha_ebpf", tracing::Level::DEBUG),
+        debug: kernel_log::is_wanted(),
         no_timer: injected("no-timer"),
     };
     let mut kernel = Kernel::load(options).map_err(|error| error.in_words())?;
     let ring = kernel.take_ring().map_err(|error| error.in_words())?;
+    if options.debug {
+        kernel_log::start(&mut kernel);
+    }
     Ok((kernel, ring))
 }

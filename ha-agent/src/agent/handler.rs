@@ -8,9 +8,9 @@ use ha_common::units::Instant;
 use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
-use super::{peers, snapshot};
+use super::{changes, peers, snapshot};
 use crate::checks::{CheckStatus, Checks};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Problem};
 use crate::control::peers::Peers;
 use crate::control::protocol::{ErrorKind, ErrorReply, Reloaded};
 use crate::control::server::Handler;
@@ -93,14 +93,16 @@ impl Agent {
         let loaded = tokio::task::spawn_blocking(move || config::load(&file))
             .await
             .map_err(|error| ErrorReply::new(ErrorKind::Failed, error.to_string()))?;
-        let new = loaded.map_err(|problems| ErrorReply {
+        let mut new = loaded.map_err(|error| ErrorReply {
             kind: ErrorKind::Config,
             message: format!("{} is refused", self.file.display()),
-            details: problems.to_string().lines().map(str::to_owned).collect(),
+            details: error.lines(),
         })?;
         let (old, _) = self.config();
-        let changes = snapshot::changes(&config::diff(&old, &new));
-        let warnings = new.warnings.iter().map(ToString::to_string).collect();
+        let changes = changes::phrases(&config::diff(&old, &new), &old, &new);
+        // It takes a restart, and until then each reload says so.
+        new.node = old.node.clone();
+        let warnings = new.warnings.iter().map(Problem::one_line).collect();
         let new = Arc::new(new);
         if let Some(checks) = self.checks.lock().await.as_mut() {
             checks

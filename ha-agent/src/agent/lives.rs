@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sd_notify::NotifyState;
+use tokio::sync::watch;
 
 use crate::driver::board::Board;
 use crate::driver::{Command, Handle};
@@ -10,6 +11,14 @@ use crate::driver::{Command, Handle};
 /// Without systemd nobody listens, and a message that is lost is sent again.
 fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
+}
+
+/// Ready is an agent that answers `status` with its instances: when the driver has shown them once, to a
+/// control socket that is served already.
+pub(super) async fn ready_once(mut changes: watch::Receiver<u64>) {
+    // Without news of changes there is nothing to wait for.
+    let _ = changes.changed().await;
+    ready();
 }
 
 pub(super) fn ready() {

@@ -1,10 +1,10 @@
-//! The driver's reports as log lines: one INFO line for each transition, WARN for what a person must
-//! look at.
+//! The driver's reports as log lines: one INFO line for each transition, to FAULT as well; WARN for what a
+//! person must look at.
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
-use ha_common::election::{Notice, Role};
+use ha_common::election::Notice;
 use ha_common::units::Nanos;
 use tracing::{error, info, warn};
 
@@ -48,11 +48,7 @@ fn line(report: &Report) {
         } => {
             let late = latency.map(past_deadline).unwrap_or_default();
             let (from, to) = (transition.from, transition.to);
-            if to == Role::Fault {
-                warn!(%instance, %from, %to, cause, priority, "{instance}: {from} -> {to}: {cause} (priority {priority})");
-            } else {
-                info!(%instance, %from, %to, cause, priority, "{instance}: {from} -> {to}: {cause} (priority {priority}){late}");
-            }
+            info!(%instance, %from, %to, cause, priority, "{instance}: {from} -> {to}: {cause} (priority {priority}){late}");
         }
         Report::Notice { instance, notice } => {
             let text = words::of_notice(notice);

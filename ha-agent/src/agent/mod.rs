@@ -1,14 +1,17 @@
 //! Puts the parts together: reads the configuration, loads the kernel half, starts the driver, the
 //! checks and the control socket, and ends them in the order in which nothing is left behind.
 
+mod changes;
 pub mod cleanup;
 mod environment;
 mod handler;
+mod kernel_log;
 mod lives;
 mod log;
 pub mod peers;
 mod snapshot;
 
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +25,7 @@ use tracing::{error, info, warn};
 use crate::checks::{CheckEvent, Checks, Verdict};
 use crate::cli::run::RunOptions;
 use crate::cli::{Dirs, Exit, Failure};
-use crate::config::{self, Config};
+use crate::config::{self, Config, LoadError};
 use crate::control::server::{ControlSocket, Limits, serve};
 use crate::driver::board::Board;
 use crate::driver::priority::Health;
@@ -40,14 +43,14 @@ const CHECK_QUEUE: usize = 1024;
 
 /// Runs in the foreground until SIGTERM or SIGINT.
 pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
-    let config = load(&options.config)?;
+    let config = load(&options.config, "name another with --config")?;
     let format = options
         .log_format
         .map_or(Format::from(config.node.log_format), Format::from);
     let _log = logging::start(format, options.log_level.as_deref())
         .map_err(|error| Failure::new(Exit::Usage, &error))?;
     for warning in &config.warnings {
-        warn!("{warning}");
+        warn!("{}", warning.one_line());
     }
     environment::require_capabilities()?;
     let socket = ControlSocket::claim(&dirs.runtime_dir)?;
@@ -58,13 +61,25 @@ pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
     outcome
 }
 
-/// Reads a configuration, as `run` and `check-config` do.
-pub fn load(path: &Path) -> Result<Config, Failure> {
-    config::load(path).map_err(|problems| Failure {
-        exit: Exit::Config,
-        message: format!("{} is refused", path.display()),
-        details: problems.to_string().lines().map(str::to_owned).collect(),
-        hint: None,
+/// Reads a configuration, as every command does that needs one; `elsewhere` says how to name another file.
+pub fn load(path: &Path, elsewhere: &str) -> Result<Config, Failure> {
+    config::load(path).map_err(|error| {
+        let hint = match &error {
+            LoadError::Read { cause, .. } => match cause.kind() {
+                io::ErrorKind::NotFound => Some(elsewhere),
+                io::ErrorKind::PermissionDenied => {
+                    Some("run this as root, or mend the permissions")
+                }
+                _ => None,
+            },
+            LoadError::TooLong { .. } | LoadError::NotUtf8 { .. } | LoadError::Invalid(_) => None,
+        };
+        Failure {
+            exit: Exit::Config,
+            message: format!("{} is refused", path.display()),
+            details: error.to_string().lines().map(str::to_owned).collect(),
+            hint: hint.map(str::to_owned),
+        }
     })
 }
 
@@ -90,7 +105,8 @@ async fn serve_until_told(
         links::watch().map_err(|error| Failure::new(Exit::Environment, &error))?;
     let table = Arc::clone(&watching.table.borrow());
     environment::require_interfaces(&config, &table)?;
-    let half = environment::kernel_half(&config, &dirs.pin_dir);
+    let half = environment::kernel_half(&config, &dirs.pin_dir)?;
+    let _claim = half.claim;
     let board = Arc::new(Board::new().map_err(|error| Failure::new(Exit::Environment, &error))?);
     let (reporter, reports) =
         Reporter::channel().map_err(|error| Failure::new(Exit::Environment, &error))?;
@@ -120,8 +136,7 @@ async fn serve_until_told(
     tasks.spawn(pass_links(watching.table.clone(), handle.clone()));
     let (events, check_events) = mpsc::channel(CHECK_QUEUE);
     tasks.spawn(pass_checks(check_events, handle.clone()));
-    let checks = Checks::start(config.checks.clone(), events)
-        .map_err(|error| Failure::new(Exit::Environment, &error))?;
+    let checks = Checks::start(config.checks.clone(), events)?;
     let agent = Arc::new(Agent {
         file: absolute(file),
         config: std::sync::Mutex::new((Arc::clone(&config), driver::clock::now())),
@@ -151,7 +166,7 @@ async fn serve_until_told(
         },
     ));
     tasks.spawn(lives::prove(handle.clone(), Arc::clone(&board)));
-    lives::ready();
+    tasks.spawn(lives::ready_once(agent.changes.clone()));
     info!(
         "ha-agent {} runs with {}",
         env!("CARGO_PKG_VERSION"),

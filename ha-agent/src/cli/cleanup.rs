@@ -22,14 +22,16 @@ pub struct CleanupOptions {
     pub unless_restarting: bool,
 }
 
-/// Does it, and says what was done.
+/// Does it, and says what was done and what could not be.
 pub(super) fn cleanup(dirs: &Dirs, options: &CleanupOptions) -> Result<(), Failure> {
     if options.unless_restarting && cleanup::is_restarting() {
         return Ok(());
     }
-    let mut text = cleanup::cleanup(dirs, &options.config)?.join("\n");
+    let cleaned = cleanup::cleanup(dirs, &options.config)?;
+    let mut text = cleaned.done.join("\n");
     if !text.is_empty() {
         text.push('\n');
     }
-    Output::new().write(&text).map(|_| ())
+    Output::new().write(&text)?;
+    cleaned.problem.map_or(Ok(()), Err)
 }

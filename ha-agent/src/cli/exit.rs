@@ -18,9 +18,10 @@ pub enum Exit {
     Privilege = 4,
     /// There is no agent to ask.
     NotRunning = 5,
-    /// The host lacks something: no such interface, kernel too old, address or port taken.
+    /// The host lacks something: none of the interfaces, a safe runtime directory, memory, descriptors.
+    /// Not a kernel that is too old: without XDP a plain socket does.
     Environment = 6,
-    /// Another agent has the runtime directory.
+    /// Another agent has the runtime directory or the pins.
     AlreadyRunning = 7,
 }
 
@@ -34,8 +35,8 @@ Exit codes:
   3  configuration wrong or unreadable
   4  root or a capability is missing
   5  no agent runs (status, reload)
-  6  the host lacks something: interface, kernel feature, free address or port
-  7  another agent runs already";
+  6  the host lacks something: none of the interfaces, a safe runtime directory, memory
+  7  another agent runs here already, or uses the same pins";
 }
 
 impl From<Exit> for ExitCode {

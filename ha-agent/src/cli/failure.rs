@@ -4,9 +4,11 @@ use std::error::Error;
 use std::fmt;
 
 use super::exit::Exit;
+use crate::checks::CheckError;
 use crate::control::client::ClientError;
 use crate::control::protocol::{ErrorKind, ErrorReply};
 use crate::control::server::ClaimError;
+use crate::datapath::pins::PinError;
 
 /// A command that failed.
 ///
@@ -132,9 +134,9 @@ impl From<ClaimError> for Failure {
                 Exit::AlreadyRunning,
                 "stop it first, or give this one a --runtime-dir and a --pin-dir of its own",
             ),
-            ClaimError::OpenToAll { .. } => (
+            ClaimError::OpenToOthers { .. } => (
                 Exit::Environment,
-                "take the permission away with `chmod o-w`, or choose another --runtime-dir",
+                "take the permission away with `chmod go-w`, or choose another --runtime-dir",
             ),
             ClaimError::NotASocket { .. } => (Exit::Environment, "move it away"),
             ClaimError::Io { source, .. } => match source.kind() {
@@ -143,6 +145,37 @@ impl From<ClaimError> for Failure {
             },
         };
         Self::new(exit, &error).hint(hint)
+    }
+}
+
+impl From<CheckError> for Failure {
+    fn from(error: CheckError) -> Self {
+        let exit = match &error {
+            // Found out here only if the user went away after the configuration was read.
+            CheckError::UnknownUser { .. } => Exit::Config,
+            CheckError::CannotBecome { .. } => Exit::Privilege,
+            CheckError::UserLookup { .. } => Exit::Environment,
+        };
+        Self::new(exit, &error)
+    }
+}
+
+impl From<PinError> for Failure {
+    fn from(error: PinError) -> Self {
+        let exit = match &error {
+            PinError::Taken { .. } => {
+                return Self::new(Exit::AlreadyRunning, &error)
+                    .hint("stop it first, or give this one a --pin-dir of its own");
+            }
+            PinError::Create { source, .. }
+            | PinError::Mount { source, .. }
+            | PinError::Lock { source, .. }
+            | PinError::Stale { source, .. } => match source.kind() {
+                std::io::ErrorKind::PermissionDenied => Exit::Privilege,
+                _ => Exit::General,
+            },
+        };
+        Self::new(exit, &error)
     }
 }
 

@@ -1,10 +1,13 @@
 //! `peers`.
 
+use std::io::{self, Write as _};
+use std::time::Duration;
+
 use super::Dirs;
 use super::ask::unexpected;
 use super::failure::Failure;
 use super::output::{Output, json};
-use crate::control::client::Client;
+use crate::control::client::{Client, ClientError};
 use crate::control::peers::Peers;
 use crate::control::protocol::{Command, Reply};
 use crate::control::render_peers;
@@ -17,17 +20,34 @@ pub struct PeersOptions {
     pub json: bool,
 }
 
-/// Shows the peers that the pinned maps know, or those of a running agent that has nothing pinned.
+/// How long a running agent is waited for. It answers within a fraction of this, and the maps have most of
+/// what it knows.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// Shows the peers that a running agent knows, also those that its plain sockets heard; without its answer,
+/// what the pinned maps say.
 pub(super) fn peers(dirs: &Dirs, options: &PeersOptions) -> Result<(), Failure> {
-    // A running agent also knows what plain sockets heard.
-    let connected = Client::connect(&dirs.runtime_dir);
-    if let (Err(_), Ok(peers)) = (&connected, crate::agent::peers::pinned(&dirs.pin_dir)) {
-        return show(&peers, options);
+    let asked = Client::connect_within(&dirs.runtime_dir, WAIT, WAIT)
+        .and_then(|mut client| client.ask(Command::Peers));
+    let error = match asked {
+        Ok(Reply::Peers(peers)) => return show(&peers, options),
+        Ok(_) => return Err(unexpected()),
+        Err(error @ (ClientError::Refused(_) | ClientError::Unreadable(_))) => {
+            return Err(error.into());
+        }
+        Err(error) => error,
+    };
+    let Ok(peers) = crate::agent::peers::pinned(&dirs.pin_dir) else {
+        return Err(error.into());
+    };
+    if !matches!(error, ClientError::NotRunning { .. }) {
+        // Apart from the answer, which a program may read. Nobody is left to tell if stderr is closed.
+        let _ = writeln!(
+            io::stderr(),
+            "ha-agent: {error}; these are the pinned maps, without what plain sockets heard"
+        );
     }
-    match connected?.ask(Command::Peers)? {
-        Reply::Peers(peers) => show(&peers, options),
-        _ => Err(unexpected()),
-    }
+    show(&peers, options)
 }
 
 /// Shows peers wherever they were read.

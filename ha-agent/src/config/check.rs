@@ -22,10 +22,14 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
 const TEN_MINUTES: Duration = Duration::from_mins(10);
+/// Whom commands run as: somebody without rights.
+const DEFAULT_USER: &str = "nobody";
 
 /// What could be read of a section.
 pub(super) struct Draft {
     pub(super) name: Option<At<String>>,
+    /// Whom its command runs as; `None` also where there is no command.
+    pub(super) user: Option<At<String>>,
     pub(super) model: Option<Check>,
 }
 
@@ -34,11 +38,15 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     let t = &mut table;
     let name = t.required("name", "\"nginx\"", names::name);
     let chosen = choose_probe(t);
+    let mut user = None;
     let probe = chosen.as_ref().and_then(|(kind, field)| match *kind {
         "http" => read_http(t, field),
         "tcp" => endpoint::tcp(field).map(Probe::Tcp),
         "process" => read_process(field).map(Probe::Process),
-        _ => read_command(t, field),
+        _ => {
+            user = t.optional("user", DEFAULT_USER.to_owned(), names::user);
+            read_command(field, user.as_ref())
+        }
     });
     refuse_strangers(t, chosen.as_ref().map(|(kind, _)| *kind));
     let millis = Duration::from_millis;
@@ -82,7 +90,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         })
     };
     let model = model();
-    Draft { name, model }
+    Draft { name, user, model }
 }
 
 fn choose_probe<'t>(table: &mut Table<'t>) -> Option<(&'static str, Field<'t>)> {
@@ -207,12 +215,11 @@ fn read_process(field: &Field<'_>) -> Option<ProcessProbe> {
     }
 }
 
-fn read_command(table: &mut Table<'_>, field: &Field<'_>) -> Option<Probe> {
+fn read_command(field: &Field<'_>, user: Option<&At<String>>) -> Option<Probe> {
     let argv = names::command(field, Program::Absolute);
-    let user = table.optional("user", "nobody".to_owned(), names::user);
     Some(Probe::Command(CommandProbe {
         argv: argv?,
-        user: user?.into_inner(),
+        user: user?.get_ref().clone(),
     }))
 }
 

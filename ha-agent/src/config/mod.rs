@@ -3,7 +3,8 @@
 //! A file is parsed once into a table that knows where everything stood (the `toml` crate), then
 //! walked by hand rather than by serde, so that one run reports every problem and not the first.
 //! `source` knows lines and columns, `reader` the kinds of values, `node`, `instance` and `check`
-//! one section each, `across` what only shows when the sections are seen together.
+//! one section each, `across` what only shows when the sections are seen together, `host` what
+//! depends on the host that the file is for.
 
 mod across;
 mod address;
@@ -11,6 +12,7 @@ mod check;
 pub mod diff;
 mod endpoint;
 mod excerpt;
+mod host;
 mod instance;
 mod instance_rules;
 mod keys;
@@ -35,6 +37,7 @@ pub use diff::{Diff, diff};
 pub use model::Config;
 pub use problem::{Problem, Problems, Severity};
 
+use host::{AnyHost, Host, ThisHost};
 use reader::Table;
 use report::Report;
 use source::Source;
@@ -47,7 +50,7 @@ pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 pub enum LoadError {
     /// The file cannot be opened or read.
     // The cause is in the text and so not a `source`, or a printed chain would say it twice.
-    #[error("cannot read {}: {cause}{}", path.display(), hint(cause))]
+    #[error("cannot read {}: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -75,15 +78,19 @@ pub enum LoadError {
     Invalid(#[from] Problems),
 }
 
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => ": give the file with --config",
-        io::ErrorKind::PermissionDenied => ": run as root, or mend the file's permissions",
-        _ => "",
+impl LoadError {
+    /// Each reason in one line.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Invalid(problems) => problems.lines(),
+            Self::Read { .. } | Self::TooLong { .. } | Self::NotUtf8 { .. } => {
+                vec![self.to_string()]
+            }
+        }
     }
 }
 
-/// Reads and checks a file.
+/// Reads and checks a file, for this host.
 pub fn load(path: impl AsRef<Path>) -> Result<Config, LoadError> {
     let path = path.as_ref();
     let read = |cause| LoadError::Read {
@@ -117,18 +124,23 @@ pub fn load(path: impl AsRef<Path>) -> Result<Config, LoadError> {
             });
         }
     };
-    Ok(parse(&path.display().to_string(), text)?)
+    Ok(parse_for(&ThisHost, &path.display().to_string(), text)?)
 }
 
-/// Checks the text of a file; `file_name` is only for messages.
+/// Checks the text of a file by itself, whatever the host; `file_name` is only for messages.
 pub fn parse(file_name: &str, text: &str) -> Result<Config, Problems> {
+    parse_for(&AnyHost, file_name, text)
+}
+
+/// Checks the text of a file, and that the host has what it names.
+fn parse_for(host: &dyn Host, file_name: &str, text: &str) -> Result<Config, Problems> {
     let source = Source::new(file_name, text);
     let report = Report::new(&source);
     let (document, errors) = DeTable::parse_recoverable(source.text());
     // What the parser recovers after a syntax error is a guess: judging it would add problems that
     // the file does not have, such as a missing key that stands on the broken line.
     let config = if errors.is_empty() {
-        read_document(&report, document.get_ref())
+        read_document(&report, document.get_ref(), host)
     } else {
         for error in &errors {
             report.syntax(error.span().unwrap_or_default(), error.message());
@@ -138,7 +150,11 @@ pub fn parse(file_name: &str, text: &str) -> Result<Config, Problems> {
     report.finish(config)
 }
 
-fn read_document<'t>(report: &'t Report<'t>, document: &'t DeTable<'t>) -> Option<Config> {
+fn read_document<'t>(
+    report: &'t Report<'t>,
+    document: &'t DeTable<'t>,
+    host: &dyn Host,
+) -> Option<Config> {
     let mut root = Table::root(report, document);
     let node = node::read(root.get("node"));
     let instances = root.sections("instance", "[[instance]]", across::MAX_INSTANCES);
@@ -150,6 +166,7 @@ fn read_document<'t>(report: &'t Report<'t>, document: &'t DeTable<'t>) -> Optio
     // A section that is no list at all was reported, and what it would have held is unknown.
     let (instances, checks) = (instances?, checks?);
     across::check(report, node.as_ref(), &instances, &checks);
+    host::check(report, host, &checks);
 
     Some(Config {
         node: node?,

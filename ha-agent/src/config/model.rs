@@ -48,7 +48,7 @@ pub enum LogFormat {
 pub struct Instance {
     /// `name`: unique.
     pub name: String,
-    /// `interface`: its name, at most 15 bytes; it need not exist yet.
+    /// `interface`: its name, at most 15 bytes; it may come later, if another instance's is there at start.
     pub interface: String,
     /// `vrid`.
     pub vrid: Vrid,
@@ -117,9 +117,9 @@ pub enum DatapathChoice {
     /// The best that works: native XDP, then generic XDP, then a plain socket.
     #[default]
     Auto,
-    /// XDP in the driver, or refuse to start.
+    /// XDP in the driver, or FAULT with the reason.
     Native,
-    /// XDP in the stack, or refuse to start.
+    /// XDP in the stack, or FAULT with the reason.
     Generic,
     /// No XDP.
     Socket,

@@ -35,16 +35,28 @@ pub struct Problem {
     pub mark_len: usize,
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Problem {
+    /// The place and the message without the excerpt: for logs, and wherever a line is one thing.
+    pub fn one_line(&self) -> String {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
         let Self {
-            file, line, column, ..
+            file,
+            line,
+            column,
+            message,
+            ..
         } = self;
-        writeln!(f, "{file}:{line}:{column}: {severity}: {}", self.message)?;
+        format!("{file}:{line}:{column}: {severity}: {message}")
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.line;
+        writeln!(f, "{}", self.one_line())?;
         writeln!(f, "{line:>5} | {}", self.excerpt)?;
         let (pad, mark) = (self.mark_at, "^".repeat(self.mark_len));
         write!(f, "      | {:pad$}{mark}", "")
@@ -60,6 +72,22 @@ pub struct Problems {
     pub unlisted: usize,
 }
 
+impl Problems {
+    /// Each problem in one line, and how many more there were.
+    pub fn lines(&self) -> Vec<String> {
+        let more = (self.unlisted > 0).then(|| self.more());
+        self.list
+            .iter()
+            .map(Problem::one_line)
+            .chain(more)
+            .collect()
+    }
+
+    fn more(&self) -> String {
+        format!("and {} more problems", self.unlisted)
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.list.iter().enumerate() {
@@ -69,7 +97,7 @@ impl fmt::Display for Problems {
             problem.fmt(f)?;
         }
         if self.unlisted > 0 {
-            write!(f, "\nand {} more problems", self.unlisted)?;
+            write!(f, "\n{}", self.more())?;
         }
         Ok(())
     }
@@ -81,9 +109,8 @@ impl std::error::Error for Problems {}
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_problem_is_printed_as_place_reason_line_and_marks() {
-        let problem = Problem {
+    fn problem() -> Problem {
+        Problem {
             severity: Severity::Error,
             file: "ha-agent.toml".into(),
             line: 12,
@@ -92,11 +119,25 @@ mod tests {
             excerpt: "priority = 300".into(),
             mark_at: 11,
             mark_len: 3,
-        };
+        }
+    }
+
+    #[test]
+    fn a_problem_is_printed_as_place_reason_line_and_marks() {
         assert_eq!(
-            problem.to_string(),
+            problem().to_string(),
             "ha-agent.toml:12:12: error: `priority` is too high\n   \
              12 | priority = 300\n      |            ^^^"
         );
+    }
+
+    #[test]
+    fn for_a_log_each_problem_is_one_line() {
+        let problems = Problems {
+            list: vec![problem(), problem()],
+            unlisted: 3,
+        };
+        let line = "ha-agent.toml:12:12: error: `priority` is too high";
+        assert_eq!(problems.lines(), [line, line, "and 3 more problems"]);
     }
 }

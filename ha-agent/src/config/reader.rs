@@ -99,7 +99,8 @@ impl<'t> Table<'t> {
         if field.value.get_ref().is_table() {
             let message = format!("write {title} with two brackets: there can be several");
             self.report.error(&field.value.span(), message);
-            return None;
+            // What is wrong inside is worth saying too.
+            return Some(field.table(title).into_iter().collect());
         }
         let list = field.list(format_args!("a list of {title} sections"), 0..=max)?;
         let tables: Vec<_> = list.iter().map(|entry| entry.table(title)).collect();

@@ -68,8 +68,18 @@ pub struct Client {
 impl Client {
     /// Connects to the agent that runs with this runtime directory.
     pub fn connect(runtime_dir: &Path) -> Result<Self, ClientError> {
+        Self::connect_within(runtime_dir, CONNECT_WAIT, ANSWER_WAIT)
+    }
+
+    /// The same for somebody who can do without an answer: how long to wait for a connection, and for each
+    /// answer.
+    pub fn connect_within(
+        runtime_dir: &Path,
+        connect_wait: Duration,
+        answer_wait: Duration,
+    ) -> Result<Self, ClientError> {
         let path = runtime_dir.join(SOCKET_NAME);
-        match open(&path) {
+        match open(&path, connect_wait, answer_wait) {
             Ok(stream) => Ok(Self {
                 stream: BufReader::new(stream),
                 path,
@@ -115,11 +125,11 @@ impl Client {
     }
 }
 
-fn open(path: &Path) -> io::Result<UnixStream> {
+fn open(path: &Path, connect_wait: Duration, answer_wait: Duration) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // The write time-out also bounds `connect`, which waits while the backlog is full.
-    socket.set_write_timeout(Some(CONNECT_WAIT))?;
-    socket.set_read_timeout(Some(ANSWER_WAIT))?;
+    socket.set_write_timeout(Some(connect_wait))?;
+    socket.set_read_timeout(Some(answer_wait))?;
     socket.connect(&SockAddr::unix(path)?)?;
     Ok(socket.into())
 }
@@ -150,6 +160,16 @@ mod tests {
         drop(UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap());
         let dead = Client::connect(dir.path()).unwrap_err();
         assert!(matches!(dead, ClientError::NotRunning { .. }));
+    }
+
+    #[test]
+    fn an_agent_that_says_nothing_is_waited_for_only_as_long_as_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let _listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
+        let short = Duration::from_millis(10);
+        let mut client = Client::connect_within(dir.path(), short, short).unwrap();
+        let error = client.ask(Command::Peers).unwrap_err();
+        assert!(matches!(error, ClientError::Silent { .. }), "{error}");
     }
 
     #[test]

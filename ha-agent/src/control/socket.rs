@@ -32,9 +32,9 @@ pub enum ClaimError {
         /// The runtime directory.
         dir: PathBuf,
     },
-    /// Anybody could put a socket of their own into it.
-    #[error("the runtime directory {dir} is writable by everybody")]
-    OpenToAll {
+    /// Others could put a socket of their own into it.
+    #[error("the runtime directory {dir} is writable by others than its owner")]
+    OpenToOthers {
         /// The runtime directory.
         dir: PathBuf,
     },
@@ -112,12 +112,12 @@ impl Drop for ControlSocket {
 fn prepare_dir(dir: &Path) -> Result<(), ClaimError> {
     DirBuilder::new()
         .recursive(true)
-        .mode(0o755)
+        .mode(0o700)
         .create(dir)
         .map_err(ClaimError::io("create the runtime directory", dir))?;
     let meta = fs::metadata(dir).map_err(ClaimError::io("look at", dir))?;
-    if meta.mode() & 0o002 != 0 {
-        return Err(ClaimError::OpenToAll {
+    if meta.mode() & 0o022 != 0 {
+        return Err(ClaimError::OpenToOthers {
             dir: dir.to_owned(),
         });
     }
@@ -195,7 +195,7 @@ mod tests {
         let socket = ControlSocket::claim(&dir.path().join("new/ha-agent")).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(socket.path()), 0o600);
-        assert_eq!(mode(socket.path().parent().unwrap()) & 0o022, 0);
+        assert_eq!(mode(socket.path().parent().unwrap()), 0o700);
     }
 
     #[test]
@@ -252,10 +252,13 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_everybody_may_write_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let error = ControlSocket::claim(dir.path()).unwrap_err();
-        assert!(matches!(error, ClaimError::OpenToAll { .. }), "{error}");
+    fn a_directory_that_others_may_write_is_refused() {
+        for (mode, refused) in [(0o755, false), (0o775, true), (0o757, true), (0o1777, true)] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let error = ControlSocket::claim(dir.path()).err();
+            let open = matches!(error, Some(ClaimError::OpenToOthers { .. }));
+            assert_eq!(open, refused, "{mode:o}: {error:?}");
+        }
     }
 }

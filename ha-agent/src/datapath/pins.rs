@@ -2,9 +2,12 @@
 //!
 //! It must lie on a bpffs. Inside `ip netns exec` /sys is mounted anew and has none, so one is
 //! mounted on the directory if need be. What another version of the agent left there is removed.
+//!
+//! One agent at a time may use it: a second one would take the first one's slots for leftovers.
 
-use std::fs;
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use aya::maps::{Array, Map, MapData};
@@ -37,6 +40,20 @@ pub enum PinError {
         /// Why.
         source: io::Error,
     },
+    /// Another process has the directory.
+    #[error("another ha-agent uses the pins in {dir}: the virtual routers there are its own")]
+    Taken {
+        /// Which.
+        dir: PathBuf,
+    },
+    /// It cannot be told whether another process has the directory.
+    #[error("cannot lock {path}: {source}")]
+    Lock {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Pins of another version cannot be removed.
     #[error("cannot remove the stale pin {path}: {source}")]
     Stale {
@@ -58,50 +75,92 @@ pub enum Found {
     Replaced,
 }
 
-/// Makes the directory ready for pins.
-pub fn prepare(dir: &Path, max_slots: u32) -> Result<Found, PinError> {
+/// A directory of pins that is ours until this is dropped.
+///
+/// The kernel keeps the lock, on the directory itself, and drops it with the process, however that dies.
+#[derive(Debug)]
+pub struct Claim {
+    _dir: File,
+}
+
+/// Makes the directory ready for pins, for this process alone.
+pub fn prepare(dir: &Path, max_slots: u32) -> Result<(Claim, Found), PinError> {
     let create = |source| PinError::Create {
         path: dir.to_owned(),
         source,
     };
-    fs::create_dir_all(dir).map_err(create)?;
-    if !is_bpffs(dir) {
-        mount(
-            Some("bpf"),
-            dir,
-            Some("bpf"),
-            MsFlags::empty(),
-            Some("mode=0700"),
-        )
-        .map_err(|errno| PinError::Mount {
-            path: dir.to_owned(),
-            source: errno.into(),
-        })?;
-    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(create)?;
+    let claim = claim_on_bpffs(dir)?;
     if !names::PINNED.iter().any(|name| dir.join(name).exists()) {
-        return Ok(Found::Nothing);
+        return Ok((claim, Found::Nothing));
     }
     if is_current(dir, max_slots) {
-        return Ok(Found::Ours);
+        return Ok((claim, Found::Ours));
     }
     remove_all(dir)?;
-    Ok(Found::Replaced)
+    Ok((claim, Found::Replaced))
 }
 
-/// Removes every pin of ours; links go with their programs.
-pub fn remove_all(dir: &Path) -> Result<(), PinError> {
+/// Claims a directory of pins that is there already; `None` if there is none.
+pub fn claim(dir: &Path) -> Result<Option<Claim>, PinError> {
+    is_bpffs(dir).then(|| lock(dir)).transpose()
+}
+
+fn claim_on_bpffs(dir: &Path) -> Result<Claim, PinError> {
+    // Held while mounting, so that of two agents only one mounts.
+    let below = lock(dir)?;
+    if is_bpffs(dir) {
+        return Ok(below);
+    }
+    mount(
+        Some("bpf"),
+        dir,
+        Some("bpf"),
+        MsFlags::empty(),
+        Some("mode=0700"),
+    )
+    .map_err(|errno| PinError::Mount {
+        path: dir.to_owned(),
+        source: errno.into(),
+    })?;
+    lock(dir)
+}
+
+fn lock(dir: &Path) -> Result<Claim, PinError> {
+    let failed = |source| PinError::Lock {
+        path: dir.to_owned(),
+        source,
+    };
+    let file = File::open(dir).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Claim { _dir: file }),
+        Err(TryLockError::WouldBlock) => Err(PinError::Taken {
+            dir: dir.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Removes every pin of ours, and says how many there were; links go with their programs.
+pub fn remove_all(dir: &Path) -> Result<usize, PinError> {
     // A directory that cannot be read has nothing of ours.
     let Ok(entries) = fs::read_dir(dir) else {
-        return Ok(());
+        return Ok(0);
     };
+    let mut removed = 0;
     for path in entries
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| is_pin(path))
     {
         fs::remove_file(&path).map_err(|source| PinError::Stale { path, source })?;
+        removed += 1;
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// Whether the directory lies on a bpffs.
@@ -132,4 +191,26 @@ fn read_meta(path: &Path) -> Option<Meta> {
     let map = Map::Array(MapData::from_pin(path).ok()?);
     let array: Array<MapData, Raw<Meta>> = Array::try_from(map).ok()?;
     array.get(&0, 0).ok().map(|raw| raw.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_pins_has_one_user_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = lock(dir.path()).unwrap();
+        let second = lock(dir.path()).unwrap_err();
+        assert!(matches!(second, PinError::Taken { .. }), "{second}");
+        drop(first);
+        lock(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn where_there_is_no_bpffs_there_is_nothing_to_claim() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(claim(dir.path()).unwrap().is_none());
+        assert!(claim(&dir.path().join("missing")).unwrap().is_none());
+    }
 }

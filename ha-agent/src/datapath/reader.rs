@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
-use ha_common::layout::{Counter, PeerKey, PeerStats, Slot, SlotKey, names};
+use ha_common::layout::{Counter, FenceKey, PeerKey, PeerStats, Slot, SlotKey, names};
 
 use super::raw::Raw;
 
@@ -69,6 +69,17 @@ impl Reader {
                 .fold(0_u64, |sum, value| sum.saturating_add(*value))
         })
     }
+}
+
+/// The addresses that are listed in pinned maps as a master's.
+pub fn held(dir: &Path) -> Result<Vec<FenceKey>, MapError> {
+    let path = dir.join(names::MAP_FENCE);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let map = Map::HashMap(MapData::from_pin(path)?);
+    let fences: HashMap<MapData, Raw<FenceKey>, u32> = HashMap::try_from(map)?;
+    Ok(fences.keys().flatten().map(|key| key.0).collect())
 }
 
 /// Another handle to a map of a loaded object.

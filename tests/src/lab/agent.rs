@@ -1,5 +1,6 @@
 //! A real ha-agent in a host.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +27,12 @@ pub struct Launch {
     pub pin_dir: Option<PathBuf>,
     /// What the agent is to break on purpose, such as `no-timer`.
     pub inject: Option<&'static str>,
+    /// Further options of `run`.
+    pub options: Vec<&'static str>,
+    /// Further environment variables.
+    pub environment: Vec<(&'static str, OsString)>,
+    /// A program with its arguments that starts the agent, such as one that takes capabilities away.
+    pub under: Vec<&'static str>,
 }
 
 /// A running agent; killed when dropped.
@@ -50,10 +57,18 @@ impl Agent {
 
     /// Starts an agent with the configuration file that is there, under other circumstances.
     pub fn launch(host: &Host, launch: &Launch) -> Result<Self> {
-        let mut command = Command::new(program()?);
+        let agent = program()?;
+        let mut line = launch
+            .under
+            .iter()
+            .map(OsStr::new)
+            .chain([agent.as_os_str()]);
+        let mut command = Command::new(line.next().unwrap_or_default());
         let pin_dir = launch.pin_dir.clone().unwrap_or_else(|| host.bpf_dir());
         command
+            .args(line)
             .arg("run")
+            .args(&launch.options)
             .arg("--config")
             .arg(config_file(host))
             .arg("--runtime-dir")
@@ -63,6 +78,7 @@ impl Agent {
         if let Some(faults) = launch.inject {
             command.env("HA_AGENT_INJECT", faults);
         }
+        command.envs(launch.environment.iter().cloned());
         Ok(Self {
             host: host.clone(),
             process: host.spawn("agent", command)?,
@@ -196,11 +212,44 @@ pub fn peers(host: &Host) -> Result<serde_json::Value> {
 
 /// Runs the program with these arguments on a host, in the host's directories: what it said.
 pub fn invoke(host: &Host, arguments: &[&str]) -> Result<Said> {
-    let (run, bpf) = (utf8(&host.run_dir())?, utf8(&host.bpf_dir())?);
-    let agent = utf8(&program()?)?;
-    let mut line = vec![agent.as_str(), "--runtime-dir", &run, "--pin-dir", &bpf];
+    invoke_with(host, &Circumstances::default(), arguments)
+}
+
+/// What may differ from one invocation to another, beside the arguments.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances<'c> {
+    /// Another runtime directory than the host's.
+    pub run_dir: Option<&'c Path>,
+    /// Further environment variables, each `NAME=value`.
+    pub environment: &'c [&'c str],
+}
+
+/// The same under other circumstances.
+pub fn invoke_with(
+    host: &Host,
+    circumstances: &Circumstances<'_>,
+    arguments: &[&str],
+) -> Result<Said> {
+    let own = host.run_dir();
+    let run = utf8(circumstances.run_dir.unwrap_or(&own))?;
+    let (bpf, agent) = (utf8(&host.bpf_dir())?, utf8(&program()?)?);
+    let mut line = vec!["env"];
+    line.extend(circumstances.environment);
+    line.extend([agent.as_str(), "--runtime-dir", &run, "--pin-dir", &bpf]);
     line.extend(arguments);
     host.try_run(&line)
+}
+
+/// Starts the program with these arguments on a host, in the host's directories, and lets it run.
+pub fn spawn(host: &Host, label: &str, arguments: &[&str]) -> Result<Process> {
+    let mut command = Command::new(program()?);
+    command
+        .arg("--runtime-dir")
+        .arg(host.run_dir())
+        .arg("--pin-dir")
+        .arg(host.bpf_dir())
+        .args(arguments);
+    host.spawn(label, command)
 }
 
 /// The configuration file of a host's agent.

@@ -36,6 +36,7 @@ mod packet;
 pub mod pair;
 pub mod process;
 pub mod require;
+pub mod service_manager;
 pub mod vip_watch;
 pub mod wait;
 

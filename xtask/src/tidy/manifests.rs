@@ -1,4 +1,5 @@
-//! Rules for Cargo.toml files: every member takes the workspace's lints and licence.
+//! Rules for Cargo.toml files: every member takes the workspace's lints and licence, and uses what it
+//! depends on.
 
 use toml::{Table, Value};
 
@@ -38,6 +39,54 @@ pub(super) fn check(file: &File) -> Vec<Finding> {
     findings
 }
 
+/// A dependency that no file of its package names is built, audited and shipped for nothing.
+pub(super) fn check_used(files: &[File]) -> Vec<Finding> {
+    let manifests = files.iter().filter(|file| is_manifest(&file.path));
+    manifests
+        .flat_map(|manifest| unused(manifest, files))
+        .collect()
+}
+
+fn unused(manifest: &File, files: &[File]) -> Vec<Finding> {
+    let folder = manifest.path.trim_end_matches("Cargo.toml");
+    let sources: Vec<&File> = files
+        .iter()
+        .filter(|file| file.path.starts_with(folder) && file.has_extension("rs"))
+        .collect();
+    dependencies(manifest)
+        .into_iter()
+        .filter(|name| {
+            let in_code = name.replace('-', "_");
+            !sources.iter().any(|file| names(&file.text, &in_code))
+        })
+        .map(|name| manifest.finding(0, format!("depends on {name}, which nothing here uses")))
+        .collect()
+}
+
+/// What a package depends on, of whatever kind. What the workspace offers to its members is not counted.
+fn dependencies(manifest: &File) -> Vec<String> {
+    // One that is not TOML has a finding of its own.
+    let table: Table = manifest.text.parse().unwrap_or_default();
+    ["dependencies", "dev-dependencies", "build-dependencies"]
+        .into_iter()
+        .filter_map(|kind| table.get(kind)?.as_table())
+        .flat_map(Table::keys)
+        .cloned()
+        .collect()
+}
+
+/// Whether a text has the name as a whole word.
+fn names(text: &str, name: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(name).any(|(at, _)| {
+        let before = text.get(..at).and_then(|text| text.chars().next_back());
+        let after = text
+            .get(at + name.len()..)
+            .and_then(|text| text.chars().next());
+        !before.is_some_and(goes_on) && !after.is_some_and(goes_on)
+    })
+}
+
 fn is_manifest(path: &str) -> bool {
     path == "Cargo.toml" || path.ends_with("/Cargo.toml")
 }
@@ -57,6 +106,28 @@ mod tests {
         assert_eq!(check(&file("a/Cargo.toml", &without_lints)).len(), 1);
         let own_edition = GOOD.replace("edition.workspace = true", "edition = \"2021\"");
         assert_eq!(check(&file("a/Cargo.toml", &own_edition)).len(), 1);
+    }
+
+    #[test]
+    fn a_dependency_that_nothing_uses_is_found() {
+        let manifest = "[dependencies]\naya-log.workspace = true\nlog = \"0.4\"\n\
+            [dev-dependencies]\ntempfile = \"3\"\n";
+        let files = [
+            file("a/Cargo.toml", manifest),
+            file(
+                "a/src/lib.rs",
+                "use aya_log::EbpfLogger;\nfn catalog() {}\n",
+            ),
+            file("b/src/lib.rs", "use tempfile::TempDir;\n"),
+        ];
+        let found: Vec<String> = check_used(&files)
+            .into_iter()
+            .map(|finding| finding.message)
+            .collect();
+        assert_eq!(
+            found,
+            ["log", "tempfile"].map(|name| format!("depends on {name}, which nothing here uses"))
+        );
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             workspace.path(path).exists()
         }));
     }
+    findings.extend(manifests::check_used(&files));
     findings.extend(rust::check(&files));
     findings.extend(docs::check_subcommands(&files));
     findings.extend(licences::check(workspace)?);

@@ -12,7 +12,7 @@ use ha_common::election::Role;
 use ha_common::units::{Centiseconds, Instant};
 
 use super::handler::Agent;
-use crate::config::Diff;
+use crate::config::Problem;
 use crate::control::moment::Moment;
 use crate::control::status::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
 use crate::driver::board::Picture;
@@ -62,55 +62,8 @@ pub(super) fn status(agent: &Agent) -> Status {
         checks: checks(agent, &config.checks, now),
         wakeups: wakeups(&agent.board.wakeups),
         sender: sender(agent, &picture, now),
-        warnings: config.warnings.iter().map(ToString::to_string).collect(),
+        warnings: config.warnings.iter().map(Problem::one_line).collect(),
     }
-}
-
-/// What a reload changed, one phrase each.
-pub(super) fn changes(diff: &Diff<'_>) -> Vec<String> {
-    let mut phrases = Vec::new();
-    phrases.extend(
-        diff.instances
-            .added
-            .iter()
-            .map(|new| format!("instance {} added", new.name)),
-    );
-    phrases.extend(
-        diff.instances
-            .removed
-            .iter()
-            .map(|old| format!("instance {} removed", old.name)),
-    );
-    phrases.extend(
-        diff.instances
-            .changed
-            .iter()
-            .map(|change| format!("instance {}: {:?} changed", change.new.name, change.fields)),
-    );
-    phrases.extend(
-        diff.checks
-            .added
-            .iter()
-            .map(|new| format!("check {} added", new.name)),
-    );
-    phrases.extend(
-        diff.checks
-            .removed
-            .iter()
-            .map(|old| format!("check {} removed", old.name)),
-    );
-    phrases.extend(
-        diff.checks
-            .changed
-            .iter()
-            .map(|change| format!("check {}: {:?} changed", change.new.name, change.fields)),
-    );
-    phrases.extend(
-        diff.node_needs_restart.iter().map(|field| {
-            format!("[node] {field:?} is different: takes effect at the next restart")
-        }),
-    );
-    phrases
 }
 
 fn wakeups(counted: &board::Wakeups) -> Wakeups {

@@ -64,10 +64,23 @@ fn a_file_that_is_missing_or_a_folder_is_named_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("none.toml");
     let message = load(&missing).unwrap_err().to_string();
-    assert!(
-        message.contains("none.toml: No such file") && message.contains("--config"),
-        "{message}"
-    );
+    assert!(message.contains("none.toml: No such file"), "{message}");
     let message = load(dir.path()).unwrap_err().to_string();
     assert!(message.contains("directory"), "{message}");
+}
+
+#[test]
+fn a_user_that_the_host_lacks_is_pointed_at_and_a_text_by_itself_knows_no_host() {
+    let text = tracked("command = [\"/bin/true\"]\nuser = \"no-such-user-here\"");
+    let line = text.lines().count();
+    let (path, result) = loaded(text.as_bytes());
+    let message = result.unwrap_err().to_string();
+    let place = format!("{path}:{line}:8: error: there is no user `no-such-user-here`");
+    assert!(message.starts_with(&place), "{message}");
+    accepted(&text);
+
+    let own = nix::unistd::User::from_uid(nix::unistd::geteuid());
+    let own = own.unwrap().unwrap().name;
+    let text = text.replace("no-such-user-here", &own);
+    loaded(text.as_bytes()).1.unwrap();
 }

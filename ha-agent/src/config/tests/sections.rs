@@ -37,12 +37,13 @@ fn a_file_without_instances_is_refused() {
 #[test]
 fn sections_of_the_wrong_shape_are_refused() {
     let ok = instance("");
+    let one_bracket = |section: &str| section.replacen("[[", "|[", 1).replacen("]]", "]", 1);
     one_error(
-        "|[instance]\nname = \"a\"\n",
+        &one_bracket(&instance("")),
         &["write [[instance]] with two brackets"],
     );
     one_error(
-        &format!("{ok}|[check]\nname = \"a\"\n"),
+        &(instance("track = [{ check = \"nginx\" }]") + &one_bracket(&check(""))),
         &["write [[check]] with two brackets"],
     );
     one_error(&format!("node = |1\n{ok}"), &["`node` must be a table"]);
@@ -60,6 +61,14 @@ fn sections_of_the_wrong_shape_are_refused() {
         &format!("[|global]\n{ok}"),
         &["its keys are `node`, `instance`, `check`"],
     );
+}
+
+#[test]
+fn a_section_with_one_bracket_hides_none_of_its_other_mistakes() {
+    let text = "[instance]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 0\n\
+                addresses = [\"10.99.0.100/24\"]\n[check]\nname = \"nginx\"\ntcp = 80\n";
+    let places: Vec<_> = refused(text).iter().map(|p| (p.line, p.column)).collect();
+    assert_eq!(places, [(1, 1), (4, 8), (6, 1), (7, 8), (8, 7)]);
 }
 
 #[test]

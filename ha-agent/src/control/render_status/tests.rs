@@ -16,6 +16,24 @@ fn a_status_reads_as_expected() {
     assert_eq!(text, include_str!("expected.txt"));
 }
 
+/// What is shown here must be what is really said.
+#[test]
+fn the_warning_of_the_sample_is_the_configurations_own() {
+    let node = &sample::status().node;
+    let instance = "[[instance]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\n\
+                    addresses = [\"10.99.0.100/24\"]\n";
+    let gap = "\n".repeat(34);
+    let check = "[[check]]\nname = \"spare\"\ntcp = \"127.0.0.1:80\"\n";
+    let file = node.config.display().to_string();
+    let config = crate::config::parse(&file, &format!("{instance}{gap}{check}")).unwrap();
+    let lines: Vec<String> = config
+        .warnings
+        .iter()
+        .map(crate::config::Problem::one_line)
+        .collect();
+    assert_eq!(lines, sample::status().warnings);
+}
+
 #[test]
 fn details_of_many_instances_are_shown_only_when_asked_for() {
     let mut status = sample::status();
