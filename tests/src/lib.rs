@@ -1,4 +1,5 @@
-//! The namespace lab, booted machines in it, and the simulation, used by the tests, the demo and the bench.
+//! The namespace lab, booted machines in it, virtual machines, and the simulation, used by the tests, the
+//! demo and the bench.
 
 pub mod bench;
 pub mod demo;
@@ -7,3 +8,4 @@ pub mod nspawn;
 pub mod scenario;
 pub mod sim;
 pub mod vectors;
+pub mod vm;

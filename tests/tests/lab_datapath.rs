@@ -346,6 +346,31 @@ fn what_a_killed_agent_held_for_an_instance_that_is_gone_is_cleared_at_the_next_
     Ok(())
 }
 
+/// Memberships end with the process; the program that outlives it must go on hearing.
+#[test]
+fn a_killed_agent_leaves_the_filter_open_and_a_clean_stop_closes_it() -> Result<()> {
+    let pair = Pair::start()?;
+    pair.backup.process().kill()?;
+    ensure!(lets_adverts_in(pair.h2())?);
+    let again = Agent::start_again(pair.h2())?;
+    again.wait_state(State::Backup, PATIENCE)?;
+    again.process().signal(Signal::TERM)?;
+    ensure!(again.process().wait(PATIENCE)?.status.success());
+    ensure!(!lets_adverts_in(pair.h2())?);
+    Ok(())
+}
+
+#[test]
+fn a_cleanup_closes_the_filter_that_a_killed_agent_left_open() -> Result<()> {
+    let pair = Pair::start()?;
+    pair.backup.process().kill()?;
+    let config = agent::config_file(pair.h2()).display().to_string();
+    let said = agent::invoke(pair.h2(), &["cleanup", "--config", &config])?;
+    ensure!(said.code == Some(0), "{said:?}");
+    ensure!(!lets_adverts_in(pair.h2())?);
+    Ok(())
+}
+
 #[test]
 fn a_clean_stop_leaves_no_program_and_no_address() -> Result<()> {
     let pair = Pair::start()?;
@@ -358,6 +383,13 @@ fn a_clean_stop_leaves_no_program_and_no_address() -> Result<()> {
     pair.capture.wait_advert(pair.h1(), 0, stopped, PATIENCE)?;
     ensure!(slots_in_use(&pair.h1().bpf_dir())? == 0);
     Ok(())
+}
+
+/// Whether the interface's card would let the adverts of both families in.
+fn lets_adverts_in(host: &Host) -> Result<bool> {
+    let table = host.run(&["ip", "maddress", "show", "dev", Host::INTERFACE])?;
+    let groups = ["01:00:5e:00:00:12", "33:33:00:00:00:12"];
+    Ok(groups.iter().all(|group| table.contains(group)))
 }
 
 const MACVLAN: &str = "mv0";

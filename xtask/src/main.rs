@@ -13,6 +13,7 @@ mod sim;
 mod tally;
 mod test;
 mod tidy;
+mod vm;
 mod workspace;
 
 use std::ffi::OsString;
@@ -39,6 +40,8 @@ enum Task {
     BuildEbpf(build_ebpf::Args),
     /// Build everything and run every test
     Test(test::Args),
+    /// Run the tests in a virtual machine, behind a network card that filters
+    Vm(vm::Args),
     /// Check what rustfmt and clippy do not: docs, links, licences, stray unsafe, leftovers
     Tidy,
     /// What CI runs: fmt, clippy, tidy, test and a short fuzz
@@ -83,6 +86,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Setup(args) => done(setup::run(&workspace, &args)),
         Task::BuildEbpf(args) => done(build_ebpf::run(&workspace, &args)),
         Task::Test(args) => test::run(&workspace, &args),
+        Task::Vm(args) => vm::run(&workspace, args),
         Task::Tidy => done(tidy::run(&workspace)),
         Task::Ci(args) => Ok(ci::run(&workspace, &args)),
         Task::Demo(forwarded) => done(demo::run(&workspace, &forwarded.args)),

@@ -38,6 +38,8 @@ enum Group {
     Kernel,
     /// Agents, nginx and keepalived in network namespaces, and the package on booted systems
     Lab,
+    /// An agent in a virtual machine, behind a network card that filters
+    Vm,
 }
 
 /// The package whose integration tests need root and the machine to themselves.
@@ -54,6 +56,15 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The tests in the virtual machine alone.
+pub(crate) fn run_vm(workspace: &Workspace, filter: Vec<String>) -> Result<ExitCode> {
+    let args = Args {
+        filter,
+        only: vec![Group::Vm],
+    };
+    run(workspace, &args)
 }
 
 /// Every test there is.
@@ -74,7 +85,7 @@ fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
     if groups.iter().any(|group| group.needs_root()) && !process::is_root() {
         bail!(
             "the kernel and lab tests need root: run `sudo --preserve-env env PATH=\"$PATH\" cargo xtask test`, \
-             or the others with `cargo xtask test --only unit,property,simulation`"
+             or the others with `cargo xtask test --only unit,property,simulation,vm`"
         );
     }
     let built = prepare(workspace, groups)?;
@@ -92,8 +103,8 @@ fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
                 .args(PACKAGES)
                 .args(selection);
             command.arg("--").args(&args.filter).envs(built.clone());
-            if group.needs_root() {
-                command.arg("--test-threads=1");
+            if let Some(threads) = group.threads() {
+                command.arg(format!("--test-threads={threads}"));
             }
             sum += run_one(&mut command, &mut std::io::stdout())?;
         }
@@ -110,8 +121,9 @@ fn prepare(workspace: &Workspace, groups: &[Group]) -> Result<Vec<(&'static str,
     // Even unit tests link the agent, which embeds the XDP programs.
     setup::ensure(workspace, &[Need::Ebpf])?;
     build_ebpf::with_defaults(workspace)?;
-    if groups.iter().any(|group| group.needs_root()) {
-        setup::ensure(workspace, &[Need::Lab])?;
+    let needs: Vec<Need> = groups.iter().flat_map(|group| group.needs()).collect();
+    if !needs.is_empty() {
+        setup::ensure(workspace, &needs)?;
         process::run(
             workspace
                 .cargo()
@@ -120,7 +132,6 @@ fn prepare(workspace: &Workspace, groups: &[Group]) -> Result<Vec<(&'static str,
         built.push(("HA_AGENT_BIN", workspace.release_program("ha-agent")?));
     }
     if groups.contains(&Group::Lab) {
-        setup::ensure(workspace, &[Need::Machines])?;
         built.push(("HA_AGENT_DEB", package::pack(workspace)?));
     }
     // All at once, so that what does not compile is said before anything runs.
@@ -140,11 +151,31 @@ fn run_one(command: &mut Command, screen: &mut impl Write) -> Result<Tally> {
 }
 
 impl Group {
-    /// Which share the machine's one network stack: they run one after the other.
+    /// Which make network namespaces or load programs. The virtual machine is an ordinary process.
     fn needs_root(self) -> bool {
         match self {
-            Self::Unit | Self::Property | Self::Simulation => false,
+            Self::Unit | Self::Property | Self::Simulation | Self::Vm => false,
             Self::Kernel | Self::Lab => true,
+        }
+    }
+
+    /// How many tests may run at once, if not as many as there are processors. Some share the machine's one
+    /// network stack; a virtual machine keeps one processor busy, and waits for most of its time.
+    fn threads(self) -> Option<u8> {
+        match self {
+            Self::Unit | Self::Property | Self::Simulation => None,
+            Self::Kernel | Self::Lab => Some(1),
+            Self::Vm => Some(2),
+        }
+    }
+
+    /// What those need that run the agent.
+    fn needs(self) -> Vec<Need> {
+        match self {
+            Self::Unit | Self::Property | Self::Simulation => Vec::new(),
+            Self::Kernel => vec![Need::Lab],
+            Self::Lab => vec![Need::Lab, Need::Machines],
+            Self::Vm => vec![Need::Vm],
         }
     }
 
@@ -155,6 +186,7 @@ impl Group {
             "property" | "properties" | "prop" => Self::Property,
             "simulation" | "sim" => Self::Simulation,
             "kernel" | "xdp" | "bpf" => Self::Kernel,
+            "vm" => Self::Vm,
             _ if package == LAB_PACKAGE => Self::Lab,
             _ => Self::Unit,
         }
@@ -233,7 +265,7 @@ mod tests {
     fn every_integration_test_is_in_the_group_that_its_name_and_package_say() {
         let members = json!({ "packages": [
             package("ha-common", &["properties_of_wire", "examples"]),
-            package("ha-tests", &["kernel_timer", "scenario", "simulation", "properties_of_wire"]),
+            package("ha-tests", &["kernel_timer", "scenario", "simulation", "properties_of_wire", "vm_vlan"]),
         ] });
         let all = Group::value_variants()
             .iter()
@@ -246,6 +278,7 @@ mod tests {
                 vec!["--test simulation"],
                 vec!["--test kernel_timer"],
                 vec!["--test scenario"],
+                vec!["--test vm_vlan"],
             ]
         );
     }

@@ -12,6 +12,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
 use thiserror::Error;
 
+use crate::net::filter;
 use crate::net::netlink::{NetlinkError, RouteSocket};
 
 /// How often, and at what distance, it is looked whether the kernel has taken a program off: 100 ms.
@@ -76,7 +77,8 @@ pub struct Attachment {
 
 #[derive(Debug)]
 enum Hold {
-    Pinned(PinnedLink),
+    /// What outlives us: the link, and what lets adverts in to it on this interface.
+    Pinned(PinnedLink, u32),
     Owned(#[expect(dead_code, reason = "dropping it detaches")] FdLink),
 }
 
@@ -84,7 +86,10 @@ impl Attachment {
     /// Detaches, pinned or not.
     pub fn detach(self) -> io::Result<()> {
         match self.hold {
-            Hold::Pinned(link) => link.unpin().map(drop),
+            Hold::Pinned(link, ifindex) => {
+                close_filter(ifindex);
+                link.unpin().map(drop)
+            }
             Hold::Owned(_) => Ok(()),
         }
     }
@@ -105,7 +110,7 @@ pub fn attach(
         && may_keep(found.mode)
         && let Some(link) = take_over(program, path)
     {
-        return hold(link, found.mode, pin);
+        return hold(link, found.mode, ifindex, pin);
     }
     if let Some(path) = &pin
         && fs::remove_file(path).is_ok()
@@ -120,7 +125,7 @@ pub fn attach(
         .attach_to_if_index(ifindex, mode.xdp())
         .map_err(AttachError::Refused)?;
     let link = program.take_link(id).map_err(AttachError::Refused)?;
-    hold(link, mode, pin)
+    hold(link, mode, ifindex, pin)
 }
 
 /// The kernel takes the program of a link that nobody holds any more off in a worker, a moment later
@@ -136,11 +141,20 @@ fn wait_detached(ifindex: u32) -> Result<(), NetlinkError> {
 }
 
 /// What the names of pinned links begin with; the interface's index follows.
-pub const PIN_PREFIX: &str = "link-";
+const PIN_PREFIX: &str = "link-";
 
 /// Where the link of an interface is pinned.
 pub fn pin_path(dir: &Path, ifindex: u32) -> PathBuf {
     dir.join(format!("{PIN_PREFIX}{ifindex}"))
+}
+
+/// The interface whose link a pin of that name is.
+pub fn pinned_interface(pin: &Path) -> Option<u32> {
+    pin.file_name()?
+        .to_str()?
+        .strip_prefix(PIN_PREFIX)?
+        .parse()
+        .ok()
 }
 
 /// Unpins the links of interfaces that are not in use, and so takes their programs off.
@@ -148,14 +162,20 @@ pub fn remove_links(dir: &Path, in_use: impl Fn(u32) -> bool) {
     // A directory that cannot be read has nothing of ours.
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
-        let ifindex = path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_prefix(PIN_PREFIX)?.parse().ok());
-        if ifindex.is_some_and(|ifindex| !in_use(ifindex)) {
+        if let Some(ifindex) = pinned_interface(&path)
+            && !in_use(ifindex)
+        {
+            close_filter(ifindex);
             // What cannot be removed now is found again at the next start.
             let _ = fs::remove_file(&path);
         }
     }
+}
+
+/// Lets the card filter adverts again that nobody is to hear.
+pub(super) fn close_filter(ifindex: u32) {
+    // An interface that is gone, or has no filter, has nothing to close.
+    let _ = filter::close(ifindex);
 }
 
 /// The earlier agent's link with our program in it, or `None` if the link is dead.
@@ -166,24 +186,29 @@ fn take_over(program: &mut Xdp, path: &Path) -> Option<XdpLink> {
     program.take_link(id).ok()
 }
 
-fn hold(link: XdpLink, mode: Mode, pin: Option<PathBuf>) -> Result<Attachment, AttachError> {
+fn hold(
+    link: XdpLink,
+    mode: Mode,
+    ifindex: u32,
+    pin: Option<PathBuf>,
+) -> Result<Attachment, AttachError> {
     let link = FdLink::try_from(link).map_err(|error| AttachError::Pin {
         path: pin.clone().unwrap_or_default(),
         reason: format!("{error}: the kernel is older than 5.9"),
     })?;
-    let hold = match pin {
-        None => Hold::Owned(link),
-        Some(path) if path.exists() => Hold::Pinned(PinnedLink::from_pin(&path).map_err(
-            |error| AttachError::Pin {
-                path: path.clone(),
-                reason: error.to_string(),
-            },
-        )?),
-        Some(path) => Hold::Pinned(link.pin(&path).map_err(|error| AttachError::Pin {
-            path,
-            reason: error.to_string(),
-        })?),
+    let Some(path) = pin else {
+        let hold = Hold::Owned(link);
+        return Ok(Attachment { mode, hold });
     };
+    let pinned = if path.exists() {
+        PinnedLink::from_pin(&path).map_err(|error| error.to_string())
+    } else {
+        link.pin(&path).map_err(|error| error.to_string())
+    };
+    let link = pinned.map_err(|reason| AttachError::Pin { path, reason })?;
+    // What refuses has no filter; permission is there, or there would be no link.
+    let _ = filter::open(ifindex);
+    let hold = Hold::Pinned(link, ifindex);
     Ok(Attachment { mode, hold })
 }
 

@@ -77,6 +77,7 @@ impl KernelError {
             Some(libc::EOPNOTSUPP | libc::EACCES) if is_realtime() => {
                 " (BPF timers do not work on a PREEMPT_RT kernel)"
             }
+            Some(libc::E2BIG) => " (this kernel's verifier gave up on it: a newer kernel may not)",
             Some(libc::EINVAL) => " (BPF timers need kernel 5.15 or later, with the BPF JIT on)",
             _ => "",
         };

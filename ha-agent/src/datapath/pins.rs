@@ -16,6 +16,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{FsType, statfs};
 use thiserror::Error;
 
+use super::attach::{close_filter, pinned_interface};
 use super::raw::Raw;
 
 /// `BPF_FS_MAGIC` of linux/magic.h.
@@ -157,6 +158,9 @@ pub fn remove_all(dir: &Path) -> Result<usize, PinError> {
         .map(|entry| entry.path())
         .filter(|path| is_pin(path))
     {
+        if let Some(ifindex) = pinned_interface(&path) {
+            close_filter(ifindex);
+        }
         fs::remove_file(&path).map_err(|source| PinError::Stale { path, source })?;
         removed += 1;
     }
@@ -170,11 +174,11 @@ pub fn is_bpffs(dir: &Path) -> bool {
 
 /// Only what we name is ours to remove.
 fn is_pin(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| {
-            names::PINNED.contains(&name) || name.starts_with(super::attach::PIN_PREFIX)
-        })
+    pinned_interface(path).is_some()
+        || path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| names::PINNED.contains(&name))
 }
 
 fn is_current(dir: &Path, max_slots: u32) -> bool {

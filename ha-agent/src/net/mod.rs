@@ -4,11 +4,12 @@
 //! ([`address`]), announces them ([`announce`], on the schedule of [`plan`]), sends adverts
 //! ([`advert`]) and, without XDP, receives them ([`receive`]). The async side watches the
 //! interfaces ([`links`]). [`interface`] answers questions at start-up, [`group`] keeps multicast
-//! memberships, [`netlink`] is the synchronous route socket beneath.
+//! memberships, [`filter`] what must outlive them, [`netlink`] is the synchronous route socket beneath.
 
 pub mod address;
 pub mod advert;
 pub mod announce;
+pub mod filter;
 pub mod group;
 pub mod interface;
 pub mod links;

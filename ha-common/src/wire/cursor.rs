@@ -1,5 +1,7 @@
 //! Bounded reads, front to back: over a slice in userspace, over a packet in the kernel.
 
+use super::body::{self, Body, Digest};
+
 /// A position in a frame that only moves forward.
 ///
 /// Reads copy out; no reference into the frame ever leaves an implementation.
@@ -9,6 +11,12 @@ pub trait Cursor: Copy {
 
     /// Moves over `count` bytes, at most 1023. The end is checked by the next read.
     fn skip(&mut self, count: usize);
+
+    /// Sums and hashes the rest of a message from here on; `None` if the frame ends before it does.
+    #[inline(always)]
+    fn digest(self, body: &Body) -> Option<Digest> {
+        body::digest(self, body, || body.address_words)
+    }
 }
 
 /// A cursor over bytes in memory.

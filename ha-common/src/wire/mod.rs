@@ -1,6 +1,7 @@
 //! What is on the wire: parsers that also run in the kernel, and builders.
 
 pub mod arp;
+pub mod body;
 pub mod build;
 pub mod checksum;
 pub mod cursor;

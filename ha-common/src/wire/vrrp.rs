@@ -2,6 +2,7 @@
 //!
 //! v3: RFC 9568 section 5.1. v2: RFC 3768 section 5.1.
 
+use super::body::{Body, Digest};
 use super::checksum::Sum;
 use super::cursor::Cursor;
 use super::frame::Envelope;
@@ -20,9 +21,7 @@ pub const GROUP_V6: [u8; 16] = [0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 /// Type 1, the only one (RFC 9568 section 5.2.2).
 const ADVERTISEMENT: u8 = 1;
 /// The longest message that a 1500-byte IPv4 packet holds.
-const MAX_LENGTH: u16 = 1480;
-/// The 32-bit words in it behind the first eight bytes.
-const MAX_BODY_WORDS: u32 = (MAX_LENGTH as u32 - 8) / 4;
+pub(super) const MAX_LENGTH: u16 = 1480;
 /// v2 authentication types (RFC 2338 section 5.3.6).
 pub const AUTH_NONE: u8 = 0;
 /// Simple text password.
@@ -191,36 +190,19 @@ fn check_auth<C: Cursor>(header: [u8; 8], mut body: C, expect: &Expect) -> Resul
 fn walk<C: Cursor>(
     envelope: &Envelope,
     h: [u8; 8],
-    mut body: C,
+    body: C,
     address_words: u32,
 ) -> Result<(Sum, AddressHash), Reject> {
-    let lanes = words_per_address(envelope.family) - 1;
-    let mut sum = Sum::ZERO
+    let digest = body.digest(&Body {
+        length: u32::from(envelope.length) - 8,
+        address_words,
+        words_per_address: words_per_address(envelope.family),
+    });
+    let Digest { sum, hash } = digest.ok_or(Reject::Truncated)?;
+    let sum = sum
         .word([h[0], h[1], h[2], h[3]])
         .word([h[4], h[5], h[6], h[7]]);
-    let mut hash = AddressHash::default();
-    let mut left = u32::from(envelope.length) - 8;
-    for index in 0..MAX_BODY_WORDS {
-        if left < 4 {
-            break;
-        }
-        let word = body.take::<4>().ok_or(Reject::Truncated)?;
-        sum = sum.word(word);
-        if index < address_words {
-            hash = hash.word(word, index & lanes);
-        }
-        left -= 4;
-    }
-    // Up to three bytes more, padded with zeros (RFC 1071).
-    let mut last = [0; 4];
-    for byte in last.iter_mut().take(3) {
-        if left == 0 {
-            break;
-        }
-        [*byte] = body.take::<1>().ok_or(Reject::Truncated)?;
-        left -= 1;
-    }
-    Ok((sum.word(last), hash))
+    Ok((sum, hash))
 }
 
 /// Which flavour of checksum the message carries, if any is right.

@@ -68,17 +68,12 @@ impl Namespace {
     /// Makes a command run in this namespace, and die with the thread that starts it.
     pub fn confine(&self, command: &mut Command) {
         let fd = Arc::clone(&self.fd);
-        // Its own process group: Ctrl-C is for us, and we then take the lab down in order.
-        command.process_group(0);
-        // SAFETY: between fork and exec the closure makes two system calls, setns and prctl, and
-        // touches no lock and no heap; the descriptor is open for as long as the closure exists.
+        // SAFETY: between fork and exec the closure makes one system call, setns, and touches no lock
+        // and no heap; the descriptor is open for as long as the closure exists.
         unsafe {
-            command.pre_exec(move || {
-                setns(fd.as_fd(), CloneFlags::CLONE_NEWNET)?;
-                set_pdeathsig(Signal::SIGKILL)?;
-                Ok(())
-            });
+            command.pre_exec(move || Ok(setns(fd.as_fd(), CloneFlags::CLONE_NEWNET)?));
         }
+        tether(command);
     }
 
     /// Runs a program in this namespace to its end; its standard output. A status other than 0 is
@@ -111,6 +106,17 @@ impl Namespace {
         let path = Path::new("/proc/sys").join(key);
         self.inside(|| -> io::Result<()> { std::fs::write(&path, value) })?
             .with_context(|| format!("cannot set {key} to {value}"))
+    }
+}
+
+/// Makes a command die with the thread that starts it.
+pub(crate) fn tether(command: &mut Command) {
+    // Its own process group: Ctrl-C is for us, and we then take the lab down in order.
+    command.process_group(0);
+    // SAFETY: between fork and exec the closure makes one system call, prctl, and touches no lock and
+    // no heap.
+    unsafe {
+        command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?));
     }
 }
 

@@ -14,7 +14,7 @@ use ha_common::units::Instant;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::clock;
-use super::netns::Namespace;
+use super::netns::{Namespace, tether};
 pub use super::output::Line;
 use super::output::Output;
 
@@ -50,12 +50,22 @@ pub struct Process {
 impl Process {
     /// Starts a program in a namespace; what it writes goes to `log`, standard error included.
     pub fn spawn(ns: &Namespace, label: &str, mut command: Command, log: &Path) -> Result<Self> {
+        ns.confine(&mut command);
+        Self::start(label, command, log)
+    }
+
+    /// Starts a program in the namespace that the test itself is in.
+    pub fn spawn_here(label: &str, mut command: Command, log: &Path) -> Result<Self> {
+        tether(&mut command);
+        Self::start(label, command, log)
+    }
+
+    fn start(label: &str, mut command: Command, log: &Path) -> Result<Self> {
         let (reader, writer) = io::pipe().context("cannot make a pipe")?;
         command
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);
-        ns.confine(&mut command);
         let file = File::options()
             .create(true)
             .append(true)

@@ -28,7 +28,7 @@ pub fn require_root_and_tools(tools: &[&str]) -> Result<()> {
 }
 
 /// A program by its path or by PATH and the system's directories, which a user's PATH often lacks.
-fn find(tool: &str) -> Option<PathBuf> {
+pub(crate) fn find(tool: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from))

@@ -2,6 +2,7 @@
 
 mod apt;
 pub(crate) mod bpf_linker;
+mod guest_kernel;
 mod llvm;
 mod packages;
 pub(crate) mod toolchain;
@@ -59,6 +60,7 @@ pub(crate) fn ensure(workspace: &Workspace, needs: &[Need]) -> Result<()> {
 struct Missing {
     packages: Vec<&'static Package>,
     ebpf: Option<MissingEbpf>,
+    guest_kernel: bool,
 }
 
 /// The parts of the eBPF toolchain build on one another, so there is one first thing that is missing.
@@ -78,11 +80,12 @@ impl Missing {
             } else {
                 None
             },
+            guest_kernel: needs.contains(&Need::Vm) && !guest_kernel::is_ready(workspace),
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.packages.is_empty() && self.ebpf.is_none()
+        self.packages.is_empty() && self.ebpf.is_none() && !self.guest_kernel
     }
 
     fn explain(&self) {
@@ -91,6 +94,12 @@ impl Missing {
         }
         if let Some(ebpf) = &self.ebpf {
             ebpf.explain();
+        }
+        if self.guest_kernel {
+            line(
+                "Debian's stock kernel",
+                "the virtual machine boots it; unpacked into target/vm, not installed",
+            );
         }
     }
 }
@@ -150,15 +159,23 @@ fn line(what: &str, why: &str) {
 }
 
 fn install(workspace: &Workspace, missing: &Missing) -> Result<()> {
-    let only_the_linker =
-        missing.packages.is_empty() && matches!(missing.ebpf, Some(MissingEbpf::Linker));
+    let only_the_linker = missing.packages.is_empty()
+        && !missing.guest_kernel
+        && matches!(missing.ebpf, Some(MissingEbpf::Linker));
     if apt::exists() && !only_the_linker {
         apt::refresh()?;
     }
     install_packages(&missing.packages)?;
-    if missing.ebpf.is_none() {
-        return Ok(());
+    if missing.guest_kernel {
+        guest_kernel::install(workspace)?;
     }
+    if missing.ebpf.is_some() {
+        install_ebpf(workspace)?;
+    }
+    Ok(())
+}
+
+fn install_ebpf(workspace: &Workspace) -> Result<()> {
     let toolchain = match toolchain::find() {
         Ok(toolchain) => toolchain,
         Err(_) => install_toolchain()?,

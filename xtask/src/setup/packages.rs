@@ -13,10 +13,12 @@ pub(crate) enum Need {
     Machines,
     /// Building libFuzzer.
     Fuzz,
+    /// Running an agent in a virtual machine.
+    Vm,
 }
 
 impl Need {
-    pub(crate) const ALL: &[Self] = &[Self::Ebpf, Self::Lab, Self::Machines, Self::Fuzz];
+    pub(crate) const ALL: &[Self] = &[Self::Ebpf, Self::Lab, Self::Machines, Self::Fuzz, Self::Vm];
 }
 
 /// One Debian package.
@@ -94,6 +96,27 @@ pub(crate) const PACKAGES: &[Package] = &[
         service: None,
         needs: &[Need::Machines],
         program: "mmdebstrap",
+    },
+    Package {
+        name: "qemu-system-x86",
+        reason: "the virtual machine, whose network card filters multicast as real ones do",
+        service: None,
+        needs: &[Need::Vm],
+        program: "qemu-system-x86_64",
+    },
+    Package {
+        name: "busybox-static",
+        reason: "the shell and the tools of the virtual machine's guest",
+        service: None,
+        needs: &[Need::Vm],
+        program: "busybox",
+    },
+    Package {
+        name: "ethtool",
+        reason: "switches the VLAN tag offload of the guest's network card",
+        service: None,
+        needs: &[Need::Vm],
+        program: "ethtool",
     },
 ];
 

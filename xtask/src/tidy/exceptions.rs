@@ -58,6 +58,10 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "sendmmsg, which sends a burst in one system call and has no safe wrapper",
     ),
     (
+        "ha-agent/src/net/filter.rs",
+        "SIOCADDMULTI and its union have no safe wrapper",
+    ),
+    (
         "ha-agent/src/net/lab.rs",
         "building a link-layer socket address in place",
     ),

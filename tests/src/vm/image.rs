@@ -1,0 +1,108 @@
+//! The guest's file system: busybox, the agent, the kernel's modules, and a shell that takes orders.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::archive::Archive;
+use crate::lab::agent;
+use crate::lab::netns::output_of;
+use crate::lab::require::find;
+
+/// The guest's first process. It obeys lines of the second serial port: a number and a shell command.
+/// The answer is what the command wrote, and a line with the number and the exit status.
+const INIT: &str = r#"#!/bin/busybox sh
+/bin/busybox mkdir -p /proc /sys /dev /run /tmp
+/bin/busybox --install -s /bin
+export PATH=/bin:/sbin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t bpf bpf /sys/fs/bpf
+for module in /modules/*; do insmod "$module" || echo "insmod $module failed"; done
+ip link set lo up
+stty -F /dev/ttyS1 raw -echo
+exec </dev/ttyS1 >/dev/ttyS1
+echo ready
+while IFS=' ' read -r number command; do
+    sh -c "$command" >/run/answer 2>&1 </dev/null
+    status=$?
+    cat /run/answer
+    printf '\nend %s %s\n' "$number" "$status"
+done
+"#;
+
+/// Programs of this machine that the guest has, beside busybox and the agent.
+pub(super) const PROGRAMS: [&str; 1] = ["ethtool"];
+
+/// Builds the archive; `files` are further files, by path and content.
+pub(super) fn build(modules: &Path, files: &[(&str, String)]) -> Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    archive.file("/init", 0o755, INIT.as_bytes())?;
+    archive.folder("/modules")?;
+    let listed =
+        std::fs::read_dir(modules).with_context(|| format!("cannot list {}", modules.display()))?;
+    for module in listed {
+        let module = module?;
+        let name = module.file_name();
+        archive.copy(&format!("/modules/{}", name.display()), &module.path())?;
+    }
+    let mut libraries = BTreeSet::new();
+    for (name, program) in programs()? {
+        archive.copy(&format!("/bin/{name}"), &program)?;
+        libraries.extend(libraries_of(&program));
+    }
+    for library in libraries {
+        archive.copy(&library, Path::new(&library))?;
+    }
+    for (path, content) in files {
+        archive.file(path, 0o644, content.as_bytes())?;
+    }
+    archive.finish()
+}
+
+fn programs() -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut programs = vec![("ha-agent", agent::program()?)];
+    for name in ["busybox"].into_iter().chain(PROGRAMS) {
+        let found = find(name).with_context(|| format!("no {name}: run `cargo xtask setup`"))?;
+        programs.push((name, found));
+    }
+    Ok(programs)
+}
+
+/// The shared libraries of a program, by the names under which its loader looks for them.
+fn libraries_of(program: &Path) -> Vec<String> {
+    let mut ldd = Command::new("ldd");
+    ldd.arg(program);
+    // Of a static program ldd says so, and fails.
+    output_of(ldd).map_or(Vec::new(), |said| paths(&said))
+}
+
+/// Lines like `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x...)`, or the path alone.
+fn paths(said: &str) -> Vec<String> {
+    said.lines()
+        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_read_from_ldd() {
+        let said = "\tlinux-vdso.so.1 (0x00007ffe)\n\
+            \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f41)\n\
+            \t/lib64/ld-linux-x86-64.so.2 (0x00007f41)\n";
+        assert_eq!(
+            paths(said),
+            [
+                "/lib/x86_64-linux-gnu/libc.so.6",
+                "/lib64/ld-linux-x86-64.so.2"
+            ]
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! A virtual machine with a real network card: what a namespace lab cannot show, since its veth pairs
+//! let everything in.
+//!
+//! ```text
+//!   this process                    qemu (emulation, never KVM)
+//!   Segment  <- unix datagrams ->   eth0: virtio-net or e1000e, with their filters
+//!   Console  <- unix stream    ->   ttyS1: a shell that takes orders
+//!                                   Debian's stock kernel, busybox, the agent that ships
+//! ```
+//!
+//! The test is the whole segment: it builds the frames that the guest is to hear and reads what the
+//! guest sends. That takes no root and leaves nothing behind: the machine dies with the test.
+//! `cargo xtask setup` brings qemu and the kernel, and `cargo xtask vm` runs these tests.
+
+pub mod agent;
+mod archive;
+mod console;
+mod folder;
+mod image;
+mod machine;
+pub mod master;
+mod segment;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::lab::Process;
+
+pub use agent::GuestAgent;
+pub use machine::Card;
+pub use master::Master;
+pub use segment::{Frame, Segment};
+
+use console::{Console, Socket};
+use folder::Folder;
+
+/// From power-on to a guest that takes orders; 3 to 6 s on a machine that does nothing else.
+const BOOT: Duration = Duration::from_secs(90);
+
+/// A machine that is up; it goes when this is dropped.
+#[derive(Debug)]
+pub struct Vm {
+    console: Mutex<Console>,
+    segment: Segment,
+    // Fields are dropped in this order: the machine is gone before its files are.
+    process: Process,
+    folder: Folder,
+}
+
+impl Vm {
+    /// Boots a machine with this card; `files` are put into the guest by path and content.
+    pub fn boot(card: Card, files: &[(&str, String)]) -> Result<Self> {
+        let kernel = machine::kernel()?;
+        let folder = Folder::create()?;
+        let archive = image::build(&kernel.join("modules"), files)?;
+        let image = folder.path("guest.cpio");
+        std::fs::write(&image, archive)
+            .with_context(|| format!("cannot write {}", image.display()))?;
+        let orders = Socket::bind(&folder.path("orders"))?;
+        let command = machine::command(card, &kernel.join("vmlinuz"), &folder)?;
+        let process = Process::spawn_here("qemu", command, &folder.path("qemu.log"))?;
+        let console = orders
+            .accept(BOOT)
+            .with_context(|| last_words(&folder, &process))?;
+        // Last, for it listens until it is closed; the guest's card is still off.
+        let segment = Segment::open(&folder.path("segment"), folder.path("guest"))?;
+        Ok(Self {
+            console: Mutex::new(console),
+            segment,
+            process,
+            folder,
+        })
+    }
+
+    /// The segment that the guest's card is on.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// Runs a shell command in the guest: what it wrote. A status other than 0 is an error.
+    pub fn run(&self, command: &str) -> Result<String> {
+        let (status, said) = self.try_run(command)?;
+        ensure!(
+            status == 0,
+            "in the guest `{command}` failed ({status}): {said}"
+        );
+        Ok(said)
+    }
+
+    /// Runs a shell command in the guest: its exit status, and what it wrote.
+    pub fn try_run(&self, command: &str) -> Result<(i32, String)> {
+        let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
+        console
+            .run(command)
+            .with_context(|| format!("in the guest: `{command}`"))
+            .with_context(|| last_words(&self.folder, &self.process))
+    }
+
+    /// Gives an interface an address with its prefix length, switches it on and waits for its carrier.
+    pub fn bring_up(&self, interface: &str, address: &str) -> Result<()> {
+        self.run(&format!("ip address add {address} dev {interface}"))?;
+        self.run(&format!("ip link set {interface} up"))?;
+        let state = format!("/sys/class/net/{interface}/operstate");
+        self.run(&format!(
+            "until [ \"$(cat {state})\" = up ]; do sleep 0.1; done"
+        ))
+        .map(drop)
+    }
+
+    /// How many frames the card of an interface has let in.
+    pub fn frames_received(&self, interface: &str) -> Result<u64> {
+        let file = format!("/sys/class/net/{interface}/statistics/rx_packets");
+        let text = self.run(&format!("cat {file}"))?;
+        let count = text.trim().parse();
+        count.with_context(|| format!("{file} holds {text:?}"))
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        self.segment.close();
+    }
+}
+
+/// What the machine and the guest said last, for an error.
+fn last_words(folder: &Folder, process: &Process) -> String {
+    let mut words: Vec<String> = process.lines().into_iter().map(|line| line.text).collect();
+    let console = std::fs::read(folder.path(machine::CONSOLE)).unwrap_or_default();
+    words.extend(String::from_utf8_lossy(&console).lines().map(str::to_owned));
+    let kept = words.split_off(words.len().saturating_sub(20));
+    format!("the virtual machine said last:\n{}", kept.join("\n"))
+}

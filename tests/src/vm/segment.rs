@@ -1,0 +1,208 @@
+//! The network segment behind the guest's card: this process is the cable and whoever is on it.
+//!
+//! Each datagram of the socket is one Ethernet frame. Nothing is lost: a full socket makes the sender
+//! wait. What the guest's card does not let in, it drops without a word.
+
+use std::net::{Ipv4Addr, Shutdown};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant as Deadline};
+
+use anyhow::{Context as _, Result, bail};
+use ha_common::units::Instant;
+
+use crate::lab::clock;
+use crate::lab::decode::{Kind, Vrrp, decode};
+
+/// Longer than any frame on a card with the usual MTU.
+const LONGEST_FRAME: usize = 2048;
+/// How long the machine may leave a frame waiting in the socket.
+const SEND: Duration = Duration::from_secs(5);
+
+/// How long an answer of the guest may take.
+const SETTLE: Duration = Duration::from_secs(20);
+/// Who asks by ARP: neither a virtual router nor a scripted master.
+const OWN_MAC: [u8; 6] = [0x02, 0x99, 0, 0, 0, 0x77];
+const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 77);
+
+/// A frame that the guest sent.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// When it was read here.
+    pub at: Instant,
+    /// The VLAN in its tag, if it has one.
+    pub vlan: Option<u16>,
+    /// What it says.
+    pub kind: Kind,
+}
+
+impl Frame {
+    /// The advert, if it is one.
+    pub fn vrrp(&self) -> Option<&Vrrp> {
+        match &self.kind {
+            Kind::Vrrp(vrrp) => Some(vrrp),
+            Kind::Arp(_) | Kind::NeighbourAdvert(_) => None,
+        }
+    }
+
+    /// True for an answer to whoever asked for the address.
+    pub fn answers(&self, address: Ipv4Addr) -> bool {
+        matches!(&self.kind, Kind::Arp(arp) if arp.operation == 2 && arp.sender == address)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    frames: Mutex<Vec<Frame>>,
+    changed: Condvar,
+}
+
+/// The cable's end.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    socket: Arc<UnixDatagram>,
+    guest: Arc<Path>,
+    heard: Arc<Heard>,
+}
+
+impl Segment {
+    /// The segment of a machine that will bind `guest`; this end is `own`.
+    pub(super) fn open(own: &Path, guest: PathBuf) -> Result<Self> {
+        let socket =
+            UnixDatagram::bind(own).with_context(|| format!("cannot bind {}", own.display()))?;
+        socket.set_write_timeout(Some(SEND))?;
+        let segment = Self {
+            socket: Arc::new(socket),
+            guest: guest.into(),
+            heard: Arc::default(),
+        };
+        let (socket, heard) = (Arc::clone(&segment.socket), Arc::clone(&segment.heard));
+        std::thread::spawn(move || listen(&socket, &heard));
+        Ok(segment)
+    }
+
+    /// Puts a frame on the segment.
+    pub fn send(&self, frame: &[u8]) -> Result<()> {
+        self.socket
+            .send_to(frame, &self.guest)
+            .map(drop)
+            .context("the machine takes no frame")
+    }
+
+    /// What the guest sent since that moment.
+    pub fn frames_since(&self, since: Instant) -> Vec<Frame> {
+        let frames = self.lock();
+        frames
+            .iter()
+            .filter(|frame| frame.at >= since)
+            .cloned()
+            .collect()
+    }
+
+    /// The guest's first frame since that moment for which `matches` holds; `what` is for the error.
+    pub fn wait_for(
+        &self,
+        what: &str,
+        since: Instant,
+        timeout: Duration,
+        matches: impl Fn(&Frame) -> bool,
+    ) -> Result<Frame> {
+        let deadline = Deadline::now() + timeout;
+        let mut frames = self.lock();
+        loop {
+            let mut fresh = frames.iter().filter(|frame| frame.at >= since);
+            if let Some(found) = fresh.find(|frame| matches(frame)) {
+                return Ok(found.clone());
+            }
+            let left = deadline.saturating_duration_since(Deadline::now());
+            if left.is_zero() {
+                let seen: Vec<&Frame> = frames.iter().rev().take(10).collect();
+                bail!("the guest sent no {what} within {timeout:?}; its latest: {seen:#?}");
+            }
+            frames = self
+                .heard
+                .changed
+                .wait_timeout(frames, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Asks by ARP who has an address.
+    pub fn ask(&self, address: Ipv4Addr) -> Result<()> {
+        let mut frame = vec![0xff; 6];
+        frame.extend(OWN_MAC);
+        // ARP: Ethernet and IPv4, a request.
+        frame.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1]);
+        frame.extend(OWN_MAC);
+        frame.extend(OWN_ADDRESS.octets());
+        frame.extend([0; 6]);
+        frame.extend(address.octets());
+        self.send(&frame)
+    }
+
+    /// Waits until everything that was sent so far has got as far as it will: the guest answers a
+    /// question about an address of its own that was asked last.
+    pub fn settle(&self, own: Ipv4Addr) -> Result<()> {
+        let asked = clock::now();
+        self.ask(own)?;
+        self.wait_for("answer by ARP", asked, SETTLE, |frame| frame.answers(own))
+            .map(drop)
+    }
+
+    /// Ends the listening.
+    pub(super) fn close(&self) {
+        // An error means that it is closed already.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Frame>> {
+        self.heard
+            .frames
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn listen(socket: &UnixDatagram, heard: &Heard) {
+    let mut buffer = [0; LONGEST_FRAME];
+    while let Ok(length @ 1..) = socket.recv(&mut buffer) {
+        let (vlan, untagged) = strip_tag(buffer.get(..length).unwrap_or_default());
+        let Some(kind) = decode(&untagged) else {
+            continue;
+        };
+        let at = clock::now();
+        let mut frames = heard.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        frames.push(Frame { at, vlan, kind });
+        heard.changed.notify_all();
+    }
+}
+
+/// The VLAN of a frame's outermost tag, and the frame without it.
+fn strip_tag(frame: &[u8]) -> (Option<u16>, Vec<u8>) {
+    let mut untagged = frame.to_vec();
+    let Some([0x81, 0x00, high, low]) = frame.get(12..16) else {
+        return (None, untagged);
+    };
+    untagged.drain(12..16);
+    (Some(u16::from_be_bytes([high & 0x0f, *low])), untagged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::advert::Advert;
+
+    #[test]
+    fn a_tag_is_read_and_taken_off_and_what_has_none_stays_as_it_is() {
+        let plain = Advert::default();
+        let tagged = Advert {
+            vlans: vec![10],
+            ..Advert::default()
+        };
+        assert_eq!(strip_tag(&tagged.frame()), (Some(10), plain.frame()));
+        assert_eq!(strip_tag(&plain.frame()), (None, plain.frame()));
+        assert_eq!(strip_tag(&[1, 2]), (None, vec![1, 2]));
+    }
+}
