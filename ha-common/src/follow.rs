@@ -38,7 +38,8 @@ pub fn on_advert(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
     }
 }
 
-/// RFC 9568 section 6.4.2, (420) to (475).
+/// RFC 9568 section 6.4.2 (released, follow, learn, ignore),
+/// RFC 3768 section 6.4.2 (released, follow, ignore).
 #[inline(always)]
 fn as_backup(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
     let followed = same(slot.master_address, advert.source);
@@ -98,7 +99,7 @@ fn as_master(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
 }
 
 /// True if the sender must be master rather than we: higher priority, or equal and the higher
-/// address (RFC 9568 section 6.4.3).
+/// address (RFC 9568 section 6.4.3 (yield)).
 #[inline(always)]
 pub fn outranks(advert: &Advert, slot: &Slot) -> bool {
     rank(
@@ -167,7 +168,7 @@ pub(crate) fn was_heard_lately(slot: &Slot, now: u64) -> bool {
     now.saturating_sub(slot.last_heard) <= down_interval(slot).0
 }
 
-/// v3 takes the master's interval (RFC 9568 section 6.1), v2 its own.
+/// v3 takes the master's interval (RFC 9568 section 6.4.2 (learn)), v2 its own.
 #[inline(always)]
 fn learned_interval(slot: &Slot) -> u16 {
     if slot.version == Version::V3 as u8 && slot.master_interval != 0 {
@@ -266,6 +267,7 @@ mod tests {
 
     const REARM: Option<Nanos> = Some(Nanos(36_484_375));
 
+    /// RFC 9568 section 6.4.2 (follow).
     #[test]
     fn an_unchanged_advert_rearms_in_silence() {
         let mut slot = slot(state::BACKUP);
@@ -319,6 +321,7 @@ mod tests {
         assert_eq!((slot.master_address, slot.master_priority), (host(1), 100));
     }
 
+    /// RFC 9568 section 6.4.2 (released), RFC 3768 section 6.4.2 (released).
     #[test]
     fn a_release_shortens_the_wait_to_the_skew_and_the_next_master_is_news() {
         let mut slot = slot(state::BACKUP);
@@ -333,6 +336,7 @@ mod tests {
         assert_eq!(slot.master_address, host(2));
     }
 
+    /// RFC 3768 section 6.4.2 (follow).
     #[test]
     fn v2_does_not_learn_the_interval() {
         let mut slot = slot(state::BACKUP);
@@ -411,6 +415,7 @@ mod tests {
             proptest::prop_assert_eq!(rank(b.0, b.1, a.0, a.1), forth.reverse());
         }
 
+        /// RFC 9568 section 6.4.2 (follow, ignore), RFC 3768 section 6.4.2 (ignore).
         #[test]
         fn a_backup_is_never_left_without_a_deadline_by_an_advert_that_it_heeds(
             last: u8, priority: u8, preempt: bool, now in START..START * 2,

@@ -7,8 +7,8 @@ pub const DEFAULT_DOWN_MULTIPLIER: u8 = 3;
 
 /// `Skew_Time`.
 ///
-/// v3: `((256 - priority) * Master_Adver_Interval) / 256` (RFC 9568 section 6.1).
-/// v2: `(256 - priority) / 256` seconds, whatever the interval (RFC 3768 section 6.1).
+/// v3: `((256 - priority) * Master_Adver_Interval) / 256` (RFC 9568 section 6.1 (skew)).
+/// v2: `(256 - priority) / 256` seconds, whatever the interval (RFC 3768 section 6.1 (skew)).
 /// Multiplied before divided: a skew cut to whole units would be zero at short intervals.
 pub const fn skew(version: Version, priority: Priority, interval: Centiseconds) -> Nanos {
     let unit = match version {
@@ -19,7 +19,7 @@ pub const fn skew(version: Version, priority: Priority, interval: Centiseconds) 
 }
 
 /// `Master_Down_Interval`: `multiplier * Master_Adver_Interval + Skew_Time`
-/// (RFC 9568 section 6.1; the standard's multiplier is 3).
+/// (RFC 9568 section 6.1 (down), RFC 3768 section 6.1 (down); the standards' multiplier is 3).
 pub const fn master_down(
     version: Version,
     priority: Priority,
@@ -33,6 +33,7 @@ pub const fn master_down(
 mod tests {
     use super::*;
 
+    /// RFC 9568 section 6.1 (skew).
     #[test]
     fn v3_skew_scales_with_the_interval_and_is_never_cut_to_zero() {
         // (256 - 90) * 10 ms / 256 = 6.484375 ms
@@ -46,6 +47,7 @@ mod tests {
         );
     }
 
+    /// RFC 3768 section 6.1 (skew).
     #[test]
     fn v2_skew_does_not_depend_on_the_interval() {
         let one = skew(Version::V2, Priority(100), Centiseconds(100));
@@ -53,11 +55,17 @@ mod tests {
         assert_eq!(one, Nanos(609_375_000));
     }
 
+    /// RFC 9568 section 6.1 (down), RFC 3768 section 6.1 (down).
     #[test]
     fn master_down_is_three_intervals_and_skew() {
         assert_eq!(
             master_down(Version::V3, Priority(90), Centiseconds(1), 3),
             Nanos(36_484_375)
+        );
+        // 3 * 2 s + (256 - 100) / 256 s
+        assert_eq!(
+            master_down(Version::V2, Priority(100), Centiseconds(200), 3),
+            Nanos(6_609_375_000)
         );
     }
 }

@@ -61,6 +61,7 @@ pub(crate) fn receive(context: &XdpContext) -> u32 {
     verdict(slot)
 }
 
+/// RFC 9568 section 7.1 (vrid), RFC 3768 section 7.1 (vrid).
 #[inline(always)]
 fn find_slot(key: SlotKey) -> Option<(u32, *mut Slot)> {
     // SAFETY: the index is copied out at once; entries are made and removed by the agent only.
@@ -123,7 +124,7 @@ fn on_advert(index: u32, slot: *mut Slot, key: SlotKey, advert: &Advert, now: u6
 }
 
 /// Counts a refusal and keeps it. The agent reads it from the slot when somebody asks: a flood of
-/// bad frames wakes nobody.
+/// bad frames wakes nobody. RFC 9568 section 7.1 (report), RFC 3768 section 7.1 (report).
 #[inline(always)]
 fn on_reject(
     slot: *mut Slot,

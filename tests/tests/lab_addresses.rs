@@ -143,6 +143,8 @@ fn an_address_that_is_no_longer_configured_does_not_outlive_a_crash() -> Result<
     pair.is_settled()
 }
 
+/// RFC 9568 sections 6.4.2 (arp, accept, expiry), 8.1.2 (announce);
+/// RFC 3768 section 6.4.2 (arp, accept).
 #[test]
 fn all_addresses_of_an_instance_move_together() -> Result<()> {
     let addresses = ["10.99.0.100", "10.99.0.101", "10.99.0.102"];
@@ -175,6 +177,7 @@ fn all_addresses_of_an_instance_move_together() -> Result<()> {
     Ok(())
 }
 
+/// RFC 9568 sections 6.4.2 (solicited, expiry), 8.2.2 (announce, duplicates).
 #[test]
 fn an_ipv6_instance_takes_over_with_neighbour_advertisements_and_without_waiting() -> Result<()> {
     require_root_and_tools(&[])?;
@@ -227,6 +230,7 @@ fn an_ipv6_instance_takes_over_with_neighbour_advertisements_and_without_waiting
     on_h2.wait_absent(PATIENCE).map(drop)
 }
 
+/// RFC 9568 section 8.1.2 (announce), RFC 3768 section 8.2 (announce).
 #[test]
 fn an_address_is_announced_five_times_at_once_and_five_times_later() -> Result<()> {
     require_root_and_tools(&[])?;

@@ -65,6 +65,7 @@ fn is_of(frame: &ha_tests::lab::capture::Frame, master: &Host) -> bool {
         .is_some_and(|vrrp| vrrp.source == std::net::IpAddr::from(master.ipv4()))
 }
 
+/// RFC 9568 section 6.4.3 (advertise, shutdown), RFC 3768 section 6.4.3 (advertise, shutdown).
 fn the_agent_leads(version: u8) -> Result<()> {
     require_root_and_tools(&["keepalived"])?;
     let lab = Lab::new(2)?;

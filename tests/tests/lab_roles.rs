@@ -10,7 +10,7 @@ use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{EARLINESS, INTERVAL, LATENESS, PATIENCE, instance};
 use ha_tests::lab::{Agent, Lab, Pair, VIP, require_root_and_tools};
 
-/// RFC 9568 section 6.4.1: it does not listen first.
+/// RFC 9568 section 6.4.1 (owner): it does not listen first.
 #[test]
 fn an_owner_is_master_at_once_and_takes_the_addresses_from_anybody() -> Result<()> {
     require_root_and_tools(&[])?;
@@ -58,7 +58,7 @@ fn an_owner_whose_only_address_is_the_virtual_one_keeps_it_when_it_leaves() -> R
     Ok(())
 }
 
-/// RFC 9568 section 6.1, `Active_Adver_Interval`.
+/// RFC 9568 sections 6.4.2 (learn), 7.1 (interval-equal, interval-report).
 #[test]
 fn a_backup_reckons_with_the_masters_interval_and_says_that_it_is_not_its_own() -> Result<()> {
     let slow = Instance {

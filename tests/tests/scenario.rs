@@ -33,6 +33,8 @@ impl Observer for Narrator {
     }
 }
 
+/// The client is served at the address: RFC 9568 section 6.4.3 (arp, accept),
+/// RFC 3768 section 6.4.3 (arp, accept).
 fn nine_steps(interval: Duration) -> Result<()> {
     play(Settings { interval }, &mut Narrator).map(drop)
 }

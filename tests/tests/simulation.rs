@@ -214,6 +214,7 @@ fn at_once(world: &mut World, op: Op) {
     world.after(Nanos(0), op);
 }
 
+/// RFC 9568 section 6.4.2 (expiry), RFC 3768 section 6.4.2 (expiry).
 #[test]
 fn a_backup_takes_over_at_the_deadline_and_not_before() {
     for interval in [1, 100] {
@@ -238,7 +239,7 @@ fn after_a_stop_the_backup_waits_only_for_the_skew() {
     let stopped = world.now;
     at_once(&mut world, Op::Stop(0));
     let taken = wait_for(&mut world, 1, Role::Master);
-    // (256 - 90) * 1 s / 256 (RFC 9568 section 6.1)
+    // (256 - 90) * 1 s / 256 (RFC 9568 section 6.1 (skew))
     let skew = Nanos(648_437_500);
     assert!(taken.at >= stopped + skew);
     assert!(taken.at <= stopped + Nanos(skew.0 + MAX_DELAY.0 + 2 * LATENCY.0));

@@ -3,6 +3,7 @@
 mod bench;
 mod build_ebpf;
 mod ci;
+mod compliance;
 mod demo;
 mod fuzz;
 mod lab_bin;
@@ -42,8 +43,10 @@ enum Task {
     Test(test::Args),
     /// Run the tests in a virtual machine, behind a network card that filters
     Vm(vm::Args),
-    /// Check what rustfmt and clippy do not: docs, links, licences, stray unsafe, leftovers
+    /// Check what rustfmt and clippy do not: docs, links, citations, licences, stray unsafe, leftovers
     Tidy,
+    /// Write docs/compliance.md from the citations of the VRRP standards in code and tests
+    Compliance(compliance::Args),
     /// What CI runs: fmt, clippy, tidy, test and a short fuzz
     Ci(ci::Args),
     /// Play the scenario in a namespace lab with real nginx
@@ -87,6 +90,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::BuildEbpf(args) => done(build_ebpf::run(&workspace, &args)),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Vm(args) => vm::run(&workspace, args),
+        Task::Compliance(args) => done(compliance::run(&workspace, &args)),
         Task::Tidy => done(tidy::run(&workspace)),
         Task::Ci(args) => Ok(ci::run(&workspace, &args)),
         Task::Demo(forwarded) => done(demo::run(&workspace, &forwarded.args)),

@@ -96,6 +96,7 @@ fn versions(parts: &Parts<'_>) {
     }
 }
 
+/// RFC 9568 section 5.2.9 (family); of its (link-local) we only warn.
 fn addresses(parts: &Parts<'_>) {
     let report = parts.report;
     let Some(first) = parts.addresses.first() else {
@@ -147,7 +148,7 @@ fn tracked_once(parts: &Parts<'_>) {
     }
 }
 
-/// RFC 9568 section 6.1: the owner of the addresses is always 255 and always preempts.
+/// RFC 9568 section 6.1 (owner-preempts): the owner of the addresses is always 255 and always preempts.
 fn owner(parts: &Parts<'_>) {
     for at in parts.track {
         if at.get_ref().weight.is_some() {

@@ -49,7 +49,8 @@ impl Term {
     }
 }
 
-/// Base and terms, clamped to 1 to 254; an owner (255) ignores weights.
+/// Base and terms, clamped to 1 to 254; an owner (255) ignores weights
+/// (RFC 9568 section 5.2.4 (backup), RFC 3768 section 5.3.4 (backup)).
 pub fn effective(base: Priority, terms: &[Term]) -> Priority {
     if base.is_owner() {
         return base;
@@ -87,6 +88,7 @@ mod tests {
         }
     }
 
+    /// RFC 9568 section 5.2.4 (backup), RFC 3768 section 5.3.4 (backup).
     #[test]
     fn the_sum_follows_the_signs_and_is_clamped() {
         let cases = [

@@ -343,6 +343,7 @@ impl Table {
         (None, stopped)
     }
 
+    /// RFC 9568 section 6.4.3 (advertise), RFC 3768 section 6.4.3 (advertise).
     fn send_due(&mut self, id: usize, now: Instant, conduct: &Conduct) {
         let entry = self.entry(id);
         let Some(program) = &entry.program else {

@@ -163,7 +163,8 @@ fn to_message(placement: &Placement) -> AddressMessage {
     message
 }
 
-/// The same with everything that a new address needs.
+/// The same with everything that a new address needs. IPv6 addresses are not looked for on other hosts
+/// (RFC 9568 section 8.2.2 (duplicates)): a master that dies does not give its own up.
 fn to_add(placement: &Placement) -> AddressMessage {
     let mut message = to_message(placement);
     message.header.scope = scope(placement.net.addr());

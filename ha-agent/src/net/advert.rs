@@ -14,7 +14,8 @@ use socket2::{Domain, MsgHdr, Protocol, SockAddr, Socket, Type};
 
 use super::group::{GROUP_V4, GROUP_V6, PROTOCOL, receive_nothing};
 
-/// TTL and hop limit; receivers refuse anything else (RFC 9568 sections 5.1.1.3 and 5.1.2.3).
+/// TTL and hop limit; receivers refuse anything else (RFC 9568 sections 5.1.1.3 (ttl-sent) and
+/// 5.1.2.3 (hops-sent), RFC 3768 section 5.2.3 (ttl-sent)).
 const HOPS: u8 = 255;
 
 /// Internetwork control, as routers mark their own traffic.
@@ -88,7 +89,8 @@ enum Header {
 
 impl AdvertSocket {
     /// Opens the socket in the calling thread's network namespace. `source` is the interface's
-    /// primary address, or its link-local one for IPv6 (RFC 9568 sections 5.1.1.1 and 5.1.2.1).
+    /// primary address, or its link-local one for IPv6 (RFC 9568 sections 5.1.1.1, 5.1.2.1,
+    /// 7.2 (source); RFC 3768 section 7.2 (source)).
     pub fn open(interface: &str, ifindex: u32, source: IpAddr) -> Result<Self, AdvertError> {
         let socket = open_socket(interface, source).map_err(|source| AdvertError::Open {
             interface: interface.to_owned(),
@@ -182,7 +184,8 @@ fn open_socket(interface: &str, source: IpAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// RFC 791. The kernel fills in the checksum.
+/// RFC 791, with protocol and group by RFC 9568 section 7.2 (protocol) and
+/// RFC 3768 section 7.2 (protocol). The kernel fills in the checksum.
 fn header_v4(source: Ipv4Addr) -> [u8; IPV4_HEADER] {
     let mut header = [0; IPV4_HEADER];
     header[0] = 0x45;
@@ -194,7 +197,8 @@ fn header_v4(source: Ipv4Addr) -> [u8; IPV4_HEADER] {
     header
 }
 
-/// RFC 8200. The traffic class straddles the first two octets.
+/// RFC 8200, with protocol and group by RFC 9568 section 7.2 (protocol). The traffic class straddles
+/// the first two octets.
 fn header_v6(source: Ipv6Addr) -> [u8; IPV6_HEADER] {
     let mut header = [0; IPV6_HEADER];
     header[0] = 0x60 | (TRAFFIC_CLASS >> 4);
@@ -222,6 +226,8 @@ mod tests {
         AdvertSocket::open("near", lab.near, source.parse().unwrap()).unwrap()
     }
 
+    /// RFC 9568 sections 5.1.1.3 (ttl-sent), 7.2 (source, protocol);
+    /// RFC 3768 sections 5.2.3 (ttl-sent), 7.2 (source, protocol).
     #[test]
     fn root_an_ipv4_advert_is_right_in_every_byte() {
         lab::run(|lab| {
@@ -245,6 +251,7 @@ mod tests {
         });
     }
 
+    /// RFC 9568 sections 5.1.2.3 (hops-sent), 7.2 (source, protocol).
     #[test]
     fn root_an_ipv6_advert_is_right_in_every_byte() {
         lab::run(|lab| {

@@ -178,7 +178,8 @@ impl Election {
         }
     }
 
-    /// RFC 9568 section 6.4.1: the owner is master at once, everybody else listens first.
+    /// RFC 9568 section 6.4.1 (owner, listen), RFC 3768 section 6.4.1 (owner, listen): the owner is
+    /// master at once, everybody else listens first.
     fn enter(&mut self, now: Instant, cause: Cause, out: &mut Actions) {
         if self.params.rules.priority.is_owner() {
             self.take_over(now, Cause::Owner, out);
@@ -203,8 +204,11 @@ impl Election {
         self.step_out(now, state, Cause::Fault(cause), out);
     }
 
-    /// To a state that takes no part. A master says so first (RFC 9568 section 6.4.3, Shutdown), so
-    /// that the others need not wait, and keeps the addresses until it has.
+    /// To a state that takes no part. A master says so first, so that the others need not wait, and
+    /// keeps the addresses until it has.
+    ///
+    /// RFC 9568 sections 6.4.2 (shutdown), 6.4.3 (shutdown);
+    /// RFC 3768 sections 6.4.2 (shutdown), 6.4.3 (shutdown).
     fn step_out(&mut self, now: Instant, to: State, cause: Cause, out: &mut Actions) {
         if matches!(self.state, State::Master) {
             out.push(Action::StopAdverts(LastAdvert::Release));
@@ -213,9 +217,12 @@ impl Election {
         self.change(now, to, Detector::Idle, cause, out);
     }
 
-    /// RFC 9568 section 6.4.2. The advert goes first, for it is what stops the other backups, and
-    /// the detector last but for the report: until then an advert merely re-arms a timer that no
-    /// longer matters, and the next one is news.
+    /// The advert goes first, for it is what stops the other backups, and the detector last but for
+    /// the report: until then an advert merely re-arms a timer that no longer matters, and the next
+    /// one is news.
+    ///
+    /// RFC 9568 sections 6.4.2 (expiry), 8.1.2 (order), 8.2.2 (order);
+    /// RFC 3768 section 6.4.2 (expiry).
     fn take_over(&mut self, now: Instant, cause: Cause, out: &mut Actions) {
         out.push(Action::StartAdverts(self.params.rules));
         out.push(Action::AddAddresses);
@@ -223,8 +230,8 @@ impl Election {
         self.change(now, State::Master, Detector::Master, cause, out);
     }
 
-    /// RFC 9568 section 6.4.3: to backup, and never by priority 0, which would make the others
-    /// take over from the better master.
+    /// RFC 9568 section 6.4.3 (yield), RFC 3768 section 6.4.3 (yield): to backup, and never by
+    /// priority 0, which would make the others take over from the better master.
     fn yield_to(
         &mut self,
         now: Instant,
@@ -276,7 +283,8 @@ impl Election {
         self.said.conflicts(&rules, advert, out);
     }
 
-    /// A master hears somebody (RFC 9568 section 6.4.3).
+    /// A master hears somebody: RFC 9568 section 6.4.3 (released, yield, assert),
+    /// RFC 3768 section 6.4.3 (released, yield, discard).
     fn contest(&mut self, now: Instant, advert: &Advert, out: &mut Actions) {
         let rules = self.params.rules;
         match rules.rank(advert) {

@@ -225,6 +225,7 @@ proptest! {
         }
     }
 
+    /// RFC 9568 section 6.4.3 (yield), RFC 3768 section 6.4.3 (yield).
     #[test]
     fn of_two_masters_exactly_one_yields(
         one in params(), other in params(), v4 in any::<bool>(), a in 1..6u16, b in 1..6u16,

@@ -47,10 +47,10 @@ pub enum Rank {
 }
 
 impl Rules {
-    /// Ranks by priority, then by source address as an unsigned number (RFC 9568 section 6.4.3,
-    /// RFC 3768 section 6.4.3). Two owners are ranked the same way, because that is what any
-    /// other implementation does with our adverts: if the one with the higher address stepped
-    /// down instead, both would.
+    /// Ranks by priority, then by source address as an unsigned number
+    /// (RFC 9568 section 6.4.3 (yield), RFC 3768 section 6.4.3 (yield)). Two owners are ranked the
+    /// same way, because that is what any other implementation does with our adverts: if the one
+    /// with the higher address stepped down instead, both would.
     pub fn rank(&self, advert: &Advert) -> Rank {
         if advert.source == self.own_address {
             Rank::Ourselves
@@ -64,7 +64,7 @@ impl Rules {
     }
 
     /// `Master_Down_Interval` while no master has been heard: by our own interval
-    /// (RFC 9568 section 6.4.1).
+    /// (RFC 9568 section 6.4.1 (listen), RFC 3768 section 6.4.1 (listen)).
     pub const fn initial_down(&self) -> Nanos {
         timing::master_down(
             self.version,
@@ -75,7 +75,8 @@ impl Rules {
     }
 
     /// `Master_Down_Interval` after this advert. v3 learns the sender's interval
-    /// (RFC 9568 section 6.4.2); v2 has only the configured one (RFC 3768 section 6.1).
+    /// (RFC 9568 sections 6.4.2 (learn), 6.4.3 (yield)); v2 has only the configured one
+    /// (RFC 3768 section 6.1).
     pub const fn down_after(&self, advert: &Advert) -> Nanos {
         let interval = match self.version {
             Version::V2 => self.interval,
@@ -86,7 +87,8 @@ impl Rules {
         timing::master_down(self.version, self.priority, interval, self.down_multiplier)
     }
 
-    /// The same rules with this effective priority. 0 is kept for leaving, so it becomes 1.
+    /// The same rules with this effective priority. 0 is kept for leaving, so it becomes 1
+    /// (RFC 9568 section 5.2.4 (backup), RFC 3768 section 5.3.4 (backup)).
     #[must_use]
     pub const fn with_priority(self, priority: Priority) -> Self {
         let priority = if priority.is_release() {

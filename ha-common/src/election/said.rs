@@ -22,6 +22,8 @@ impl Said {
     }
 
     /// Whatever in this advert contradicts our configuration; the graver thing first.
+    ///
+    /// RFC 9568 sections 7.1 (interval-equal, interval-log, interval-report), 8.3.2 (owner-log).
     pub(super) fn conflicts(&mut self, rules: &Rules, advert: &Advert, out: &mut Actions) {
         let two_owners = rules.priority.is_owner() && advert.priority.is_owner();
         let differs = advert.interval != rules.interval && !advert.priority.is_release();

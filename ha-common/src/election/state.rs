@@ -96,7 +96,8 @@ impl Listening {
 
     /// Whether the detector is to leave the timer alone for adverts of a lower priority.
     ///
-    /// An owner always is (RFC 9568 section 6.1, `Preempt_Mode`). `nopreempt` says that we do not
+    /// An owner always is (RFC 9568 section 6.1 (owner-preempts),
+    /// RFC 3768 section 6.1 (owner-preempts)). `nopreempt` says that we do not
     /// take a healthy master's place; one whose own weights have dropped it below us is not
     /// healthy, and then `nopreempt` must not block the fail-over.
     pub(super) fn preempts(&self, rules: &Rules) -> bool {

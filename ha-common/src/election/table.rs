@@ -113,6 +113,7 @@ fn input(name: &str) -> (Instant, Input) {
 /// Rows in the order of [`COLUMNS`]: INIT, HOLD, BACKUP, MASTER, FAULT, STOPPED.
 #[rustfmt::skip]
 const TABLE: &[(&str, [&str; 6])] = &[
+    // RFC 9568 section 6.4.1 (listen), RFC 3768 section 6.4.1 (listen)
     ("ready", [
         "HOLD detect-idle report(ready, start hold of 5.000 s)", "-", "-", "-",
         "BACKUP detect-backup(3609375000) report(ready)", "-"]),
@@ -126,16 +127,20 @@ const TABLE: &[(&str, [&str; 6])] = &[
         "FAULT detect-idle report(interface is down)",
         "FAULT detect-idle report(interface is down)",
         "FAULT farewell remove detect-idle report(interface is down)", "-", "-"]),
+    // RFC 9568 section 6.4.3 (yield), RFC 3768 section 6.4.3 (yield)
     ("higher priority", ["-", "-", "-",
         "BACKUP last-word remove detect-backup(3609375000) report(better master 10.0.0.1 with priority 150)",
         "-", "-"]),
     ("equal, higher address", ["-", "-", "-",
         "BACKUP last-word remove detect-backup(3609375000) report(better master 10.0.0.3 with priority 100)",
         "-", "-"]),
+    // RFC 9568 section 6.4.3 (assert), RFC 3768 section 6.4.3 (discard)
     ("equal, lower address", ["-", "-", "-", "MASTER advert announce", "-", "-"]),
     ("lower priority", ["-", "-", "-", "MASTER advert announce", "-", "-"]),
+    // RFC 9568 section 6.4.3 (released), RFC 3768 section 6.4.3 (released)
     ("priority 0", ["-", "-", "-", "MASTER advert", "-", "-"]),
     ("own address heard", ["-", "-", "BACKUP notice(own)", "MASTER notice(own)", "-", "-"]),
+    // RFC 9568 sections 6.4.2 (expiry), 8.1.2 (order), 8.2.2 (order); RFC 3768 section 6.4.2 (expiry)
     ("master down", ["-", "-",
         "MASTER start add announce detect-master report(no advert for 3.609 s)", "-", "-", "-"]),
     ("tick, early", ["-", "-", "-", "-", "-", "-"]),
@@ -152,6 +157,8 @@ const TABLE: &[(&str, [&str; 6])] = &[
     ("taken over and released", ["-", "-", "-", "MASTER advert", "-", "-"]),
     ("sender stopped", ["-", "-", "-", "MASTER start announce notice(sending again)", "-", "-"]),
     ("events lost", ["-", "-", "-", "MASTER advert announce", "-", "-"]),
+    // RFC 9568 sections 6.4.2 (shutdown), 6.4.3 (shutdown);
+    // RFC 3768 sections 6.4.2 (shutdown), 6.4.3 (shutdown)
     ("shutdown", [
         "STOPPED detect-idle report(shutdown)", "STOPPED detect-idle report(shutdown)",
         "STOPPED detect-idle report(shutdown)", "STOPPED farewell remove detect-idle report(shutdown)",
@@ -207,6 +214,7 @@ fn every_input_in_every_state_does_what_the_table_says() {
     }
 }
 
+/// RFC 9568 section 6.4.1 (owner), RFC 3768 section 6.4.1 (owner).
 #[test]
 fn an_owner_does_not_wait() {
     let mut election = Election::new(with(|r| r.priority = Priority::OWNER));
@@ -217,6 +225,7 @@ fn an_owner_does_not_wait() {
     );
 }
 
+/// RFC 9568 section 8.3.2 (owner-log).
 #[test]
 fn of_two_owners_the_lower_address_steps_down_and_both_report_it_once() {
     let owner = with(|r| r.priority = Priority::OWNER);
@@ -233,6 +242,23 @@ fn of_two_owners_the_lower_address_steps_down_and_both_report_it_once() {
     assert_eq!(words(&actions), "advert announce");
 }
 
+/// RFC 9568 section 6.1 (owner-preempts), RFC 3768 section 6.1 (owner-preempts).
+#[test]
+fn an_owner_preempts_although_it_is_told_not_to() {
+    let mut election = Election::new(with(|r| {
+        r.priority = Priority::OWNER;
+        r.preempt = false;
+    }));
+    election.handle(NOW, Input::Ready);
+    let actions = election.handle(NOW, Input::TakenOver(advert(3, 254)));
+    assert_eq!(words(&actions), "advert announce");
+    // Backup of another owner.
+    election.handle(NOW, Input::Advert(advert(3, 255)));
+    assert_eq!(election.state().role(), Role::Backup);
+    assert!(election.detector_rules().preempt);
+}
+
+/// RFC 9568 sections 6.4.3 (yield), 7.1 (interval-equal, interval-log).
 #[test]
 fn a_yielding_v3_master_learns_the_interval_and_says_once_that_it_differs() {
     let mut election = in_role(Role::Master);
@@ -359,6 +385,7 @@ fn the_start_hold_is_due_again_after_a_link_loss_and_not_after_a_failed_check() 
     assert_eq!(election.next_deadline(), Some(until));
 }
 
+/// RFC 9568 section 5.2.4 (backup), RFC 3768 section 5.3.4 (backup).
 #[test]
 fn own_priority_0_is_taken_for_1() {
     let mut election = in_role(Role::Backup);

@@ -35,6 +35,8 @@ pub struct Message<'a> {
 
 /// Writes the message, and returns its length in bytes.
 ///
+/// RFC 9568 section 7.2 (fields), RFC 3768 section 7.2 (fields).
+///
 /// `None` if there are too many addresses or `out` is too short ([`MAX_MESSAGE`] is always enough).
 pub fn write(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
     let count = u8::try_from(message.addresses.len()).ok()?;
@@ -63,7 +65,7 @@ pub fn write(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
         to.copy_from_slice(address.get(..size)?);
     }
     if is_v2 {
-        // RFC 3768 section 5.3.10: always present, zeros if unused.
+        // RFC 3768 section 5.3.10 (unused): always present, zeros if unused.
         tail.copy_from_slice(&message.password.unwrap_or_default());
     }
     let checksum = checksum(message, out)?;
@@ -72,7 +74,7 @@ pub fn write(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
 }
 
 /// v2: authentication type and seconds (RFC 3768 sections 5.3.6, 5.3.7). v3: 12 bits of
-/// centiseconds below a reserved nibble (RFC 9568 sections 5.2.6, 5.2.7).
+/// centiseconds below a reserved nibble (RFC 9568 sections 5.2.6 (reserve-sent), 5.2.7).
 fn interval_bytes(message: &Message<'_>) -> [u8; 2] {
     match message.version {
         Version::V2 => {
@@ -88,6 +90,7 @@ fn interval_bytes(message: &Message<'_>) -> [u8; 2] {
     }
 }
 
+/// RFC 9568 section 7.2 (checksum), RFC 3768 section 7.2 (checksum).
 fn checksum(message: &Message<'_>, bytes: &[u8]) -> Option<u16> {
     let sum = Sum::ZERO.bytes(bytes);
     let length = u16::try_from(bytes.len()).ok()?;
@@ -124,6 +127,7 @@ mod tests {
         }
     }
 
+    /// RFC 3768 sections 5.3.10 (unused), 7.2 (fields, checksum).
     #[test]
     fn a_v2_message_as_keepalived_sends_it() {
         let mut out = [0; MAX_MESSAGE];
@@ -135,6 +139,18 @@ mod tests {
                 0x21, 51, 100, 1, 0, 1, 0x70, 0x03, 10, 99, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0
             ]
         );
+    }
+
+    /// RFC 9568 section 5.2.6 (reserve-sent).
+    #[test]
+    fn the_reserved_nibble_of_a_v3_message_is_zero_whatever_the_interval() {
+        for (interval, sent) in [(1, [0, 1]), (0x0fff, [0x0f, 0xff]), (0xf123, [0x01, 0x23])] {
+            let mut message = message(Version::V3);
+            message.interval = Centiseconds(interval);
+            let mut out = [0; MAX_MESSAGE];
+            write(&message, &mut out).unwrap();
+            assert_eq!(out[4..6], sent);
+        }
     }
 
     #[test]

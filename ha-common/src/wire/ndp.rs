@@ -77,6 +77,7 @@ mod tests {
     const MAC: [u8; 6] = [0x02, 0x00, 0x00, 0x00, 0x00, 0x01];
     const ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x64);
 
+    /// RFC 9568 section 8.2.2 (announce).
     #[test]
     fn an_unsolicited_na_overrides_and_carries_the_link_layer_address() {
         let mut frame = [0xa5; UNSOLICITED_NA_LEN];
@@ -96,6 +97,7 @@ mod tests {
         assert_eq!(frame, expected);
     }
 
+    /// RFC 9568 section 6.4.1 (router-flag).
     #[test]
     fn a_forwarding_host_sets_the_router_flag_and_nothing_else() {
         let (mut host, mut router) = ([0; UNSOLICITED_NA_LEN], [0; UNSOLICITED_NA_LEN]);

@@ -118,6 +118,10 @@ pub const fn vrid(header: [u8; 8]) -> u8 {
 /// The ladder of checks; `header` is the message's first eight bytes, `body` stands behind them.
 ///
 /// The caller has already found that the VRID is configured on the interface.
+///
+/// RFC 9568 sections 5.1.1.3 (ttl-heard), 5.1.2.3 (hops-heard), 5.2.2 (type), 5.2.5 (no-addresses),
+/// 7.1 (ttl, version, type, complete, discard);
+/// RFC 3768 sections 5.2.3 (ttl-heard), 5.3.2 (type), 7.1 (ttl, version, complete, discard).
 #[inline(always)]
 pub fn check<C: Cursor>(
     envelope: &Envelope,
@@ -168,7 +172,8 @@ pub fn check<C: Cursor>(
     })
 }
 
-/// v2: the authentication type and, for a password, its eight bytes behind the address list.
+/// v2: the authentication type and, for a password, its eight bytes behind the address list
+/// (RFC 3768 sections 5.3.6 (auth-type), 5.3.10 (unused), 7.1 (auth)).
 #[inline(always)]
 fn check_auth<C: Cursor>(header: [u8; 8], mut body: C, expect: &Expect) -> Result<(), Reject> {
     if header[4] != expect.auth_type {
@@ -205,7 +210,8 @@ fn walk<C: Cursor>(
     Ok((sum, hash))
 }
 
-/// Which flavour of checksum the message carries, if any is right.
+/// Which flavour of checksum the message carries, if any is right
+/// (RFC 9568 section 7.1 (checksum), RFC 3768 section 7.1 (checksum)).
 #[inline(always)]
 fn check_sum(envelope: &Envelope, sum: Sum, is_v2: bool) -> Result<Flavour, Reject> {
     let (s, d) = (envelope.source, envelope.destination);
@@ -242,13 +248,14 @@ fn check_addresses(envelope: &Envelope, expect: &Expect) -> Result<(), Reject> {
     Ok(())
 }
 
-/// v2: RFC 3768 section 7.1, a different interval is discarded. v3: learned, but zero means nothing.
+/// v2: a different interval is discarded (RFC 3768 section 7.1 (interval)).
+/// v3: learned, but zero means nothing (RFC 9568 section 7.1 (interval)).
 #[inline(always)]
 fn check_interval(header: [u8; 8], expect: &Expect, is_v2: bool) -> Result<Centiseconds, Reject> {
     let interval = if is_v2 {
         u16::from(header[5]) * 100
     } else {
-        // The high nibble is reserved and ignored on receive (RFC 9568 section 5.2.6).
+        // The high nibble is reserved and ignored on receive: RFC 9568 section 5.2.6 (reserve-heard).
         u16::from_be_bytes([header[4] & 0x0f, header[5]])
     };
     if interval == 0 || is_v2 && interval != expect.own_interval {
@@ -344,6 +351,7 @@ mod tests {
     }
 
     proptest! {
+        /// RFC 9568 section 7.2 (fields, checksum).
         #[test]
         fn what_we_send_is_what_a_receiver_understands(
             (version, family, flavour, password) in kinds(),

@@ -15,6 +15,10 @@ use crate::observe::{Observed, in_kernel, in_userspace};
 /// `BPF_PROG_TEST_RUN` takes no shorter frame.
 const SHORTEST: usize = 14;
 
+/// RFC 9568 sections 5.1.1.3 (ttl-heard), 5.1.2.3 (hops-heard), 5.2.2 (type), 5.2.5 (no-addresses),
+/// 5.2.6 (reserve-heard), 7.1 (ttl, version, type, complete, checksum, interval, discard);
+/// RFC 3768 sections 5.2.3 (ttl-heard), 5.3.2 (type), 5.3.6 (auth-type), 5.3.10 (unused),
+/// 7.1 (ttl, version, complete, checksum, auth, interval, discard).
 #[test]
 fn every_vector_gets_its_verdict_in_userspace() {
     for vector in corpus() {

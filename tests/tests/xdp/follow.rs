@@ -104,6 +104,7 @@ fn another_priority_of_the_master_is_news() {
     assert_eq!((slot.master_priority, slot.rearms), (150, 2));
 }
 
+/// RFC 9568 section 6.4.2 (learn).
 #[test]
 fn another_interval_of_the_master_is_news_and_learned() {
     let (events, slot) = after_change(Receiver::V3Ipv6, |f| f.message.word = [0, 7]);
@@ -167,6 +168,7 @@ fn who_takes_over_from_a_silent_master_is_followed() {
     );
 }
 
+/// RFC 9568 section 6.4.2 (released), RFC 3768 section 6.4.2 (released).
 #[test]
 fn priority_zero_of_the_master_arms_the_skew() {
     for receiver in [Receiver::V3Ipv4, Receiver::V2Plain] {
@@ -188,6 +190,7 @@ fn priority_zero_of_somebody_else_changes_nothing() {
     assert_eq!(slot.master_priority, 100);
 }
 
+/// RFC 9568 section 6.4.2 (ignore), RFC 3768 section 6.4.2 (ignore).
 #[test]
 fn a_lower_priority_is_ignored_by_who_may_preempt() {
     let (events, slot) = after_change(Receiver::V3Ipv4, |f| f.message.priority = 89);
@@ -196,6 +199,7 @@ fn a_lower_priority_is_ignored_by_who_may_preempt() {
     assert_eq!(slot.master_priority, 100);
 }
 
+/// RFC 9568 section 6.4.2 (follow), RFC 3768 section 6.4.2 (follow).
 #[test]
 fn a_lower_priority_rearms_who_may_not_preempt() {
     let (mut lab, command) = lab_in(Receiver::V3Ipv4, state::BACKUP);
@@ -316,6 +320,7 @@ fn a_consuming_slot_ends_its_adverts_and_nothing_else() {
     assert_eq!(lab.counter(ha_common::layout::Counter::Consumed), 2);
 }
 
+/// RFC 9568 section 7.1 (vrid), RFC 3768 section 7.1 (vrid).
 #[test]
 fn an_unknown_virtual_router_passes_and_leaves_no_peer() {
     let mut lab = Lab::new();

@@ -14,6 +14,7 @@ const RECEIVER: Receiver = Receiver::V3Ipv4;
 /// Where the source address stands in an untagged IPv4 frame.
 const SOURCE: std::ops::Range<usize> = 26..30;
 
+/// RFC 9568 section 7.1 (report), RFC 3768 section 7.1 (report).
 #[test]
 fn a_peer_is_counted_by_what_it_sends() {
     let mut lab = Lab::new();

@@ -12,23 +12,24 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::compliance;
 use crate::process;
 use crate::workspace::Workspace;
 
 /// A file that git knows or would take, with its text.
-struct File {
+pub(crate) struct File {
     /// Relative to the root.
-    path: String,
-    text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 /// One thing to mend.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Finding {
-    path: String,
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Finding {
+    pub(crate) path: String,
     /// From 1; 0 is the file as a whole.
-    line: usize,
-    message: String,
+    pub(crate) line: usize,
+    pub(crate) message: String,
 }
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -45,6 +46,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     findings.extend(rust::check(&files));
     findings.extend(docs::check_subcommands(&files));
     findings.extend(licences::check(workspace)?);
+    findings.extend(compliance::check(&files)?);
     findings.sort();
     for finding in &findings {
         eprintln!("{finding}");
@@ -57,13 +59,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 impl File {
-    fn has_extension(&self, extension: &str) -> bool {
+    pub(crate) fn has_extension(&self, extension: &str) -> bool {
         std::path::Path::new(&self.path)
             .extension()
             .is_some_and(|own| own == extension)
     }
 
-    fn finding(&self, line: usize, message: impl Into<String>) -> Finding {
+    pub(crate) fn finding(&self, line: usize, message: impl Into<String>) -> Finding {
         Finding {
             path: self.path.clone(),
             line,
@@ -87,7 +89,7 @@ impl fmt::Display for Finding {
 }
 
 /// Every text file that is committed or about to be.
-fn files(workspace: &Workspace) -> Result<Vec<File>> {
+pub(crate) fn files(workspace: &Workspace) -> Result<Vec<File>> {
     let listed = process::output(workspace.git().args([
         "ls-files",
         "-z",
@@ -112,7 +114,7 @@ fn files(workspace: &Workspace) -> Result<Vec<File>> {
 }
 
 #[cfg(test)]
-fn file(path: &str, text: &str) -> File {
+pub(crate) fn file(path: &str, text: &str) -> File {
     File {
         path: path.to_owned(),
         text: text.to_owned(),

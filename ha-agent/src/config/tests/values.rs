@@ -146,6 +146,7 @@ const INSTANCE_CASES: &[Case] = &[
         &["write the IPv4 address"],
     ),
     (
+        // RFC 9568 section 5.2.9 (family)
         "addresses = [\"10.0.0.1/24\", |\"fe80::1/64\"]",
         &["of one family", "10.0.0.1/24"],
     ),

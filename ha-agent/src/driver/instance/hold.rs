@@ -147,6 +147,8 @@ impl Instance {
         }
     }
 
+    /// From here on the kernel answers for them and takes what comes to them:
+    /// RFC 9568 section 6.4.3 (arp, accept), RFC 3768 section 6.4.3 (arp, accept).
     pub(super) fn add_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
         self.removal_due = None;
         let Some(port) = &self.port else { return };
@@ -210,6 +212,8 @@ impl Instance {
         }
     }
 
+    /// From here on the kernel does not know them:
+    /// RFC 9568 section 6.4.2 (arp, solicited, accept), RFC 3768 section 6.4.2 (arp, accept).
     pub(super) fn remove_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
         self.plan = None;
         self.removal_due = None;
@@ -241,6 +245,7 @@ impl Instance {
         }
     }
 
+    /// RFC 9568 sections 8.1.2 (announce), 8.2.2 (announce); RFC 3768 section 8.2 (announce).
     pub(super) fn announce(&mut self, edges: &mut Edges<'_>, now: Instant) {
         // What is not here must not be claimed to be.
         if self.refused_until.is_some() {

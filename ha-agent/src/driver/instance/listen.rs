@@ -52,7 +52,8 @@ impl Instance {
         }
     }
 
-    /// An event of the detector.
+    /// An event of the detector. RFC 9568 section 7.1 (list), RFC 3768 section 7.1 (list): its address list
+    /// is compared with ours.
     pub(crate) fn heard(&mut self, event: &Event, edges: &mut Edges<'_>, now: Instant) {
         self.dirty = true;
         if event.hash != list_hash(&self.config) {

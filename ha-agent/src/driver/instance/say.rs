@@ -55,6 +55,7 @@ impl Instance {
         }
     }
 
+    /// RFC 9568 section 7.1 (list-log, list-report), RFC 3768 section 7.1 (list-log, list-report).
     pub(super) fn list_differs(&mut self, event: &Event, edges: &mut Edges<'_>, now: Instant) {
         let Some(source) = address_of(self.config.family, event.source) else {
             return;
@@ -73,6 +74,7 @@ impl Instance {
         });
     }
 
+    /// RFC 9568 section 7.1 (log), RFC 3768 section 7.1 (log, interval-log, interval-report).
     pub(super) fn report_reject(&mut self, slot: &Slot, edges: &mut Edges<'_>, now: Instant) {
         let last = slot.last_reject;
         let said = (last.reason, last.source);

@@ -71,6 +71,8 @@ impl Link {
     /// The address that IPv4 adverts are sent from: the first primary one of global scope, else
     /// any other; never one that the agent added, nor one that `is_virtual` knows (where the
     /// kernel keeps no marks, or the administrator configured the same one).
+    ///
+    /// RFC 9568 section 7.2 (source), RFC 3768 section 7.2 (source).
     pub fn primary_ipv4(&self, is_virtual: impl Fn(IpAddr) -> bool) -> Option<Ipv4Addr> {
         self.addresses
             .iter()
@@ -204,6 +206,7 @@ pub(crate) mod tests {
         table
     }
 
+    /// RFC 9568 section 7.2 (source), RFC 3768 section 7.2 (source).
     #[test]
     fn the_primary_address_is_never_a_virtual_one() {
         let ours = Present {

@@ -1,0 +1,48 @@
+//! What two hosts do not agree on: said, and shown in `status`.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use ha_tests::lab::agent::State;
+use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::pair::{PATIENCE, instance};
+use ha_tests::lab::{Agent, Lab, Pair, require_root_and_tools};
+
+/// RFC 9568 section 7.1 (list, list-log, list-report),
+/// RFC 3768 section 7.1 (list, list-log, list-report).
+#[test]
+fn a_backup_says_once_that_the_master_lists_other_addresses_and_follows_it() -> Result<()> {
+    let more = Instance {
+        addresses: vec!["10.99.0.100/24".to_owned(), "10.99.0.101/24".to_owned()],
+        ..instance(90)
+    };
+    let pair = Pair::of(instance(100), more)?;
+    std::thread::sleep(Duration::from_millis(500));
+    let notices = pair.backup.only()?.notices;
+    let said = notices.iter().filter(|it| it.text.contains("lists other"));
+    ensure!(said.count() == 1, "{notices:?}");
+    pair.is_settled()
+}
+
+/// RFC 9568 section 7.1 (log), RFC 3768 section 7.1 (log, interval-log, interval-report).
+#[test]
+fn version_2_hosts_with_different_intervals_say_that_they_refuse_each_other() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(2)?;
+    let every = |seconds, priority| Instance {
+        version: 2,
+        priority,
+        advert_interval: Duration::from_secs(seconds),
+        ..Instance::default()
+    };
+    let (h1, h2) = (lab.host(1), lab.host(2));
+    let first = Agent::start(h1, &AgentConfig::new(h1, every(1, 100)))?;
+    first.wait_state(State::Master, PATIENCE)?;
+    let second = Agent::start(h2, &AgentConfig::new(h2, every(2, 90)))?;
+    second.wait_instance("web", "complains", PATIENCE, |it| {
+        it.notices
+            .iter()
+            .any(|notice| notice.text.contains("rejected: interval"))
+    })?;
+    Ok(())
+}
