@@ -55,19 +55,16 @@ fn every_router_of_a_dead_host_is_taken_over_at_its_own_deadline() -> Result<()>
     wait_until(PATIENCE, "all taken over", || {
         all_are(&backup, State::Master)
     })?;
-    let frames = capture.frames();
     for vrid in 1..=MANY {
-        let is_advert = |it: &&ha_tests::lab::capture::Frame| {
-            it.vrrp().is_some_and(|advert| advert.vrid == vrid)
-        };
+        let is_advert =
+            |it: &ha_tests::lab::capture::Frame| it.vrrp().is_some_and(|it| it.vrid == vrid);
+        let what = format!("the backup's advert of router {vrid}");
+        let first = capture.wait_for(&what, cut, PATIENCE, |it| it.is_from(h2) && is_advert(it))?;
+        let frames = capture.frames();
         let last = frames
             .iter()
             .rfind(|it| it.is_to(h2) && is_advert(it))
             .context("no advert reached the backup")?;
-        let first = frames
-            .iter()
-            .find(|it| it.at >= cut && it.is_from(h2) && is_advert(it))
-            .context("no advert of the backup")?;
         let waited = first.at.since(last.at).to_duration();
         ensure!(
             waited + EARLINESS >= TIMING.master_down() && waited <= TIMING.master_down() + LATENESS,
