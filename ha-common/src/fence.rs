@@ -39,50 +39,7 @@ pub fn is_up(slot: &Slot, turned_at: u64, now: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::follow::on_advert;
-    use crate::layout::RawAddress;
-    use crate::units::{Centiseconds, Priority};
-    use crate::wire::vrrp::{Advert, Flavour};
-
-    const MS: u64 = 1_000_000;
-    /// 10 ms intervals and priority 90: down after 36.484375 ms.
-    const INTERVAL: u16 = 1;
-    const START: u64 = 1_000_000 * MS;
-
-    fn host(last: u8) -> RawAddress {
-        let mut address = [0; 16];
-        address[..4].copy_from_slice(&[10, 99, 0, last]);
-        address
-    }
-
-    fn slot(state: u8) -> Slot {
-        Slot {
-            state,
-            version: 3,
-            flags: flags::PREEMPT | flags::FENCE,
-            own_priority: 90,
-            own_interval: INTERVAL,
-            own_address: host(9),
-            down_multiplier: 3,
-            ..Slot::default()
-        }
-    }
-
-    fn advert(last: u8, priority: u8) -> Advert {
-        Advert {
-            source: host(last),
-            hash: 1,
-            interval: Centiseconds(INTERVAL),
-            priority: Priority(priority),
-            count: 1,
-            flavour: Flavour::PseudoHeader,
-            length: 12,
-        }
-    }
-
-    fn hear(slot: &mut Slot, advert: &Advert, now: u64) {
-        on_advert(slot, advert, now);
-    }
+    use crate::follow::tests::{MS, START, advert, hear, slot};
 
     #[test]
     fn a_worse_master_raises_the_fence_only_over_an_agent_that_has_not_moved_since() {

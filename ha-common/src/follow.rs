@@ -217,22 +217,22 @@ fn note_master(slot: &mut Slot, advert: &Advert, now: u64) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::wire::vrrp::Flavour;
 
-    const MS: u64 = 1_000_000;
+    pub(crate) const MS: u64 = 1_000_000;
     /// 10 ms intervals and priority 90: down after 36.484375 ms.
-    const INTERVAL: u16 = 1;
-    const START: u64 = 1_000_000 * MS;
+    pub(crate) const INTERVAL: u16 = 1;
+    pub(crate) const START: u64 = 1_000_000 * MS;
 
-    fn host(last: u8) -> RawAddress {
+    pub(crate) fn host(last: u8) -> RawAddress {
         let mut address = [0; 16];
         address[..4].copy_from_slice(&[10, 99, 0, last]);
         address
     }
 
-    fn slot(state: u8) -> Slot {
+    pub(crate) fn slot(state: u8) -> Slot {
         Slot {
             state,
             version: 3,
@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    fn advert(last: u8, priority: u8) -> Advert {
+    pub(crate) fn advert(last: u8, priority: u8) -> Advert {
         Advert {
             source: host(last),
             hash: 1,
@@ -257,7 +257,7 @@ mod tests {
         }
     }
 
-    fn hear(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
+    pub(crate) fn hear(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
         let outcome = on_advert(slot, advert, now);
         if let Some(span) = outcome.arm_for {
             slot.deadline = now + span.0;
