@@ -13,7 +13,7 @@ use ha_tests::lab::capture::Timing;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::{VIP, wait_until};
 use ha_tests::vm::agent::{config, counted};
-use ha_tests::vm::{Card, GuestAgent, Master, Vm, master, unless_mute};
+use ha_tests::vm::{Card, GuestAgent, Master, Vm, master};
 
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 const VIP_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x100);
@@ -33,142 +33,134 @@ const BURST: u64 = 10;
 
 #[test]
 fn no_advert_gets_in_before_the_groups_are_joined_and_every_one_after() -> Result<()> {
-    unless_mute(|| {
-        let vm = boot()?;
-        for advert in [advert_v4(), advert_v6()] {
-            let before = let_in(&vm, &advert)?;
-            ensure!(
-                before == 0,
-                "without a member of its group {before} of {advert:?} got in: this card does not filter"
-            );
-        }
-        let agent = GuestAgent::start(&vm)?;
-        for (name, advert) in [("web", advert_v4()), ("web6", advert_v6())] {
-            agent.wait_instance(name, "takes part", PATIENCE, takes_part)?;
-            let heard = agent.instance(name)?.counters.adverts_received;
-            let after = let_in(&vm, &advert)?;
-            ensure!(after == BURST, "{after} of {BURST} to {name} got in");
-            let counted = agent.instance(name)?.counters.adverts_received - heard;
-            ensure!(counted == BURST, "{counted} of {BURST} to {name} counted");
-        }
-        Ok(())
-    })
+    let vm = boot()?;
+    for advert in [advert_v4(), advert_v6()] {
+        let before = let_in(&vm, &advert)?;
+        ensure!(
+            before == 0,
+            "without a member of its group {before} of {advert:?} got in: this card does not filter"
+        );
+    }
+    let agent = GuestAgent::start(&vm)?;
+    for (name, advert) in [("web", advert_v4()), ("web6", advert_v6())] {
+        agent.wait_instance(name, "takes part", PATIENCE, takes_part)?;
+        let heard = agent.instance(name)?.counters.adverts_received;
+        let after = let_in(&vm, &advert)?;
+        ensure!(after == BURST, "{after} of {BURST} to {name} got in");
+        let counted = agent.instance(name)?.counters.adverts_received - heard;
+        ensure!(counted == BURST, "{counted} of {BURST} to {name} counted");
+    }
+    Ok(())
 }
 
 #[test]
 fn a_backup_follows_natively_and_takes_over_at_the_deadline() -> Result<()> {
-    unless_mute(|| {
-        let vm = boot()?;
-        let masters = [advert_v4(), advert_v6()].map(|advert| Master::start(vm.segment(), &advert));
-        let started = now();
-        let agent = GuestAgent::start(&vm)?;
-        for (name, advert) in [("web", advert_v4()), ("web6", advert_v6())] {
-            let found = agent.wait_instance(name, "follows for a while", PATIENCE, |it| {
-                follows(it, advert.source) && it.counters.adverts_received >= 5
-            })?;
-            ensure!(
-                found.datapath.kind.as_deref() == Some("native") && found.timer.kind == "kernel",
-                "{found:#?}"
-            );
-            ensure!(found.counters.timer_fired == 0, "{found:#?}");
-        }
-        let said = vm.segment().frames_since(started);
-        ensure!(said.iter().all(|it| it.vrrp().is_none()), "{said:#?}");
+    let vm = boot()?;
+    let masters = [advert_v4(), advert_v6()].map(|advert| Master::start(vm.segment(), &advert));
+    let started = now();
+    let agent = GuestAgent::start(&vm)?;
+    for (name, advert) in [("web", advert_v4()), ("web6", advert_v6())] {
+        let found = agent.wait_instance(name, "follows for a while", PATIENCE, |it| {
+            follows(it, advert.source) && it.counters.adverts_received >= 5
+        })?;
+        ensure!(
+            found.datapath.kind.as_deref() == Some("native") && found.timer.kind == "kernel",
+            "{found:#?}"
+        );
+        ensure!(found.counters.timer_fired == 0, "{found:#?}");
+    }
+    let said = vm.segment().frames_since(started);
+    ensure!(said.iter().all(|it| it.vrrp().is_none()), "{said:#?}");
 
-        for (master, (name, family)) in masters.into_iter().zip([
-            ("web", IpAddr::is_ipv4 as fn(&IpAddr) -> bool),
-            ("web6", IpAddr::is_ipv6),
-        ]) {
-            let last = master.fall_silent()?;
-            let first = vm
-                .segment()
-                .wait_for("advert of its own", started, PATIENCE, |frame| {
-                    frame.vrrp().is_some_and(|it| family(&it.source))
-                })?;
-            at_deadline(last, first.at)?;
-            let sent = first.vrrp().context("an advert")?;
-            ensure!(
-                (sent.priority, sent.vrid, sent.ttl) == (100, 51, 255),
-                "{sent:?}"
-            );
-            let taken = agent.wait_instance(name, "master", PATIENCE, holds_addresses)?;
-            ensure!(taken.counters.timer_fired >= 1, "{taken:#?}");
-            // It goes on.
-            vm.segment()
-                .wait_for("second advert", first.at, PATIENCE, |frame| {
-                    frame.at > first.at && frame.vrrp().is_some_and(|it| family(&it.source))
-                })?;
-        }
-        Ok(())
-    })
+    for (master, (name, family)) in masters.into_iter().zip([
+        ("web", IpAddr::is_ipv4 as fn(&IpAddr) -> bool),
+        ("web6", IpAddr::is_ipv6),
+    ]) {
+        let last = master.fall_silent()?;
+        let first = vm
+            .segment()
+            .wait_for("advert of its own", started, PATIENCE, |frame| {
+                frame.vrrp().is_some_and(|it| family(&it.source))
+            })?;
+        at_deadline(last, first.at)?;
+        let sent = first.vrrp().context("an advert")?;
+        ensure!(
+            (sent.priority, sent.vrid, sent.ttl) == (100, 51, 255),
+            "{sent:?}"
+        );
+        let taken = agent.wait_instance(name, "master", PATIENCE, holds_addresses)?;
+        ensure!(taken.counters.timer_fired >= 1, "{taken:#?}");
+        // It goes on.
+        vm.segment()
+            .wait_for("second advert", first.at, PATIENCE, |frame| {
+                frame.at > first.at && frame.vrrp().is_some_and(|it| family(&it.source))
+            })?;
+    }
+    Ok(())
 }
 
 /// The memberships of a process end with it; what the kernel half is to hear must not.
 #[test]
 fn the_kernel_half_of_a_killed_agent_goes_on_hearing_the_master() -> Result<()> {
-    unless_mute(|| {
-        let vm = boot()?;
-        let started = now();
-        let masters = [advert_v4(), advert_v6()].map(|advert| Master::start(vm.segment(), &advert));
-        let agent = GuestAgent::start(&vm)?;
-        for (name, advert) in [("web", advert_v4()), ("web6", advert_v6())] {
-            agent.wait_instance(name, "follows", PATIENCE, |it| follows(it, advert.source))?;
-        }
-        agent.kill()?;
-        for sender in [advert_v4().source, advert_v6().source] {
-            let sender = sender.to_string();
-            let before = counted(&vm, &sender)?;
-            // Longer than the master may be silent.
-            wait_until(PATIENCE, "five more adverts are counted", || {
-                counted(&vm, &sender).is_ok_and(|count| count >= before + 5)
-            })
-            .with_context(|| format!("of {sender}, which the kernel half no longer hears"))?;
-        }
-        let agent = GuestAgent::start(&vm)?;
-        for (name, advert) in [("web", advert_v4()), ("web6", advert_v6())] {
-            agent.wait_instance(name, "follows", PATIENCE, |it| follows(it, advert.source))?;
-        }
-        let said = vm.segment().frames_since(started);
-        ensure!(said.iter().all(|it| it.vrrp().is_none()), "{said:#?}");
-        for master in masters {
-            master.fall_silent()?;
-        }
-        Ok(())
-    })
+    let vm = boot()?;
+    let started = now();
+    let masters = [advert_v4(), advert_v6()].map(|advert| Master::start(vm.segment(), &advert));
+    let agent = GuestAgent::start(&vm)?;
+    for (name, advert) in [("web", advert_v4()), ("web6", advert_v6())] {
+        agent.wait_instance(name, "follows", PATIENCE, |it| follows(it, advert.source))?;
+    }
+    agent.kill()?;
+    for sender in [advert_v4().source, advert_v6().source] {
+        let sender = sender.to_string();
+        let before = counted(&vm, &sender)?;
+        // Longer than the master may be silent.
+        wait_until(PATIENCE, "five more adverts are counted", || {
+            counted(&vm, &sender).is_ok_and(|count| count >= before + 5)
+        })
+        .with_context(|| format!("of {sender}, which the kernel half no longer hears"))?;
+    }
+    let agent = GuestAgent::start(&vm)?;
+    for (name, advert) in [("web", advert_v4()), ("web6", advert_v6())] {
+        agent.wait_instance(name, "follows", PATIENCE, |it| follows(it, advert.source))?;
+    }
+    let said = vm.segment().frames_since(started);
+    ensure!(said.iter().all(|it| it.vrrp().is_none()), "{said:#?}");
+    for master in masters {
+        master.fall_silent()?;
+    }
+    Ok(())
 }
 
 #[test]
 fn a_master_that_was_killed_is_fenced_and_comes_back_as_a_backup() -> Result<()> {
-    unless_mute(|| {
-        let vm = boot()?;
-        let IpAddr::V4(address) = VIP else {
-            anyhow::bail!("the virtual address is not IPv4");
-        };
-        let agent = GuestAgent::start(&vm)?;
-        agent.wait_instance("web", "master", PATIENCE, holds_addresses)?;
-        ensure!(answers(&vm, address)?, "the master does not answer");
-        agent.kill()?;
-        ensure!(answers(&vm, address)?, "nobody has taken over yet");
+    let vm = boot()?;
+    let IpAddr::V4(address) = VIP else {
+        anyhow::bail!("the virtual address is not IPv4");
+    };
+    let agent = GuestAgent::start(&vm)?;
+    agent.wait_instance("web", "master", PATIENCE, holds_addresses)?;
+    ensure!(answers(&vm, address)?, "the master does not answer");
+    agent.kill()?;
+    ensure!(answers(&vm, address)?, "nobody has taken over yet");
 
-        let successor = Master::start(vm.segment(), &advert_v4());
-        wait_until(PATIENCE, "the host of the dead agent is fenced", || {
-            answers(&vm, address).is_ok_and(|it| !it)
-        })?;
-        let restarted = now();
-        let agent = GuestAgent::start(&vm)?;
-        agent.wait_instance("web", "follows", PATIENCE, |it| {
-            follows(it, advert_v4().source)
-        })?;
-        let said = vm.segment().frames_since(restarted);
-        ensure!(
-            said.iter()
-                .filter_map(ha_tests::vm::Frame::vrrp)
-                .all(|it| it.source.is_ipv6()),
-            "it claimed to be master once more: {said:#?}"
-        );
-        ensure!(!answers(&vm, address)?, "its address has stayed behind");
-        successor.fall_silent().map(drop)
-    })
+    let successor = Master::start(vm.segment(), &advert_v4());
+    wait_until(PATIENCE, "the host of the dead agent is fenced", || {
+        answers(&vm, address).is_ok_and(|it| !it)
+    })?;
+    let restarted = now();
+    let agent = GuestAgent::start(&vm)?;
+    agent.wait_instance("web", "follows", PATIENCE, |it| {
+        follows(it, advert_v4().source)
+    })?;
+    let said = vm.segment().frames_since(restarted);
+    ensure!(
+        said.iter()
+            .filter_map(ha_tests::vm::Frame::vrrp)
+            .all(|it| it.source.is_ipv6()),
+        "it claimed to be master once more: {said:#?}"
+    );
+    ensure!(!answers(&vm, address)?, "its address has stayed behind");
+    successor.fall_silent().map(drop)
 }
 
 /// A guest with an instance of each family on virtio-net.

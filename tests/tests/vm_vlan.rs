@@ -12,7 +12,7 @@ use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::agent_status::{self, State};
 use ha_tests::lab::clock::now;
 use ha_tests::vm::agent::config;
-use ha_tests::vm::{Card, Frame, GuestAgent, Master, Vm, unless_mute};
+use ha_tests::vm::{Card, Frame, GuestAgent, Master, Vm};
 
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 const VLAN: u16 = 10;
@@ -25,98 +25,87 @@ const TAGGED: &str = "tagged";
 
 #[test]
 fn on_virtio_net_which_leaves_tags_alone_neither_moves_the_other() -> Result<()> {
-    unless_mute(|| {
-        let guest = Guest::boot(Card::VirtioNet)?;
-        let offload = guest.offload()?;
-        // So there is nothing to switch: such a card passes the tag on in the frame.
-        ensure!(offload == "off [fixed]", "tag offload is {offload}");
-        guest.neither_moves_the_other()
-    })
+    let guest = Guest::boot(Card::VirtioNet)?;
+    let offload = guest.offload()?;
+    // So there is nothing to switch: such a card passes the tag on in the frame.
+    ensure!(offload == "off [fixed]", "tag offload is {offload}");
+    guest.neither_moves_the_other()
 }
 
 #[test]
 fn with_tag_offload_neither_moves_the_other() -> Result<()> {
-    unless_mute(|| {
-        let guest = Guest::boot(Card::E1000e)?;
-        let offload = guest.offload()?;
-        ensure!(offload == "on", "tag offload is {offload}");
-        guest.neither_moves_the_other()
-    })
+    let guest = Guest::boot(Card::E1000e)?;
+    let offload = guest.offload()?;
+    ensure!(offload == "on", "tag offload is {offload}");
+    guest.neither_moves_the_other()
 }
 
 #[test]
 fn without_tag_offload_neither_moves_the_other() -> Result<()> {
-    unless_mute(|| {
-        let guest = Guest::boot(Card::E1000e)?;
-        guest.vm.run("ethtool -K eth0 rxvlan off")?;
-        let offload = guest.offload()?;
-        ensure!(offload == "off", "tag offload is {offload}");
-        guest.neither_moves_the_other()
-    })
+    let guest = Guest::boot(Card::E1000e)?;
+    guest.vm.run("ethtool -K eth0 rxvlan off")?;
+    let offload = guest.offload()?;
+    ensure!(offload == "off", "tag offload is {offload}");
+    guest.neither_moves_the_other()
 }
 
 /// Until then its adverts are heard by XDP, which could not tell the VLAN's from them.
 #[test]
 fn a_vlan_that_comes_later_moves_the_parent_to_the_plain_socket_and_back_when_it_goes() -> Result<()>
 {
-    unless_mute(|| {
-        let guest = Guest::without_vlan(Card::E1000e, parent())?;
-        let agent = GuestAgent::start(&guest.vm)?;
-        let master = Master::start(guest.vm.segment(), &untagged());
-        runs_by(&agent, "generic")?;
-        let following = follows(&agent, PARENT, &untagged())?;
+    let guest = Guest::without_vlan(Card::E1000e, parent())?;
+    let agent = GuestAgent::start(&guest.vm)?;
+    let master = Master::start(guest.vm.segment(), &untagged());
+    runs_by(&agent, "generic")?;
+    let following = follows(&agent, PARENT, &untagged())?;
 
-        guest.add_vlan()?;
-        let found = runs_by(&agent, "socket")?;
-        ensure!(
-            found.datapath.refusal("native").contains("eth0.10"),
-            "{found:#?}"
-        );
-        for _ in 0..7 {
-            guest.vm.segment().send(&tagged().frame())?;
-        }
-        follows(&agent, PARENT, &untagged())?;
-        let found = agent.instance(PARENT)?;
-        ensure!(
-            found.transitions == following.transitions,
-            "it did not stay a backup: {found:#?}"
-        );
+    guest.add_vlan()?;
+    let found = runs_by(&agent, "socket")?;
+    ensure!(
+        found.datapath.refusal("native").contains("eth0.10"),
+        "{found:#?}"
+    );
+    for _ in 0..7 {
+        guest.vm.segment().send(&tagged().frame())?;
+    }
+    follows(&agent, PARENT, &untagged())?;
+    let found = agent.instance(PARENT)?;
+    ensure!(
+        found.transitions == following.transitions,
+        "it did not stay a backup: {found:#?}"
+    );
 
-        // As master it loses neither its place nor its address.
-        let last = master.fall_silent()?;
-        guest.takes_over(None, last)?;
-        let held = agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
-        guest.vm.run("ip link del eth0.10")?;
-        runs_by(&agent, "generic")?;
-        guest.add_vlan()?;
-        runs_by(&agent, "socket")?;
-        guest.takes_over(None, now())?;
-        let found = agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
-        ensure!(
-            found.transitions == held.transitions && found.counters.vip_restored == 0,
-            "it did not stay master: {found:#?}"
-        );
-        Ok(())
-    })
+    // As master it loses neither its place nor its address.
+    let last = master.fall_silent()?;
+    guest.takes_over(None, last)?;
+    let held = agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
+    guest.vm.run("ip link del eth0.10")?;
+    runs_by(&agent, "generic")?;
+    guest.add_vlan()?;
+    runs_by(&agent, "socket")?;
+    guest.takes_over(None, now())?;
+    let found = agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
+    ensure!(
+        found.transitions == held.transitions && found.counters.vip_restored == 0,
+        "it did not stay master: {found:#?}"
+    );
+    Ok(())
 }
 
 #[test]
 fn a_configured_native_is_a_fault_once_a_vlan_is_above_the_interface() -> Result<()> {
-    unless_mute(|| {
-        let guest = Guest::without_vlan(Card::VirtioNet, parent().with("datapath", "native"))?;
-        let agent = GuestAgent::start(&guest.vm)?;
-        agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
-        guest.add_vlan()?;
-        let found =
-            agent.wait_instance(PARENT, "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
-        let reason = found.reason.clone().unwrap_or_default();
-        ensure!(reason.contains("VLAN"), "{found:#?}");
-        ensure!(found.addresses.iter().all(|it| !it.present), "{found:#?}");
-        let leave = |frame: &Frame| frame.vrrp().is_some_and(|it| it.priority == 0);
-        let segment = guest.vm.segment();
-        segment.wait_for("farewell", Instant(0), PATIENCE, leave)?;
-        Ok(())
-    })
+    let guest = Guest::without_vlan(Card::VirtioNet, parent().with("datapath", "native"))?;
+    let agent = GuestAgent::start(&guest.vm)?;
+    agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
+    guest.add_vlan()?;
+    let found = agent.wait_instance(PARENT, "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+    let reason = found.reason.clone().unwrap_or_default();
+    ensure!(reason.contains("VLAN"), "{found:#?}");
+    ensure!(found.addresses.iter().all(|it| !it.present), "{found:#?}");
+    let leave = |frame: &Frame| frame.vrrp().is_some_and(|it| it.priority == 0);
+    let segment = guest.vm.segment();
+    segment.wait_for("farewell", Instant(0), PATIENCE, leave)?;
+    Ok(())
 }
 
 /// A virtual machine with an interface and a VLAN device above it.

@@ -1,6 +1,6 @@
 //! Giving the guest orders: shell commands by its second serial port, one at a time.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -13,27 +13,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 const ORDER: Duration = Duration::from_secs(30);
 /// The longest answer; more is a mistake in the order.
 const LONGEST: u64 = 1 << 20;
-
-/// Plays a test in a machine, and once more in a new one if the first fell mute: once in some ten runs a guest
-/// that was doing nothing answered an order no more, and no fault was found in what it had said until then.
-/// Any other failure is one.
-pub fn unless_mute(test: impl Fn() -> Result<()>) -> Result<()> {
-    let outcome = test();
-    match &outcome {
-        Err(error) if fell_mute(error) => {
-            eprintln!("once more, for the guest answers no longer: {error:?}");
-            test()
-        }
-        Ok(()) | Err(_) => outcome,
-    }
-}
-
-fn fell_mute(error: &anyhow::Error) -> bool {
-    let timed_out = |cause: &io::Error| cause.kind() == io::ErrorKind::WouldBlock;
-    error
-        .chain()
-        .any(|cause| cause.downcast_ref().is_some_and(timed_out))
-}
 
 /// Where the machine is to connect its second serial port to.
 #[derive(Debug)]
@@ -109,27 +88,5 @@ impl Console {
             }
             said.push_str(&line);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-
-    fn runs(kind: io::ErrorKind) -> (u32, bool) {
-        let runs = Cell::new(0);
-        let outcome = unless_mute(|| {
-            runs.set(runs.get() + 1);
-            Err(io::Error::from(kind)).context("no answer")
-        });
-        (runs.get(), outcome.is_ok())
-    }
-
-    #[test]
-    fn only_a_guest_that_fell_mute_is_given_a_second_chance_and_only_one() {
-        assert_eq!(runs(io::ErrorKind::WouldBlock), (2, false));
-        assert_eq!(runs(io::ErrorKind::NotFound), (1, false));
     }
 }

@@ -29,7 +29,6 @@ use anyhow::{Context as _, Result, ensure};
 use crate::lab::Process;
 
 pub use agent::GuestAgent;
-pub use console::unless_mute;
 pub use machine::Card;
 pub use master::Master;
 pub use segment::{Frame, Segment};
