@@ -17,6 +17,7 @@ pub mod report;
 pub mod sender;
 mod turn;
 pub mod wake;
+mod watchdog;
 pub mod words;
 
 use std::io;
@@ -45,6 +46,7 @@ use realtime::Ability;
 use report::Reporter;
 use sender::{Conduct, Sender};
 use wake::Wake;
+use watchdog::Watchdog;
 
 /// The edges of the driver as an instance may use them, without borrowing the instances.
 macro_rules! edges {
@@ -166,7 +168,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         reporter: setup.reporter,
         health: Vec::new(),
         deaf: setup.deaf,
-        next_watchdog: None,
+        watchdog: Watchdog::default(),
         kernel,
         ring,
         no_kernel,
@@ -212,7 +214,7 @@ struct Driver {
     board: Arc<Board>,
     reporter: Reporter,
     deaf: bool,
-    next_watchdog: Option<Instant>,
+    watchdog: Watchdog,
 }
 
 fn instances_of(config: &Config, now: Instant) -> Vec<Instance> {

@@ -19,10 +19,6 @@ use super::sender::LEASE;
 use super::{Command, Driver, clock, edges};
 use crate::net::receive::Received;
 
-/// Bounds of the coarse look at every slot: lost events cost this much, never an outage.
-const WATCHDOG_MIN: Nanos = Nanos::from_millis(100);
-const WATCHDOG_MAX: Nanos = Nanos::from_millis(1000);
-
 /// Packets of one plain socket that are read before anything else has its turn again: a flood must not
 /// hold up the lease and the deadlines. 255 virtual routers at 10 ms send as many in 40 ms.
 const PACKETS_IN_A_TURN: usize = 1024;
@@ -34,7 +30,7 @@ impl Driver {
         self.follow_links(clock::now());
         self.attachments.detach_strangers();
         // Arms it: the first wake-up of all may be the one that is lost.
-        self.watchdog(clock::now());
+        self.watch(clock::now());
         self.show();
         loop {
             let ready = self.wait();
@@ -63,7 +59,7 @@ impl Driver {
                 }
             }
             touched |= self.ticks(now);
-            touched |= self.watchdog(now);
+            touched |= self.watch(now);
             self.show_alive(now);
             self.board.turned();
             if touched {
@@ -113,10 +109,13 @@ impl Driver {
             .iter()
             .filter_map(Instance::next_deadline)
             .min();
-        [lease, own, self.next_watchdog].into_iter().flatten().min()
+        [lease, own, self.watchdog.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    fn drain_ring(&mut self, now: Instant) -> bool {
+    pub(super) fn drain_ring(&mut self, now: Instant) -> bool {
         let mut touched = false;
         while let Some(event) = self.next_event() {
             // A master that dies takes hundreds of virtual routers along: this can last.
@@ -142,7 +141,7 @@ impl Driver {
             return false;
         };
         let mut edges = edges!(self);
-        instance.count_wakeup();
+        instance.count_wakeup(now);
         if instance.is_before(Instant(event.at)) {
             return false;
         }
@@ -189,7 +188,7 @@ impl Driver {
                 let Some(instance) = self.instances.iter_mut().find(ours) else {
                     continue;
                 };
-                instance.count_wakeup();
+                instance.count_wakeup(now);
                 if let Some(event) = instance.receive(&received, now) {
                     let mut edges = edges!(self);
                     instance.look_before_sending(&mut edges, now);
@@ -269,34 +268,6 @@ impl Driver {
         touched
     }
 
-    /// The coarse look at every slot, and when the next one is.
-    fn watchdog(&mut self, now: Instant) -> bool {
-        let mut touched = false;
-        if self.next_watchdog.is_some_and(|at| at <= now) {
-            count(&self.board.wakeups.watchdog);
-            for instance in &mut self.instances {
-                let before = instance.role();
-                instance.look(&mut edges!(self), now);
-                touched |= instance.role() != before;
-            }
-            self.next_watchdog = None;
-        }
-        if self.next_watchdog.is_none() {
-            self.next_watchdog = self.watchdog_span().map(|span| now + span);
-        }
-        touched
-    }
-
-    fn watchdog_span(&self) -> Option<Nanos> {
-        let shortest = self
-            .instances
-            .iter()
-            .filter(|instance| instance.port.is_some())
-            .map(|instance| instance.rules().initial_down())
-            .min()?;
-        Some(shortest.clamp(WATCHDOG_MIN, WATCHDOG_MAX))
-    }
-
     /// Renews what the board shows of the instances that have changed.
     pub(super) fn show(&mut self) {
         let edges = edges!(self);
@@ -309,7 +280,7 @@ impl Driver {
     }
 }
 
-fn count(counter: &AtomicU64) {
+pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 

@@ -12,7 +12,8 @@ use crate::lab::netns::output_of;
 use crate::lab::require::find;
 
 /// The guest's first process. It obeys lines of the second serial port: a number and a shell command.
-/// The answer is what the command wrote, and a line with the number and the exit status.
+/// The answer is what the command wrote, and a line with the number and the exit status. The console gets a
+/// line when an order has come and one when it is done: it shows where one got lost.
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /run /tmp
 /bin/busybox --install -s /bin
@@ -27,12 +28,17 @@ stty -F /dev/ttyS1 raw -echo
 exec </dev/ttyS1 >/dev/ttyS1
 echo ready
 while IFS=' ' read -r number command; do
+    echo "order $number: $command" >/dev/console
     sh -c "$command" >/run/answer 2>&1 </dev/null
     status=$?
+    echo "order $number: status $status" >/dev/console
     cat /run/answer
     printf '\nend %s %s\n' "$number" "$status"
 done
 "#;
+
+/// What the console's lines about orders begin with.
+pub(super) const ORDER: &str = "order ";
 
 /// Programs of this machine that the guest has, beside busybox and the agent.
 pub(super) const PROGRAMS: [&str; 1] = ["ethtool"];

@@ -124,11 +124,26 @@ impl Drop for Vm {
     }
 }
 
-/// What the machine and the guest said last, for an error.
+/// How many lines an error quotes of what was said last.
+const LINES: usize = 20;
+
+/// What the machine and the guest said last, and what became of the last order, for an error.
 fn last_words(folder: &Folder, process: &Process) -> String {
-    let mut words: Vec<String> = process.lines().into_iter().map(|line| line.text).collect();
     let console = std::fs::read(folder.path(machine::CONSOLE)).unwrap_or_default();
-    words.extend(String::from_utf8_lossy(&console).lines().map(str::to_owned));
-    let kept = words.split_off(words.len().saturating_sub(20));
-    format!("the virtual machine said last:\n{}", kept.join("\n"))
+    let console = String::from_utf8_lossy(&console);
+    let (orders, said): (Vec<&str>, Vec<&str>) = console
+        .lines()
+        .partition(|line| line.starts_with(image::ORDER));
+    let qemu = process.lines();
+    let words = qemu.iter().map(|line| line.text.as_str()).chain(said);
+    format!(
+        "the virtual machine said last:\n{}\nand of its orders:\n{}",
+        tail(&words.collect::<Vec<_>>(), LINES),
+        tail(&orders, 2)
+    )
+}
+
+fn tail(lines: &[&str], most: usize) -> String {
+    let from = lines.len().saturating_sub(most);
+    lines.get(from..).unwrap_or_default().join("\n")
 }

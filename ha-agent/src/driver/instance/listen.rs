@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ha_common::election::{Advert, Detector as Part, Input, Role, Rules};
 use ha_common::follow;
 use ha_common::layout::{Event, Slot, state};
-use ha_common::units::{Centiseconds, Family, Instant, Priority};
+use ha_common::units::{Centiseconds, Family, Instant, Nanos, Priority};
 
 use super::{Edges, Instance};
 use crate::datapath::kernel::KernelError;
@@ -16,10 +16,24 @@ use crate::driver::report::Report;
 use crate::driver::{address_of, raw_address};
 use crate::net::receive::Received;
 
+/// For how long after an event more of them may have been left out: the slot's limit of events has a window
+/// of a tenth of this, and rounds of the watchdog that pass slots over are less than half of it apart.
+const RESTLESS: Nanos = Nanos::from_millis(1000);
+
 impl Instance {
     /// One more turn of the driver was for this instance.
-    pub(crate) fn count_wakeup(&mut self) {
+    pub(crate) fn count_wakeup(&mut self, now: Instant) {
         self.wakeups += 1;
+        self.restless_until = now + RESTLESS;
+    }
+
+    /// Whether its slot may hold something that no event told: not if this is a backup whose deadline the
+    /// kernel keeps and of which nothing was heard for a while.
+    pub(crate) fn is_restless(&self, now: Instant) -> bool {
+        let in_kernel = |port: &Port| port.detector.has_kernel_timer();
+        self.role() != Role::Backup
+            || !self.port.as_ref().is_some_and(in_kernel)
+            || now < self.restless_until
     }
 
     /// True if something happened before this use of the slot began: an earlier agent left its event in the

@@ -81,6 +81,8 @@ pub(crate) struct Instance {
     last: Option<(Transition, String, Option<Nanos>)>,
     transitions: u64,
     wakeups: u64,
+    /// Until when its slot is looked at in each of the watchdog's rounds.
+    restless_until: Instant,
     announced: u64,
     restored: u64,
     said_rejects: Vec<(u8, [u8; 16])>,
@@ -121,6 +123,7 @@ impl Instance {
             last: None,
             transitions: 0,
             wakeups: 0,
+            restless_until: Instant(0),
             announced: 0,
             restored: 0,
             said_rejects: Vec::new(),
