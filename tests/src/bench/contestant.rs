@@ -20,6 +20,21 @@ pub(super) const PRIORITY: u8 = 90;
 /// The virtual router when there is only one.
 pub(super) const VRID: u8 = 51;
 
+/// How a daemon takes part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) priority: u8,
+    pub(super) interval: Duration,
+}
+
+impl Part {
+    /// As the backup of a master that is played.
+    pub(super) const STANDBY: Self = Self {
+        priority: PRIORITY,
+        interval: INTERVAL,
+    };
+}
+
 /// One of them.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,8 +71,8 @@ impl Contestant {
         matches!(self, Self::Kernel | Self::Socket)
     }
 
-    /// Starts it on a host as the backup of virtual routers 1 to `routers`, or of one.
-    pub(super) fn start(self, host: &Host, routers: &[Router]) -> Result<Process> {
+    /// Starts it on a host with these virtual routers.
+    pub(super) fn start(self, host: &Host, routers: &[Router], part: Part) -> Result<Process> {
         let log = host.log_dir().join("bench.log");
         // Straight into a file: a pipe would make our own reader part of what is measured.
         let mut command = Command::new("sh");
@@ -65,23 +80,30 @@ impl Contestant {
             .args(["-c", r#"log=$1; shift; exec "$@" >>"$log" 2>&1"#, "sh"])
             .arg(log);
         if self.is_ours() {
-            self.prepare_agent(host, routers, &mut command)?;
+            self.prepare_agent(host, routers, part, &mut command)?;
         } else {
-            self.prepare_keepalived(host, routers, &mut command)?;
+            self.prepare_keepalived(host, routers, part, &mut command)?;
         }
         host.spawn("bench", command)
     }
 
-    fn prepare_agent(self, host: &Host, routers: &[Router], command: &mut Command) -> Result<()> {
+    fn prepare_agent(
+        self,
+        host: &Host,
+        routers: &[Router],
+        part: Part,
+        command: &mut Command,
+    ) -> Result<()> {
         let datapath = match self {
             Self::Socket => "socket",
             _ => "auto",
         };
         let instance = |router: &Router| Instance {
-            name: format!("vr{}", router.vrid),
+            name: router.name(),
+            interface: router.interface.to_owned(),
             vrid: router.vrid,
-            priority: PRIORITY,
-            advert_interval: INTERVAL,
+            priority: part.priority,
+            advert_interval: part.interval,
             addresses: vec![with_prefix(router.address)],
             extra: toml::Table::from_iter([("datapath".to_owned(), datapath.into())]),
             ..Instance::default()
@@ -104,11 +126,12 @@ impl Contestant {
         self,
         host: &Host,
         routers: &[Router],
+        part: Part,
         command: &mut Command,
     ) -> Result<()> {
         let run = host.run_dir();
         let config = run.join("keepalived.conf");
-        fs::write(&config, self.keepalived_config(routers))
+        fs::write(&config, self.keepalived_config(routers, part))
             .with_context(|| format!("cannot write {}", config.display()))?;
         command
             .arg(keepalived::PROGRAM)
@@ -119,7 +142,7 @@ impl Contestant {
         Ok(())
     }
 
-    fn keepalived_config(self, routers: &[Router]) -> String {
+    fn keepalived_config(self, routers: &[Router], part: Part) -> String {
         let realtime = if self == Self::KeepalivedRealtime {
             // With its default limit of 10 ms of CPU it kills its own process at this interval.
             "  vrrp_rt_priority 50\n  vrrp_no_swap\n  vrrp_rlimit_rttime 10000000\n"
@@ -131,12 +154,14 @@ impl Contestant {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "vrrp_instance vr{vrid} {{\n  state BACKUP\n  interface {interface}\n  version 3\n  \
-                 virtual_router_id {vrid}\n  priority {PRIORITY}\n  advert_int {interval}\n  \
+                "vrrp_instance {name} {{\n  state BACKUP\n  interface {interface}\n  version 3\n  \
+                 virtual_router_id {vrid}\n  priority {priority}\n  advert_int {interval}\n  \
                  virtual_ipaddress {{\n    {address}/24\n  }}\n}}",
+                name = router.name(),
                 vrid = router.vrid,
-                interface = Host::INTERFACE,
-                interval = INTERVAL.as_secs_f64(),
+                interface = router.interface,
+                priority = part.priority,
+                interval = part.interval.as_secs_f64(),
                 address = router.address,
             );
         }
@@ -184,6 +209,7 @@ pub(super) fn datapath(contestant: Contestant, host: &Host) -> Result<String> {
 /// A virtual router.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Router {
+    pub(super) interface: &'static str,
     pub(super) vrid: u8,
     pub(super) address: IpAddr,
 }
@@ -191,14 +217,20 @@ pub(super) struct Router {
 impl Router {
     /// The one of the take-overs.
     pub(super) const ONE: [Self; 1] = [Self {
+        interface: Host::INTERFACE,
         vrid: VRID,
         address: VIP,
     }];
+
+    fn name(&self) -> String {
+        format!("{}-vr{}", self.interface, self.vrid)
+    }
 
     /// All that one interface can have.
     pub(super) fn all() -> Vec<Self> {
         (1..=u8::MAX)
             .map(|vrid| Self {
+                interface: Host::INTERFACE,
                 vrid,
                 address: Ipv4Addr::new(10, 99, 1, vrid).into(),
             })

@@ -1,7 +1,7 @@
 //! How fast and how frugal: ours beside keepalived's, in one run on one machine.
 //!
-//! `contestant` knows the daemons, `master` plays the one that they stand by for, `takeover` and
-//! `receive` measure, `usage` reads what the kernel has counted, `report` shows it all.
+//! `contestant` knows the daemons, `master` plays the one that they stand by for, `takeover`, `receive`
+//! and `scale` measure, `usage` reads what the kernel has counted, `report` shows it all.
 
 mod contestant;
 mod flood;
@@ -10,7 +10,9 @@ mod machine;
 mod master;
 mod receive;
 mod report;
+mod report_scale;
 mod sample;
+mod scale;
 mod takeover;
 mod usage;
 
@@ -38,6 +40,8 @@ pub struct Options {
     pub takeovers: bool,
     /// Measure the cost of adverts and the memory.
     pub receive: bool,
+    /// Measure pairs with many virtual routers, with so much steady state each.
+    pub scale: Option<Duration>,
 }
 
 /// Measures, prints the table and writes the JSON.
@@ -49,6 +53,9 @@ pub fn run(options: &Options) -> Result<()> {
     }
     if options.receive {
         report.receive = receive::measure(options.listen, options.readings)?;
+    }
+    if let Some(steady) = options.scale {
+        report.scale = scale::measure(steady)?;
     }
     report.machine.note_end()?;
     print!("{}", report.text());

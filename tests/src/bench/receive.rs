@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
-use super::contestant::{self, Contestant, INTERVAL, Router};
+use super::contestant::{self, Contestant, INTERVAL, Part, Router};
 use super::flood::Flood;
 use super::sample::Summary;
 use super::usage::{self, Daemon};
@@ -79,7 +79,7 @@ pub(super) fn measure(listen: Duration, readings: usize) -> Result<Vec<Cost>> {
 fn resident_with_one(contestant: Contestant) -> Result<u64> {
     let lab = Lab::new(1)?;
     let flood = Flood::start(lab.client_host(), &Router::ONE)?;
-    let daemon = contestant.start(lab.host(1), &Router::ONE)?;
+    let daemon = contestant.start(lab.host(1), &Router::ONE, Part::STANDBY)?;
     ready(contestant, &daemon, lab.host(1))?;
     let resident = Daemon::of(daemon.pid())?.resident()?;
     drop(flood);
@@ -128,7 +128,7 @@ impl Cost {
         std::thread::sleep(SETTLE / 4);
         let before = span(listen, || Ok(Duration::ZERO))?;
 
-        let process = self.contestant.start(host, routers)?;
+        let process = self.contestant.start(host, routers, Part::STANDBY)?;
         ready(self.contestant, &process, host)?;
         let daemon = Daemon::of(process.pid())?;
         let (lost, sent) = daemon.lost_and_sent(Host::INTERFACE)?;

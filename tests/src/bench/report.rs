@@ -11,6 +11,7 @@ use super::machine::Machine;
 use super::receive::Cost;
 use super::sample::Summary;
 use super::takeover::{Outcome, TIMING};
+use super::{report_scale, scale};
 
 /// Aims for the first gratuitous ARP past the deadline, in milliseconds.
 const AIM_MEDIAN: f64 = 0.3;
@@ -31,6 +32,7 @@ pub(super) struct Report {
     master_down_ms: f64,
     pub(super) takeovers: Vec<Outcome>,
     pub(super) receive: Vec<Cost>,
+    pub(super) scale: Vec<scale::Outcome>,
 }
 
 impl Report {
@@ -43,6 +45,7 @@ impl Report {
             master_down_ms: TIMING.master_down().as_secs_f64() * 1e3,
             takeovers: Vec::new(),
             receive: Vec::new(),
+            scale: Vec::new(),
         }
     }
 
@@ -57,8 +60,11 @@ impl Report {
         if !self.receive.is_empty() {
             self.receive_table(&mut text);
         }
+        report_scale::tables(&mut text, &self.scale);
         let misses = self.misses();
-        text.push_str("\nAims\n");
+        if !misses.is_empty() {
+            text.push_str("\nAims\n");
+        }
         for miss in &misses {
             let _ = writeln!(text, "  {miss}");
         }
@@ -242,6 +248,6 @@ fn spread(summary: Option<&Summary>) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far less than 2^53 bytes")]
-fn megabytes(bytes: u64) -> f64 {
+pub(super) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }

@@ -1,5 +1,6 @@
 //! Many measured values in a few.
 
+use ha_common::units::Instant;
 use serde::Serialize;
 
 /// What a set of samples comes to. Ranks are nearest ranks: every value here was measured.
@@ -30,6 +31,19 @@ impl Summary {
             p99: rank(99)?,
             max: sorted.last().copied()?,
         })
+    }
+}
+
+/// Milliseconds from one to the other; negative if it came before.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "spans of seconds are exact in a double"
+)]
+pub(super) fn millis_past(deadline: Instant, at: Instant) -> f64 {
+    if at >= deadline {
+        at.since(deadline).0 as f64 / 1e6
+    } else {
+        -(deadline.since(at).0 as f64 / 1e6)
     }
 }
 

@@ -11,10 +11,10 @@ use anyhow::{Context as _, Result, bail};
 use ha_common::units::{Instant, Nanos};
 use serde::Serialize;
 
-use super::contestant::{self, Contestant, INTERVAL, PRIORITY, Router};
+use super::contestant::{self, Contestant, INTERVAL, PRIORITY, Part, Router};
 use super::load::Load;
 use super::master::Master;
-use super::sample::Summary;
+use super::sample::{Summary, millis_past};
 use crate::lab::capture::{Capture, Direction, Timing};
 use crate::lab::{Host, Lab, Process, VIP};
 
@@ -114,7 +114,7 @@ impl Post {
     fn new(contestant: Contestant) -> Result<Self> {
         let lab = Lab::new(1)?;
         let master = Master::start(lab.client_host(), &Router::ONE)?;
-        let daemon = contestant.start(lab.host(1), &Router::ONE)?;
+        let daemon = contestant.start(lab.host(1), &Router::ONE, Part::STANDBY)?;
         Ok(Self {
             contestant,
             _daemon: daemon,
@@ -217,18 +217,5 @@ impl Outcome {
     fn sum_up(&mut self) {
         self.advert = Summary::of(&self.advert_ms);
         self.announcement = Summary::of(&self.announcement_ms);
-    }
-}
-
-/// Milliseconds from one to the other; negative if it came before.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "spans of seconds are exact in a double"
-)]
-fn millis_past(deadline: Instant, at: Instant) -> f64 {
-    if at >= deadline {
-        at.since(deadline).0 as f64 / 1e6
-    } else {
-        -(deadline.since(at).0 as f64 / 1e6)
     }
 }

@@ -145,12 +145,12 @@ impl Lab {
 
     /// Cuts a host off silently: its port forwards nothing, and the host sees no carrier change.
     pub fn block(&self, host: &Host) -> Result<()> {
-        self.port_state(host, "0")
+        self.port_state(host.name(), "0")
     }
 
     /// Undoes [`Self::block`].
     pub fn unblock(&self, host: &Host) -> Result<()> {
-        self.port_state(host, "3")
+        self.port_state(host.name(), "3")
     }
 
     /// Pulls the plug: the host loses its carrier.
@@ -175,13 +175,33 @@ impl Lab {
         host.connect(&self.switch)
     }
 
-    /// Gives a host one more interface on the segment, with an address and its prefix length.
+    /// One more segment, apart from the first; `bridge` is its name at the switch.
+    pub fn add_segment(&self, bridge: &str) -> Result<()> {
+        self.switch.batch(&format!(
+            "link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
+             link set {bridge} addrgenmode none\n\
+             link set {bridge} up\n"
+        ))
+    }
+
+    /// Gives a host one more interface on the first segment, with an address and its prefix length.
     pub fn plug(&self, host: &Host, interface: &str, address: &str) -> Result<()> {
+        self.plug_into("br0", host, interface, address)
+    }
+
+    /// The same on another segment. Its port on the switch is called `<host>-<interface>`.
+    pub fn plug_into(
+        &self,
+        bridge: &str,
+        host: &Host,
+        interface: &str,
+        address: &str,
+    ) -> Result<()> {
         let (port, ns) = (host.name(), host.ns().name());
         self.switch.batch(&format!(
             "link add {port}-{interface} type veth peer name {interface} netns {ns}\n\
              link set {port}-{interface} addrgenmode none\n\
-             link set {port}-{interface} master br0 up\n"
+             link set {port}-{interface} master {bridge} up\n"
         ))?;
         host.ns().batch(&format!(
             "link set {interface} addrgenmode none\n\
@@ -206,9 +226,19 @@ impl Lab {
         Capture::start(&self.switch, &[host.name()])
     }
 
-    fn port_state(&self, host: &Host, state: &str) -> Result<()> {
+    /// Starts capturing on these ports of the switch only.
+    pub fn capture_ports(&self, ports: &[&str]) -> Result<Capture> {
+        Capture::start(&self.switch, ports)
+    }
+
+    /// Cuts these ports of the switch off silently.
+    pub fn block_ports(&self, ports: &[&str]) -> Result<()> {
+        ports.iter().try_for_each(|port| self.port_state(port, "0"))
+    }
+
+    fn port_state(&self, port: &str, state: &str) -> Result<()> {
         let mut bridge = Command::new("bridge");
-        bridge.args(["link", "set", "dev", host.name(), "state", state]);
+        bridge.args(["link", "set", "dev", port, "state", state]);
         self.switch.run(bridge).map(drop)
     }
 }
