@@ -63,6 +63,13 @@ pub(crate) const PACKAGES: &[Package] = &[
         program: "keepalived",
     },
     Package {
+        name: "frr",
+        reason: "its vrrpd is the second peer in the interoperability tests",
+        service: Some("frr.service"),
+        needs: &[Need::Lab],
+        program: "/usr/lib/frr/vrrpd",
+    },
+    Package {
         name: "iptables",
         reason: "the scenario blocks outgoing VRRP the way operators do",
         service: None,
@@ -75,6 +82,13 @@ pub(crate) const PACKAGES: &[Package] = &[
         service: None,
         needs: &[Need::Lab],
         program: "tcpdump",
+    },
+    Package {
+        name: "tshark",
+        reason: "the witness that decodes each field of our adverts and says what is wrong with it",
+        service: None,
+        needs: &[Need::Lab],
+        program: "tshark",
     },
     Package {
         name: "curl",
@@ -113,9 +127,9 @@ pub(crate) const PACKAGES: &[Package] = &[
     },
     Package {
         name: "ethtool",
-        reason: "switches the VLAN tag offload of the guest's network card",
+        reason: "switches the VLAN tag offload of the guest's and the lab's network cards",
         service: None,
-        needs: &[Need::Vm],
+        needs: &[Need::Lab, Need::Vm],
         program: "ethtool",
     },
 ];
