@@ -36,8 +36,10 @@ enum Group {
     Simulation,
     /// The XDP programs in this kernel
     Kernel,
-    /// Agents, nginx and keepalived in network namespaces, and the package on booted systems
+    /// Agents and nginx in network namespaces, and the package on booted systems
     Lab,
+    /// Agents beside real routers: keepalived and FRR
+    Interop,
     /// An agent in a virtual machine, behind a network card that filters
     Vm,
 }
@@ -155,17 +157,18 @@ impl Group {
     fn needs_root(self) -> bool {
         match self {
             Self::Unit | Self::Property | Self::Simulation | Self::Vm => false,
-            Self::Kernel | Self::Lab => true,
+            Self::Kernel | Self::Lab | Self::Interop => true,
         }
     }
 
     /// How many tests may run at once, if not as many as there are processors. Some share the machine's one
-    /// network stack; a virtual machine keeps one processor busy, and waits for most of its time.
+    /// network stack; routers at their standard intervals only wait for most of their time; a virtual machine
+    /// keeps one processor busy.
     fn threads(self) -> Option<u8> {
         match self {
             Self::Unit | Self::Property | Self::Simulation => None,
             Self::Kernel | Self::Lab => Some(1),
-            Self::Vm => Some(2),
+            Self::Interop | Self::Vm => Some(2),
         }
     }
 
@@ -173,7 +176,7 @@ impl Group {
     fn needs(self) -> Vec<Need> {
         match self {
             Self::Unit | Self::Property | Self::Simulation => Vec::new(),
-            Self::Kernel => vec![Need::Lab],
+            Self::Kernel | Self::Interop => vec![Need::Lab],
             Self::Lab => vec![Need::Lab, Need::Machines],
             Self::Vm => vec![Need::Vm],
         }
@@ -186,6 +189,7 @@ impl Group {
             "property" | "properties" | "prop" => Self::Property,
             "simulation" | "sim" => Self::Simulation,
             "kernel" | "xdp" | "bpf" => Self::Kernel,
+            "interop" => Self::Interop,
             "vm" => Self::Vm,
             _ if package == LAB_PACKAGE => Self::Lab,
             _ => Self::Unit,
@@ -265,7 +269,7 @@ mod tests {
     fn every_integration_test_is_in_the_group_that_its_name_and_package_say() {
         let members = json!({ "packages": [
             package("ha-common", &["properties_of_wire", "examples"]),
-            package("ha-tests", &["kernel_timer", "scenario", "simulation", "properties_of_wire", "vm_vlan"]),
+            package("ha-tests", &["kernel_timer", "scenario", "simulation", "properties_of_wire", "interop", "vm_vlan"]),
         ] });
         let all = Group::value_variants()
             .iter()
@@ -278,6 +282,7 @@ mod tests {
                 vec!["--test simulation"],
                 vec!["--test kernel_timer"],
                 vec!["--test scenario"],
+                vec!["--test interop"],
                 vec!["--test vm_vlan"],
             ]
         );

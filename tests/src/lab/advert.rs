@@ -13,6 +13,9 @@ pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 /// The IPv6 group of VRRP.
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
+/// VRRP's protocol number.
+const PROTOCOL: u8 = 112;
+
 /// How an advert's checksum is made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sum {
@@ -80,7 +83,7 @@ impl Default for Advert {
             source: IpAddr::V4(Ipv4Addr::new(10, 99, 0, 66)),
             destination: None,
             ttl: 255,
-            protocol: 112,
+            protocol: PROTOCOL,
             fragment: 0,
             ip_options: Vec::new(),
             version: 3,
@@ -194,12 +197,21 @@ impl Advert {
 /// The checksum of RFC 1071, over the message and, if addresses are given, the pseudo-header of
 /// their family. Over a message with a right checksum in it, it is 0.
 pub fn internet_checksum(pseudo_header: Option<(IpAddr, IpAddr)>, message: &[u8]) -> u16 {
+    checksum_of(PROTOCOL, pseudo_header, message)
+}
+
+/// The same for a message of another IP protocol.
+pub(super) fn checksum_of(
+    protocol: u8,
+    pseudo_header: Option<(IpAddr, IpAddr)>,
+    message: &[u8],
+) -> u16 {
     let mut bytes = Vec::new();
     match pseudo_header {
         Some((IpAddr::V4(source), IpAddr::V4(destination))) => {
             bytes.extend(source.octets());
             bytes.extend(destination.octets());
-            bytes.extend([0, 112]);
+            bytes.extend([0, protocol]);
             bytes.extend(low_16(message.len()));
         }
         Some((source, destination)) => {
@@ -207,7 +219,7 @@ pub fn internet_checksum(pseudo_header: Option<(IpAddr, IpAddr)>, message: &[u8]
             bytes.extend(octets_v6(destination));
             bytes.extend([0, 0]);
             bytes.extend(low_16(message.len()));
-            bytes.extend([0, 0, 0, 112]);
+            bytes.extend([0, 0, 0, protocol]);
         }
         None => {}
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::VIP;
+use super::agent_config::with_prefix;
 use super::host::Host;
 use super::process::Process;
 
@@ -26,8 +27,8 @@ pub struct Instance {
     pub priority: u8,
     /// Version 2: whole seconds. Version 3: hundredths of a second.
     pub interval: Duration,
-    /// The virtual address, with prefix length 24 or 64.
-    pub vip: IpAddr,
+    /// The virtual addresses of one family, with prefix length 24 or 64.
+    pub vips: Vec<IpAddr>,
     /// False: `nopreempt`.
     pub preempt: bool,
     /// Further lines for the instance, such as an authentication block or `unicast_peer`.
@@ -43,7 +44,7 @@ impl Default for Instance {
             vrid: 51,
             priority: 100,
             interval: Duration::from_secs(1),
-            vip: VIP,
+            vips: vec![VIP],
             preempt: true,
             extra: String::new(),
             global: String::new(),
@@ -70,18 +71,18 @@ impl Instance {
 
     fn text(&self, router: &str) -> String {
         let interval = self.interval.as_secs_f64();
-        let prefix = if self.vip.is_ipv4() { 24 } else { 64 };
+        let vips: Vec<String> = self.vips.iter().copied().map(with_prefix).collect();
         let mut text = format!(
             "global_defs {{\n  router_id {router}\n  script_user root\n{}\n}}\n\
              vrrp_instance web {{\n  state BACKUP\n  interface {}\n  version {}\n  \
              virtual_router_id {}\n  priority {}\n  advert_int {interval}\n  \
-             virtual_ipaddress {{\n    {}/{prefix}\n  }}\n",
+             virtual_ipaddress {{\n    {}\n  }}\n",
             self.global,
             Host::INTERFACE,
             self.version,
             self.vrid,
             self.priority,
-            self.vip,
+            vips.join("\n    "),
         );
         if !self.preempt {
             text.push_str("  nopreempt\n");

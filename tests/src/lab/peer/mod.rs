@@ -1,0 +1,160 @@
+//! A router by somebody else beside an agent: what every implementation is asked to do in the lab.
+//!
+//! A new implementation is a new file here with a [`Peer`], and lines in the matrix of `tests/tests/interop`.
+
+mod frr;
+mod keepalived;
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+pub use self::frr::Frr;
+pub use self::keepalived::Keepalived;
+use super::VIP;
+use super::agent_config::{Instance, with_prefix};
+use super::host::Host;
+use super::process::{Process, Signal};
+
+/// How long a program may take to end after SIGTERM.
+const ENDING: Duration = Duration::from_secs(15);
+
+/// A virtual router in the words that all implementations share.
+#[derive(Clone, Debug)]
+pub struct Router {
+    /// 2 or 3.
+    pub version: u8,
+    /// Its number.
+    pub vrid: u8,
+    /// 1 to 254.
+    pub priority: u8,
+    /// Between adverts: whole seconds in version 2, hundredths of a second in version 3.
+    pub interval: Duration,
+    /// Of one family; for IPv6 the first is link-local.
+    pub addresses: Vec<IpAddr>,
+    /// Version 2: the PASS authentication's.
+    pub password: Option<&'static str>,
+}
+
+impl Router {
+    /// Version 2 over IPv4, which knows whole seconds only.
+    pub fn version_2() -> Self {
+        Self {
+            version: 2,
+            interval: Duration::from_secs(1),
+            ..Self::version_3()
+        }
+    }
+
+    /// Version 3 over IPv4.
+    pub fn version_3() -> Self {
+        Self {
+            version: 3,
+            vrid: 51,
+            priority: 100,
+            interval: Duration::from_millis(200),
+            addresses: vec![VIP],
+            password: None,
+        }
+    }
+
+    /// Version 3 over IPv6.
+    pub fn version_3_over_ipv6() -> Self {
+        let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x100);
+        let global = Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0, 0x100);
+        Self {
+            addresses: vec![link_local.into(), global.into()],
+            ..Self::version_3()
+        }
+    }
+
+    /// The same with a password.
+    #[must_use]
+    pub fn with_password(mut self, password: &'static str) -> Self {
+        self.password = Some(password);
+        self
+    }
+
+    /// The same with another priority.
+    #[must_use]
+    pub fn with_priority(&self, priority: u8) -> Self {
+        Self {
+            priority,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is one of IPv6 addresses.
+    pub fn is_ipv6(&self) -> bool {
+        self.addresses.iter().any(IpAddr::is_ipv6)
+    }
+
+    /// The agent's configuration of it.
+    pub fn for_agent(&self) -> Instance {
+        let instance = Instance {
+            vrid: self.vrid,
+            version: self.version,
+            priority: self.priority,
+            advert_interval: self.interval,
+            addresses: self.addresses.iter().copied().map(with_prefix).collect(),
+            ..Instance::default()
+        };
+        match self.password {
+            Some(password) => instance.with(
+                "auth",
+                toml::Table::from_iter([
+                    ("type".to_owned(), "pass".into()),
+                    ("password".to_owned(), password.into()),
+                ]),
+            ),
+            None => instance,
+        }
+    }
+}
+
+/// An implementation of VRRP that is not ours.
+pub trait Peer {
+    /// The programs that it needs, by name or path.
+    fn programs(&self) -> &'static [&'static str];
+
+    /// Makes a host ready for it; once, before the first start.
+    fn prepare(&self, host: &Host, router: &Router) -> Result<()>;
+
+    /// Starts it with this one virtual router.
+    fn start(&self, host: &Host, router: &Router) -> Result<Running>;
+}
+
+/// A running peer; killed when dropped.
+#[derive(Debug)]
+pub struct Running {
+    speaker: Process,
+    // In the order in which they end after it.
+    helpers: Vec<Process>,
+}
+
+impl Running {
+    /// Of the program that speaks VRRP, and those that it needs.
+    fn new(speaker: Process, helpers: Vec<Process>) -> Self {
+        Self { speaker, helpers }
+    }
+
+    /// The program that speaks VRRP.
+    pub fn process(&self) -> &Process {
+        &self.speaker
+    }
+
+    /// Ends it as an operator does, by SIGTERM, and waits until it is gone.
+    pub fn leave(self) -> Result<()> {
+        for process in [&self.speaker].into_iter().chain(&self.helpers) {
+            ensure!(
+                process.exited().is_none(),
+                "{} had ended by itself",
+                process.label()
+            );
+            process.signal(Signal::TERM)?;
+            process.wait(ENDING)?;
+        }
+        Ok(())
+    }
+}
