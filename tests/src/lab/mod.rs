@@ -35,10 +35,12 @@ pub mod nginx;
 mod output;
 mod packet;
 pub mod pair;
+pub mod pcap;
 pub mod peer;
 pub mod process;
 pub mod require;
 pub mod service_manager;
+pub mod tshark;
 pub mod vip_watch;
 pub mod wait;
 
