@@ -78,6 +78,8 @@ pub struct Instance {
     pub consume: Consume,
     /// Who notices that the master is silent.
     pub timer: Timer,
+    /// The last refused advert.
+    pub last_rejected: Option<Rejected>,
     /// What was found odd, and logged once.
     pub notices: Vec<Notice>,
     /// The last change of state.
@@ -217,6 +219,15 @@ pub struct Counters {
     pub garp_sent: u64,
     /// Times an address was put back.
     pub vip_restored: u64,
+}
+
+/// A refused advert.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Rejected {
+    /// The name of the check that failed.
+    pub reason: String,
+    /// Who sent it.
+    pub source: IpAddr,
 }
 
 /// A check.

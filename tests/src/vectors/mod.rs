@@ -8,6 +8,7 @@
 
 pub mod adverts;
 pub mod build;
+pub mod lists;
 pub mod other;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -178,6 +179,7 @@ pub fn corpus() -> Vec<Vector> {
     vectors.extend(adverts::wrong());
     vectors.extend(adverts::wrapped());
     vectors.extend(adverts::large());
+    vectors.extend(lists::odd());
     vectors.extend(other::traffic());
     vectors
 }
