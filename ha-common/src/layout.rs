@@ -294,7 +294,7 @@ pub enum Counter {
     NotOurs,
     /// VRRP frames with a VLAN tag: the VLAN device's business.
     Tagged,
-    /// VRRP frames too short to tell whose they are.
+    /// VRRP frames too short to tell whose they are, or with an IP header that every host discards.
     Unreadable,
     /// Adverts that ended in the XDP program.
     Consumed,

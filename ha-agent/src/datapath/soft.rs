@@ -13,7 +13,7 @@ use ha_common::reject::Reject;
 use ha_common::slot as rules;
 use ha_common::units::Family;
 use ha_common::wire::cursor::SliceCursor;
-use ha_common::wire::frame::{Envelope, Kind, Located, locate_ipv4};
+use ha_common::wire::frame::{Envelope, Kind, Located, is_possible_source, locate_ipv4};
 use ha_common::wire::vrrp::{self, Expect};
 
 use crate::net::receive::Received;
@@ -114,6 +114,9 @@ impl SoftSlot {
                 let Some((header, body)) = payload.split_first_chunk::<8>() else {
                     return Heard::Nothing;
                 };
+                if !is_possible_source(envelope.family, envelope.source) {
+                    return Heard::Nothing;
+                }
                 let body = SliceCursor::new(body);
                 self.located(
                     Located {
@@ -242,6 +245,7 @@ impl SoftSlot {
 mod tests {
     use ha_common::units::{Priority, Version, Vrid};
     use ha_common::wire::build;
+    use ha_common::wire::checksum::Sum;
     use ha_common::wire::vrrp::Flavour;
 
     use super::*;
@@ -300,6 +304,8 @@ mod tests {
         ];
         packet.extend_from_slice(&source[..4]);
         packet.extend_from_slice(&[224, 0, 0, 18]);
+        let sum = Sum::ZERO.bytes(&packet).finish();
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
         packet.extend_from_slice(&message[..length]);
         packet
     }

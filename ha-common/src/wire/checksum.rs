@@ -15,6 +15,13 @@ impl Sum {
         Self(self.0 + u32::from_be_bytes(bytes) as u64)
     }
 
+    /// Adds what was summed elsewhere, over whole 16-bit words.
+    #[inline(always)]
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
     /// Adds the IPv4 pseudo-header (RFC 9293 section 3.1) of a VRRP message.
     #[inline(always)]
     #[must_use]

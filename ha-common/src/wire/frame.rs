@@ -1,5 +1,7 @@
 //! From an Ethernet frame, or an IP packet, to the VRRP message in it.
 
+use super::body::Body;
+use super::checksum::Sum;
 use super::cursor::Cursor;
 use super::vrrp;
 use crate::layout::RawAddress;
@@ -34,7 +36,8 @@ pub enum Kind {
     Other,
     /// VRRP in a VLAN: belongs to the VLAN's own device: pass.
     Tagged,
-    /// VRRP, but it ends before its first eight bytes do: pass.
+    /// VRRP, but it ends before its first eight bytes do, or the IP header is one that every host
+    /// discards: pass.
     Unreadable,
     /// VRRP.
     Vrrp,
@@ -107,7 +110,7 @@ pub fn locate<C: Cursor>(mut cursor: C) -> Located<C> {
     located
 }
 
-/// Looks for VRRP in an IPv4 packet. Options are passed over.
+/// Looks for VRRP in an IPv4 packet. Options are summed and passed over.
 #[inline(always)]
 pub fn locate_ipv4<C: Cursor>(mut cursor: C) -> Located<C> {
     let Some(header) = cursor.take::<20>() else {
@@ -120,6 +123,9 @@ pub fn locate_ipv4<C: Cursor>(mut cursor: C) -> Located<C> {
     let fragment_field = u16::from_be_bytes([header[6], header[7]]);
     // A later fragment has no VRRP header: nobody can tell whose it is.
     if header_length < 20 || fragment_field & 0x1fff != 0 {
+        return Located::no(Kind::Unreadable, cursor);
+    }
+    if !is_undamaged(&header, header_length, cursor) {
         return Located::no(Kind::Unreadable, cursor);
     }
     cursor.skip(usize::from(header_length) - 20);
@@ -141,6 +147,41 @@ pub fn locate_ipv4<C: Cursor>(mut cursor: C) -> Located<C> {
         [header[16], header[17], header[18], header[19]],
     );
     finish(envelope, cursor)
+}
+
+/// Whether the header's checksum is right. XDP comes before the host's own IP stack, and a message without
+/// a pseudo-header says nothing of the address that it comes from (RFC 1122 section 3.2.1.2).
+#[inline(always)]
+fn is_undamaged<C: Cursor>(h: &[u8; 20], header_length: u16, options: C) -> bool {
+    let fixed = Sum::ZERO
+        .word([h[0], h[1], h[2], h[3]])
+        .word([h[4], h[5], h[6], h[7]])
+        .word([h[8], h[9], h[10], h[11]])
+        .word([h[12], h[13], h[14], h[15]])
+        .word([h[16], h[17], h[18], h[19]]);
+    if header_length == 20 {
+        return fixed.is_valid();
+    }
+    let options = options.digest(&Body {
+        length: u32::from(header_length) - 20,
+        address_words: 0,
+        words_per_address: 1,
+    });
+    options.is_some_and(|options| fixed.plus(options.sum).is_valid())
+}
+
+/// Whether a host may have this address: not the unspecified one, not one of the host itself, not one of
+/// many (RFC 1122 section 3.2.1.3, RFC 4291 sections 2.5.2, 2.5.3 and 2.7).
+#[inline(always)]
+pub const fn is_possible_source(family: Family, address: RawAddress) -> bool {
+    match family {
+        Family::V4 => {
+            let [a, b, c, d, ..] = address;
+            let is_broadcast = u32::from_be_bytes([a, b, c, d]) == u32::MAX;
+            a != 0 && a != 127 && a & 0xf0 != 0xe0 && !is_broadcast
+        }
+        Family::V6 => address[0] != 0xff && u128::from_be_bytes(address) > 1,
+    }
 }
 
 /// Looks for VRRP in an IPv6 packet. A packet with extension headers is not looked into: no
@@ -169,6 +210,9 @@ pub fn locate_ipv6<C: Cursor>(mut cursor: C) -> Located<C> {
 
 #[inline(always)]
 fn finish<C: Cursor>(envelope: Envelope, mut cursor: C) -> Located<C> {
+    if !is_possible_source(envelope.family, envelope.source) {
+        return Located::no(Kind::Unreadable, cursor);
+    }
     match cursor.take::<8>() {
         Some(header) => Located {
             kind: Kind::Vrrp,
@@ -217,6 +261,8 @@ mod tests {
         ];
         out.extend([10, 99, 0, 2, 224, 0, 0, 18]);
         out.resize(usize::from(words) * 4, 1);
+        let sum = Sum::ZERO.bytes(&out).finish();
+        out[10..12].copy_from_slice(&sum.to_be_bytes());
         out.extend(HEADER);
         out.extend([10, 99, 0, 100]);
         out
@@ -268,6 +314,52 @@ mod tests {
                 Kind::Unreadable
             );
         }
+    }
+
+    #[test]
+    fn whatever_bit_of_an_ipv4_header_is_flipped_it_is_not_believed() {
+        for options in [0, 1, 10] {
+            let packet = ipv4(options, vrrp::PROTOCOL);
+            for bit in 0..(20 + options * 4) * 8 {
+                let mut damaged = packet.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                let located = locate_ipv4(SliceCursor::new(&damaged));
+                assert_ne!(located.kind, Kind::Vrrp, "{options} options, bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_source_that_no_host_has_is_not_believed() {
+        let v4 = |first: [u8; 4]| {
+            let mut address = [0; 16];
+            copy4(&mut address, first);
+            is_possible_source(Family::V4, address)
+        };
+        for host in [
+            [10, 99, 0, 2],
+            [1, 0, 0, 0],
+            [223, 255, 255, 255],
+            [240, 0, 0, 1],
+        ] {
+            assert!(v4(host), "{host:?}");
+        }
+        for nobody in [
+            [0, 0, 0, 0],
+            [0, 1, 2, 3],
+            [127, 0, 0, 1],
+            [224, 0, 0, 18],
+            [255; 4],
+        ] {
+            assert!(!v4(nobody), "{nobody:?}");
+        }
+        let v6 = |first: u8, last: u8| {
+            let mut address = [0; 16];
+            (address[0], address[15]) = (first, last);
+            is_possible_source(Family::V6, address)
+        };
+        assert!(v6(0xfe, 2) && v6(0, 2));
+        assert!(!v6(0, 0) && !v6(0, 1) && !v6(0xff, 2));
     }
 
     #[test]

@@ -242,14 +242,27 @@ pub fn ipv6_header(
     out
 }
 
-/// Puts the right checksum into the message of an untagged frame without options, so that a changed
-/// message gets past that check. Whether it covers the pseudo-header goes by the version.
+/// Puts the right checksum into the IPv4 header of an untagged frame without options.
+pub fn sum_header_again(frame: &mut [u8]) {
+    if let Some(header) = frame.get_mut(14..34) {
+        header[10..12].fill(0);
+        let sum = internet_checksum(header);
+        header[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+/// Puts the right checksums into the IPv4 header and the message of an untagged frame without options, so
+/// that a changed one gets past those checks. Whether the message's covers the pseudo-header goes by the
+/// version.
 pub fn sum_again(frame: &mut [u8]) {
     let (start, addresses) = match frame.get(12..14) {
         Some([0x08, 0x00]) => (34, 26..34),
         Some([0x86, 0xdd]) => (54, 22..54),
         _ => return,
     };
+    if start == 34 {
+        sum_header_again(frame);
+    }
     let Some(addresses) = frame.get(addresses).map(<[u8]>::to_vec) else {
         return;
     };

@@ -8,6 +8,7 @@
 
 pub mod adverts;
 pub mod build;
+pub mod headers;
 pub mod lists;
 pub mod other;
 
@@ -179,6 +180,7 @@ pub fn corpus() -> Vec<Vector> {
     vectors.extend(adverts::wrong());
     vectors.extend(adverts::wrapped());
     vectors.extend(adverts::large());
+    vectors.extend(headers::fields());
     vectors.extend(lists::odd());
     vectors.extend(other::traffic());
     vectors

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ha_common::layout::Counter;
 use ha_common::reject::Reject;
-use ha_tests::vectors::build::Checksum;
+use ha_tests::vectors::build::{Checksum, sum_header_again};
 use ha_tests::vectors::{Receiver, VRID};
 
 use crate::harness::{Lab, advert, command_for, key_of};
@@ -48,7 +48,7 @@ fn a_flood_of_forged_sources_does_not_wash_the_real_peer_out() {
     let source = RECEIVER.valid().source;
     let real = advert(RECEIVER, |_| {});
     lab.send(&real);
-    // Without the pseudo-header the source can be changed under a right checksum.
+    // Without the pseudo-header the source can be changed under a message's right checksum.
     let mut valid = advert(RECEIVER, |f| f.message.checksum = Checksum::Payload);
     let mut invalid = advert(RECEIVER, |f| f.ttl = 254);
     let first_seen = lab.peer(key, source).expect("the peer").first_seen;
@@ -61,6 +61,7 @@ fn a_flood_of_forged_sources_does_not_wash_the_real_peer_out() {
         };
         let forged = Ipv4Addr::from(0x0b00_0000 + host);
         frame[SOURCE].copy_from_slice(&forged.octets());
+        sum_header_again(frame);
         lab.send(frame);
         if host % 10_000 == 0 {
             lab.send(&real);
