@@ -168,3 +168,48 @@ fn an_instance_waits_for_the_first_result_of_its_checks() -> Result<()> {
     ensure!(took > first_result, "master after {took:?}");
     Ok(())
 }
+
+/// The check of the second life takes a second to speak, and would be missed in the sum until then.
+#[test]
+fn a_master_whose_agent_was_killed_keeps_the_weight_of_a_check_that_has_yet_to_speak() -> Result<()>
+{
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let capture = lab.capture()?;
+    let argv = ["/bin/sleep", "1"].map(toml::Value::from).to_vec();
+    let slow = Check {
+        timeout: Duration::from_secs(10),
+        ..check(toml! { command = argv }, SELDOM)
+    };
+    let weighed = Instance {
+        track: vec![Track {
+            check: "service".to_owned(),
+            weight: Some(20),
+        }],
+        ..instance(90)
+    };
+    let mut config = AgentConfig::new(host, weighed);
+    config.check.push(slow);
+    let begin = now();
+    let agent = Agent::start(host, &config)?;
+    capture.wait_advert(host, 110, begin, PATIENCE)?;
+    agent.process().kill()?;
+    let again = now();
+    let agent = Agent::start_again(host)?;
+    wait_until(PATIENCE, "the check is up", || {
+        let status = agent.status();
+        status.is_ok_and(|it| it.checks.iter().all(|check| check.state == "up"))
+    })?;
+    let frames = capture.frames_since(again);
+    let adverts: Vec<u8> = frames
+        .iter()
+        .filter(|frame| frame.is_from(host))
+        .filter_map(|frame| frame.vrrp().map(|advert| advert.priority))
+        .collect();
+    ensure!(
+        adverts.len() > 2 && adverts.iter().all(|priority| *priority == 110),
+        "{adverts:?}"
+    );
+    Ok(())
+}

@@ -39,6 +39,8 @@ pub(crate) struct Detector {
     pub(crate) fenced: bool,
     /// When this use of the slot began: what happened before is another life's, whatever its generation.
     pub(crate) since: Instant,
+    /// The own priority that stood in the slot before this use configured it: an earlier life's if that was master.
+    pub(crate) earlier_priority: u8,
     /// Whether adverts end in the XDP program.
     pub(crate) consume: bool,
 }

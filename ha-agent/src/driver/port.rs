@@ -264,18 +264,16 @@ fn open_detector(
             Some(slot) => slot,
             None => kernel.free_slot().map_err(|error| error.to_string())?,
         };
-        let generation = kernel
-            .slot(slot)
-            .map_err(|error| error.to_string())?
-            .generation;
+        let left = kernel.slot(slot).map_err(|error| error.to_string())?;
         let mut detector = Detector {
             place: Place::Kernel(slot),
             key,
             timer: Timer::Watchdog,
-            generation,
+            generation: left.generation,
             sequence: 0,
             fenced: true,
             since: now,
+            earlier_priority: left.own_priority,
             consume,
         };
         detector
@@ -313,6 +311,7 @@ fn open_detector(
         sequence: 0,
         fenced: false,
         since: now,
+        earlier_priority: 0,
         consume: false,
     };
     detector

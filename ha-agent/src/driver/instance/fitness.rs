@@ -136,10 +136,12 @@ impl Instance {
         Fitness::Ready
     }
 
-    /// A resumed master's checks have yet to speak. If the slot's priority is what they add up to when all is
-    /// well, that is how it was: without the positive weights a backup might find itself the better one.
+    /// A resumed master's checks have yet to speak. If the slot's priority, from before it was configured anew, is
+    /// what they add up to when all is well, that is how it was: without the positive weights a backup might find
+    /// itself the better one.
     pub(super) fn believe_the_earlier_sum(&mut self, edges: &mut Edges<'_>, now: Instant) {
-        let Some(slot) = self.slot(edges) else { return };
+        let Some(port) = &self.port else { return };
+        let earlier = port.detector.earlier_priority;
         let mut healthy = self.terms.clone();
         for term in &mut healthy {
             let adds = term.weight.is_some_and(|weight| weight > 0);
@@ -148,7 +150,7 @@ impl Instance {
             }
         }
         let sum = priority::effective(self.config.priority, &healthy);
-        if sum.0 == slot.own_priority {
+        if sum.0 == earlier {
             self.terms = healthy;
             self.feed(now, Input::Priority(sum), edges);
         }
