@@ -6,6 +6,7 @@ mod ci;
 mod compliance;
 mod demo;
 mod fuzz;
+mod golden;
 mod lab_bin;
 mod package;
 mod process;
@@ -55,6 +56,9 @@ enum Task {
     /// Run the election's simulation at length
     #[command(disable_help_flag = true)]
     Sim(Forwarded),
+    /// Make a golden scenario of a recording, or play one
+    #[command(disable_help_flag = true)]
+    Golden(Forwarded),
     /// Measure take-over times, CPU and memory beside keepalived
     #[command(disable_help_flag = true)]
     Bench(Forwarded),
@@ -95,6 +99,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Ci(args) => Ok(ci::run(&workspace, &args)),
         Task::Demo(forwarded) => done(demo::run(&workspace, &forwarded.args)),
         Task::Sim(forwarded) => done(sim::run(&workspace, &forwarded.args)),
+        Task::Golden(forwarded) => done(golden::run(&workspace, &forwarded.args)),
         Task::Bench(forwarded) => done(bench::run(&workspace, &forwarded.args)),
         Task::Fuzz(args) => done(fuzz::run(&workspace, &args)),
         Task::Package => done(package::run(&workspace)),

@@ -32,7 +32,7 @@ enum Group {
     Unit,
     /// Random inputs against stated properties
     Property,
-    /// Many nodes on a virtual clock
+    /// Many nodes on a virtual clock, and the golden scenarios
     Simulation,
     /// The XDP programs in this kernel
     Kernel,
@@ -187,7 +187,7 @@ impl Group {
         let first_word = target.split('_').next().unwrap_or(target);
         match first_word {
             "property" | "properties" | "prop" => Self::Property,
-            "simulation" | "sim" => Self::Simulation,
+            "simulation" | "sim" | "golden" => Self::Simulation,
             "kernel" | "xdp" | "bpf" => Self::Kernel,
             "interop" => Self::Interop,
             "vm" => Self::Vm,

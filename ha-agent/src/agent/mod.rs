@@ -9,6 +9,7 @@ mod kernel_log;
 mod lives;
 mod log;
 pub mod peers;
+mod recording;
 mod snapshot;
 
 use std::io;
@@ -55,7 +56,7 @@ pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
     environment::require_capabilities()?;
     let socket = ControlSocket::claim(&dirs.runtime_dir)?;
     let runtime = runtime()?;
-    let outcome = runtime.block_on(serve_until_told(config, dirs, &options.config, socket));
+    let outcome = runtime.block_on(serve_until_told(config, dirs, options, socket));
     // Nothing that still runs there may hold up the end.
     runtime.shutdown_background();
     outcome
@@ -95,9 +96,10 @@ fn runtime() -> Result<Runtime, Failure> {
 async fn serve_until_told(
     config: Config,
     dirs: &Dirs,
-    file: &Path,
+    options: &RunOptions,
     socket: ControlSocket,
 ) -> Result<(), Failure> {
+    let file = options.config.as_path();
     let config = Arc::new(config);
     let mut signals = Signals::install()?;
     let memory = realtime::lock_memory();
@@ -112,6 +114,7 @@ async fn serve_until_told(
         Reporter::channel().map_err(|error| Failure::new(Exit::Environment, &error))?;
     let reports = Arc::new(reports);
     let reader = half.kernel.as_ref().ok().map(|(kernel, _)| kernel.reader());
+    let (recorder, recording) = recording::start(options.record.as_deref(), &config);
     let started = driver::start(Setup {
         config: Arc::clone(&config),
         kernel: half.kernel,
@@ -119,6 +122,7 @@ async fn serve_until_told(
         links: Arc::clone(&table),
         board: Arc::clone(&board),
         reporter,
+        recorder,
         deaf: environment::injected("deaf-ring"),
     })
     .map_err(|error| Failure::new(Exit::Environment, &error))?;
@@ -183,6 +187,7 @@ async fn serve_until_told(
     drop(handle);
     tasks.shutdown().await;
     log::write_waiting(&reports);
+    recording::finish(recording).await;
     let dropped = reports.dropped();
     if dropped > 0 {
         warn!("{dropped} reports of the driver were lost: the log took too long");

@@ -23,6 +23,10 @@ pub struct RunOptions {
     /// refuses; without it `RUST_LOG` counts, then `info`
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
+    /// Write down what each election is told and what it does about it, without secrets; if there is a
+    /// file of that name, a number is added
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 /// `--log-format`.

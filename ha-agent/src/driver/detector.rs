@@ -165,7 +165,8 @@ impl Detector {
     }
 }
 
-fn configuration(key: SlotKey, config: &Config, rules: &Rules) -> Command {
+/// What a slot is configured with; operation, generation and flags are the caller's.
+pub fn configuration(key: SlotKey, config: &Config, rules: &Rules) -> Command {
     let (auth_type, auth_data) = match (config.version, config.auth) {
         (Version::V2, Auth::Pass(password)) => (AUTH_PASS, password),
         (Version::V2, Auth::None) | (Version::V3, _) => (AUTH_NONE, [0; 8]),

@@ -37,6 +37,10 @@ use crate::datapath::kernel::Kernel;
 use crate::net::address::AddressBook;
 use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
+use crate::record::Recorder;
+
+pub use detector::configuration as slot_configuration;
+pub use instance::params as election_params;
 
 use board::Board;
 use instance::Instance;
@@ -57,6 +61,7 @@ macro_rules! edges {
             announcer: &$driver.announcer,
             sender: &$driver.sender,
             reporter: &$driver.reporter,
+            recorder: &$driver.recorder,
             checks: &$driver.checks,
         }
     };
@@ -100,6 +105,8 @@ pub struct Setup {
     pub board: Arc<Board>,
     /// Where it reports.
     pub reporter: Reporter,
+    /// Where it records, if it is to.
+    pub recorder: Recorder,
     /// Never look at the ring: to try the watchdog.
     pub deaf: bool,
 }
@@ -154,7 +161,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     };
     let now = clock::now();
     let mut driver = Driver {
-        instances: instances_of(&setup.config, now),
+        instances: instances_of(&setup.config, now, &setup.recorder),
         checks: setup
             .config
             .checks
@@ -166,6 +173,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         links: setup.links,
         board: setup.board,
         reporter: setup.reporter,
+        recorder: setup.recorder,
         health: Vec::new(),
         deaf: setup.deaf,
         watchdog: Watchdog::default(),
@@ -213,15 +221,16 @@ struct Driver {
     bell: Arc<Wake>,
     board: Arc<Board>,
     reporter: Reporter,
+    recorder: Recorder,
     deaf: bool,
     watchdog: Watchdog,
 }
 
-fn instances_of(config: &Config, now: Instant) -> Vec<Instance> {
+fn instances_of(config: &Config, now: Instant, recorder: &Recorder) -> Vec<Instance> {
     let configs = config.instances.iter().cloned().map(Arc::new);
     configs
         .enumerate()
-        .map(|(id, config)| Instance::new(id, config, now))
+        .map(|(id, config)| Instance::new(id, config, now, recorder))
         .collect()
 }
 

@@ -54,7 +54,7 @@ impl Driver {
                 instance
             } else {
                 next_id += 1;
-                Instance::new(next_id - 1, new, now)
+                Instance::new(next_id - 1, new, now, &self.recorder)
             };
             self.instances.push(instance);
         }

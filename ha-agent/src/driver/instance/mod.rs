@@ -27,6 +27,7 @@ use crate::datapath::kernel::Kernel;
 use crate::net::address::AddressBook;
 use crate::net::announce::Announcer;
 use crate::net::plan::AnnouncePlan;
+use crate::record::Recorder;
 
 use advertise::farewell;
 use fitness::{FIRST_RESULT_WAIT, Fitness};
@@ -46,6 +47,8 @@ pub(crate) struct Edges<'a> {
     pub(crate) sender: &'a Sender,
     /// Log lines.
     pub(crate) reporter: &'a Reporter,
+    /// What the elections are told and want.
+    pub(crate) recorder: &'a Recorder,
     /// Names of the checks, by number.
     pub(crate) checks: &'a [String],
 }
@@ -99,12 +102,14 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// A virtual router that has not seen its interface yet.
-    pub(crate) fn new(id: usize, config: Arc<Config>, now: Instant) -> Self {
+    pub(crate) fn new(id: usize, config: Arc<Config>, now: Instant, recorder: &Recorder) -> Self {
         let params = params(&config, unspecified(config.family), config.priority);
         let shown = Arc::new(View::new(Arc::clone(&config)));
+        let name = Arc::from(config.name.as_str());
+        recorder.begins(&name, now, &params);
         Self {
             id,
-            name: Arc::from(config.name.as_str()),
+            name,
             terms: config.track.iter().map(Term::new).collect(),
             election: Election::new(params),
             config,
@@ -158,6 +163,9 @@ impl Instance {
     pub(crate) fn feed(&mut self, now: Instant, input: Input, edges: &mut Edges<'_>) {
         self.dirty = true;
         let actions = self.election.handle(now, input);
+        edges
+            .recorder
+            .fed(&self.name, now, &input, &actions, edges.checks);
         for action in actions {
             self.run(now, action, edges);
         }
@@ -333,7 +341,8 @@ impl Instance {
     }
 }
 
-fn params(config: &Config, own_address: IpAddr, priority: Priority) -> Params {
+/// The election's parameters by this configuration, with this effective priority.
+pub fn params(config: &Config, own_address: IpAddr, priority: Priority) -> Params {
     Params {
         rules: Rules {
             version: config.version,

@@ -1,0 +1,214 @@
+//! The driver's end of a recording: values in a bounded queue, as with its reports, and never a line of
+//! text of its own.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+use ha_common::election::{Actions, Input, Params};
+use ha_common::units::Instant;
+
+use super::words::failed_check;
+use crate::driver::wake::Wake;
+
+/// How many entries may wait for the file, about 2 MB; then they are dropped and counted. 255 virtual
+/// routers that lose their master make some 800 at once.
+const QUEUE: usize = 4096;
+
+/// Something that happened to an election.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, and a box would be an allocation of the driver's"
+)]
+pub enum Event {
+    /// It came into being.
+    Begins(Params),
+    /// It was told this, and wanted that done.
+    Fed {
+        /// What it was told.
+        input: Input,
+        /// The name of the check that the input is about.
+        check: Option<String>,
+        /// What it wanted done.
+        actions: Actions,
+    },
+}
+
+/// An event with its place.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The instance.
+    pub instance: Arc<str>,
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub event: Event,
+    /// How many entries right before this one found the queue full.
+    pub lost_before: u64,
+}
+
+/// The driver's end. It takes no lock; when nobody records, it does nothing.
+#[derive(Clone, Debug)]
+pub struct Recorder(Option<Arc<Shared>>);
+
+/// The other end.
+#[derive(Debug)]
+pub struct Entries(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    queue: ArrayQueue<Entry>,
+    bell: Wake,
+    /// Entries that did not fit, and that no entry in the queue tells of yet.
+    untold: AtomicU64,
+}
+
+impl Recorder {
+    /// Nobody records.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// A queue, and its other end.
+    pub fn channel() -> io::Result<(Self, Entries)> {
+        let shared = Arc::new(Shared {
+            queue: ArrayQueue::new(QUEUE),
+            bell: Wake::new()?,
+            untold: AtomicU64::new(0),
+        });
+        Ok((Self(Some(Arc::clone(&shared))), Entries(shared)))
+    }
+
+    /// An election came into being.
+    pub fn begins(&self, instance: &Arc<str>, at: Instant, params: &Params) {
+        if let Some(shared) = &self.0 {
+            shared.put(instance, at, Event::Begins(*params));
+        }
+    }
+
+    /// An election was told this and wanted that done. `checks` are the checks' names by number.
+    pub fn fed(
+        &self,
+        instance: &Arc<str>,
+        at: Instant,
+        input: &Input,
+        actions: &Actions,
+        checks: &[String],
+    ) {
+        let Some(shared) = &self.0 else { return };
+        let check = failed_check(input).and_then(|id| checks.get(usize::from(id.0)).cloned());
+        let event = Event::Fed {
+            input: *input,
+            check,
+            actions: *actions,
+        };
+        shared.put(instance, at, event);
+    }
+}
+
+impl Shared {
+    /// The driver alone puts, so what does not fit stands right before what fits next.
+    fn put(&self, instance: &Arc<str>, at: Instant, event: Event) {
+        let lost_before = self.untold.swap(0, Ordering::Relaxed);
+        let entry = Entry {
+            instance: Arc::clone(instance),
+            at,
+            event,
+            lost_before,
+        };
+        if self.queue.push(entry).is_err() {
+            self.untold.fetch_add(lost_before + 1, Ordering::Relaxed);
+        }
+        self.bell.wake();
+    }
+}
+
+impl Entries {
+    /// The oldest entry, if there is one.
+    pub fn next(&self) -> Option<Entry> {
+        self.0.queue.pop()
+    }
+
+    /// Entries that did not fit after the last one of the queue. They are told of only once.
+    pub fn take_lost(&self) -> u64 {
+        self.0.untold.swap(0, Ordering::Relaxed)
+    }
+
+    /// Rings when there is something to write.
+    pub fn bell(&self) -> &Wake {
+        &self.0.bell
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(recorder: &Recorder, at: u64) {
+        let (name, actions) = (Arc::from("web"), no_actions());
+        recorder.fed(&name, Instant(at), &Input::Tick, &actions, &[]);
+    }
+
+    /// What a new election makes of a tick: nothing.
+    fn no_actions() -> Actions {
+        use ha_common::election::{Election, Rules};
+        use ha_common::units::{Centiseconds, Nanos, Priority, Version};
+        let params = Params {
+            rules: Rules {
+                version: Version::V3,
+                own_address: [10, 0, 0, 1].into(),
+                priority: Priority(100),
+                interval: Centiseconds(100),
+                preempt: true,
+                down_multiplier: 3,
+            },
+            start_hold: Nanos(0),
+        };
+        Election::new(params).handle(Instant(1), Input::Tick)
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_at_the_place_where_it_is_missing() {
+        let (recorder, entries) = Recorder::channel().unwrap();
+        for at in 0..QUEUE + 3 {
+            tick(&recorder, at as u64);
+        }
+        assert_eq!(entries.next().unwrap().at, Instant(0));
+        tick(&recorder, 9_999);
+        let mut final_time = None;
+        while let Some(entry) = entries.next() {
+            let (at, lost) = (entry.at.0, entry.lost_before);
+            assert_eq!(lost, if at == 9_999 { 3 } else { 0 }, "at {at}");
+            final_time = Some(at);
+        }
+        assert_eq!(final_time, Some(9_999));
+        assert_eq!(entries.take_lost(), 0);
+    }
+
+    #[test]
+    fn what_was_lost_last_of_all_is_told_when_asked() {
+        let (recorder, entries) = Recorder::channel().unwrap();
+        for at in 0..QUEUE + 2 {
+            tick(&recorder, at as u64);
+        }
+        while entries.next().is_some() {}
+        assert_eq!(entries.take_lost(), 2);
+        assert_eq!(entries.take_lost(), 0);
+    }
+
+    #[test]
+    fn a_check_is_recorded_by_the_name_that_it_had() {
+        use ha_common::election::{CheckId, FaultCause};
+        let (recorder, entries) = Recorder::channel().unwrap();
+        let input = Input::Fault(FaultCause::Check(CheckId(1)));
+        let checks = ["disk".to_owned(), "nginx".to_owned()];
+        let name = Arc::from("web");
+        recorder.fed(&name, Instant(5), &input, &no_actions(), &checks);
+        let Some(Event::Fed { check, .. }) = entries.next().map(|entry| entry.event) else {
+            panic!("nothing recorded");
+        };
+        assert_eq!(check.as_deref(), Some("nginx"));
+    }
+}

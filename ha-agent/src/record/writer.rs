@@ -1,0 +1,201 @@
+//! The thread that writes a recording. It may wait for a disk; nobody waits for it.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tracing::{error, warn};
+
+use super::file::{self, Lines, Sink, Written};
+use super::queue::{Entries, Recorder};
+use super::without_secrets;
+use crate::config::Config;
+use crate::driver::clock;
+
+/// How many entries are written at once.
+const BATCH: usize = 256;
+/// How long the end of the agent waits for the last lines: a disk may hang.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A recording that runs.
+#[derive(Debug)]
+pub struct Recording {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    done: Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    entries: Entries,
+    quit: AtomicBool,
+}
+
+/// A recording that cannot begin.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot record to {}: {source}", path.display())]
+pub struct RecordError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Creates the file and starts the thread. Times in it are counted from now.
+pub fn start(path: &Path, config: &Config) -> Result<(Recorder, Recording), RecordError> {
+    let failed = |source| RecordError {
+        path: path.to_owned(),
+        source,
+    };
+    let (file, path) = file::create(path).map_err(failed)?;
+    let mut lines = Lines::new(file, clock::now());
+    lines.head(&without_secrets(config)).map_err(failed)?;
+    let (recorder, entries) = Recorder::channel().map_err(failed)?;
+    let shared = Arc::new(Shared {
+        entries,
+        quit: AtomicBool::new(false),
+    });
+    let (tell, done) = mpsc::sync_channel(1);
+    let (for_thread, name) = (Arc::clone(&shared), path.clone());
+    std::thread::Builder::new()
+        .name("ha-record".to_owned())
+        .spawn(move || {
+            run(&for_thread, &mut lines, &name);
+            // Whoever waited may have lost patience.
+            let _ = tell.send(());
+        })
+        .map_err(failed)?;
+    let recording = Recording { path, shared, done };
+    Ok((recorder, recording))
+}
+
+impl Recording {
+    /// The file, which need not have the name that was asked for.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes what waits and ends; false if that took too long, and then the file lacks its end.
+    pub fn finish(self) -> bool {
+        self.shared.quit.store(true, Ordering::Release);
+        self.shared.entries.bell().wake();
+        self.done.recv_timeout(PATIENCE).is_ok()
+    }
+}
+
+fn run(shared: &Shared, lines: &mut Lines<impl Sink>, path: &Path) {
+    let mut said_slow = false;
+    loop {
+        let mut fds = [PollFd::new(
+            shared.entries.bell().as_fd(),
+            PollFlags::POLLIN,
+        )];
+        // An interrupted wait only looks once more.
+        let _ = poll(&mut fds, PollTimeout::NONE);
+        shared.entries.bell().clear();
+        // Before the queue is looked at: what came before the end belongs into the file.
+        let quit = shared.quit.load(Ordering::Acquire);
+        let lost = drain(&shared.entries, lines, path);
+        if lost > 0 && !said_slow {
+            said_slow = true;
+            warn!(
+                "the recording {} lacks entries: the disk is too slow",
+                path.display()
+            );
+        }
+        if quit {
+            if let Err(cause) = lines.end(clock::now()) {
+                error!("the recording {} lacks its end: {cause}", path.display());
+            }
+            return;
+        }
+    }
+}
+
+/// Writes what waits; how many entries had found no room.
+fn drain(entries: &Entries, lines: &mut Lines<impl Sink>, path: &Path) -> u64 {
+    let file = path.display();
+    let mut lost = 0;
+    loop {
+        let batch: Vec<_> = std::iter::from_fn(|| entries.next()).take(BATCH).collect();
+        let ended = batch.len() < BATCH;
+        let lost_after = if ended { entries.take_lost() } else { 0 };
+        lost += lost_after + batch.iter().map(|entry| entry.lost_before).sum::<u64>();
+        match lines.write(&batch, lost_after) {
+            Written::All | Written::Still => {}
+            Written::Failed(cause) => {
+                error!("the recording {file} is not written for now: {cause}");
+            }
+            Written::Full => {
+                warn!("the recording {file} has its greatest length and ends here");
+            }
+        }
+        if ended {
+            return lost;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ha_common::election::{Election, Input, Params, Rules};
+    use ha_common::units::{Centiseconds, Nanos, Priority, Version};
+
+    use super::*;
+
+    fn config() -> Config {
+        let text =
+            "[[instance]]\nname = 'web'\ninterface = 'eth0'\nvrid = 51\naddresses = ['10.0.0.9']";
+        crate::config::parse("test", text).unwrap()
+    }
+
+    #[test]
+    fn what_came_before_the_end_is_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (recorder, recording) = start(&dir.path().join("incident"), &config()).unwrap();
+        let params = Params {
+            rules: Rules {
+                version: Version::V3,
+                own_address: [10, 0, 0, 2].into(),
+                priority: Priority(100),
+                interval: Centiseconds(100),
+                preempt: true,
+                down_multiplier: 3,
+            },
+            start_hold: Nanos(0),
+        };
+        let (name, now) = (Arc::from("web"), clock::now());
+        let mut election = Election::new(params);
+        recorder.begins(&name, now, &params);
+        let actions = election.handle(now, Input::Ready);
+        recorder.fed(&name, now, &Input::Ready, &actions, &[]);
+        let path = recording.path().to_owned();
+        assert!(recording.finish());
+        let text = std::fs::read_to_string(path).unwrap();
+        let tail: Vec<&str> = text.lines().filter(|line| line.starts_with('0')).collect();
+        assert_eq!(tail.len(), 5, "{text}");
+        assert!(tail[0].contains(" web < begins v3 "), "{text}");
+        assert!(tail[1].ends_with(" web < ready"), "{text}");
+        assert!(
+            tail[3].ends_with("INIT -> BACKUP, priority 100: ready"),
+            "{text}"
+        );
+        assert!(tail[4].ends_with(" * end"), "{text}");
+    }
+
+    #[test]
+    fn a_recording_without_a_place_says_which_file_and_why() {
+        let error = start(Path::new("/nonexistent/x"), &config()).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("cannot record to /nonexistent/x: "),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! The golden scenarios: each is replayed on a virtual clock, and must come to what is written down.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use ha_agent::driver::clock;
+use ha_agent::{config, record};
+use ha_common::election::{Election, Input};
+use ha_common::units::Nanos;
+use ha_tests::golden::coverage::{Triple, possible};
+use ha_tests::golden::import::import;
+use ha_tests::golden::{Scenario, Verdict, all, alphabet, folder};
+use proptest::prelude::*;
+
+#[test]
+fn every_scenario_comes_to_what_is_written_down() -> Result<()> {
+    let scenarios = all()?;
+    ensure!(!scenarios.is_empty(), "there are no scenarios");
+    let mut differences = Vec::new();
+    for (name, scenario) in &scenarios {
+        match scenario.judge()? {
+            Verdict::Same => {}
+            Verdict::Blessed => println!("{name}: written anew"),
+            Verdict::Differs(difference) => differences.push(format!("{name}:\n{difference}")),
+        }
+    }
+    ensure!(
+        differences.is_empty(),
+        "{} of {} scenarios left their path; if that is meant, HA_BLESS=1 writes them anew\n\n{}",
+        differences.len(),
+        scenarios.len(),
+        differences.join("\n")
+    );
+    Ok(())
+}
+
+fn reached(scenarios: &BTreeMap<String, Scenario>) -> Result<BTreeSet<Triple>> {
+    let mut reached = BTreeSet::new();
+    for scenario in scenarios.values() {
+        reached.extend(scenario.play()?.transitions.iter().map(Triple::of));
+    }
+    Ok(reached)
+}
+
+#[test]
+fn the_scenarios_show_every_change_of_state_that_there_is() -> Result<()> {
+    let (possible, reached) = (possible(), reached(&all()?)?);
+    let missing: Vec<String> = possible
+        .difference(&reached)
+        .map(Triple::to_string)
+        .collect();
+    ensure!(
+        missing.is_empty(),
+        "{} of {} changes of state are in no scenario:\n{}",
+        missing.len(),
+        possible.len(),
+        missing.join("\n")
+    );
+    let unknown: Vec<String> = reached
+        .difference(&possible)
+        .map(Triple::to_string)
+        .collect();
+    ensure!(
+        unknown.is_empty(),
+        "scenarios show changes of state that exploring did not find:\n{}",
+        unknown.join("\n")
+    );
+    Ok(())
+}
+
+#[test]
+fn a_story_that_left_its_path_is_shown_as_a_difference_with_its_surroundings() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    for file in ["config.toml", "events.txt", "expected.txt"] {
+        fs::copy(
+            folder().join("master-dies").join(file),
+            scratch.path().join(file),
+        )?;
+    }
+    let scenario = Scenario::read(scratch.path())?;
+    let mut story = scenario.play()?;
+    ensure!(scenario.compare(&story)? == Verdict::Same);
+    let forgotten = story
+        .lines
+        .iter()
+        .position(|line| line.ends_with("> add-addresses"));
+    story.lines.remove(forgotten.unwrap_or_default());
+    let Verdict::Differs(difference) = scenario.compare(&story)? else {
+        panic!("nobody missed the addresses");
+    };
+    let changed: Vec<&str> = difference
+        .lines()
+        .skip(2)
+        .filter(|line| line.starts_with(['+', '-']))
+        .collect();
+    ensure!(
+        changed == ["-9.0484375 web > add-addresses"],
+        "{difference}"
+    );
+    ensure!(
+        difference.contains(" 9.0484375 web > announce"),
+        "{difference}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_malformed_scenario_is_refused_with_its_file_and_line() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let config = folder().join("master-dies").join("config.toml");
+    fs::copy(config, scratch.path().join("config.toml"))?;
+    let events = scratch.path().join("events.txt");
+    let refused = |text: &str| -> Result<String> {
+        fs::write(&events, text)?;
+        match Scenario::read(scratch.path()).and_then(|scenario| scenario.play()) {
+            Ok(_) => panic!("{text} was accepted"),
+            Err(error) => Ok(format!("{error:#}")),
+        }
+    };
+    let file = events.display();
+    for (text, expected) in [
+        (
+            "0 * stat\n1 * end\n",
+            "1: `stat` is wrong here: allowed is `start`",
+        ),
+        (
+            "0 * start\n1 * start\n2 * end\n",
+            "2: the agent runs already",
+        ),
+        (
+            "0 web < ready\n1 gone < tick\n2 * end\n",
+            "2: gone has not begun",
+        ),
+        (
+            "0 web hears fe80::1 priority 9\n1 * end\n",
+            "1: such an advert cannot be sent",
+        ),
+    ] {
+        let message = refused(text)?;
+        ensure!(
+            message.starts_with(&format!("{file}:{expected}")),
+            "{message}"
+        );
+    }
+    Ok(())
+}
+
+/// How far a recorded time may fall behind the one before.
+const OVERLAP: Nanos = Nanos(50_000);
+
+/// Records two elections that are fed these inputs, each so many nanoseconds after the one before.
+fn recorded(path: &Path, inputs: &[(u64, usize, bool)]) -> Result<()> {
+    let text =
+        "[[instance]]\nname = 'web'\ninterface = 'eth0'\nvrid = 51\naddresses = ['10.0.0.9']";
+    let (recorder, recording) = record::start(path, &config::parse("small", text)?)?;
+    let (alphabet, checks) = (alphabet::inputs(), ["nginx".to_owned()]);
+    let params = alphabet::parameters();
+    let mut now = clock::now() + OVERLAP;
+    let mut elections = ["one", "two"].map(Arc::<str>::from).map(|name| {
+        recorder.begins(&name, now, &params[1]);
+        (name, Election::new(params[1]))
+    });
+    for (gap, input, second) in inputs {
+        now = now + Nanos(*gap);
+        // The examples' times are near the clock's zero: what was heard was heard a while ago.
+        let mut input = alphabet[input % alphabet.len()];
+        if let Input::MasterDown {
+            last_heard: Some(at),
+        } = &mut input
+        {
+            *at = now - Nanos(*gap);
+        }
+        // The driver's turns overlap a little with the times of the kernel's events.
+        let at = if *second { now - OVERLAP } else { now };
+        let (name, election) = &mut elections[usize::from(*second)];
+        let actions = election.handle(at, input);
+        recorder.fed(name, at, &input, &actions, &checks);
+    }
+    ensure!(recording.finish(), "the recording lacks its end");
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(64)
+    })]
+
+    #[test]
+    fn a_recording_of_any_inputs_replays_to_the_same_actions(
+        inputs in prop::collection::vec((0..9_000_000_000_u64, any::<usize>(), any::<bool>()), 1..60),
+    ) {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("incident");
+        recorded(&path, &inputs).unwrap();
+        let (scenario, parts) = import(&path, &scratch.path().join("scenario")).unwrap();
+        prop_assert_eq!(parts.cut_at, None);
+        let verdict = scenario.compare(&scenario.play().unwrap()).unwrap();
+        prop_assert_eq!(verdict, Verdict::Same);
+    }
+}

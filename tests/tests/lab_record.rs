@@ -1,0 +1,221 @@
+//! Recording a live agent: what it wrote down replays to what it did, tells no secret, and a full disk costs
+//! lines and nothing else.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use ha_tests::golden::import::import;
+use ha_tests::golden::{Scenario, unified};
+use ha_tests::lab::advert::Advert;
+use ha_tests::lab::agent::{Agent, Launch, State};
+use ha_tests::lab::agent_config::AgentConfig;
+use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
+use ha_tests::lab::process::Signal;
+use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
+
+/// Options and wrappers of a launch live as long as the test program.
+fn lasting(path: &Path) -> Result<&'static str> {
+    let text = path.to_str().context("a path that is not UTF-8")?;
+    Ok(text.to_owned().leak())
+}
+
+fn recording_to(path: &Path) -> Result<Launch> {
+    Ok(Launch {
+        options: vec!["--record", lasting(path)?],
+        ..Launch::default()
+    })
+}
+
+fn stop(agent: &Agent) -> Result<()> {
+    agent.process().signal(Signal::TERM)?;
+    agent.process().wait(PATIENCE)?;
+    Ok(())
+}
+
+/// The lines of a recording that say that a state changed, without their times.
+fn transitions(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter(|line| line.contains(" -> "))
+        .filter_map(|line| line.split_once(" > ").map(|(_, words)| words))
+        .collect()
+}
+
+fn replayed(recording: &Path, folder: &Path) -> Result<Scenario> {
+    let (scenario, parts) = import(recording, folder)?;
+    ensure!(parts.cut_at.is_none(), "the recording has a gap: {parts:?}");
+    let story = scenario.play()?;
+    let difference = unified("the recording", &parts.expected, &story.lines);
+    ensure!(difference.is_empty(), "{difference}");
+    Ok(scenario)
+}
+
+#[test]
+fn a_recorded_fail_over_replays_to_the_same_actions() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(2)?;
+    let recording = lab.host(2).dir().join("incident");
+    let launch = recording_to(&recording)?;
+    let pair = Pair::settle(lab, instance(100), instance(90), &launch)?;
+    pair.cut_and_take_over(LATENESS)?;
+    pair.heal()?;
+    stop(&pair.backup)?;
+
+    let mode = fs::metadata(&recording)?.permissions().mode() & 0o777;
+    ensure!(mode == 0o600, "the recording has mode {mode:o}");
+    let text = fs::read_to_string(&recording)?;
+    let changes = transitions(&text);
+    let expected = [
+        "INIT -> BACKUP, priority 90: ready",
+        "BACKUP -> MASTER, priority 90: no advert for 36",
+        "MASTER -> BACKUP, priority 90: better master 10.99.0.1 with priority 100",
+        "BACKUP -> STOPPED, priority 90: shutdown",
+    ];
+    let fits = |(found, start): (&&str, &&str)| found.starts_with(*start);
+    ensure!(
+        changes.len() == expected.len() && changes.iter().zip(&expected).all(fits),
+        "{changes:#?}"
+    );
+    let story = replayed(&recording, &pair.h2().dir().join("scenario"))?.play()?;
+    ensure!(story.transitions.len() == expected.len(), "{story:#?}");
+    Ok(())
+}
+
+#[test]
+fn an_agent_that_is_started_again_leaves_the_earlier_recording_alone_and_resumes_in_its_own()
+-> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    let path = h1.dir().join("incident");
+    let launch = recording_to(&path)?;
+    let agent = Agent::launch(h1, &launch)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    agent.process().kill()?;
+    let killed = fs::read_to_string(&path)?;
+    ensure!(!killed.contains("* end"), "{killed}");
+
+    let agent = Agent::launch(h1, &launch)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    stop(&agent)?;
+    ensure!(fs::read_to_string(&path)? == killed, "evidence was changed");
+    let second = h1.dir().join("incident.1");
+    agent
+        .process()
+        .wait_for_line(&format!("records to {}", second.display()), PATIENCE)?;
+    let text = fs::read_to_string(&second)?;
+    ensure!(text.contains(" web < resume\n"), "{text}");
+    replayed(&path, &h1.dir().join("first"))?;
+    replayed(&second, &h1.dir().join("second"))?;
+    Ok(())
+}
+
+#[test]
+fn a_password_is_not_in_the_recording() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let secret = toml::Table::from_iter([
+        ("type".to_owned(), toml::Value::from("pass")),
+        ("password".to_owned(), toml::Value::from("hunter2")),
+    ]);
+    let mut old = instance(100).with("auth", secret);
+    old.version = 2;
+    old.advert_interval = std::time::Duration::from_secs(1);
+    Agent::write_config(h1, &AgentConfig::new(h1, old))?;
+    let path = h1.dir().join("incident");
+    let agent = Agent::launch(h1, &recording_to(&path)?)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    stop(&agent)?;
+    let text = fs::read_to_string(&path)?;
+    ensure!(!text.contains("hunter2"), "{text}");
+    ensure!(text.contains("-> MASTER"), "{text}");
+    replayed(&path, &h1.dir().join("scenario"))?;
+    Ok(())
+}
+
+#[test]
+fn a_recording_that_cannot_be_made_is_said_and_done_without() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    let nowhere = h1.dir().join("no-such-directory").join("incident");
+    let agent = Agent::launch(h1, &recording_to(&nowhere)?)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    let part = format!("cannot record to {}: ", nowhere.display());
+    agent.process().wait_for_line(&part, PATIENCE)?;
+    Ok(())
+}
+
+/// Sends one claim of lower priority, which a master answers and records, and waits until it was dealt with.
+fn claim(agent: &Agent, host: &Host) -> Result<()> {
+    let answered = |agent: &Agent| Ok::<_, anyhow::Error>(agent.only()?.counters.adverts_received);
+    let before = answered(agent)?;
+    let advert = Advert {
+        priority: 50,
+        interval: 10,
+        ..Advert::default()
+    };
+    host.forger()?.send(&advert.frame())?;
+    wait_until(PATIENCE, "the claim is counted", || {
+        answered(agent).is_ok_and(|now| now > before)
+    })
+}
+
+#[test]
+fn a_full_disk_is_said_once_and_the_protocol_goes_on_and_so_does_the_recording_later() -> Result<()>
+{
+    const SAID: &str = "is not written for now: ";
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let (h1, client) = (lab.host(1), lab.client_host());
+    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    let disk = h1.dir().join("disk");
+    fs::create_dir(&disk)?;
+    // A small disk of its own mount namespace, which ends with the agent; all but one page is taken.
+    let script = "mount -t tmpfs -o size=64k small \"$0\" && head -c 57344 /dev/zero >\"$0/ballast\" && \
+        exec \"$@\"";
+    let launch = Launch {
+        under: vec!["unshare", "--mount", "sh", "-c", script, lasting(&disk)?],
+        ..recording_to(&disk.join("incident"))?
+    };
+    let agent = Agent::launch(h1, &launch)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    let said = || {
+        let lines = agent.process().lines();
+        lines.iter().filter(|line| line.text.contains(SAID)).count()
+    };
+    for _ in 0..200 {
+        if said() > 0 {
+            break;
+        }
+        claim(&agent, client)?;
+    }
+    ensure!(said() == 1, "the disk never became full");
+    for _ in 0..5 {
+        claim(&agent, client)?;
+    }
+    ensure!(said() == 1, "it is said more than once");
+    ensure!(agent.state()? == State::Master);
+
+    // Its mounts as seen from outside.
+    let inside = Path::new("/proc")
+        .join(agent.process().pid().to_string())
+        .join("root")
+        .join(disk.strip_prefix("/")?);
+    fs::remove_file(inside.join("ballast"))?;
+    let recording = inside.join("incident");
+    claim(&agent, client)?;
+    wait_until(PATIENCE, "the recording goes on", || {
+        fs::read_to_string(&recording).is_ok_and(|text| text.contains(" * lost "))
+    })?;
+    let text = fs::read_to_string(&recording)?;
+    let lost: Vec<&str> = text.lines().filter(|it| it.contains(" * lost ")).collect();
+    ensure!(lost.len() == 1, "{lost:?}");
+    let newest = text.lines().last().context("an empty recording")?;
+    ensure!(newest.ends_with(" web > announce"), "{newest}");
+    stop(&agent)
+}
