@@ -46,6 +46,7 @@ fn params([priority, interval, flags, hold]: [u8; 4]) -> Params {
             down_multiplier: flags >> 4,
         },
         start_hold: Nanos(u64::from(hold & 3) * 1_000_000_000),
+        preempt_delay: Nanos(u64::from((hold >> 2) & 3) * 1_000_000_000),
     }
 }
 

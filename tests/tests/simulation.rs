@@ -172,6 +172,7 @@ fn params(host: u8, priority: u8, interval: u16, preempt: bool) -> Params {
             down_multiplier: 3,
         },
         start_hold: Nanos(0),
+        preempt_delay: Nanos(0),
     }
 }
 
@@ -337,6 +338,57 @@ fn a_muted_master_is_replaced_and_wins_the_addresses_back() {
     settle(&mut world);
     assert_eq!(world.masters(), [0]);
     assert_eq!(world.nodes[1].cache, Some(0));
+}
+
+/// The second host returns while the first, of lower priority, is master.
+fn with_delayed_return(delay: Nanos) -> World {
+    let mut second = params(2, 110, 10, true);
+    second.preempt_delay = delay;
+    let mut world = World::new(
+        &[params(1, 100, 10, true), second],
+        MAX_DELAY,
+        Rng::with_seed(1),
+        Plant::NONE,
+        false,
+    );
+    world.after(Nanos(0), Op::Start(0));
+    world.run_for(judge::bound(&world));
+    at_once(&mut world, Op::Start(1));
+    world
+}
+
+#[test]
+fn a_returning_host_leaves_a_healthy_master_alone_for_its_preempt_delay() {
+    let delay = Nanos::from_millis(5_000);
+    let mut world = with_delayed_return(delay);
+    let back = wait_for(&mut world, 1, Role::Backup).at;
+    let taken = wait_for(&mut world, 1, Role::Master);
+    // The last advert that still counted came up to an interval before the delay was over.
+    let rules = world.nodes[1].params.rules;
+    let down = rules.initial_down();
+    assert!(
+        taken.at + rules.interval.nanos() >= back + delay + down,
+        "{taken:?}"
+    );
+    assert!(
+        taken.at <= back + delay + Nanos(down.0 + 2 * LATENCY.0),
+        "{taken:?}"
+    );
+    assert!(taken.cause.to_string().contains("has lower priority 100"));
+    settle(&mut world);
+    assert_eq!(world.masters(), [1]);
+}
+
+#[test]
+fn a_preempt_delay_does_not_keep_a_returned_host_from_a_master_that_dies() {
+    let mut world = with_delayed_return(Nanos::from_millis(600_000));
+    wait_for(&mut world, 1, Role::Backup);
+    world.run_for(Nanos::from_millis(1_000));
+    let died = world.now;
+    at_once(&mut world, Op::Stall(0, Stall::Host, Nanos(u64::MAX / 4)));
+    let taken = wait_for(&mut world, 1, Role::Master);
+    let down = world.nodes[1].params.rules.initial_down();
+    assert!(taken.at <= died + Nanos(down.0 + MAX_DELAY.0 + LATENCY.0));
 }
 
 #[test]

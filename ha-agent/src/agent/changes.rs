@@ -70,8 +70,14 @@ fn instance(field: InstanceField, old: &Instance, new: &Instance) -> String {
             interval(old.advert_interval),
             interval(new.advert_interval),
         ),
+        F::DownMultiplier => moved("down_multiplier", old.down_multiplier, new.down_multiplier),
         F::Addresses => changed("addresses"),
         F::Preempt => moved("preempt", old.preempt, new.preempt),
+        F::PreemptDelay => moved(
+            "preempt_delay",
+            span(old.preempt_delay),
+            span(new.preempt_delay),
+        ),
         F::Auth => changed("auth"),
         F::Track => changed("track"),
         F::Datapath => moved("datapath", datapath(old.datapath), datapath(new.datapath)),
@@ -203,6 +209,8 @@ mod tests {
                 "checksum pseudo-header -> payload",
             ),
             ("", "start_delay = \"5s\"", "start_delay 0s -> 5s"),
+            ("", "down_multiplier = 5", "down_multiplier 3 -> 5"),
+            ("", "preempt_delay = \"30s\"", "preempt_delay 0s -> 30s"),
             ("", "garp = { count = 1 }", "garp changed"),
             (
                 "",

@@ -44,8 +44,10 @@ pub enum InstanceField {
     Version,
     Priority,
     AdvertInterval,
+    DownMultiplier,
     Addresses,
     Preempt,
+    PreemptDelay,
     Auth,
     Track,
     Datapath,
@@ -63,8 +65,10 @@ impl InstanceField {
             Self::Name
             | Self::Priority
             | Self::AdvertInterval
+            | Self::DownMultiplier
             | Self::Addresses
             | Self::Preempt
+            | Self::PreemptDelay
             | Self::Auth
             | Self::Track
             | Self::Consume
@@ -244,8 +248,10 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
         version,
         priority,
         advert_interval,
+        down_multiplier,
         addresses,
         preempt,
+        preempt_delay,
         auth,
         track,
         datapath,
@@ -262,8 +268,16 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
             *advert_interval == new.advert_interval,
             InstanceField::AdvertInterval,
         ),
+        (
+            *down_multiplier == new.down_multiplier,
+            InstanceField::DownMultiplier,
+        ),
         (*addresses == new.addresses, InstanceField::Addresses),
         (*preempt == new.preempt, InstanceField::Preempt),
+        (
+            *preempt_delay == new.preempt_delay,
+            InstanceField::PreemptDelay,
+        ),
         (*auth == new.auth, InstanceField::Auth),
         (*track == new.track, InstanceField::Track),
         (*datapath == new.datapath, InstanceField::Datapath),

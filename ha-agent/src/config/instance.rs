@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
 use ipnet::IpNet;
 
@@ -16,6 +17,7 @@ const MAX_ADDRESSES: usize = 255;
 /// Enough for every service of a host, and it keeps the sums of weights small.
 const MAX_TRACKED: usize = 64;
 const TEN_MINUTES: Duration = Duration::from_mins(10);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// What could be read of a section: the parts that are held against other sections, and the whole
 /// if nothing was wrong with it.
@@ -46,8 +48,14 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     let interval = t.optional("advert_interval", Centiseconds(100), |f| {
         rules::advert_interval(f, *version.as_ref()?.get_ref())
     });
+    let down_multiplier = t.optional("down_multiplier", DEFAULT_DOWN_MULTIPLIER, |f| {
+        byte(f, 1, 10, " intervals")
+    });
     let addresses = t.required("addresses", "[\"10.99.0.100/24\"]", read_addresses);
     let preempt = t.optional("preempt", true, Field::boolean);
+    let preempt_delay = t.optional("preempt_delay", Duration::ZERO, |f| {
+        f.duration(&(Duration::ZERO..=HOUR))
+    });
     let auth = t.optional("auth", Auth::None, read_auth);
     let track = t.optional("track", (Vec::new(), true), read_track);
     let datapath = t.optional("datapath", DatapathChoice::Auto, |f| {
@@ -79,8 +87,10 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         report,
         version: version.as_ref(),
         priority: priority.as_ref(),
+        down_multiplier: down_multiplier.as_ref(),
         addresses: &addresses,
         preempt: preempt.as_ref(),
+        preempt_delay: preempt_delay.as_ref(),
         auth: auth.as_ref(),
         checksum: checksum.as_ref(),
         track: &track,
@@ -106,8 +116,10 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
             version: version?.into_inner(),
             priority: priority?.into_inner(),
             advert_interval: interval?.into_inner(),
+            down_multiplier: down_multiplier?.into_inner(),
             addresses: d.addresses.iter().map(|a| *a.get_ref()).collect(),
             preempt: preempt?.into_inner(),
+            preempt_delay: preempt_delay?.into_inner(),
             auth: auth?.into_inner(),
             track: d.track.iter().map(|t| t.get_ref().clone()).collect(),
             datapath: datapath?.into_inner(),

@@ -20,8 +20,10 @@ pub(super) struct Parts<'p> {
     pub(super) report: &'p Report<'p>,
     pub(super) version: Option<&'p At<Version>>,
     pub(super) priority: Option<&'p At<Priority>>,
+    pub(super) down_multiplier: Option<&'p At<u8>>,
     pub(super) addresses: &'p [At<IpNet>],
     pub(super) preempt: Option<&'p At<bool>>,
+    pub(super) preempt_delay: Option<&'p At<Duration>>,
     pub(super) auth: Option<&'p At<Auth>>,
     pub(super) checksum: Option<&'p At<ChecksumFlavour>>,
     pub(super) track: &'p [At<Track>],
@@ -58,6 +60,7 @@ pub(super) fn check(parts: &Parts<'_>) {
     versions(parts);
     addresses(parts);
     tracked_once(parts);
+    timers(parts);
     match parts.priority {
         Some(priority) if priority.get_ref().is_owner() => owner(parts),
         Some(priority) => weights(parts, *priority.get_ref()),
@@ -148,6 +151,24 @@ fn tracked_once(parts: &Parts<'_>) {
     }
 }
 
+fn timers(parts: &Parts<'_>) {
+    if let Some(multiplier) = parts.down_multiplier
+        && *multiplier.get_ref() == 1
+    {
+        let message =
+            "`down_multiplier` = 1 makes a fail-over of a single advert that is late or lost";
+        parts.report.warn(&multiplier.span(), message);
+    }
+    if let (Some(preempt), Some(delay)) = (parts.preempt, parts.preempt_delay)
+        && !preempt.get_ref()
+        && !delay.get_ref().is_zero()
+    {
+        let message = "`preempt_delay` goes with preempt = true: with preempt = false there is nothing \
+                       to delay; leave one of them out";
+        parts.report.error(&delay.span(), message);
+    }
+}
+
 /// RFC 9568 section 6.1 (owner-preempts): the owner of the addresses is always 255 and always preempts.
 fn owner(parts: &Parts<'_>) {
     for at in parts.track {
@@ -163,6 +184,13 @@ fn owner(parts: &Parts<'_>) {
         let message = "preempt = false is ignored: priority = 255 makes this host the owner of \
                        the addresses, and an owner always preempts";
         parts.report.warn(&preempt.span(), message);
+    }
+    if let Some(delay) = parts.preempt_delay
+        && !delay.get_ref().is_zero()
+    {
+        let message = "`preempt_delay` is ignored: priority = 255 makes this host the owner of the \
+                       addresses, and an owner preempts at once";
+        parts.report.warn(&delay.span(), message);
     }
 }
 

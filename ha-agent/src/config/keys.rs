@@ -4,7 +4,7 @@
 const MAX_BYTES: usize = 64;
 
 /// What keepalived and FRR call it, and what it is here.
-const FOREIGN: [(&str, &str); 14] = [
+const FOREIGN: [(&str, &str); 15] = [
     ("virtual_router_id", "vrid"),
     ("virtual_ipaddress", "addresses"),
     ("vip", "addresses"),
@@ -12,6 +12,7 @@ const FOREIGN: [(&str, &str); 14] = [
     ("advert_int", "advert_interval"),
     ("advertisement_interval", "advert_interval"),
     ("nopreempt", "preempt = false"),
+    ("down_timer_adverts", "down_multiplier"),
     ("track_script", "track"),
     ("auth_pass", "password"),
     ("auth_type", "type"),

@@ -63,8 +63,13 @@ pub struct Instance {
     /// `addresses`: the virtual addresses with their prefixes, 1 to 255.
     /// Without a prefix length the whole address is meant (/32, /128).
     pub addresses: Vec<IpNet>,
+    /// `down_multiplier`: intervals without an advert until the master is dead, 1 to 10; default 3.
+    pub down_multiplier: u8,
     /// `preempt`; default true.
     pub preempt: bool,
+    /// `preempt_delay`: how long a backup leaves a healthy master of lower priority alone; default 0, at
+    /// most 1 h.
+    pub preempt_delay: Duration,
     /// `auth`; default none; v2 only.
     pub auth: Auth,
     /// `track`.

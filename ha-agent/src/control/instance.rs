@@ -7,7 +7,7 @@ use ha_common::units;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::moment::Moment;
+use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;
 
 /// One `[[instance]]`.
@@ -35,6 +35,8 @@ pub struct Instance {
     pub priority: PrioritySum,
     /// Whether it takes over from a healthy master of lower priority.
     pub preempt: bool,
+    /// While a backup's preempt delay runs: until when it leaves a healthy master of lower priority alone.
+    pub preempt_wait: Option<Ahead>,
     /// Who is master; `null` if nobody is known to be.
     pub master: Option<Master>,
     /// The virtual addresses, in configured order.
@@ -229,6 +231,8 @@ pub enum ConsumeChoice {
 pub struct Interval {
     /// Ours, in microseconds.
     pub own_us: u64,
+    /// How many of them without an advert make a master dead.
+    pub down_multiplier: u8,
     /// What a v3 backup learned from the master and reckons with, in microseconds.
     pub learned_us: Option<u64>,
 }

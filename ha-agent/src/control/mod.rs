@@ -2,7 +2,8 @@
 //! travel over, and how they are shown to a person.
 //!
 //! Two conventions hold in every type here. A span of time is a whole number of microseconds and
-//! its name ends in `_us`; a point in time is a [`Moment`]. Names are only ever added.
+//! its name ends in `_us`; a point in time is a [`Moment`], one to come a [`moment::Ahead`]. Names are
+//! only ever added.
 
 pub mod checks;
 pub mod client;

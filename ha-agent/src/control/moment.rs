@@ -36,6 +36,26 @@ impl Moment {
     }
 }
 
+/// When something will happen, as far as is known.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Ahead {
+    /// RFC 3339 in UTC with milliseconds.
+    pub at: String,
+    /// How far off that was when the snapshot was taken, in microseconds.
+    pub in_us: u64,
+}
+
+impl Ahead {
+    /// The moment that lies `span` after `now`.
+    pub fn after(now: SystemTime, span: Nanos) -> Self {
+        let at = now.checked_add(span.to_duration()).unwrap_or(now);
+        Self {
+            at: Moment::before(at, Nanos(0)).at,
+            in_us: span.0 / 1_000,
+        }
+    }
+}
+
 /// 9999-01-01, safely inside what RFC 3339 can express.
 const LAST_PRINTABLE: Duration = Duration::from_hours(70_380_768);
 
@@ -49,6 +69,14 @@ mod tests {
         let moment = Moment::before(now, Nanos(1_500_000_999));
         assert_eq!(moment.at, "1970-01-12T13:46:38.499Z");
         assert_eq!(moment.ago_us, 1_500_000);
+    }
+
+    #[test]
+    fn a_moment_ahead_is_the_snapshot_time_and_the_span() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let ahead = Ahead::after(now, Nanos(1_500_000_999));
+        assert_eq!(ahead.at, "1970-01-12T13:46:41.500Z");
+        assert_eq!(ahead.in_us, 1_500_000);
     }
 
     #[test]

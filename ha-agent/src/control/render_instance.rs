@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
+
 use super::instance::{
     Checksum, Consume, Counters, Datapath, DatapathKind, Instance, Master, PrioritySum, Rejected,
     State, TimerKind, Transition,
@@ -24,6 +26,14 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
         instance.family,
         if instance.preempt { "" } else { ", nopreempt" },
     );
+    if let Some(wait) = &instance.preempt_wait {
+        let text = format!(
+            "leaves a healthy master alone for {} more, until {}",
+            span(wait.in_us),
+            wait.at
+        );
+        field(out, "preempt", PLAIN, &text);
+    }
     if let Some(reason) = &instance.reason {
         field(out, "reason", WARN, reason);
     }
@@ -146,6 +156,10 @@ fn render_timer(out: &mut String, instance: &Instance) {
     let _ = write!(text, ", own interval {}", span(instance.interval.own_us));
     if let Some(learned) = instance.interval.learned_us {
         let _ = write!(text, ", learned {}", span(learned));
+    }
+    let multiplier = instance.interval.down_multiplier;
+    if multiplier != DEFAULT_DOWN_MULTIPLIER {
+        let _ = write!(text, ", {multiplier} of them make a master dead");
     }
     field(out, "timer", PLAIN, &text);
 }

@@ -32,6 +32,8 @@ pub struct View {
     pub since: Instant,
     /// Why it takes no part.
     pub reason: Option<String>,
+    /// When the preempt delay ends that a backup waits for.
+    pub preempt_at: Option<Instant>,
     /// The priority's terms.
     pub terms: Vec<Term>,
     /// The address that adverts leave from.
@@ -63,6 +65,7 @@ impl View {
             role: Role::Initialize,
             since: Instant(0),
             reason: None,
+            preempt_at: None,
             terms: Vec::new(),
             source: None,
             datapath: None,

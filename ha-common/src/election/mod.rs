@@ -8,6 +8,7 @@
 mod action;
 mod cause;
 mod input;
+mod preempt_delay;
 mod rules;
 mod said;
 mod state;
@@ -69,11 +70,8 @@ impl Election {
     pub const fn next_deadline(&self) -> Option<Instant> {
         match self.state {
             State::Hold { until } => Some(until),
-            State::Initialize
-            | State::Backup(_)
-            | State::Master
-            | State::Fault { .. }
-            | State::Stopped => None,
+            State::Backup(listening) => listening.preempt_at,
+            State::Initialize | State::Master | State::Fault { .. } | State::Stopped => None,
         }
     }
 
@@ -108,6 +106,11 @@ impl Election {
             (Hold { until }, Input::Tick) if now >= until => {
                 self.enter(now, Cause::HoldOver, &mut out);
             }
+            (Backup(listening), Input::Tick)
+                if listening.preempt_at.is_some_and(|at| at <= now) =>
+            {
+                self.end_preempt_delay(listening, &mut out);
+            }
 
             (
                 Initialize | Hold { .. } | Backup(_) | Master | Fault { .. },
@@ -120,7 +123,7 @@ impl Election {
             (
                 Initialize | Hold { .. } | Backup(_) | Master | Fault { .. },
                 Input::Configure(params),
-            ) => self.configure(params, &mut out),
+            ) => self.configure(now, params, &mut out),
 
             (Initialize, Input::Resume) => self.resume(now, &mut out),
 
@@ -186,13 +189,11 @@ impl Election {
         } else {
             let arm_for = self.params.rules.initial_down();
             let detector = Detector::Backup { arm_for };
-            self.change(
-                now,
-                State::Backup(Listening::default()),
-                detector,
-                cause,
-                out,
-            );
+            let listening = Listening {
+                preempt_at: self.preempt_at(now),
+                ..Listening::default()
+            };
+            self.change(now, State::Backup(listening), detector, cause, out);
         }
     }
 
@@ -243,7 +244,11 @@ impl Election {
         out.push(Action::StopAdverts(last));
         out.push(Action::RemoveAddresses);
         let arm_for = self.params.rules.down_after(advert);
-        let state = State::Backup(Listening::to(advert));
+        let listening = Listening {
+            preempt_at: self.preempt_at(now),
+            ..Listening::to(advert)
+        };
+        let state = State::Backup(listening);
         self.change(now, state, Detector::Backup { arm_for }, cause, out);
     }
 
@@ -307,10 +312,11 @@ impl Election {
 
     /// Awake again as master while somebody else has been one. At equal priority it is master by
     /// right, whatever its address: a backup would not take its place either. The same goes for a
-    /// lower one under `nopreempt`.
+    /// lower one under `nopreempt`, or if we are to leave it alone for a while after we came back.
     fn wake(&mut self, now: Instant, advert: &Advert, out: &mut Actions) {
         let rules = self.params.rules;
-        let preempts = rules.preempt || rules.priority.is_owner();
+        let preempts =
+            rules.priority.is_owner() || (rules.preempt && self.params.preempt_delay.0 == 0);
         match rules.rank(advert) {
             Rank::Ourselves => self.said.own_address(advert, out),
             Rank::Release => out.push(Action::AdvertNow),
@@ -358,11 +364,25 @@ impl Election {
         self.set_rules(rules, out);
     }
 
-    fn configure(&mut self, params: Params, out: &mut Actions) {
+    fn configure(&mut self, now: Instant, params: Params, out: &mut Actions) {
         let params = sane(params);
+        let before = (self.params.rules, self.detector_rules());
         self.said = Said::default();
-        self.params.start_hold = params.start_hold;
-        self.set_rules(params.rules, out);
+        self.params = params;
+        if let State::Backup(listening) = self.state {
+            // Another delay counts from the same moment.
+            let preempt_at = self.preempt_at(self.since).filter(|at| *at > now);
+            self.state = State::Backup(Listening {
+                preempt_at,
+                ..listening
+            });
+        }
+        if params.rules != before.0 && matches!(self.state, State::Master) {
+            out.push(Action::UpdateAdverts(params.rules));
+        }
+        if self.detector_rules() != before.1 {
+            out.push(Action::UpdateDetector(self.detector_rules()));
+        }
     }
 
     /// A changed priority moves no timer: the others' timers, or ours by the next adverts, decide.
@@ -377,8 +397,8 @@ impl Election {
         out.push(Action::UpdateDetector(self.detector_rules()));
     }
 
-    /// What the detector goes by: our rules, but `nopreempt` does not hold a fail-over up when the master's
-    /// own weights have dropped it.
+    /// What the detector goes by: our rules, but a running preempt delay keeps us from preempting, and
+    /// neither it nor `nopreempt` holds a fail-over up when the master's own weights have dropped it.
     pub fn detector_rules(&self) -> Rules {
         let rules = self.params.rules;
         let preempt = match &self.state {

@@ -34,7 +34,7 @@ fn interval() -> impl Strategy<Value = Centiseconds> {
 
 fn params() -> impl Strategy<Value = Params> {
     let version = prop_oneof![Just(Version::V2), Just(Version::V3)];
-    let hold = prop_oneof![Just(0), 1..10_000u64];
+    let hold = || prop_oneof![Just(0), 1..10_000u64];
     (
         version,
         address(),
@@ -42,10 +42,10 @@ fn params() -> impl Strategy<Value = Params> {
         interval(),
         any::<bool>(),
         1..10u8,
-        hold,
+        (hold(), hold()),
     )
         .prop_map(
-            |(version, own_address, priority, interval, preempt, down_multiplier, hold)| Params {
+            |(version, own_address, priority, interval, preempt, down_multiplier, waits)| Params {
                 rules: Rules {
                     version,
                     own_address,
@@ -54,7 +54,8 @@ fn params() -> impl Strategy<Value = Params> {
                     preempt,
                     down_multiplier,
                 },
-                start_hold: Nanos::from_millis(hold),
+                start_hold: Nanos::from_millis(waits.0),
+                preempt_delay: Nanos::from_millis(waits.1),
             },
         )
 }
@@ -168,7 +169,12 @@ impl World {
                     ..*election.rules()
                 }
             );
-            assert!(preempt || !election.rules().preempt);
+            let delayed = matches!(
+                election.state(),
+                State::Backup(listening) if listening.preempt_at.is_some()
+            );
+            assert!(preempt || delayed || !election.rules().preempt);
+            assert_eq!(preempt, election.detector_rules().preempt);
         }
     }
 }

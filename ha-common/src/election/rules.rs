@@ -14,6 +14,9 @@ pub struct Params {
     pub rules: Rules,
     /// How long to stay out after start and after the link came up; zero: not at all.
     pub start_hold: Nanos,
+    /// How long a backup leaves a healthy master of lower priority alone after it became one; zero: not
+    /// at all. Without [`Rules::preempt`] it says nothing.
+    pub preempt_delay: Nanos,
 }
 
 /// What the detector, the sender and the election must agree on.

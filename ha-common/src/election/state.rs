@@ -56,6 +56,8 @@ pub struct Listening {
     pub master: Option<Following>,
     /// The last priority 0: from whom, and when.
     pub released: Option<(IpAddr, Instant)>,
+    /// While the preempt delay runs: when it ends.
+    pub preempt_at: Option<Instant>,
 }
 
 /// A master as a backup sees it.
@@ -79,13 +81,17 @@ impl Listening {
                 best: advert.priority,
             }),
             released: None,
+            preempt_at: None,
         }
     }
 
     /// Takes in an advert of a priority other than 0.
     #[must_use]
     pub(super) fn heard(self, advert: &Advert) -> Self {
-        let mut next = Self::to(advert);
+        let mut next = Self {
+            preempt_at: self.preempt_at,
+            ..Self::to(advert)
+        };
         if let (Some(before), Some(now)) = (self.master, &mut next.master)
             && before.source == now.source
         {
@@ -98,10 +104,10 @@ impl Listening {
     ///
     /// An owner always is (RFC 9568 section 6.1 (owner-preempts),
     /// RFC 3768 section 6.1 (owner-preempts)). `nopreempt` says that we do not
-    /// take a healthy master's place; one whose own weights have dropped it below us is not
-    /// healthy, and then `nopreempt` must not block the fail-over.
+    /// take a healthy master's place, and a running preempt delay that we do not yet; one whose own
+    /// weights have dropped it below us is not healthy, and then neither must block the fail-over.
     pub(super) fn preempts(&self, rules: &Rules) -> bool {
-        rules.preempt
+        (rules.preempt && self.preempt_at.is_none())
             || rules.priority.is_owner()
             || self
                 .master

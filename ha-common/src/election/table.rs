@@ -11,7 +11,7 @@ use std::vec::Vec;
 use super::*;
 use crate::units::{Centiseconds, Nanos, Version};
 
-const NOW: Instant = Instant(100_000_000_000);
+pub(super) const NOW: Instant = Instant(100_000_000_000);
 
 fn params() -> Params {
     Params {
@@ -24,17 +24,18 @@ fn params() -> Params {
             down_multiplier: 3,
         },
         start_hold: Nanos::from_millis(5000),
+        preempt_delay: Nanos(0),
     }
 }
 
-fn with(change: impl FnOnce(&mut Rules)) -> Params {
+pub(super) fn with(change: impl FnOnce(&mut Rules)) -> Params {
     let mut params = params();
     params.start_hold = Nanos(0);
     change(&mut params.rules);
     params
 }
 
-fn advert(last_octet: u8, priority: u8) -> Advert {
+pub(super) fn advert(last_octet: u8, priority: u8) -> Advert {
     Advert {
         source: IpAddr::from([10, 0, 0, last_octet]),
         priority: Priority(priority),
@@ -192,7 +193,7 @@ fn word(action: Action) -> String {
     }
 }
 
-fn words(actions: &Actions) -> String {
+pub(super) fn words(actions: &Actions) -> String {
     actions.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
@@ -323,7 +324,7 @@ fn a_take_over_names_its_cause() {
     ));
 }
 
-fn preempts_after(election: &mut Election, input: Input) -> Option<bool> {
+pub(super) fn preempts_after(election: &mut Election, input: Input) -> Option<bool> {
     election
         .handle(NOW, input)
         .iter()

@@ -68,6 +68,10 @@ pub struct Instance {
     pub reason: Option<String>,
     /// How its priority comes about.
     pub priority: Priority,
+    /// Until when it leaves a healthy master alone.
+    pub preempt_wait: Option<Ahead>,
+    /// Intervals between adverts.
+    pub interval: Interval,
     /// Who is master.
     pub master: Option<Master>,
     /// The virtual addresses.
@@ -88,6 +92,20 @@ pub struct Instance {
     pub transitions: u64,
     /// What was counted.
     pub counters: Counters,
+}
+
+/// Something to come.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ahead {
+    /// How far off it is, in microseconds.
+    pub in_us: u64,
+}
+
+/// Intervals between adverts.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Interval {
+    /// How many without an advert make a master dead.
+    pub down_multiplier: u8,
 }
 
 /// The state of an instance.

@@ -9,14 +9,19 @@ use super::world::{CHECKS, LATENCY, World};
 
 /// How long after the last disturbance there must be one master in each connected part.
 ///
-/// A node that came back last waits for its first check results, then its start hold, then one
+/// A node that came back last waits for its first check results, then its start hold, then its
+/// preempt delay, then one
 /// master-down interval: at most three (the multiplier) of the longest interval that anybody can
 /// have taught it, and the skew of the lowest priority. A timer armed before it was quiet is no
 /// longer than that. Whoever took over in error meanwhile yields at the next advert of a better
 /// one: one longest interval, or one window of the event limit, and the way there and back.
 pub fn bound(world: &World) -> Nanos {
     let rules = || world.nodes.iter().map(|node| &node.params.rules);
-    let hold = world.nodes.iter().map(|n| n.params.start_hold).max();
+    let hold = world
+        .nodes
+        .iter()
+        .map(|n| Nanos(n.params.start_hold.0 + n.params.preempt_delay.0))
+        .max();
     let interval = rules().map(|r| r.interval).max();
     let (Some(hold), Some(interval)) = (hold, interval) else {
         return Nanos(0);

@@ -158,6 +158,7 @@ fn cluster(rng: &mut Rng) -> Vec<Params> {
                 common
             });
             let hold = pick(rng, &[0, 0, 1, 5]) * interval.nanos().0;
+            let preempt_delay = pick(rng, &[0, 0, 0, 7, 20]) * interval.nanos().0;
             Params {
                 rules: Rules {
                     version,
@@ -172,6 +173,7 @@ fn cluster(rng: &mut Rng) -> Vec<Params> {
                     down_multiplier: pick(rng, &[3, 3, 3, 2, 5]),
                 },
                 start_hold: Nanos(hold),
+                preempt_delay: Nanos(preempt_delay),
             }
         })
         .collect()

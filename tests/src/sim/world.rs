@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use fastrand::Rng;
-use ha_common::election::{Action, Advert, Election, Input, Params, Transition};
+use ha_common::election::{Action, Advert, Input, Params, Transition};
 use ha_common::units::{Instant, Nanos};
 
 use super::detector::{Detector, Model, WINDOW};
@@ -340,15 +340,17 @@ impl World {
                 Hint::Input(input) => self.feed(node, input),
             }
         }
-        let deadline = self.nodes[node]
-            .election
-            .as_ref()
-            .and_then(Election::next_deadline);
-        match deadline {
-            Some(due) if due <= now => self.feed(node, Input::Tick),
-            Some(due) => self.schedule(due, Event::Turn(node)),
-            None => {}
+        // One wait may end in the next: the start hold, then the preempt delay.
+        while self.next_deadline(node).is_some_and(|due| due <= now) {
+            self.feed(node, Input::Tick);
         }
+        if let Some(due) = self.next_deadline(node) {
+            self.schedule(due, Event::Turn(node));
+        }
+    }
+
+    fn next_deadline(&self, node: usize) -> Option<Instant> {
+        self.nodes[node].election.as_ref()?.next_deadline()
     }
 
     fn look_for_suppressed(&mut self, node: usize) {

@@ -40,6 +40,7 @@ pub(super) fn instance(agent: &Agent, view: &View, now: Now) -> Instance {
             .filter(|_| !matches!(view.role, Role::Master | Role::Backup)),
         priority: priority_sum(view),
         preempt: config.preempt,
+        preempt_wait: view.preempt_at.map(|at| now.ahead(at)),
         master: master(view, slot.as_ref(), now),
         addresses: addresses(agent, view),
         datapath: datapath(view.datapath.as_ref()),
@@ -161,6 +162,7 @@ fn interval(view: &View, slot: Option<&Slot>) -> Interval {
         .filter(|interval| *interval != 0);
     Interval {
         own_us: micros(view.config.advert_interval),
+        down_multiplier: view.config.down_multiplier,
         learned_us: learned.map(|interval| micros(Centiseconds(interval))),
     }
 }

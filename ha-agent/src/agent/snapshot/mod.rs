@@ -13,7 +13,7 @@ use ha_common::units::{Centiseconds, Instant};
 
 use super::handler::Agent;
 use crate::config::Problem;
-use crate::control::moment::Moment;
+use crate::control::moment::{Ahead, Moment};
 use crate::control::status::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
 use crate::driver::board::Picture;
 use crate::driver::{board, clock, realtime};
@@ -31,6 +31,10 @@ struct Now {
 impl Now {
     fn moment(self, at: Instant) -> Moment {
         Moment::before(self.wall, self.monotonic.since(at))
+    }
+
+    fn ahead(self, at: Instant) -> Ahead {
+        Ahead::after(self.wall, at.since(self.monotonic))
     }
 }
 

@@ -18,8 +18,10 @@ fn the_documented_first_config_becomes_this_model() {
         version: Version::V3,
         priority: Priority(100),
         advert_interval: Centiseconds(100),
+        down_multiplier: 3,
         addresses: vec!["10.99.0.100/24".parse().unwrap()],
         preempt: true,
+        preempt_delay: Duration::ZERO,
         auth: Auth::None,
         track: vec![Track {
             check: "nginx".into(),
@@ -98,6 +100,10 @@ fn every_key_of_an_instance_reaches_the_model() {
     };
     assert_eq!(instance.garp, garp);
     assert_eq!(instance.start_delay, Duration::from_secs(90));
+
+    let instance = the_instance("down_multiplier = 10\npreempt_delay = \"1h\"");
+    assert_eq!(instance.down_multiplier, 10);
+    assert_eq!(instance.preempt_delay, Duration::from_hours(1));
 
     let instance = the_instance(
         "preempt = false\nconsume = true\nchecksum = \"payload\"\ndatapath = \"native\"",

@@ -70,6 +70,18 @@ fn each_key_of_an_instance_shows_as_itself_and_says_whether_it_applies_live() {
         ),
         (
             "vrid = 1",
+            "vrid = 1\ndown_multiplier = 5",
+            vec![F::DownMultiplier],
+            true,
+        ),
+        (
+            "vrid = 1",
+            "vrid = 1\npreempt_delay = \"30s\"",
+            vec![F::PreemptDelay],
+            true,
+        ),
+        (
+            "vrid = 1",
             "vrid = 1\nstart_delay = \"1s\"",
             vec![F::StartDelay],
             true,

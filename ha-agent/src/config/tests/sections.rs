@@ -188,6 +188,14 @@ fn what_is_most_likely_not_meant_is_a_warning() {
             &["preempt = false is ignored"][..],
         ),
         (
+            "priority = 255\npreempt_delay = |\"5s\"",
+            &["`preempt_delay` is ignored"],
+        ),
+        (
+            "down_multiplier = |1",
+            &["a single advert that is late or lost"],
+        ),
+        (
             "addresses = [|\"2001:db8::1/64\"]",
             &["should be link-local", "5.2.9"],
         ),
@@ -318,8 +326,8 @@ ha-agent.toml:6:12: error: `priority` must be a whole number from 1 to 255, not 
     6 | priority = 300
       |            ^^^
 ha-agent.toml:7:1: error: unknown key `colour` in [[instance]]; its keys are `name`, `interface`, \
-`vrid`, `version`, `priority`, `advert_interval`, `addresses`, `preempt`, `auth`, `track`, \
-`datapath`, `consume`, `checksum`, `garp`, `start_delay`
+`vrid`, `version`, `priority`, `advert_interval`, `down_multiplier`, `addresses`, `preempt`, \
+`preempt_delay`, `auth`, `track`, `datapath`, `consume`, `checksum`, `garp`, `start_delay`
     7 | colour = 1
       | ^^^^^^";
     assert_eq!(problems.to_string(), expected);

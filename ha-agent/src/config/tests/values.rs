@@ -273,6 +273,28 @@ const INSTANCE_CASES: &[Case] = &[
         &["`start_delay` must be a duration from 0s to 10m, not \"11m\""],
     ),
     ("start_delay = |3", &["in quotes and with a unit"]),
+    // down_multiplier, preempt_delay
+    (
+        "down_multiplier = |0",
+        &["`down_multiplier` must be a whole number from 1 to 10 intervals, not 0"],
+    ),
+    ("down_multiplier = |11", &["from 1 to 10 intervals, not 11"]),
+    (
+        "|down_timer_adverts = 3",
+        &["did you mean `down_multiplier`?"],
+    ),
+    (
+        "preempt_delay = |\"61m\"",
+        &["`preempt_delay` must be a duration from 0s to 1h, not \"61m\""],
+    ),
+    ("preempt_delay = |30", &["in quotes and with a unit"]),
+    (
+        "preempt = false\npreempt_delay = |\"30s\"",
+        &[
+            "`preempt_delay` goes with preempt = true",
+            "leave one of them out",
+        ],
+    ),
     // unknown keys
     (
         "|prioritty = 5",

@@ -2,6 +2,7 @@
 
 use textwrap::core::display_width;
 
+use super::super::moment::Ahead;
 use super::super::sample;
 use super::super::text::WIDTH;
 use super::*;
@@ -67,6 +68,30 @@ fn a_priority_is_shown_as_a_sum_and_says_when_it_was_clamped() {
     sum.terms.clear();
     sum.effective = 100;
     assert_eq!(priority_sum(&sum), "100");
+}
+
+#[test]
+fn a_running_preempt_delay_and_an_unusual_multiplier_are_said() {
+    let mut status = sample::status();
+    let instance = &mut status.instances[1];
+    instance.preempt_wait = Some(Ahead {
+        at: "2026-03-01T12:00:30.000Z".to_owned(),
+        in_us: 12_000_000,
+    });
+    instance.interval.down_multiplier = 5;
+    let text = plain(&status, Detail::IfFew);
+    assert!(
+        text.contains(
+            "  preempt     leaves a healthy master alone for 12 s more, until 2026-03-01T12:00:30.000Z"
+        ),
+        "{text}"
+    );
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let words = words.join(" ");
+    assert!(
+        words.contains("learned 10 ms, 5 of them make a master dead"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -11,7 +11,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ha_common::election::{Action, Detector, Election, Input, Params, Role, Rules, Transition};
-use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 use ha_common::units::{Family, Instant, Nanos, Priority};
 use ipnet::IpNet;
 
@@ -350,9 +349,10 @@ pub fn params(config: &Config, own_address: IpAddr, priority: Priority) -> Param
             priority,
             interval: config.advert_interval,
             preempt: config.preempt,
-            down_multiplier: DEFAULT_DOWN_MULTIPLIER,
+            down_multiplier: config.down_multiplier,
         },
         start_hold: clock::nanos(config.start_delay),
+        preempt_delay: clock::nanos(config.preempt_delay),
     }
 }
 

@@ -27,6 +27,7 @@ impl Instance {
             role: self.role(),
             since: self.election.since(),
             reason: self.reason(edges),
+            preempt_at: self.election.preempt_wait(),
             terms: self.terms.clone(),
             source: self.port.as_ref().map(|port| port.source),
             datapath: self.port.as_ref().map(datapath_view),
