@@ -5,7 +5,8 @@
 use core::net::IpAddr;
 
 use ha_common::election::{
-    Action, Advert, CheckId, Election, FaultCause, Input, LastAdvert, Params, Role, Rules,
+    Action, Advert, CheckId, Departure, Election, FaultCause, Input, LastAdvert, MemberId, Params, Role,
+    Rules,
 };
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
 use libfuzzer_sys::fuzz_target;
@@ -47,6 +48,7 @@ fn params([priority, interval, flags, hold]: [u8; 4]) -> Params {
         },
         start_hold: Nanos(u64::from(hold & 3) * 1_000_000_000),
         preempt_delay: Nanos(u64::from((hold >> 2) & 3) * 1_000_000_000),
+        grouped: hold & 16 != 0,
     }
 }
 
@@ -56,7 +58,7 @@ fn input([kind, first, second, _]: [u8; 4], is_first: bool) -> Input {
         priority: Priority(second),
         interval: Centiseconds(u16::from(first)),
     };
-    match kind % 13 {
+    match kind % 17 {
         0 => Input::Ready,
         1 => Input::Fault(FaultCause::Check(CheckId(u16::from(first)))),
         2 => Input::Fault(FaultCause::InterfaceDown),
@@ -72,6 +74,13 @@ fn input([kind, first, second, _]: [u8; 4], is_first: bool) -> Input {
         9 if is_first => Input::Resume,
         9 | 10 => Input::TakenOver(advert),
         11 => Input::SenderStopped,
+        12 => Input::GroupLeads,
+        13 => Input::GroupJoins(MemberId(u16::from(first))),
+        14 => Input::GroupLeaves(Departure {
+            by: MemberId(u16::from(first)),
+            stagger: second,
+        }),
+        15 => Input::GroupWaits,
         _ if first == 255 => Input::Shutdown,
         _ => Input::EventsLost,
     }

@@ -14,6 +14,7 @@ extern crate std;
 pub mod election;
 pub mod fence;
 pub mod follow;
+pub mod group;
 pub mod layout;
 pub mod peer;
 pub mod reject;

@@ -82,6 +82,9 @@ impl Detector for Broken {
     fn last_heard(&self) -> Option<Instant> {
         self.inner.last_heard()
     }
+    fn following(&self) -> Option<Advert> {
+        self.inner.following()
+    }
     fn is_master(&self) -> bool {
         self.inner.is_master()
     }
@@ -173,6 +176,7 @@ fn params(host: u8, priority: u8, interval: u16, preempt: bool) -> Params {
         },
         start_hold: Nanos(0),
         preempt_delay: Nanos(0),
+        grouped: false,
     }
 }
 

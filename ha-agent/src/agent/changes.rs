@@ -7,9 +7,12 @@ use std::time::Duration;
 use ha_common::units::Centiseconds;
 
 use crate::config::Diff;
-use crate::config::diff::{Change, Changes, CheckField, InstanceChange, InstanceField, NodeField};
+use crate::config::diff::{
+    Change, Changes, CheckField, GroupField, InstanceChange, InstanceField, NodeField,
+};
 use crate::config::model::{
-    Check, ChecksumFlavour, Config, Consume, DatapathChoice, Instance, LogFormat, Node, Probe,
+    Check, ChecksumFlavour, Config, Consume, DatapathChoice, Group, Instance, LogFormat, Node,
+    Probe,
 };
 
 /// One phrase for each section that differs.
@@ -25,6 +28,8 @@ pub(super) fn phrases(diff: &Diff<'_>, old: &Config, new: &Config) -> Vec<String
     let mut phrases = sections("instance", &diff.instances, |it| &it.name, instance);
     let checks = sections("check", &diff.checks, |it| &it.name, |it| words(it, check));
     phrases.extend(checks);
+    let groups = sections("group", &diff.groups, |it| &it.name, |it| words(it, group));
+    phrases.extend(groups);
     phrases.extend(diff.node_needs_restart.iter().map(|field| {
         let words = node(*field, &old.node, &new.node);
         format!("[node]: {words}; takes effect at the next restart")
@@ -100,6 +105,16 @@ fn check(field: CheckField, old: &Check, new: &Check) -> String {
         F::Fall => moved("fall", old.fall, new.fall),
         F::Rise => moved("rise", old.rise, new.rise),
         F::Restart => changed("restart"),
+    }
+}
+
+fn group(field: GroupField, old: &Group, new: &Group) -> String {
+    match field {
+        GroupField::Instances => moved(
+            "instances",
+            old.instances.join(", "),
+            new.instances.join(", "),
+        ),
     }
 }
 
@@ -252,6 +267,23 @@ mod tests {
         assert_eq!(
             said([&both, "", ""], ["", "", ""]),
             ["instance mail removed"]
+        );
+    }
+
+    #[test]
+    fn a_group_is_said_with_its_members() {
+        let second = "[[instance]]\nname = \"mail\"\ninterface = \"eth0\"\nvrid = 52\n\
+                      addresses = [\"10.99.0.101/24\"]\n[[instance]]\nname = \"dns\"\n\
+                      interface = \"eth0\"\nvrid = 53\naddresses = [\"10.99.0.102/24\"]\n";
+        let with = |members: &str| {
+            format!("\n{second}[[group]]\nname = \"pair\"\ninstances = [\"web\", {members}]\n")
+        };
+        let (two, three) = (with("\"mail\""), with("\"mail\", \"dns\""));
+        let none = format!("\n{second}");
+        assert_eq!(said([&none, "", ""], [&two, "", ""]), ["group pair added"]);
+        assert_eq!(
+            said([&two, "", ""], [&three, "", ""]),
+            ["group pair: instances web, mail -> web, mail, dns"]
         );
     }
 

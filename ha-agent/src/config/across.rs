@@ -15,9 +15,9 @@ pub(super) const MAX_INSTANCES: usize = 65536;
 /// Far more than one host runs, and it bounds the search for a misspelt name.
 pub(super) const MAX_CHECKS: usize = 1024;
 /// How many names a message lists.
-const MAX_LISTED: usize = 10;
+pub(super) const MAX_LISTED: usize = 10;
 /// How many unknown names are compared with all the known ones, which takes its time.
-const MAX_ADVISED: usize = 10;
+pub(super) const MAX_ADVISED: usize = 10;
 
 /// Reports what does not go together.
 pub(super) fn check(
@@ -53,7 +53,11 @@ pub(super) fn check(
     }
 }
 
-fn unique_names<'n>(report: &Report<'_>, kind: &str, names: impl Iterator<Item = &'n At<String>>) {
+pub(super) fn unique_names<'n>(
+    report: &Report<'_>,
+    kind: &str,
+    names: impl Iterator<Item = &'n At<String>>,
+) {
     let mut seen = HashMap::new();
     for name in names {
         if let Some(earlier) = seen.get(name.get_ref()) {

@@ -9,7 +9,7 @@ use std::hash::Hash;
 
 use ha_common::units::{Family, Vrid};
 
-use super::model::{Check, Config, Instance, Node};
+use super::model::{Check, Config, Group, Instance, Node};
 
 /// What makes an instance the same virtual router before and after a reload.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -104,6 +104,13 @@ impl CheckField {
     }
 }
 
+/// A key of a group that is not part of its identity.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum GroupField {
+    /// `instances`.
+    Instances,
+}
+
 /// A key of `[node]`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(
@@ -171,6 +178,8 @@ pub struct Diff<'c> {
     pub instances: Changes<'c, Instance, InstanceField>,
     /// Checks.
     pub checks: Changes<'c, Check, CheckField>,
+    /// Groups.
+    pub groups: Changes<'c, Group, GroupField>,
     /// What differs in `[node]`: none of it is applied before the agent is restarted.
     pub node_needs_restart: Vec<NodeField>,
 }
@@ -178,7 +187,10 @@ pub struct Diff<'c> {
 impl Diff<'_> {
     /// True if nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.instances.is_empty() && self.checks.is_empty() && self.node_needs_restart.is_empty()
+        self.instances.is_empty()
+            && self.checks.is_empty()
+            && self.groups.is_empty()
+            && self.node_needs_restart.is_empty()
     }
 }
 
@@ -192,6 +204,7 @@ pub fn diff<'c>(old: &'c Config, new: &'c Config) -> Diff<'c> {
             instance_fields,
         ),
         checks: changes(&old.checks, &new.checks, |c| c.name.clone(), check_fields),
+        groups: changes(&old.groups, &new.groups, |g| g.name.clone(), group_fields),
         node_needs_restart: node_fields(&old.node, &new.node),
     }
 }
@@ -306,6 +319,11 @@ fn check_fields(old: &Check, new: &Check) -> Vec<CheckField> {
         (*rise == new.rise, CheckField::Rise),
         (*restart == new.restart, CheckField::Restart),
     ])
+}
+
+fn group_fields(old: &Group, new: &Group) -> Vec<GroupField> {
+    let Group { name: _, instances } = old;
+    differing([(*instances == new.instances, GroupField::Instances)])
 }
 
 fn node_fields(old: &Node, new: &Node) -> Vec<NodeField> {

@@ -2,7 +2,7 @@
 //!
 //! A file is parsed once into a table that knows where everything stood (the `toml` crate), then
 //! walked by hand rather than by serde, so that one run reports every problem and not the first.
-//! `source` knows lines and columns, `reader` the kinds of values, `node`, `instance` and `check`
+//! `source` knows lines and columns, `reader` the kinds of values, `node`, `instance`, `check` and `group`
 //! one section each, `across` what only shows when the sections are seen together, `host` what
 //! depends on the host that the file is for.
 
@@ -12,6 +12,7 @@ mod check;
 pub mod diff;
 mod endpoint;
 mod excerpt;
+mod group;
 mod host;
 mod instance;
 mod instance_rules;
@@ -159,13 +160,16 @@ fn read_document<'t>(
     let node = node::read(root.get("node"));
     let instances = root.sections("instance", "[[instance]]", across::MAX_INSTANCES);
     let checks = root.sections("check", "[[check]]", across::MAX_CHECKS);
+    let groups = root.sections("group", "[[group]]", group::MAX_GROUPS);
     root.finish();
 
     let instances = instances.map(|s| s.into_iter().map(instance::read).collect::<Vec<_>>());
     let checks = checks.map(|s| s.into_iter().map(check::read).collect::<Vec<_>>());
+    let groups = groups.map(|s| s.into_iter().map(group::read).collect::<Vec<_>>());
     // A section that is no list at all was reported, and what it would have held is unknown.
-    let (instances, checks) = (instances?, checks?);
+    let (instances, checks, groups) = (instances?, checks?, groups?);
     across::check(report, node.as_ref(), &instances, &checks);
+    group::check(report, &groups, &instances);
     host::check(report, host, &checks);
 
     Some(Config {
@@ -175,6 +179,7 @@ fn read_document<'t>(
             .map(|d| d.model)
             .collect::<Option<_>>()?,
         checks: checks.into_iter().map(|d| d.model).collect::<Option<_>>()?,
+        groups: groups.into_iter().map(|d| d.model).collect::<Option<_>>()?,
         warnings: Vec::new(),
     })
 }

@@ -18,6 +18,8 @@ pub struct Config {
     pub instances: Vec<Instance>,
     /// `[[check]]`, in file order; names are unique.
     pub checks: Vec<Check>,
+    /// `[[group]]`, in file order; names are unique.
+    pub groups: Vec<Group>,
     /// What is valid but most likely not meant, in file order.
     pub warnings: Vec<Problem>,
 }
@@ -257,6 +259,15 @@ pub struct Restart {
     pub backoff: Duration,
     /// `timeout`: how long the command itself may run, to 10 min; default 10 s.
     pub timeout: Duration,
+}
+
+/// `[[group]]`: instances that are master together or not at all.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Group {
+    /// `name`: unique.
+    pub name: String,
+    /// `instances`: names of two or more instances, none of them an owner's or in another group.
+    pub instances: Vec<String>,
 }
 
 impl Instance {

@@ -15,6 +15,8 @@ use super::rejects::RejectCounts;
 pub struct Instance {
     /// `name` in the configuration.
     pub name: String,
+    /// The sync group that it is a member of.
+    pub group: Option<String>,
     /// The interface's name.
     pub interface: String,
     /// The interface's index; `null` while there is no such interface.
@@ -114,7 +116,8 @@ impl fmt::Display for State {
     }
 }
 
-/// A priority with its reasons: `base` and the applied terms, clamped to 1..=254, are `effective`.
+/// A priority with its reasons: `base` and the applied terms, clamped to 1..=254, are `effective`,
+/// unless another member of its sync group has less.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PrioritySum {
     /// `priority` in the configuration; 255 is the owner, whom no term changes.
@@ -123,6 +126,8 @@ pub struct PrioritySum {
     pub terms: Vec<Term>,
     /// What is advertised and compared.
     pub effective: u8,
+    /// The member of its sync group whose lower sum counts in place of its own.
+    pub capped_by: Option<String>,
 }
 
 /// What a check does to a priority.

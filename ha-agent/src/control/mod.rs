@@ -7,6 +7,7 @@
 
 pub mod checks;
 pub mod client;
+pub mod group;
 pub mod instance;
 pub mod moment;
 pub mod peers;

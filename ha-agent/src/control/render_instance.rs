@@ -34,6 +34,9 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
         );
         field(out, "preempt", PLAIN, &text);
     }
+    if let Some(group) = &instance.group {
+        field(out, "group", PLAIN, group);
+    }
     if let Some(reason) = &instance.reason {
         field(out, "reason", WARN, reason);
     }

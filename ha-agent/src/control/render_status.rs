@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anstyle::Style;
 
 use super::checks::{Check, CheckKind, CheckState};
+use super::group::render_groups;
 use super::instance::{Instance, Master, PrioritySum, State};
 use super::render_instance::render_instance;
 use super::status::{LeaseState, Node, Pins, Sender, Status, Wakeups};
@@ -33,6 +34,7 @@ pub fn render_status(status: &Status, detail: Detail<'_>) -> String {
     }
     render_overview(&mut out, &status.instances);
     render_details(&mut out, &status.instances, detail);
+    render_groups(&mut out, &status.groups);
     render_checks(&mut out, &status.checks);
     out.push('\n');
     render_wakeups(&mut out, &status.wakeups);
@@ -193,7 +195,9 @@ pub(super) fn priority_sum(priority: &PrioritySum) -> String {
         sum = sum.saturating_add(i32::from(term.weight));
     }
     let effective = priority.effective;
-    if sum != i32::from(effective) {
+    if let Some(member) = &priority.capped_by {
+        let _ = write!(text, ", {effective} by {member}");
+    } else if sum != i32::from(effective) {
         let _ = write!(text, " = {effective} (clamped)");
     } else if priority.terms.iter().any(|term| term.applied) {
         let _ = write!(text, " = {effective}");

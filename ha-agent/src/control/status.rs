@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::checks::Check;
+use super::group::Group;
 use super::instance::Instance;
 use super::moment::Moment;
 
@@ -18,6 +19,8 @@ pub struct Status {
     pub instances: Vec<Instance>,
     /// The checks, in configured order.
     pub checks: Vec<Check>,
+    /// The sync groups, in configured order.
+    pub groups: Vec<Group>,
     /// What woke the driver since the agent started.
     pub wakeups: Wakeups,
     /// The thread that sends adverts.

@@ -12,8 +12,9 @@ use arc_swap::ArcSwap;
 
 use ha_common::election::{Role, Transition};
 use ha_common::layout::{PeerKey, PeerStats, Slot};
-use ha_common::units::{Instant, Nanos};
+use ha_common::units::{Instant, Nanos, Priority};
 
+use super::groups::Seat;
 use super::priority::Term;
 use super::sender::Sent;
 use super::wake::Wake;
@@ -34,8 +35,12 @@ pub struct View {
     pub reason: Option<String>,
     /// When the preempt delay ends that a backup waits for.
     pub preempt_at: Option<Instant>,
+    /// What is advertised.
+    pub priority: Priority,
     /// The priority's terms.
     pub terms: Vec<Term>,
+    /// Its place in a sync group.
+    pub(crate) seat: Option<Seat>,
     /// The address that adverts leave from.
     pub source: Option<IpAddr>,
     /// Where adverts are heard.
@@ -60,6 +65,7 @@ impl View {
     /// One that has not been looked at yet.
     pub(super) fn new(config: Arc<Config>) -> Self {
         Self {
+            priority: config.priority,
             config,
             ifindex: None,
             role: Role::Initialize,
@@ -67,6 +73,7 @@ impl View {
             reason: None,
             preempt_at: None,
             terms: Vec::new(),
+            seat: None,
             source: None,
             datapath: None,
             last: None,

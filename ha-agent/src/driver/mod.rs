@@ -8,6 +8,7 @@ pub mod board;
 pub mod clock;
 mod detector;
 mod follow_links;
+mod groups;
 mod instance;
 mod port;
 pub mod priority;
@@ -43,6 +44,7 @@ pub use detector::configuration as slot_configuration;
 pub use instance::params as election_params;
 
 use board::Board;
+use groups::Group;
 use instance::Instance;
 use port::Attachments;
 use priority::Health;
@@ -174,6 +176,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         board: setup.board,
         reporter: setup.reporter,
         recorder: setup.recorder,
+        groups: Vec::new(),
         health: Vec::new(),
         deaf: setup.deaf,
         watchdog: Watchdog::default(),
@@ -207,6 +210,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
 struct Driver {
     config: Arc<Config>,
     instances: Vec<Instance>,
+    groups: Vec<Group>,
     checks: Vec<String>,
     health: Vec<(String, Health)>,
     kernel: Option<Kernel>,

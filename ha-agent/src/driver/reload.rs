@@ -59,6 +59,7 @@ impl Driver {
             self.instances.push(instance);
         }
         self.config = Arc::clone(config);
+        self.assign_seats(now);
         for (name, health) in self.health.clone() {
             self.on_check(&name, health, now);
         }

@@ -27,7 +27,9 @@ impl Driver {
     /// Until told to leave.
     pub(super) fn run(&mut self) {
         self.clear_orphans();
+        self.assign_seats(clock::now());
         self.follow_links(clock::now());
+        self.sync_groups(clock::now());
         self.attachments.detach_strangers();
         // Arms it: the first wake-up of all may be the one that is lost.
         self.watch(clock::now());
@@ -60,6 +62,7 @@ impl Driver {
             }
             touched |= self.ticks(now);
             touched |= self.watch(now);
+            touched |= self.sync_groups(now);
             self.show_alive(now);
             self.board.turned();
             if touched {
@@ -121,6 +124,7 @@ impl Driver {
             // A master that dies takes hundreds of virtual routers along: this can last.
             self.sender.renew(clock::now());
             touched |= self.on_event(&event, now);
+            touched |= self.sync_groups(now.max(Instant(event.at)));
         }
         touched
     }

@@ -33,7 +33,9 @@ fn instance(text: &mut String, instance: &Instance) {
         priority,
         advert_interval,
         addresses,
+        down_multiplier,
         preempt,
+        preempt_delay,
         auth,
         track,
         datapath: _,
@@ -67,6 +69,11 @@ fn instance(text: &mut String, instance: &Instance) {
     key("preempt", preempt);
     let delay = humantime::format_duration(*start_delay).to_string();
     key("start_delay", &quoted(&delay));
+    key("down_multiplier", down_multiplier);
+    if !preempt_delay.is_zero() {
+        let delay = humantime::format_duration(*preempt_delay).to_string();
+        key("preempt_delay", &quoted(&delay));
+    }
     match auth {
         Auth::None => {}
         Auth::Pass(_) => key(

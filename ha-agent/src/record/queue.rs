@@ -165,6 +165,8 @@ mod tests {
                 down_multiplier: 3,
             },
             start_hold: Nanos(0),
+            preempt_delay: Nanos(0),
+            grouped: false,
         };
         Election::new(params).handle(Instant(1), Input::Tick)
     }

@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use ha_common::election::{
-    Action, Advert, Cause, CheckId, Detector, FaultCause, Input, LastAdvert, Params, Rules,
-    Transition,
+    Action, Advert, Cause, CheckId, Departure, Detector, FaultCause, Input, LastAdvert, MemberId,
+    Params, Rules, Transition,
 };
 use ha_common::units::{Instant, NANOS_PER_SECOND, Nanos, Version};
 
@@ -58,6 +58,12 @@ pub fn input(now: Instant, input: &Input, check: Option<&str>) -> String {
         Input::TakenOver(heard) => format!("taken-over {}", advert(heard)),
         Input::SenderStopped => "sender-stopped".to_owned(),
         Input::EventsLost => "events-lost".to_owned(),
+        Input::GroupLeads => "group-leads".to_owned(),
+        Input::GroupJoins(by) => format!("group-joins {}", member(*by)),
+        Input::GroupLeaves(Departure { by, stagger }) => {
+            format!("group-leaves {} stagger {stagger}", member(*by))
+        }
+        Input::GroupWaits => "group-waits".to_owned(),
         Input::Shutdown => "shutdown".to_owned(),
     }
 }
@@ -124,7 +130,8 @@ pub fn failed_check(input: &Input) -> Option<CheckId> {
             | FaultCause::NoOwnAddress
             | FaultCause::AddressesRefused
             | FaultCause::CannotSend
-            | FaultCause::Maintenance,
+            | FaultCause::Maintenance
+            | FaultCause::Member(_),
         )
         | Input::Ready
         | Input::Advert(_)
@@ -137,6 +144,10 @@ pub fn failed_check(input: &Input) -> Option<CheckId> {
         | Input::TakenOver(_)
         | Input::SenderStopped
         | Input::EventsLost
+        | Input::GroupLeads
+        | Input::GroupJoins(_)
+        | Input::GroupLeaves(_)
+        | Input::GroupWaits
         | Input::Shutdown => None,
     }
 }
@@ -152,7 +163,13 @@ pub fn fault(cause: FaultCause, check: Option<&str>) -> String {
         (FaultCause::AddressesRefused, _) => "addresses-refused".to_owned(),
         (FaultCause::CannotSend, _) => "cannot-send".to_owned(),
         (FaultCause::Maintenance, _) => "maintenance".to_owned(),
+        (FaultCause::Member(by), _) => format!("member {}", member(by)),
     }
+}
+
+/// A member of the sync group, by its number: what a recording holds is one instance's.
+fn member(MemberId(id): MemberId) -> String {
+    format!("#{id}")
 }
 
 fn advert(heard: &Advert) -> String {
@@ -171,8 +188,18 @@ fn params(parameters: &Params) -> String {
     let Params {
         rules: by,
         start_hold,
+        preempt_delay,
+        grouped,
     } = parameters;
-    format!("{} hold {}", rules(by), span(*start_hold))
+    let mut text = format!("{} hold {}", rules(by), span(*start_hold));
+    if *preempt_delay > Nanos(0) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, " delay {}", span(*preempt_delay));
+    }
+    if *grouped {
+        text.push_str(" grouped");
+    }
+    text
 }
 
 fn rules(by: &Rules) -> String {
@@ -260,10 +287,18 @@ mod tests {
                 down_multiplier: 3,
             },
             start_hold: Nanos::from_millis(1500),
+            preempt_delay: Nanos(0),
+            grouped: false,
         };
         assert_eq!(
             begins(&parameters),
             "begins v3 from 10.99.0.2 priority 90 interval 0.01s times 3 nopreempt hold 1.5s"
         );
+        let grouped = Params {
+            preempt_delay: Nanos::from_millis(30_000),
+            grouped: true,
+            ..parameters
+        };
+        assert!(begins(&grouped).ends_with("hold 1.5s delay 30s grouped"));
     }
 }

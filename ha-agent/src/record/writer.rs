@@ -169,6 +169,8 @@ mod tests {
                 down_multiplier: 3,
             },
             start_hold: Nanos(0),
+            preempt_delay: Nanos(0),
+            grouped: false,
         };
         let (name, now) = (Arc::from("web"), clock::now());
         let mut election = Election::new(params);

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use crate::units::{Instant, NANOS_PER_SECOND, Nanos, Priority};
 
-use super::input::{CheckId, FaultCause};
+use super::input::{CheckId, FaultCause, MemberId};
 
 /// The state without its data: for logs, metrics and the slot's mirror.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -59,7 +59,7 @@ pub struct Transition {
     pub priority: Priority,
 }
 
-/// Why a state changed. `Display` gives the words; [`Cause::with_names`] also names the check.
+/// Why a state changed. `Display` gives the words; [`Cause::with_names`] also names check and member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cause {
     /// The instance became ready.
@@ -104,6 +104,10 @@ pub enum Cause {
         /// Its priority.
         priority: Priority,
     },
+    /// Its sync group takes over because of this member.
+    MemberLeads(MemberId),
+    /// Its sync group gives up because this member cannot be master.
+    MemberCannot(MemberId),
     /// The instance is not fit to take part.
     Fault(FaultCause),
     /// The agent stops, or the instance is removed.
@@ -113,10 +117,11 @@ pub enum Cause {
 impl Cause {
     /// Displays the cause with the checks' names, which the driver keeps in the order of their
     /// numbers.
-    pub fn with_names<'a, N: AsRef<str>>(&'a self, checks: &'a [N]) -> impl fmt::Display + 'a {
+    pub const fn with_names<'a, N: AsRef<str>>(&'a self, checks: &'a [N]) -> Named<'a, N> {
         Named {
             cause: self,
             checks,
+            group: None,
         }
     }
 }
@@ -127,9 +132,30 @@ impl fmt::Display for Cause {
     }
 }
 
-struct Named<'a, N> {
+/// A cause with names in place of numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a, N> {
     cause: &'a Cause,
     checks: &'a [N],
+    group: Option<(&'a str, &'a [N])>,
+}
+
+impl<'a, N: AsRef<str>> Named<'a, N> {
+    /// The same with the name of the sync group and those of its members, in the group's order.
+    #[must_use]
+    pub const fn in_group(self, group: Option<(&'a str, &'a [N])>) -> Self {
+        Self { group, ..self }
+    }
+
+    fn member(&self, MemberId(id): MemberId, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((group, members)) = self.group else {
+            return write!(f, "member number {id} of its group");
+        };
+        match members.get(usize::from(id)) {
+            Some(name) => write!(f, "member {} of group {group}", name.as_ref()),
+            None => write!(f, "member number {id} of group {group}"),
+        }
+    }
 }
 
 impl<N: AsRef<str>> fmt::Display for Named<'_, N> {
@@ -165,6 +191,18 @@ impl<N: AsRef<str>> fmt::Display for Named<'_, N> {
                 f.write_str("virtual addresses could not be added")
             }
             Cause::Fault(FaultCause::CannotSend) => f.write_str("adverts cannot be sent"),
+            Cause::Fault(FaultCause::Member(member)) => {
+                self.member(member, f)?;
+                f.write_str(" has failed")
+            }
+            Cause::MemberLeads(member) => {
+                self.member(member, f)?;
+                f.write_str(" takes over")
+            }
+            Cause::MemberCannot(member) => {
+                self.member(member, f)?;
+                f.write_str(" cannot be master")
+            }
             Cause::Fault(FaultCause::Maintenance) => f.write_str("maintenance"),
             Cause::Shutdown => f.write_str("shutdown"),
         }
@@ -220,5 +258,28 @@ mod tests {
             "check nginx failed"
         );
         assert_eq!(cause.to_string(), "check number 1 failed");
+    }
+
+    #[test]
+    fn a_member_and_its_group_are_named_where_the_names_are_known() {
+        let group = ("pair", ["web", "dns"].as_slice());
+        let said = |cause: Cause| {
+            cause
+                .with_names(&["disk"])
+                .in_group(Some(group))
+                .to_string()
+        };
+        let dns = MemberId(1);
+        assert_eq!(
+            said(Cause::MemberLeads(dns)),
+            "member dns of group pair takes over"
+        );
+        assert_eq!(
+            said(Cause::MemberCannot(dns)),
+            "member dns of group pair cannot be master"
+        );
+        let fault = Cause::Fault(FaultCause::Member(dns));
+        assert_eq!(said(fault), "member dns of group pair has failed");
+        assert_eq!(fault.to_string(), "member number 1 of its group has failed");
     }
 }

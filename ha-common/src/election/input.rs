@@ -41,6 +41,14 @@ pub enum Input {
     /// The detector counted adverts that it did not push: the ring was full, or there were too many
     /// at once. What the slot still shows of them is fed as [`Input::Advert`] first.
     EventsLost,
+    /// The sync group takes over, and this is the member whose timer ran out last.
+    GroupLeads,
+    /// The sync group takes over because of this other member.
+    GroupJoins(MemberId),
+    /// The sync group cannot be master any more because of another member.
+    GroupLeaves(Departure),
+    /// The timer ran out, and the sync group cannot be master yet.
+    GroupWaits,
     /// The agent stops, or the instance is removed.
     Shutdown,
 }
@@ -61,6 +69,20 @@ pub struct Advert {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CheckId(pub u16);
 
+/// A member of a sync group, numbered from 0 in the group's order: the election carries the number into
+/// reports, where [`Cause::with_names`](super::Cause::with_names) makes a name of it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct MemberId(pub u16);
+
+/// Why and how a sync group gives its mastership up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Departure {
+    /// The first member that cannot be master.
+    pub by: MemberId,
+    /// How long the group stays out at the least: one master-down interval, and so many 255ths of one more.
+    pub stagger: u8,
+}
+
 /// Why an instance may not take part.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FaultCause {
@@ -78,6 +100,8 @@ pub enum FaultCause {
     CannotSend,
     /// An operator asked for it.
     Maintenance,
+    /// Another member of its sync group may not.
+    Member(MemberId),
 }
 
 impl FaultCause {
@@ -90,7 +114,8 @@ impl FaultCause {
             | Self::NoOwnAddress
             | Self::AddressesRefused
             | Self::CannotSend
-            | Self::Maintenance => false,
+            | Self::Maintenance
+            | Self::Member(_) => false,
         }
     }
 }

@@ -12,11 +12,14 @@ mod preempt_delay;
 mod rules;
 mod said;
 mod state;
+mod together;
 
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod together_tests;
 
 use core::net::IpAddr;
 
@@ -25,10 +28,10 @@ use crate::units::{Instant, Priority};
 use said::Said;
 
 pub use action::{Action, Actions, Detector, LastAdvert, Notice};
-pub use cause::{Cause, Role, Transition};
-pub use input::{Advert, CheckId, FaultCause, Input};
+pub use cause::{Cause, Named, Role, Transition};
+pub use input::{Advert, CheckId, Departure, FaultCause, Input, MemberId};
 pub use rules::{Params, Rank, Rules};
-pub use state::{Following, Listening, State};
+pub use state::{Expiry, Following, Listening, State};
 
 /// One virtual router's election.
 #[derive(Clone, Debug)]
@@ -100,8 +103,16 @@ impl Election {
             (Backup(listening), Input::MasterDown { last_heard }) => {
                 let rules = &self.params.rules;
                 let cause = listening.cause_of_expiry(now, self.since, last_heard, rules);
-                self.take_over(now, cause, &mut out);
+                if self.params.grouped {
+                    self.run_out(now, listening, cause, &mut out);
+                } else {
+                    self.take_over(now, cause, &mut out);
+                }
             }
+            (Backup(listening), Input::GroupLeads) => self.lead(now, &listening, &mut out),
+            (Backup(_), Input::GroupJoins(by)) => self.join(now, by, &mut out),
+            (Backup(listening), Input::GroupWaits) => self.wait_on(listening, &mut out),
+            (Master, Input::GroupLeaves(departure)) => self.leave(now, departure, &mut out),
 
             (Hold { until }, Input::Tick) if now >= until => {
                 self.enter(now, Cause::HoldOver, &mut out);
@@ -147,6 +158,11 @@ impl Election {
             | (Initialize | Hold { .. } | Backup(_) | Master | Fault { .. }, Input::Tick)
             | (Fault { .. }, Input::Resume)
             | (
+                Initialize | Hold { .. } | Master | Fault { .. },
+                Input::GroupLeads | Input::GroupJoins(_) | Input::GroupWaits,
+            )
+            | (Initialize | Hold { .. } | Backup(_) | Fault { .. }, Input::GroupLeaves(_))
+            | (
                 Initialize | Hold { .. } | Backup(_) | Fault { .. },
                 Input::SenderStopped | Input::EventsLost,
             )
@@ -164,6 +180,10 @@ impl Election {
                 | Input::TakenOver(_)
                 | Input::SenderStopped
                 | Input::EventsLost
+                | Input::GroupLeads
+                | Input::GroupJoins(_)
+                | Input::GroupLeaves(_)
+                | Input::GroupWaits
                 | Input::Shutdown,
             ) => {}
         }
@@ -182,9 +202,9 @@ impl Election {
     }
 
     /// RFC 9568 section 6.4.1 (owner, listen), RFC 3768 section 6.4.1 (owner, listen): the owner is
-    /// master at once, everybody else listens first.
+    /// master at once, everybody else listens first. So does a member of a group: it is not alone.
     fn enter(&mut self, now: Instant, cause: Cause, out: &mut Actions) {
-        if self.params.rules.priority.is_owner() {
+        if self.params.rules.priority.is_owner() && !self.params.grouped {
             self.take_over(now, Cause::Owner, out);
         } else {
             let arm_for = self.params.rules.initial_down();
@@ -279,7 +299,12 @@ impl Election {
                 released: Some((advert.source, now)),
                 ..before
             },
-            Rank::Better | Rank::Worse => before.heard(advert),
+            Rank::Better => Listening {
+                // Its group has lost here as well: there is nobody to be out of step with.
+                not_before: None,
+                ..before.heard(advert)
+            },
+            Rank::Worse => before.heard(advert),
         };
         self.state = State::Backup(listening);
         if listening.preempts(&rules) != before.preempts(&rules) {

@@ -17,6 +17,9 @@ pub struct Params {
     /// How long a backup leaves a healthy master of lower priority alone after it became one; zero: not
     /// at all. Without [`Rules::preempt`] it says nothing.
     pub preempt_delay: Nanos,
+    /// Whether it is a member of a sync group, which then says when its timer's running out makes it
+    /// master.
+    pub grouped: bool,
 }
 
 /// What the detector, the sender and the election must agree on.

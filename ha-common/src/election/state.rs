@@ -58,6 +58,21 @@ pub struct Listening {
     pub released: Option<(IpAddr, Instant)>,
     /// While the preempt delay runs: when it ends.
     pub preempt_at: Option<Instant>,
+    /// In a sync group: the timer ran out, and the group has not taken over.
+    pub expired: Option<Expiry>,
+    /// In a sync group that has just left: before this it does not take over.
+    pub not_before: Option<Instant>,
+}
+
+/// A timer that ran out without making a master.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Expiry {
+    /// When it last did: whoever was heard since has armed it again.
+    pub at: Instant,
+    /// Why it did: the cause of the take-over to come.
+    pub cause: Cause,
+    /// Whether the timer runs again.
+    pub waits: bool,
 }
 
 /// A master as a backup sees it.
@@ -82,6 +97,8 @@ impl Listening {
             }),
             released: None,
             preempt_at: None,
+            expired: None,
+            not_before: None,
         }
     }
 
@@ -90,6 +107,7 @@ impl Listening {
     pub(super) fn heard(self, advert: &Advert) -> Self {
         let mut next = Self {
             preempt_at: self.preempt_at,
+            not_before: self.not_before,
             ..Self::to(advert)
         };
         if let (Some(before), Some(now)) = (self.master, &mut next.master)

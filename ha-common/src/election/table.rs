@@ -25,6 +25,7 @@ fn params() -> Params {
         },
         start_hold: Nanos::from_millis(5000),
         preempt_delay: Nanos(0),
+        grouped: false,
     }
 }
 
@@ -105,6 +106,13 @@ fn input(name: &str) -> (Instant, Input) {
         "taken over and released" => Input::TakenOver(advert(3, 0)),
         "sender stopped" => Input::SenderStopped,
         "events lost" => Input::EventsLost,
+        "group leads" => Input::GroupLeads,
+        "group joins" => Input::GroupJoins(MemberId(1)),
+        "group leaves" => Input::GroupLeaves(Departure {
+            by: MemberId(1),
+            stagger: 0,
+        }),
+        "group waits" => Input::GroupWaits,
         "shutdown" => Input::Shutdown,
         other => panic!("no such input: {other}"),
     };
@@ -158,6 +166,15 @@ const TABLE: &[(&str, [&str; 6])] = &[
     ("taken over and released", ["-", "-", "-", "MASTER advert", "-", "-"]),
     ("sender stopped", ["-", "-", "-", "MASTER start announce notice(sending again)", "-", "-"]),
     ("events lost", ["-", "-", "-", "MASTER advert announce", "-", "-"]),
+    // Its timer has not run out.
+    ("group leads", ["-", "-", "-", "-", "-", "-"]),
+    ("group waits", ["-", "-", "-", "-", "-", "-"]),
+    ("group joins", ["-", "-",
+        "MASTER start add announce detect-master report(member number 1 of its group takes over)",
+        "-", "-", "-"]),
+    ("group leaves", ["-", "-", "-",
+        "BACKUP farewell remove detect-backup(3609375000) report(member number 1 of its group cannot be master)",
+        "-", "-"]),
     // RFC 9568 sections 6.4.2 (shutdown), 6.4.3 (shutdown);
     // RFC 3768 sections 6.4.2 (shutdown), 6.4.3 (shutdown)
     ("shutdown", [

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use ha_tests::sim::{Plant, Summary, play};
+use ha_tests::sim::{Plant, Summary, groups, play};
 
 /// Plays elections on a virtual clock and checks the invariants.
 #[derive(Debug, Parser)]
@@ -14,6 +14,9 @@ struct Arguments {
     /// The first of them; a failure prints the seed that replays it.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Hosts with sync groups on several segments.
+    #[arg(long)]
+    groups: bool,
     /// Print every operation and transition.
     #[arg(long)]
     trace: bool,
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut total = Summary::default();
     for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
+        let play = if arguments.groups { groups::play } else { play };
         match play(seed, Plant::NONE, arguments.trace) {
             Ok(summary) => {
                 total.events += summary.events;
@@ -31,7 +35,8 @@ fn main() -> ExitCode {
             }
             Err(violation) => {
                 eprintln!("{violation}");
-                eprintln!("replay: cargo xtask sim --seed {seed} --trace");
+                let groups = if arguments.groups { " --groups" } else { "" };
+                eprintln!("replay: cargo xtask sim{groups} --seed {seed} --trace");
                 return ExitCode::FAILURE;
             }
         }

@@ -4,13 +4,15 @@
 
 use std::net::IpAddr;
 
-use ha_common::election::{Advert, CheckId, FaultCause, Input, Params, Rules};
+use ha_common::election::{Advert, CheckId, Departure, FaultCause, Input, MemberId, Params, Rules};
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
 
 /// The own address of the examples.
 pub const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 /// Their own priority.
 const PRIORITY: Priority = Priority(100);
+/// The other member of their sync group.
+const MEMBER: MemberId = MemberId(1);
 
 /// Every kind of input, with all the values that lead somewhere else.
 pub fn inputs() -> Vec<Input> {
@@ -68,7 +70,29 @@ fn examples_and_next(kind: &Input) -> (Vec<Input>, Option<Input>) {
             Some(Input::SenderStopped),
         ),
         Input::SenderStopped => (vec![Input::SenderStopped], Some(Input::EventsLost)),
-        Input::EventsLost => (vec![Input::EventsLost], Some(Input::Shutdown)),
+        Input::EventsLost => (vec![Input::EventsLost], Some(Input::GroupLeads)),
+        Input::GroupLeads => (vec![Input::GroupLeads], Some(Input::GroupJoins(MEMBER))),
+        Input::GroupJoins(_) => {
+            let departure = Departure {
+                by: MEMBER,
+                stagger: 7,
+            };
+            (
+                vec![Input::GroupJoins(MEMBER)],
+                Some(Input::GroupLeaves(departure)),
+            )
+        }
+        Input::GroupLeaves(departure) => {
+            let at_once = Departure {
+                stagger: 0,
+                ..*departure
+            };
+            (
+                [*departure, at_once].map(Input::GroupLeaves).to_vec(),
+                Some(Input::GroupWaits),
+            )
+        }
+        Input::GroupWaits => (vec![Input::GroupWaits], Some(Input::Shutdown)),
         Input::Shutdown => (vec![Input::Shutdown], None),
     }
 }
@@ -86,7 +110,8 @@ pub fn faults() -> Vec<FaultCause> {
             FaultCause::NoOwnAddress => Some(FaultCause::AddressesRefused),
             FaultCause::AddressesRefused => Some(FaultCause::CannotSend),
             FaultCause::CannotSend => Some(FaultCause::Maintenance),
-            FaultCause::Maintenance => None,
+            FaultCause::Maintenance => Some(FaultCause::Member(MEMBER)),
+            FaultCause::Member(_) => None,
         };
     }
     all
@@ -110,7 +135,8 @@ fn adverts() -> Vec<Advert> {
     ]
 }
 
-/// Parameters that make a difference: owner or not, with and without hold, preempting or not, v2.
+/// Parameters that make a difference: owner or not, with and without hold, preempting or not, at once or
+/// later, in a group or not, v2.
 pub fn parameters() -> Vec<Params> {
     let usual = Rules {
         version: Version::V3,
@@ -129,12 +155,32 @@ pub fn parameters() -> Vec<Params> {
         version: Version::V2,
         ..usual
     };
-    let with = |rules, start_hold| Params { rules, start_hold };
+    let with = |rules, start_hold| Params {
+        rules,
+        start_hold,
+        preempt_delay: Nanos(0),
+        grouped: false,
+    };
+    let grouped = Params {
+        grouped: true,
+        ..with(usual, Nanos(0))
+    };
+    let held = Params {
+        start_hold: Nanos::from_millis(1),
+        ..grouped
+    };
+    let delayed = Params {
+        preempt_delay: Nanos::from_millis(1500),
+        ..with(usual, Nanos(0))
+    };
     vec![
         with(usual, Nanos(0)),
         with(usual, Nanos::from_millis(1)),
         with(owner, Nanos(0)),
         with(owner, Nanos::from_millis(1)),
         with(patient, Nanos(0)),
+        grouped,
+        held,
+        delayed,
     ]
 }

@@ -230,9 +230,10 @@ fn trouble(words: &mut Words<'_>) -> Result<Event, Problem> {
             | FaultCause::AddressesRefused
             | FaultCause::Maintenance),
         ) => Some(Event::Trouble(Some(cause))),
-        // These are the interface's and the checks' to say.
+        // These are the interface's, the checks' and the group's to say.
         Some(
             FaultCause::Check(_)
+            | FaultCause::Member(_)
             | FaultCause::InterfaceDown
             | FaultCause::InterfaceGone
             | FaultCause::NoOwnAddress,

@@ -10,6 +10,7 @@ use ha_common::wire::build;
 use ha_common::wire::vrrp::{Flavour, GROUP_V4, GROUP_V6, PROTOCOL, TTL};
 
 use super::events::Heard;
+use crate::lab::advert::internet_checksum;
 
 /// A packet in memory.
 #[derive(Debug)]
@@ -61,6 +62,8 @@ impl Packet {
                 let mut packet = vec![0x45, 0xc0, high, low, 0, 0, 0, 0, TTL, PROTOCOL, 0, 0];
                 packet.extend(source.octets());
                 packet.extend(GROUP_V4);
+                let [high, low] = internet_checksum(None, &packet).to_be_bytes();
+                packet.splice(10..12, [high, low]);
                 packet.extend(message);
                 packet
             }

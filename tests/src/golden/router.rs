@@ -108,7 +108,7 @@ impl Router {
             Family::V4 => IpAddr::from([0; 4]),
             Family::V6 => IpAddr::from([0; 16]),
         };
-        let params = election_params(&self.config, nobody, self.config.priority);
+        let params = election_params(&self.config, nobody, self.config.priority, false);
         turn.story.begins(&self.config.name, turn.now, &params);
         self.election = Some(Election::new(params));
         self.terms = self.config.track.iter().map(Term::new).collect();
@@ -245,7 +245,7 @@ impl Router {
         self.config = config;
         let Some(rules) = self.rules() else { return };
         let effective = priority::effective(self.config.priority, &self.terms);
-        let params = election_params(&self.config, rules.own_address, effective);
+        let params = election_params(&self.config, rules.own_address, effective, false);
         self.feed(Input::Configure(params), turn);
         if let Some(rules) = self.election.as_ref().map(Election::detector_rules) {
             self.configure(&rules, turn.now);

@@ -1,6 +1,6 @@
 //! Inputs of an election as a recording has them, read back: the reverse of `ha_agent::record::words`.
 
-use ha_common::election::{CheckId, FaultCause, Input, Params};
+use ha_common::election::{CheckId, Departure, FaultCause, Input, Params};
 use ha_common::units::Instant;
 
 use super::problem::Problem;
@@ -8,9 +8,10 @@ use super::words::Words;
 
 /// What may stand behind `<`.
 const ALLOWED: &str = "`begins`, `ready`, `fault`, `advert`, `master-down`, `tick`, `priority`, \
-    `own-address`, `configure`, `resume`, `taken-over`, `sender-stopped`, `events-lost` or `shutdown`";
+    `own-address`, `configure`, `resume`, `taken-over`, `sender-stopped`, `events-lost`, `group-leads`, `group-joins`, \
+    `group-leaves`, `group-waits` or `shutdown`";
 const FAULTS: &str = "`check NAME`, `interface-down`, `interface-gone`, `no-own-address`, \
-    `addresses-refused`, `cannot-send` or `maintenance`";
+    `addresses-refused`, `cannot-send`, `maintenance` or `member #N`";
 
 /// What an election is told, its beginning included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,11 +69,22 @@ pub fn read(words: &mut Words<'_>, now: Instant, checks: &mut CheckNames) -> Res
         "taken-over" => Input::TakenOver(words.advert()?),
         "sender-stopped" => Input::SenderStopped,
         "events-lost" => Input::EventsLost,
+        "group-leads" => Input::GroupLeads,
+        "group-joins" => Input::GroupJoins(words.member()?),
+        "group-leaves" => Input::GroupLeaves(departure(words)?),
+        "group-waits" => Input::GroupWaits,
         "shutdown" => Input::Shutdown,
         other => return Err(words.wrong(other, ALLOWED)),
     };
     words.end()?;
     Ok(Told::Input(input))
+}
+
+fn departure(words: &mut Words<'_>) -> Result<Departure, Problem> {
+    let by = words.member()?;
+    words.keyword("stagger")?;
+    let stagger = words.value("a number from 0 to 255", |word| word.parse().ok())?;
+    Ok(Departure { by, stagger })
 }
 
 fn master_down(words: &mut Words<'_>, now: Instant) -> Result<Input, Problem> {
@@ -102,6 +114,9 @@ fn fault(words: &mut Words<'_>, checks: &mut CheckNames) -> Result<FaultCause, P
             },
         )?;
         return Ok(FaultCause::Check(id));
+    }
+    if kind == "member" {
+        return words.member().map(FaultCause::Member);
     }
     named_fault(kind).ok_or_else(|| words.wrong(kind, FAULTS))
 }

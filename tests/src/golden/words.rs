@@ -4,7 +4,7 @@ use std::iter::Peekable;
 use std::net::IpAddr;
 use std::str::SplitWhitespace;
 
-use ha_common::election::{Advert, Params, Rules};
+use ha_common::election::{Advert, MemberId, Params, Rules};
 use ha_common::units::{Centiseconds, NANOS_PER_CENTISECOND, Nanos, Priority, Version};
 
 use super::problem::Problem;
@@ -147,7 +147,14 @@ impl<'t> Words<'t> {
         })
     }
 
-    /// `v3 from ADDRESS priority N interval SPAN times N preempt hold SPAN`
+    /// `#N`: a member of the sync group.
+    pub fn member(&mut self) -> Result<MemberId, Problem> {
+        self.value("the number of a member as #N", |word| {
+            word.strip_prefix('#')?.parse().ok().map(MemberId)
+        })
+    }
+
+    /// `v3 from ADDRESS priority N interval SPAN times N preempt hold SPAN [delay SPAN] [grouped]`
     pub fn params(&mut self) -> Result<Params, Problem> {
         let version = self.value("`v2` or `v3`", |word| match word {
             "v2" => Some(Version::V2),
@@ -171,6 +178,12 @@ impl<'t> Words<'t> {
         })?;
         self.keyword("hold")?;
         let start_hold = self.span()?;
+        let preempt_delay = if self.take("delay") {
+            self.span()?
+        } else {
+            Nanos(0)
+        };
+        let grouped = self.take("grouped");
         Ok(Params {
             rules: Rules {
                 version,
@@ -181,6 +194,8 @@ impl<'t> Words<'t> {
                 down_multiplier,
             },
             start_hold,
+            preempt_delay,
+            grouped,
         })
     }
 }

@@ -20,6 +20,18 @@ pub struct AgentConfig {
     /// `[[check]]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub check: Vec<Check>,
+    /// `[[group]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub group: Vec<Group>,
+}
+
+/// `[[group]]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// The names of its instances.
+    pub instances: Vec<String>,
 }
 
 /// `[node]`.
@@ -166,6 +178,7 @@ impl AgentConfig {
             },
             instance: vec![instance],
             check: Vec::new(),
+            group: Vec::new(),
         }
     }
 
@@ -215,6 +228,7 @@ mod tests {
             },
             instance: vec![instance],
             check: Vec::new(),
+            group: Vec::new(),
         };
         let read: toml::Table = config.text().unwrap().parse().unwrap();
         let instance = &read["instance"][0];

@@ -15,10 +15,29 @@ pub struct Status {
     pub instances: Vec<Instance>,
     /// The checks.
     pub checks: Vec<Check>,
+    /// The sync groups.
+    pub groups: Vec<Group>,
     /// What woke the driver, by cause.
     pub wakeups: BTreeMap<String, u64>,
     /// The thread that sends adverts.
     pub sender: Sender,
+}
+
+/// A sync group.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// What all of its instances are.
+    pub state: State,
+    /// What all of them advertise.
+    pub priority: u8,
+    /// Their names.
+    pub instances: Vec<String>,
+    /// Why it takes no part.
+    pub reason: Option<String>,
+    /// Who keeps it from taking over.
+    pub waits_for: Option<String>,
 }
 
 /// The thread that sends adverts.
@@ -60,6 +79,8 @@ pub struct Pins {
 pub struct Instance {
     /// Its name.
     pub name: String,
+    /// Its sync group.
+    pub group: Option<String>,
     /// The interface's index, while it has one.
     pub ifindex: Option<u32>,
     /// What it is now.
@@ -129,6 +150,8 @@ pub struct Priority {
     pub base: u8,
     /// As advertised.
     pub effective: u8,
+    /// The member of its group that has less.
+    pub capped_by: Option<String>,
 }
 
 /// The master as the host knows it.

@@ -35,6 +35,8 @@ pub struct Instance {
     pub extra: String,
     /// Further lines for `global_defs`, such as `vrrp_rt_priority 50`.
     pub global: String,
+    /// Further blocks, such as a second instance or a `vrrp_sync_group`.
+    pub more: String,
 }
 
 impl Default for Instance {
@@ -48,6 +50,7 @@ impl Default for Instance {
             preempt: true,
             extra: String::new(),
             global: String::new(),
+            more: String::new(),
         }
     }
 }
@@ -88,7 +91,7 @@ impl Instance {
             text.push_str("  nopreempt\n");
         }
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}\n}}", self.extra);
+        let _ = writeln!(text, "{}\n}}\n{}", self.extra, self.more);
         text
     }
 }

@@ -23,6 +23,8 @@ pub trait Detector: Debug {
     fn deadline(&self) -> Option<Instant>;
     /// When the master that it follows was last heard.
     fn last_heard(&self) -> Option<Instant>;
+    /// While backup: the master that it follows, or followed last.
+    fn following(&self) -> Option<Advert>;
     /// True if the slot says master.
     fn is_master(&self) -> bool;
     /// While master: the other one that was heard lately, and at this time or since.
@@ -114,6 +116,12 @@ impl Detector for Model {
         (self.slot.last_heard != 0).then_some(Instant(self.slot.last_heard))
     }
 
+    fn following(&self) -> Option<Advert> {
+        let slot = &self.slot;
+        let is_backup = slot.state == state::BACKUP && slot.master_address != [0; 16];
+        is_backup.then(|| noted(slot))
+    }
+
     fn events(&self) -> u64 {
         self.slot.events
     }
@@ -130,11 +138,16 @@ impl Detector for Model {
         let slot = &self.slot;
         let claimed =
             self.is_master() && follow::is_claimed(slot, now.0) && slot.last_heard >= since.0;
-        claimed.then(|| Advert {
-            source: address(slot),
-            priority: Priority(slot.master_priority),
-            interval: Centiseconds(slot.master_interval),
-        })
+        claimed.then(|| noted(slot))
+    }
+}
+
+/// The router that the slot has noted.
+fn noted(slot: &Slot) -> Advert {
+    Advert {
+        source: address(slot),
+        priority: Priority(slot.master_priority),
+        interval: Centiseconds(slot.master_interval),
     }
 }
 

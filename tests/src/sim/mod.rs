@@ -4,12 +4,14 @@
 //! seed, so a failure is replayed by its number: `cargo xtask sim --seed S --trace`.
 
 pub mod detector;
+pub mod groups;
 pub mod judge;
 pub mod network;
 pub mod node;
 pub mod ops;
 pub mod scenario;
 pub mod sender;
+mod together;
 pub mod world;
 
 pub use ops::Op;

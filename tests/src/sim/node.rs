@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use ha_common::election::{Advert, CheckId, Election, FaultCause, Input, Params, State};
+use ha_common::group::Fitness;
 use ha_common::units::Instant;
 
 use super::detector::Detector;
@@ -70,6 +71,8 @@ pub struct Node {
     pub stalls: u32,
     /// The agent's state; it is lost in a crash.
     pub election: Option<Election>,
+    /// In a group: the fitness that the election was last told of.
+    pub fed: Fitness,
     /// The first results of the checks are in.
     pub checked: bool,
     /// The kernel half; it outlives the agent.
@@ -99,6 +102,7 @@ impl Node {
             epoch: 0,
             stalls: 0,
             election: None,
+            fed: Fitness::Waiting,
             checked: false,
             detector,
             sender: Sender::default(),

@@ -1,6 +1,7 @@
 //! What is done to nodes and network, and how each survives it.
 
 use ha_common::election::{Detector as Part, Election, Input};
+use ha_common::group::Fitness;
 use ha_common::units::{Nanos, Priority};
 
 use super::node::{Hint, Life, Stall};
@@ -46,7 +47,11 @@ impl World {
             Op::Stall(node, what, span) => self.stall(node, what, span),
             Op::Priority(node, priority) => {
                 self.nodes[node].params.rules.priority = priority;
-                self.hint(node, Hint::Input(Input::Priority(priority)));
+                let hint = match self.group_of(node) {
+                    Some(_) => Hint::Health,
+                    None => Hint::Input(Input::Priority(priority)),
+                };
+                self.hint(node, hint);
             }
             Op::Check(node, ok) => {
                 self.nodes[node].check = ok;
@@ -79,6 +84,7 @@ impl World {
         host.epoch += 1;
         host.checked = false;
         host.election = Some(Election::new(host.params));
+        host.fed = Fitness::Waiting;
         let epoch = host.epoch;
         let at = self.soon(CHECKS);
         self.schedule(at, Event::Checked(node, epoch));
@@ -114,6 +120,7 @@ impl World {
             host.addresses = false;
             host.detector.assign(now, Part::Idle, host.params.rules);
         }
+        self.sync(node);
     }
 
     fn stall(&mut self, node: usize, what: Stall, span: Nanos) {

@@ -92,11 +92,11 @@ fn play_round(
         world.after(at, random_op(rng, nodes, interval));
     }
     world.after(trouble, Op::Quiet(parts(rng, nodes, 4)));
-    watched(world, trouble)?;
+    watched(world, trouble, judge::always)?;
 
     let bound = judge::bound(world);
     let quiet = world.now;
-    watched(world, bound)?;
+    watched(world, bound, judge::always)?;
     judge::settled(world, quiet)?;
     let last = world.reports.last().map(|(_, t)| t.at.since(quiet));
     let slowest = last.unwrap_or_default().0 * 1000 / bound.0.max(1);
@@ -104,7 +104,7 @@ fn play_round(
     // And it stays so: nothing was merely caught in passing.
     let transitions = world.reports.len();
     let told = events(world);
-    watched(world, bound)?;
+    watched(world, bound, judge::always)?;
     judge::settled(world, quiet)?;
     if world.reports.len() != transitions {
         return Err("a change of state although nothing happened".into());
@@ -119,10 +119,15 @@ fn events(world: &World) -> u64 {
     world.nodes.iter().map(|node| node.detector.events()).sum()
 }
 
-fn watched(world: &mut World, span: Nanos) -> Result<(), String> {
+/// Runs the world for this span, and asks after every event.
+pub(super) fn watched(
+    world: &mut World,
+    span: Nanos,
+    always: impl Fn(&World) -> Result<(), String>,
+) -> Result<(), String> {
     let end = world.now + span;
     while world.step(end) {
-        judge::always(world)?;
+        always(world)?;
     }
     Ok(())
 }
@@ -135,7 +140,7 @@ fn longest_interval(params: &[Params]) -> Nanos {
         .unwrap_or_default()
 }
 
-fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
+pub(super) fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
     from[rng.usize(0..from.len())]
 }
 
@@ -174,6 +179,7 @@ fn cluster(rng: &mut Rng) -> Vec<Params> {
                 },
                 start_hold: Nanos(hold),
                 preempt_delay: Nanos(preempt_delay),
+                grouped: false,
             }
         })
         .collect()

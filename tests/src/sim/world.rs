@@ -96,6 +96,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// Their segment.
     pub network: Network,
+    /// The nodes that are members of one sync group each.
+    pub groups: Vec<Vec<usize>>,
     /// Every transition so far.
     pub reports: Vec<Reported>,
     /// When each node last announced the addresses.
@@ -126,6 +128,7 @@ impl World {
             now: Instant(1_000_000_000_000),
             nodes,
             network: Network::new(params.len(), max_delay),
+            groups: Vec::new(),
             reports: Vec::new(),
             announced: vec![None; params.len()],
             rivals: Vec::new(),
@@ -331,6 +334,8 @@ impl World {
                     let last_heard = host.detector.last_heard();
                     self.feed(node, Input::MasterDown { last_heard });
                 }
+                // In a group it counts for all of them.
+                Hint::Health if self.group_of(node).is_some() => {}
                 Hint::Health if host.checked => {
                     let health = host.health();
                     self.feed(node, health);
@@ -344,13 +349,19 @@ impl World {
         while self.next_deadline(node).is_some_and(|due| due <= now) {
             self.feed(node, Input::Tick);
         }
-        if let Some(due) = self.next_deadline(node) {
-            self.schedule(due, Event::Turn(node));
-        }
+        self.sync(node);
+        self.watch_deadline(node);
     }
 
     fn next_deadline(&self, node: usize) -> Option<Instant> {
         self.nodes[node].election.as_ref()?.next_deadline()
+    }
+
+    /// The driver sleeps no longer than that.
+    pub(super) fn watch_deadline(&mut self, node: usize) {
+        if let Some(due) = self.next_deadline(node) {
+            self.schedule(due, Event::Turn(node));
+        }
     }
 
     fn look_for_suppressed(&mut self, node: usize) {

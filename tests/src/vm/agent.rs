@@ -22,6 +22,7 @@ pub fn config(instances: Vec<agent_config::Instance>) -> Result<(&'static str, S
         },
         instance: instances,
         check: Vec::new(),
+        group: Vec::new(),
     };
     Ok((CONFIG, config.text()?))
 }

@@ -16,13 +16,13 @@ use crate::control::instance::{
 };
 use crate::control::rejects::RejectCounts;
 use crate::driver::board::View;
-use crate::driver::priority;
 
 pub(super) fn instance(agent: &Agent, view: &View, now: Now) -> Instance {
     let config = &view.config;
     let slot = slot(agent, view);
     Instance {
         name: config.name.clone(),
+        group: view.seat.as_ref().map(|seat| seat.group.to_string()),
         interface: config.interface.clone(),
         ifindex: view.ifindex,
         family: Family::from(config.family),
@@ -76,7 +76,7 @@ fn slot(agent: &Agent, view: &View) -> Option<Slot> {
     agent.reader.as_ref()?.slot(datapath.kernel_slot?)
 }
 
-const fn state(role: Role) -> State {
+pub(super) const fn state(role: Role) -> State {
     match role {
         Role::Initialize | Role::Hold | Role::Stopped => State::Initialize,
         Role::Backup => State::Backup,
@@ -96,7 +96,11 @@ fn priority_sum(view: &View) -> PrioritySum {
     PrioritySum {
         base: view.config.priority.0,
         terms: weighted.collect(),
-        effective: priority::effective(view.config.priority, &view.terms).0,
+        effective: view.priority.0,
+        capped_by: view.seat.as_ref().and_then(|seat| {
+            let member = seat.name(seat.lent?.capped_by?);
+            member.map(str::to_owned)
+        }),
     }
 }
 
@@ -106,7 +110,7 @@ fn master(view: &View, slot: Option<&Slot>, now: Now) -> Option<Master> {
         return Some(Master {
             is_self: true,
             address: view.source?,
-            priority: priority::effective(config.priority, &view.terms).0,
+            priority: view.priority.0,
             interval_us: micros(config.advert_interval),
             last_heard_us: None,
             checksum: own_checksum(config),

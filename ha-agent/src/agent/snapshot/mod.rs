@@ -2,6 +2,7 @@
 
 mod check;
 mod datapath;
+mod group;
 mod instance;
 mod rejected;
 
@@ -19,6 +20,7 @@ use crate::driver::board::Picture;
 use crate::driver::{board, clock, realtime};
 
 use check::checks;
+use group::groups;
 use instance::instance;
 
 /// When the snapshot is taken, on both clocks.
@@ -64,6 +66,7 @@ pub(super) fn status(agent: &Agent) -> Status {
             .map(|view| instance(agent, view, now))
             .collect(),
         checks: checks(agent, &config.checks, now),
+        groups: groups(&config.groups, &picture),
         wakeups: wakeups(&agent.board.wakeups),
         sender: sender(agent, &picture, now),
         warnings: config.warnings.iter().map(Problem::one_line).collect(),

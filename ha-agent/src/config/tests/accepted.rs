@@ -63,6 +63,7 @@ fn the_documented_first_config_becomes_this_model() {
         },
         instances: vec![instance],
         checks: vec![check],
+        groups: Vec::new(),
         warnings: Vec::new(),
     };
     assert_eq!(accepted(FIRST_CONFIG), expected);

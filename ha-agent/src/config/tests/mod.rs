@@ -2,6 +2,7 @@
 
 mod accepted;
 mod fuzzed;
+mod groups;
 mod loading;
 mod reload;
 mod sample;

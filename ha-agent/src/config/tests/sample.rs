@@ -94,6 +94,9 @@ fn the_sample_mentions_every_key_that_exists() {
         instance("track = [{ check = \"nginx\", zzzzzz = 1 }]") + &check(""),
         tracked("zzzzzz = 1"),
         tracked("process = { name = \"x\", zzzzzz = 1 }"),
+        instance("")
+            + &instance("name = \"dns\"\nvrid = 52\naddresses = [\"10.99.0.101/24\"]")
+            + "[[group]]\nzzzzzz = 1\nname = \"a\"\ninstances = [\"web\", \"dns\"]\n",
         tracked("restart = { command = [\"x\"], zzzzzz = 1 }"),
     ];
     for text in inside {

@@ -2,6 +2,7 @@
 
 use textwrap::core::display_width;
 
+use super::super::group::Group;
 use super::super::moment::Ahead;
 use super::super::sample;
 use super::super::text::WIDTH;
@@ -92,6 +93,44 @@ fn a_running_preempt_delay_and_an_unusual_multiplier_are_said() {
         words.contains("learned 10 ms, 5 of them make a master dead"),
         "{text}"
     );
+}
+
+#[test]
+fn a_group_is_shown_with_its_state_and_with_who_is_in_the_way() {
+    let mut status = sample::status();
+    assert!(!plain(&status, Detail::IfFew).contains("GROUP"));
+    status.instances[1].group = Some("pair".to_owned());
+    status.instances[1].priority.capped_by = Some("web".to_owned());
+    status.instances[1].priority.effective = 80;
+    let group = |state| Group {
+        name: "pair".to_owned(),
+        state,
+        priority: 80,
+        instances: vec!["web".to_owned(), "web6".to_owned()],
+        reason: None,
+        waits_for: None,
+    };
+    let faulty = Group {
+        reason: Some("web: check nginx failed".to_owned()),
+        ..group(State::Fault)
+    };
+    let waiting = Group {
+        waits_for: Some("web6".to_owned()),
+        ..group(State::Backup)
+    };
+    status.groups = vec![faulty, waiting];
+    let text = plain(&status, Detail::IfFew);
+    for line in [
+        "  group       pair\n",
+        "  priority    90, 80 by web\n",
+        "GROUP  STATE   PRIORITY  INSTANCES\n",
+        "pair   fault   80        web, web6\n",
+        "pair   backup  80        web, web6\n",
+        "  reason      pair: web: check nginx failed\n",
+        "  waits       pair: a member hears no master, and web6 keeps the group from taking over\n",
+    ] {
+        assert!(text.contains(line), "no {line:?} in\n{text}");
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ha_common::election::{CheckId, FaultCause, Input};
-use ha_common::units::{Instant, Nanos};
+use ha_common::group::Fitness;
+use ha_common::units::{Instant, Nanos, Priority};
 
 use super::{Edges, Instance};
 use crate::driver::clock;
@@ -13,14 +14,6 @@ use crate::driver::report::Report;
 /// How long an instance waits for the first results of its checks; after that a check that has said
 /// nothing counts as failed.
 pub(crate) const FIRST_RESULT_WAIT: Nanos = Nanos::from_millis(30_000);
-
-/// Whether an instance may take part.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fitness {
-    Waiting,
-    Ready,
-    Unfit(FaultCause),
-}
 
 /// What is known of the interface.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,7 +72,7 @@ impl Instance {
             return Some(error.clone());
         }
         match self.fitness(clock::now(), edges) {
-            Fitness::Ready => None,
+            Fitness::Ready => self.seat.as_ref()?.obstacle(),
             Fitness::Waiting => {
                 let check = self.pending_check().unwrap_or("a check");
                 Some(format!("waiting for the first result of check {check}"))
@@ -150,19 +143,40 @@ impl Instance {
             }
         }
         let sum = priority::effective(self.config.priority, &healthy);
-        if sum.0 == earlier {
+        let earlier = Priority(earlier);
+        // Another member of its group may have held it lower.
+        if sum == earlier || self.seat.is_some() && sum > earlier {
             self.terms = healthy;
-            self.feed(now, Input::Priority(sum), edges);
+            self.feed(now, Input::Priority(earlier), edges);
         }
     }
 
-    /// Works out fitness and priority, and feeds what changed.
+    /// Works out fitness and priority, and feeds what changed. In a group that is for all of its members,
+    /// later in this turn; only what faults the instance itself does so at once.
     pub(super) fn weigh(&mut self, now: Instant, edges: &mut Edges<'_>) {
-        let effective = priority::effective(self.config.priority, &self.terms);
+        let own = self.own(now, edges);
+        self.moved = true;
+        match (own.fitness, &self.seat) {
+            (Fitness::Waiting | Fitness::Ready, Some(_)) => {}
+            (Fitness::Unfit(_), Some(_)) => {
+                let priority = self.election.rules().priority;
+                self.go_by(own.fitness, priority, now, edges);
+            }
+            (_, None) => self.go_by(own.fitness, own.priority, now, edges),
+        }
+    }
+
+    /// Feeds what changed of this fitness and priority.
+    pub(super) fn go_by(
+        &mut self,
+        fitness: Fitness,
+        effective: Priority,
+        now: Instant,
+        edges: &mut Edges<'_>,
+    ) {
         if effective != self.election.rules().priority {
             self.feed(now, Input::Priority(effective), edges);
         }
-        let fitness = self.fitness(now, edges);
         if fitness == self.fed {
             return;
         }

@@ -118,6 +118,8 @@ impl Instance {
         self.deadline = Some(deadline);
         let last_heard = (slot.last_heard != 0).then_some(Instant(slot.last_heard));
         self.feed(now, Input::MasterDown { last_heard }, edges);
+        let expired = self.election.expired_since();
+        self.ran_out_at = expired.map(|_| deadline);
         true
     }
 

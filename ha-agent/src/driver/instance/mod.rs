@@ -5,18 +5,21 @@ mod fitness;
 mod hold;
 mod listen;
 mod say;
+mod seat;
 mod show;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ha_common::election::{Action, Detector, Election, Input, Params, Role, Rules, Transition};
+use ha_common::group::Fitness;
 use ha_common::units::{Family, Instant, Nanos, Priority};
 use ipnet::IpNet;
 
 use super::board::View;
 use super::clock;
 use super::detector::Place;
+use super::groups::Seat;
 use super::port::Port;
 use super::priority::{self, Health, Term};
 use super::report::{Report, Reporter};
@@ -29,7 +32,7 @@ use crate::net::plan::AnnouncePlan;
 use crate::record::Recorder;
 
 use advertise::farewell;
-use fitness::{FIRST_RESULT_WAIT, Fitness};
+use fitness::FIRST_RESULT_WAIT;
 use hold::REFUSED_WAIT;
 
 pub(crate) use fitness::LinkState;
@@ -77,6 +80,12 @@ pub(crate) struct Instance {
     /// Until when a check may be without a result; `None` once that is over.
     patience_until: Option<Instant>,
     fed: Fitness,
+    /// Its place in a sync group, if it is in one.
+    seat: Option<Seat>,
+    /// Whether its group has to look at it.
+    moved: bool,
+    /// In a group: the deadline that ran out without making a master of it.
+    ran_out_at: Option<Instant>,
     plan: Option<AnnouncePlan>,
     deadline: Option<Instant>,
     latency: Option<Nanos>,
@@ -102,7 +111,7 @@ pub(crate) struct Instance {
 impl Instance {
     /// A virtual router that has not seen its interface yet.
     pub(crate) fn new(id: usize, config: Arc<Config>, now: Instant, recorder: &Recorder) -> Self {
-        let params = params(&config, unspecified(config.family), config.priority);
+        let params = params(&config, unspecified(config.family), config.priority, false);
         let shown = Arc::new(View::new(Arc::clone(&config)));
         let name = Arc::from(config.name.as_str());
         recorder.begins(&name, now, &params);
@@ -121,6 +130,9 @@ impl Instance {
             foreign: Vec::new(),
             patience_until: Some(now + FIRST_RESULT_WAIT),
             fed: Fitness::Waiting,
+            seat: None,
+            moved: false,
+            ran_out_at: None,
             plan: None,
             deadline: None,
             latency: None,
@@ -161,6 +173,7 @@ impl Instance {
     /// Feeds the election and runs what it says.
     pub(crate) fn feed(&mut self, now: Instant, input: Input, edges: &mut Edges<'_>) {
         self.dirty = true;
+        self.moved = true;
         let actions = self.election.handle(now, input);
         edges
             .recorder
@@ -305,12 +318,13 @@ impl Instance {
         self.config = config;
         self.move_addresses(&old, edges, now);
         let own = self.election.rules().own_address;
-        let effective = priority::effective(self.config.priority, &self.terms);
-        self.feed(
-            now,
-            Input::Configure(params(&self.config, own, effective)),
-            edges,
-        );
+        let grouped = self.seat.is_some();
+        let effective = match self.seat.as_ref().and_then(|seat| seat.lent) {
+            Some(lent) => lent.priority,
+            None => priority::effective(self.config.priority, &self.terms),
+        };
+        let params = params(&self.config, own, effective, grouped);
+        self.feed(now, Input::Configure(params), edges);
         let rules = self.election.detector_rules();
         self.reconfigure_detector(&rules, edges, now);
         if self.role() == Role::Master {
@@ -340,8 +354,9 @@ impl Instance {
     }
 }
 
-/// The election's parameters by this configuration, with this effective priority.
-pub fn params(config: &Config, own_address: IpAddr, priority: Priority) -> Params {
+/// The election's parameters by this configuration, with this effective priority; `grouped` if it is a
+/// member of a sync group.
+pub fn params(config: &Config, own_address: IpAddr, priority: Priority, grouped: bool) -> Params {
     Params {
         rules: Rules {
             version: config.version,
@@ -353,6 +368,7 @@ pub fn params(config: &Config, own_address: IpAddr, priority: Priority) -> Param
         },
         start_hold: clock::nanos(config.start_delay),
         preempt_delay: clock::nanos(config.preempt_delay),
+        grouped,
     }
 }
 

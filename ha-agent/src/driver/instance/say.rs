@@ -16,16 +16,33 @@ const MAX_NOTICES: usize = 32;
 
 impl Instance {
     pub(super) fn report(&mut self, transition: Transition, edges: &mut Edges<'_>) {
-        let cause = transition.cause.with_names(edges.checks).to_string();
+        let cause = transition.cause.with_names(edges.checks);
+        let cause = cause.in_group(self.names()).to_string();
         self.transitions += 1;
         self.last = Some((transition, cause.clone(), self.latency));
         edges.reporter.say(Report::Transition {
             instance: Arc::clone(&self.name),
             transition,
             cause,
-            priority: priority::in_words(self.config.priority, &self.terms),
+            priority: self.priority_in_words(),
             latency: self.latency,
         });
+    }
+
+    /// The sum, and what its group makes of it.
+    fn priority_in_words(&self) -> String {
+        let words = priority::in_words(self.config.priority, &self.terms);
+        let Some(seat) = &self.seat else { return words };
+        match seat.lent.and_then(|lent| seat.name(lent.capped_by?)) {
+            Some(member) => {
+                let priority = self.election.rules().priority;
+                format!(
+                    "{words}, {priority} by member {member} of group {}",
+                    seat.group
+                )
+            }
+            None => words,
+        }
     }
 
     pub(super) fn notice(&mut self, notice: Notice, edges: &mut Edges<'_>, now: Instant) {

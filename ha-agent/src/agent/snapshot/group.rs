@@ -1,0 +1,60 @@
+//! The sync groups as `status` shows them.
+
+use ha_common::election::Role;
+
+use super::instance::state;
+use crate::config::model;
+use crate::control::group::Group;
+use crate::control::instance::State;
+use crate::driver::board::{Picture, View};
+
+/// Those of the running configuration whose instances the driver has shown.
+pub(super) fn groups(groups: &[model::Group], picture: &Picture) -> Vec<Group> {
+    groups
+        .iter()
+        .filter_map(|group| {
+            let is_member = |view: &&View| {
+                let seat = view.seat.as_ref();
+                seat.is_some_and(|seat| *seat.group == *group.name)
+            };
+            let views = picture.views.iter().map(AsRef::as_ref);
+            shown(&group.name, &views.filter(is_member).collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+fn shown(name: &str, views: &[&View]) -> Option<Group> {
+    let first = views.first()?;
+    let seat = first.seat.as_ref()?;
+    let waits_for = seat.waits_for.and_then(|member| seat.name(member));
+    Some(Group {
+        name: name.to_owned(),
+        state: common(views.iter().map(|view| state(view.role))),
+        priority: first.priority.0,
+        instances: seat.members.to_vec(),
+        reason: views.iter().find_map(|view| reason(view)),
+        waits_for: waits_for.map(str::to_owned),
+    })
+}
+
+/// The worst of them; they differ only while some are in the start hold, or without first results.
+fn common(states: impl Iterator<Item = State>) -> State {
+    let rank = |state: &State| match state {
+        State::Fault => 0,
+        State::Initialize => 1,
+        State::Backup => 2,
+        State::Master => 3,
+    };
+    states.min_by_key(rank).unwrap_or(State::Initialize)
+}
+
+/// What keeps the instance out by itself.
+fn reason(view: &View) -> Option<String> {
+    match view.role {
+        Role::Master | Role::Backup => return None,
+        Role::Initialize | Role::Hold | Role::Fault | Role::Stopped => {}
+    }
+    let held_by = view.seat.as_ref()?.lent.and_then(|lent| lent.held_by);
+    let reason = view.reason.as_ref().filter(|_| held_by.is_none())?;
+    Some(format!("{}: {reason}", view.config.name))
+}
