@@ -269,7 +269,7 @@ mod tests {
     fn every_integration_test_is_in_the_group_that_its_name_and_package_say() {
         let members = json!({ "packages": [
             package("ha-common", &["properties_of_wire", "examples"]),
-            package("ha-tests", &["kernel_timer", "scenario", "simulation", "properties_of_wire", "interop", "vm_vlan"]),
+            package("ha-tests", &["kernel_timer", "golden", "scenario", "simulation", "properties_of_wire", "interop", "vm_vlan"]),
         ] });
         let all = Group::value_variants()
             .iter()
@@ -279,7 +279,7 @@ mod tests {
             [
                 vec!["--lib --bins --test examples", "--doc"],
                 vec!["--test properties_of_wire"],
-                vec!["--test simulation"],
+                vec!["--test golden --test simulation"],
                 vec!["--test kernel_timer"],
                 vec!["--test scenario"],
                 vec!["--test interop"],

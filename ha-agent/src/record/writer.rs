@@ -144,8 +144,10 @@ fn drain(entries: &Entries, lines: &mut Lines<impl Sink>, path: &Path) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use ha_common::election::{Election, Input, Params, Rules};
-    use ha_common::units::{Centiseconds, Nanos, Priority, Version};
+    use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
 
     use super::*;
 
@@ -155,11 +157,8 @@ mod tests {
         crate::config::parse("test", text).unwrap()
     }
 
-    #[test]
-    fn what_came_before_the_end_is_in_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let (recorder, recording) = start(&dir.path().join("incident"), &config()).unwrap();
-        let params = Params {
+    fn params() -> Params {
+        Params {
             rules: Rules {
                 version: Version::V3,
                 own_address: [10, 0, 0, 2].into(),
@@ -171,7 +170,72 @@ mod tests {
             start_hold: Nanos(0),
             preempt_delay: Nanos(0),
             grouped: false,
+        }
+    }
+
+    /// A disk that takes nothing until it is let go.
+    struct Hung {
+        gate: Receiver<()>,
+        text: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Sink for Hung {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+            // Once the other end is gone, it hangs no more.
+            let _ = self.gate.recv();
+            self.text.lock().unwrap().extend_from_slice(bytes);
+            Ok(())
+        }
+
+        fn cut(&mut self, _length: u64) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_hangs_holds_nobody_up_and_costs_lines_that_are_counted() {
+        const TOTAL: u64 = 10_000;
+        let (recorder, entries) = Recorder::channel().unwrap();
+        let shared = Arc::new(Shared {
+            entries,
+            quit: AtomicBool::new(false),
+        });
+        let (let_go, gate) = mpsc::channel();
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let sink = Hung {
+            gate,
+            text: Arc::clone(&text),
         };
+        let for_thread = Arc::clone(&shared);
+        let writer = std::thread::spawn(move || {
+            let mut lines = Lines::new(sink, Instant(0));
+            run(&for_thread, &mut lines, Path::new("hung"));
+        });
+        let (name, mut election) = (Arc::from("web"), Election::new(params()));
+        for at in 0..TOTAL {
+            let actions = election.handle(Instant(at), Input::Tick);
+            recorder.fed(&name, Instant(at), &Input::Tick, &actions, &[]);
+        }
+        drop(let_go);
+        shared.quit.store(true, Ordering::Release);
+        shared.entries.bell().wake();
+        writer.join().unwrap();
+        let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
+        let told = text.lines().filter(|line| line.ends_with("< tick")).count() as u64;
+        let lost: u64 = text
+            .lines()
+            .filter_map(|line| line.split_once(" * lost ")?.1.parse::<u64>().ok())
+            .sum();
+        assert!(lost > 0 && told > 0, "{told} and {lost}");
+        assert_eq!(told + lost, TOTAL);
+        assert!(text.ends_with(" * end\n"));
+    }
+
+    #[test]
+    fn what_came_before_the_end_is_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (recorder, recording) = start(&dir.path().join("incident"), &config()).unwrap();
+        let params = params();
         let (name, now) = (Arc::from("web"), clock::now());
         let mut election = Election::new(params);
         recorder.begins(&name, now, &params);
