@@ -2,6 +2,7 @@
 //! that our own builder wrote is accepted as it was meant.
 #![no_main]
 
+use ha_common::channel::TtlRange;
 use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
 use ha_common::wire::build::{MAX_MESSAGE, Message, write};
 use ha_common::wire::checksum::Sum;
@@ -20,11 +21,23 @@ fuzz_target!(|data: &[u8]| {
         auth_data: *b"password",
         own_interval: u16::from(options[1]) * 100,
         own_address: [0; 16],
+        // Unicast, to our own address; `read` sets the family's group otherwise.
+        group: [0; 16],
+        ttl: if options[0] & 0x10 == 0 {
+            TtlRange::LINK
+        } else {
+            TtlRange {
+                min: options[2],
+                max: options[3],
+            }
+        },
+        known: options[0] & 0x20 == 0,
     };
-    read(locate(SliceCursor::new(frame)), &expect);
-    read(locate(SliceCursor::new(&summed(frame, 14))), &expect);
-    read(locate_ipv4(SliceCursor::new(&summed(frame, 0))), &expect);
-    read(locate_ipv6(SliceCursor::new(frame)), &expect);
+    let unicast = options[0] & 0x40 != 0;
+    read(locate(SliceCursor::new(frame)), expect, unicast);
+    read(locate(SliceCursor::new(&summed(frame, 14))), expect, unicast);
+    read(locate_ipv4(SliceCursor::new(&summed(frame, 0))), expect, unicast);
+    read(locate_ipv6(SliceCursor::new(frame)), expect, unicast);
     round_trip(*options, frame);
 });
 
@@ -42,12 +55,16 @@ fn summed(frame: &[u8], at: usize) -> Vec<u8> {
     frame
 }
 
-fn read(located: Located<SliceCursor<'_>>, expect: &Expect) {
+fn read(located: Located<SliceCursor<'_>>, mut expect: Expect, unicast: bool) {
     if located.kind != Kind::Vrrp {
         return;
     }
-    if let Ok(advert) = vrrp::check(&located.envelope, located.header, located.body, expect) {
-        assert_eq!(located.envelope.ttl, vrrp::TTL);
+    if !unicast {
+        expect.group = vrrp::group(located.envelope.family);
+    }
+    if let Ok(advert) = vrrp::check(&located.envelope, located.header, located.body, &expect) {
+        assert!(expect.ttl.contains(located.envelope.ttl));
+        assert!(!unicast || expect.known);
         assert!(advert.count > 0 && advert.interval.0 > 0);
         assert!(advert.length >= 8 + u16::from(advert.count) * 4);
     }
@@ -95,6 +112,7 @@ fn round_trip(options: [u8; 4], bytes: &[u8]) {
         addresses: &addresses,
         password: None,
         source,
+        destination: vrrp::group(family),
         flavour: if options[0] & 8 == 0 {
             Flavour::PseudoHeader
         } else {
@@ -107,10 +125,7 @@ fn round_trip(options: [u8; 4], bytes: &[u8]) {
     };
     let envelope = Envelope {
         source,
-        destination: match family {
-            Family::V4 => plain(family, [224, 0, 0, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-            Family::V6 => vrrp::GROUP_V6,
-        },
+        destination: vrrp::group(family),
         length: u16::try_from(length).unwrap_or(u16::MAX),
         ttl: vrrp::TTL,
         family,
@@ -122,6 +137,9 @@ fn round_trip(options: [u8; 4], bytes: &[u8]) {
         auth_data: [0; 8],
         own_interval: interval.0,
         own_address: [1; 16],
+        group: vrrp::group(family),
+        ttl: TtlRange::LINK,
+        known: false,
     };
     let Some((header, body)) = out[..length].split_first_chunk::<8>() else {
         panic!("a message has eight bytes");

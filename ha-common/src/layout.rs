@@ -7,11 +7,12 @@ use core::mem::{align_of, offset_of, size_of};
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::channel::Channel;
 use crate::reject::Reject;
 use crate::units::Family;
 
 /// Changes whenever a layout below changes, so that pins of another version are recognised.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 /// First word of [`Meta`]: `HAgt` in memory.
 pub const META_MAGIC: u32 = 0x7467_4148;
 
@@ -19,6 +20,8 @@ pub const META_MAGIC: u32 = 0x7467_4148;
 pub const DEFAULT_SLOTS: u32 = 4096;
 /// Peers whose statistics are kept; the least recently seen goes first.
 pub const MAX_PEERS: u32 = 8192;
+/// Unicast peers of all virtual routers together.
+pub const MAX_UNICAST: u32 = 16384;
 /// Size of the event ring in bytes: 1638 events.
 pub const RING_BYTES: u32 = 128 * 1024;
 
@@ -44,8 +47,10 @@ pub mod names {
     pub const MAP_BLANK: &str = "HA_BLANK";
     /// Hash of [`super::FenceKey`] to the index of the slot that owns the address.
     pub const MAP_FENCE: &str = "HA_FENCE";
+    /// Hash of [`super::PeerKey`] to [`crate::channel::TtlRange`]: whom a unicast slot hears.
+    pub const MAP_UNICAST: &str = "HA_UNICAST";
     /// The maps that are pinned.
-    pub const PINNED: [&str; 7] = [
+    pub const PINNED: [&str; 8] = [
         MAP_INDEX,
         MAP_SLOTS,
         MAP_PEERS,
@@ -53,6 +58,7 @@ pub mod names {
         MAP_EVENTS,
         MAP_META,
         MAP_FENCE,
+        MAP_UNICAST,
     ];
 }
 
@@ -160,6 +166,8 @@ pub struct Slot {
     pub own_address: RawAddress,
     /// [`crate::wire::vrrp::AddressHash`] of our list.
     pub own_hash: u64,
+    /// Where adverts must have been sent, and by whom.
+    pub channel: Channel,
 
     /// The master that we follow; while master ourselves, the last one that beats us. Zero: none.
     pub master_address: RawAddress,
@@ -221,6 +229,8 @@ pub struct LastReject {
     pub at: u64,
     /// Its source address.
     pub source: RawAddress,
+    /// Its destination.
+    pub destination: RawAddress,
     /// Its first eight bytes.
     pub header: [u8; 8],
     /// [`Reject`] as a number.
@@ -410,6 +420,8 @@ pub struct Command {
     pub own_hash: u64,
     /// `CONFIGURE`: own primary address.
     pub own_address: RawAddress,
+    /// `CONFIGURE`: where adverts must have been sent, and by whom.
+    pub channel: Channel,
     /// `CONFIGURE`: v2 password.
     pub auth_data: [u8; 8],
     /// `CONFIGURE`: interface index.
@@ -471,13 +483,13 @@ const _: () = {
     assert!(size_of::<bpf_timer>() == 16 && align_of::<bpf_timer>() == 8);
     assert!(offset_of!(Slot, timer) == 0);
     assert!(size_of::<SlotKey>() == 8);
-    assert!(size_of::<LastReject>() == 40);
-    assert!(size_of::<Slot>() == 376);
+    assert!(size_of::<LastReject>() == 56);
+    assert!(size_of::<Slot>() == 416);
     assert!(offset_of!(Slot, deadline) % 8 == 0);
     assert!(size_of::<PeerKey>() == 24);
     assert!(size_of::<PeerStats>() == 280);
     assert!(size_of::<Event>() == 72);
-    assert!(size_of::<Command>() == 72);
+    assert!(size_of::<Command>() == 96);
     assert!(size_of::<FenceKey>() == 24);
     assert!(size_of::<Meta>() == 24);
 };

@@ -12,7 +12,8 @@ pub enum Reject {
     Oversized,
     /// A fragment: adverts are never fragmented, and a fragment cannot be checked.
     Fragment,
-    /// TTL or hop limit is not 255: the frame did not come from this link.
+    /// TTL or hop limit is not 255, so that the frame did not come from this link; for a unicast peer, not in
+    /// its configured range.
     Ttl,
     /// Neither version 2 nor 3, or not the version that is configured.
     Version,
@@ -24,7 +25,7 @@ pub enum Reject {
     AuthData,
     /// The checksum is wrong, whichever way it is taken.
     Checksum,
-    /// Sent to a multicast group where unicast is configured, or the reverse.
+    /// Not sent to the configured multicast group; where unicast is configured, not to our own address.
     Destination,
     /// A unicast advert whose source is not a configured peer.
     UnknownPeer,

@@ -6,7 +6,8 @@
 //! | frame | verdict |
 //! | --- | --- |
 //! | not VRRP, VRRP in a VLAN, a VRID that is not ours | `XDP_PASS` |
-//! | an advert for our VRID, valid or not | `XDP_PASS`, or `XDP_DROP` where the slot consumes |
+//! | an advert for our VRID that was sent to another group or host | `XDP_PASS` |
+//! | any other advert for our VRID, valid or not | `XDP_PASS`, or `XDP_DROP` where the slot consumes |
 //! | anything for our address while the fence is up | `XDP_DROP` |
 #![no_std]
 #![no_main]

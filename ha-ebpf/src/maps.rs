@@ -2,9 +2,10 @@
 
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
+use ha_common::channel::TtlRange;
 use ha_common::layout::{
-    Counter, DEFAULT_SLOTS, Event, FenceKey, MAX_PEERS, Meta, PeerKey, PeerStats, RING_BYTES, Slot,
-    SlotKey,
+    Counter, DEFAULT_SLOTS, Event, FenceKey, MAX_PEERS, MAX_UNICAST, Meta, PeerKey, PeerStats,
+    RING_BYTES, Slot, SlotKey,
 };
 
 #[btf_map]
@@ -31,3 +32,6 @@ pub(crate) static HA_BLANK: Array<PeerStats, 1> = Array::new();
 
 #[btf_map]
 pub(crate) static HA_FENCE: HashMap<FenceKey, u32, { DEFAULT_SLOTS as usize }> = HashMap::new();
+
+#[btf_map]
+pub(crate) static HA_UNICAST: HashMap<PeerKey, TtlRange, { MAX_UNICAST as usize }> = HashMap::new();

@@ -4,13 +4,16 @@ use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
+use ha_common::channel::TtlRange;
 use ha_common::follow;
-use ha_common::layout::{Counter, Event, LastReject, Slot, SlotKey, event, flags, state};
+use ha_common::layout::{
+    Counter, Event, LastReject, PeerKey, RawAddress, Slot, SlotKey, event, flags, state,
+};
 use ha_common::reject::Reject;
 use ha_common::wire::frame::{Envelope, Kind, Located, locate};
 use ha_common::wire::vrrp::{self, Advert, Expect};
 
-use crate::maps::{HA_INDEX, HA_SLOTS};
+use crate::maps::{HA_INDEX, HA_SLOTS, HA_UNICAST};
 use crate::packet::{self, PacketCursor};
 use crate::{count, events, fence, peers, timer};
 
@@ -47,7 +50,7 @@ pub(crate) fn receive(context: &XdpContext) -> u32 {
     };
     // SAFETY: a helper without conditions.
     let now = unsafe { bpf_ktime_get_ns() };
-    let expect = expect(slot);
+    let expect = expect(slot, key, envelope.source);
     match vrrp::check(&envelope, header, body, &expect) {
         Ok(advert) => on_advert(index, slot, key, &advert, now),
         Err(reject) => {
@@ -56,6 +59,9 @@ pub(crate) fn receive(context: &XdpContext) -> u32 {
                 context,
                 "vrid {}: rejected, reason {}", key.vrid, reject as u8
             );
+            if matches!(reject, Reject::Destination) {
+                return XDP_PASS;
+            }
         }
     }
     verdict(slot)
@@ -75,17 +81,25 @@ fn find_slot(key: SlotKey) -> Option<(u32, *mut Slot)> {
 }
 
 #[inline(always)]
-fn expect(slot: *mut Slot) -> Expect {
-    // SAFETY: `slot` is a live map value.
-    unsafe {
-        Expect {
-            version: (*slot).version,
-            auth_type: (*slot).auth_type,
-            auth_data: (*slot).auth_data,
-            own_interval: (*slot).own_interval,
-            own_address: (*slot).own_address,
-        }
+fn expect(slot: *mut Slot, key: SlotKey, source: RawAddress) -> Expect {
+    // SAFETY: `slot` is a live map value; a command on another CPU may change it meanwhile, and then the
+    // advert is judged by a mixture, as one that came a moment earlier or later.
+    let slot = unsafe { &*slot };
+    Expect::of(slot, listed(slot, key, source))
+}
+
+/// The sender's entry in the list of unicast peers. A multicast slot has none.
+#[inline(always)]
+fn listed(slot: &Slot, key: SlotKey, source: RawAddress) -> Option<TtlRange> {
+    if !slot.channel.is_unicast() {
+        return None;
     }
+    let peer = PeerKey {
+        slot: key,
+        address: source,
+    };
+    // SAFETY: the range is copied out at once; entries are made and removed by the agent only.
+    unsafe { HA_UNICAST.get(peer) }.copied()
 }
 
 #[inline(always)]
@@ -144,6 +158,7 @@ fn on_reject(
         (*slot).last_reject = LastReject {
             at: now,
             source: envelope.source,
+            destination: envelope.destination,
             header,
             reason: reject as u8,
             ttl: envelope.ttl,

@@ -12,7 +12,7 @@ use crate::config::diff::{
 };
 use crate::config::model::{
     Check, ChecksumFlavour, Config, Consume, DatapathChoice, Group, Instance, LogFormat, Node,
-    Probe,
+    Probe, Transport,
 };
 
 /// One phrase for each section that differs.
@@ -77,6 +77,8 @@ fn instance(field: InstanceField, old: &Instance, new: &Instance) -> String {
         ),
         F::DownMultiplier => moved("down_multiplier", old.down_multiplier, new.down_multiplier),
         F::Addresses => changed("addresses"),
+        F::Source => changed("source"),
+        F::Transport => transport(&old.transport, &new.transport),
         F::Preempt => moved("preempt", old.preempt, new.preempt),
         F::PreemptDelay => moved(
             "preempt_delay",
@@ -90,6 +92,21 @@ fn instance(field: InstanceField, old: &Instance, new: &Instance) -> String {
         F::Checksum => moved("checksum", checksum(old.checksum), checksum(new.checksum)),
         F::Garp => changed("garp"),
         F::StartDelay => moved("start_delay", span(old.start_delay), span(new.start_delay)),
+    }
+}
+
+fn transport(old: &Transport, new: &Transport) -> String {
+    match (old, new) {
+        (Transport::Multicast { group: old }, Transport::Multicast { group: new }) => {
+            moved("group", old, new)
+        }
+        (Transport::Unicast(_), Transport::Unicast(_)) => changed("peers"),
+        (Transport::Multicast { .. }, Transport::Unicast(_)) => {
+            "unicast to peers in place of multicast".to_owned()
+        }
+        (Transport::Unicast(_), Transport::Multicast { .. }) => {
+            "multicast in place of unicast to peers".to_owned()
+        }
     }
 }
 

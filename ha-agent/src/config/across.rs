@@ -32,6 +32,7 @@ pub(super) fn check(
     unique_names(report, "check", check_names);
     unique_routers(report, instances);
     unique_addresses(report, instances);
+    peers_are_other_hosts(report, instances);
     tracked_checks_exist(report, instances, checks);
     checks_are_tracked(report, instances, checks);
 
@@ -124,6 +125,31 @@ fn unique_addresses(report: &Report<'_>, instances: &[instance::Draft]) {
                 None => {
                     seen.insert((ip, link), (index, at.span()));
                 }
+            }
+        }
+    }
+}
+
+/// A virtual address comes to this host and goes: adverts to it would come back.
+fn peers_are_other_hosts(report: &Report<'_>, instances: &[instance::Draft]) {
+    let link_of = |draft: &instance::Draft, ip| {
+        let interface = draft.interface.as_ref().map(|at| at.get_ref().clone());
+        interface.filter(|_| address::is_link_local(ip))
+    };
+    let virtuals: HashSet<(IpAddr, Option<String>)> = instances
+        .iter()
+        .flat_map(|draft| draft.addresses.iter().map(move |at| (draft, at)))
+        .map(|(draft, at)| (at.get_ref().addr(), link_of(draft, at.get_ref().addr())))
+        .collect();
+    for draft in instances {
+        for at in &draft.transport.peers {
+            let ip = at.get_ref().address;
+            if virtuals.contains(&(ip, link_of(draft, ip))) {
+                let message = format!(
+                    "an entry of `peers` must be another host's own address, and {ip} is a virtual \
+                     address of this file"
+                );
+                report.error(&at.span(), message);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Virtual addresses.
+//! Virtual addresses, and those of other hosts.
 
 use std::net::IpAddr;
 
@@ -38,6 +38,23 @@ pub(super) fn read(field: &Field<'_>) -> Option<IpNet> {
             "an address with a prefix length from 1 to {most} after '/'"
         )),
     }
+}
+
+/// An address that one host can have, without a prefix length; `expected` says what is.
+pub(super) fn read_host(field: &Field<'_>, expected: &str) -> Option<IpAddr> {
+    let text = field.text(expected)?;
+    if text.contains('%') {
+        return field.problem("must be written without a zone: `interface` says where it is");
+    }
+    let Ok(address) = text.parse::<IpAddr>() else {
+        return field.wrong(expected);
+    };
+    if let Some(kind) = unusable(address) {
+        return field.problem(format_args!(
+            "must be an address that one host can have; {address} is {kind}"
+        ));
+    }
+    Some(address)
 }
 
 /// The family of an address.

@@ -46,6 +46,8 @@ pub enum InstanceField {
     AdvertInterval,
     DownMultiplier,
     Addresses,
+    Source,
+    Transport,
     Preempt,
     PreemptDelay,
     Auth,
@@ -67,6 +69,8 @@ impl InstanceField {
             | Self::AdvertInterval
             | Self::DownMultiplier
             | Self::Addresses
+            | Self::Source
+            | Self::Transport
             | Self::Preempt
             | Self::PreemptDelay
             | Self::Auth
@@ -263,6 +267,8 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
         advert_interval,
         down_multiplier,
         addresses,
+        source,
+        transport,
         preempt,
         preempt_delay,
         auth,
@@ -286,6 +292,8 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
             InstanceField::DownMultiplier,
         ),
         (*addresses == new.addresses, InstanceField::Addresses),
+        (*source == new.source, InstanceField::Source),
+        (*transport == new.transport, InstanceField::Transport),
         (*preempt == new.preempt, InstanceField::Preempt),
         (
             *preempt_delay == new.preempt_delay,

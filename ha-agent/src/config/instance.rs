@@ -11,6 +11,7 @@ use super::instance_rules as rules;
 use super::model::{Auth, ChecksumFlavour, Consume, DatapathChoice, Garp, Instance, Track};
 use super::names;
 use super::reader::{At, Field, Table};
+use super::transport_keys::{self, Context};
 
 /// RFC 9568 section 5.2.5: the count is one byte.
 const MAX_ADDRESSES: usize = 255;
@@ -28,6 +29,8 @@ pub(super) struct Draft {
     pub(super) family: Option<Family>,
     /// Those that could be read.
     pub(super) addresses: Vec<At<IpNet>>,
+    /// How its adverts travel.
+    pub(super) transport: transport_keys::Draft,
     /// Those that could be read; the place is that of the check's name.
     pub(super) track: Vec<At<Track>>,
     /// False if there are more that could not be read.
@@ -52,27 +55,16 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         byte(f, 1, 10, " intervals")
     });
     let addresses = t.required("addresses", "[\"10.99.0.100/24\"]", read_addresses);
+    let transport = transport_keys::read(t);
     let preempt = t.optional("preempt", true, Field::boolean);
     let preempt_delay = t.optional("preempt_delay", Duration::ZERO, |f| {
         f.duration(&(Duration::ZERO..=HOUR))
     });
     let auth = t.optional("auth", Auth::None, read_auth);
     let track = t.optional("track", (Vec::new(), true), read_track);
-    let datapath = t.optional("datapath", DatapathChoice::Auto, |f| {
-        f.choice(&[
-            ("auto", DatapathChoice::Auto),
-            ("native", DatapathChoice::Native),
-            ("generic", DatapathChoice::Generic),
-            ("socket", DatapathChoice::Socket),
-        ])
-    });
+    let datapath = t.optional("datapath", DatapathChoice::Auto, read_datapath);
     let consume = t.optional("consume", Consume::Auto, read_consume);
-    let checksum = t.optional("checksum", ChecksumFlavour::PseudoHeader, |f| {
-        f.choice(&[
-            ("pseudo-header", ChecksumFlavour::PseudoHeader),
-            ("payload", ChecksumFlavour::Payload),
-        ])
-    });
+    let checksum = t.optional("checksum", ChecksumFlavour::PseudoHeader, read_checksum);
     let garp = t.optional("garp", Garp::default(), read_garp);
     let start_delay = t.optional("start_delay", Duration::ZERO, |f| {
         f.duration(&(Duration::ZERO..=TEN_MINUTES))
@@ -96,6 +88,12 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         track: &track,
     });
     let family = addresses.first().map(|a| address::family(a.get_ref()));
+    let resolved = transport.resolve(&Context {
+        report,
+        family,
+        addresses: &addresses,
+        priority: priority.as_ref().map(|p| *p.get_ref()),
+    });
     let complete = all_addresses && all_track;
     let draft = Draft {
         name,
@@ -103,11 +101,13 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         vrid,
         family,
         addresses,
+        transport,
         track,
         all_track,
         model: None,
     };
     let model = |d: &Draft| {
+        let (source, transport) = resolved?;
         Some(Instance {
             name: d.name.clone()?.into_inner(),
             interface: d.interface.clone()?.into_inner(),
@@ -118,6 +118,8 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
             advert_interval: interval?.into_inner(),
             down_multiplier: down_multiplier?.into_inner(),
             addresses: d.addresses.iter().map(|a| *a.get_ref()).collect(),
+            source,
+            transport,
             preempt: preempt?.into_inner(),
             preempt_delay: preempt_delay?.into_inner(),
             auth: auth?.into_inner(),
@@ -143,6 +145,22 @@ fn read_version(field: &Field<'_>) -> Option<Version> {
         2 => Some(Version::V2),
         _ => Some(Version::V3),
     }
+}
+
+fn read_datapath(field: &Field<'_>) -> Option<DatapathChoice> {
+    field.choice(&[
+        ("auto", DatapathChoice::Auto),
+        ("native", DatapathChoice::Native),
+        ("generic", DatapathChoice::Generic),
+        ("socket", DatapathChoice::Socket),
+    ])
+}
+
+fn read_checksum(field: &Field<'_>) -> Option<ChecksumFlavour> {
+    field.choice(&[
+        ("pseudo-header", ChecksumFlavour::PseudoHeader),
+        ("payload", ChecksumFlavour::Payload),
+    ])
 }
 
 fn read_addresses(field: &Field<'_>) -> Option<(Vec<At<IpNet>>, bool)> {

@@ -4,7 +4,7 @@
 const MAX_BYTES: usize = 64;
 
 /// What keepalived and FRR call it, and what it is here.
-const FOREIGN: [(&str, &str); 15] = [
+const FOREIGN: [(&str, &str); 23] = [
     ("virtual_router_id", "vrid"),
     ("virtual_ipaddress", "addresses"),
     ("vip", "addresses"),
@@ -20,6 +20,14 @@ const FOREIGN: [(&str, &str); 15] = [
     ("garp_master_refresh", "garp = { refresh = ... }"),
     ("garp_master_repeat", "garp = { count = ... }"),
     ("script", "command"),
+    ("unicast_peer", "peers"),
+    ("unicast_peers", "peers"),
+    ("unicast_src_ip", "source"),
+    ("mcast_src_ip", "source"),
+    ("unicast_ttl", "ttl"),
+    ("check_unicast_src", "check_source"),
+    ("vrrp_mcast_group4", "group"),
+    ("vrrp_mcast_group6", "group"),
 ];
 
 /// The known key that is meant, if one is near.

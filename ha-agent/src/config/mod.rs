@@ -3,7 +3,8 @@
 //! A file is parsed once into a table that knows where everything stood (the `toml` crate), then
 //! walked by hand rather than by serde, so that one run reports every problem and not the first.
 //! `source` knows lines and columns, `reader` the kinds of values, `node`, `instance`, `check` and `group`
-//! one section each, `across` what only shows when the sections are seen together, `host` what
+//! one section each (`transport_keys` a group of keys of an instance), `across` what only shows when the
+//! sections are seen together, `host` what
 //! depends on the host that the file is for.
 
 mod across;
@@ -24,6 +25,8 @@ pub mod problem;
 mod reader;
 mod report;
 mod source;
+pub mod transport;
+mod transport_keys;
 
 #[cfg(test)]
 mod tests;

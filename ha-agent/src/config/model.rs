@@ -8,6 +8,7 @@ use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
 use ipnet::IpNet;
 
 use super::problem::Problem;
+pub use super::transport::{Peer, Transport, Unicast};
 
 /// The whole file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,6 +66,11 @@ pub struct Instance {
     /// `addresses`: the virtual addresses with their prefixes, 1 to 255.
     /// Without a prefix length the whole address is meant (/32, /128).
     pub addresses: Vec<IpNet>,
+    /// `source`: where adverts leave from; default the interface's primary or link-local address. It must be
+    /// on the interface, or the instance is in FAULT.
+    pub source: Option<IpAddr>,
+    /// `group` or `peers`, and what goes with them.
+    pub transport: Transport,
     /// `down_multiplier`: intervals without an advert until the master is dead, 1 to 10; default 3.
     pub down_multiplier: u8,
     /// `preempt`; default true.

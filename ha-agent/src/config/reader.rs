@@ -275,6 +275,11 @@ impl<'t> Field<'t> {
         })
     }
 
+    /// Whether the value is a table.
+    pub(super) fn is_table(&self) -> bool {
+        self.value.get_ref().is_table()
+    }
+
     /// The entries of a list.
     pub(super) fn list(
         &self,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;
+use super::transport::Transport;
 
 /// One `[[instance]]`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -43,6 +44,10 @@ pub struct Instance {
     pub master: Option<Master>,
     /// The virtual addresses, in configured order.
     pub addresses: Vec<Address>,
+    /// The address that adverts leave from; `null` while there is none.
+    pub source: Option<IpAddr>,
+    /// How adverts travel.
+    pub transport: Transport,
     /// How adverts are received.
     pub datapath: Datapath,
     /// Whether adverts end in the XDP program.
@@ -293,7 +298,7 @@ pub struct Counters {
     pub dropped: u64,
     /// Times the kernel's timer fired.
     pub timer_fired: u64,
-    /// Adverts sent.
+    /// Adverts sent; one to several unicast peers counts for each.
     pub adverts_sent: u64,
     /// Gratuitous ARP and unsolicited NA sent.
     pub garp_sent: u64,

@@ -22,6 +22,7 @@ pub mod server;
 mod socket;
 pub mod status;
 mod text;
+pub mod transport;
 
 pub use moment::Moment;
 pub use rejects::RejectCounts;

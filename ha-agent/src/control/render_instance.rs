@@ -52,6 +52,9 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
         BAD
     };
     field(out, "addresses", style, &addresses(instance));
+    if let Some(travel) = instance.transport.in_words(instance.source) {
+        field(out, "transport", PLAIN, &travel);
+    }
     render_datapath(out, &instance.datapath);
     render_timer(out, instance);
     field(out, "consume", PLAIN, &consume(&instance.consume));

@@ -13,11 +13,13 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use bytemuck::Zeroable as _;
+use ha_common::channel::TtlRange;
 use ha_common::layout::{Command, RawAddress, Slot, SlotKey, flags, names, op, status};
 use ha_common::units::Instant;
 use thiserror::Error;
 
 use super::fences::Fences;
+use super::listed::Listed;
 use super::raw::Raw;
 use super::reader::Reader;
 
@@ -110,6 +112,7 @@ pub struct Kernel {
     reader: Arc<Reader>,
     no_timer: bool,
     fences: Fences,
+    listed: Listed,
     used: HashSet<u32>,
     /// All slots below are in use.
     first_free: u32,
@@ -161,6 +164,7 @@ impl Kernel {
             }
         })?;
         let fences = Fences::of(&object)?;
+        let listed = Listed::of(&object)?;
         let mut kernel = Self {
             object,
             slots,
@@ -168,6 +172,7 @@ impl Kernel {
             reader,
             no_timer: options.no_timer,
             fences,
+            listed,
             used: HashSet::new(),
             first_free: 0,
         };
@@ -234,6 +239,15 @@ impl Kernel {
         let free = (self.first_free..slots).find(|slot| !self.used.contains(slot));
         self.first_free = free.unwrap_or(slots);
         free.ok_or(KernelError::Full(slots))
+    }
+
+    /// Makes the list of a slot's unicast peers this one; a multicast slot has none.
+    pub fn list_peers(
+        &mut self,
+        key: SlotKey,
+        peers: &[(RawAddress, TtlRange)],
+    ) -> Result<(), KernelError> {
+        self.listed.set(key, peers)
     }
 
     /// Configures a slot and gives it its timer.
@@ -309,13 +323,15 @@ impl Kernel {
                 });
             }
         }
+        let unlisted = self.listed.set(key, &[]);
         self.used.remove(&slot);
         self.first_free = self.first_free.min(slot);
         self.command(&Command {
             op: op::RELEASE,
             slot,
             ..Command::zeroed()
-        })
+        })?;
+        unlisted
     }
 
     fn run(&self, command: &Command) -> Result<u32, KernelError> {

@@ -3,6 +3,7 @@
 pub mod attach;
 mod fences;
 pub mod kernel;
+mod listed;
 pub mod pins;
 mod raw;
 pub mod reader;

@@ -18,6 +18,8 @@ use thiserror::Error;
 
 use super::attach::{close_filter, pinned_interface};
 use super::raw::Raw;
+use super::reader;
+use crate::net::filter;
 
 /// `BPF_FS_MAGIC` of linux/magic.h.
 const BPF_FS: FsType = FsType(0xcafe_4a11);
@@ -152,6 +154,10 @@ pub fn remove_all(dir: &Path) -> Result<usize, PinError> {
     let Ok(entries) = fs::read_dir(dir) else {
         return Ok(0);
     };
+    for (ifindex, group) in reader::groups(dir) {
+        // An interface that is gone, or has no filter, has nothing to close.
+        let _ = filter::close_group(ifindex, group);
+    }
     let mut removed = 0;
     for path in entries
         .flatten()

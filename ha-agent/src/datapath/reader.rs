@@ -1,10 +1,12 @@
 //! Reading the maps from beside the driver: for `status` and `peers`, also while no agent runs.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use ha_common::layout::{Counter, FenceKey, PeerKey, PeerStats, Slot, SlotKey, names};
+use ha_common::units::Family;
 
 use super::raw::Raw;
 
@@ -80,6 +82,30 @@ pub fn held(dir: &Path) -> Result<Vec<FenceKey>, MapError> {
     let map = Map::HashMap(MapData::from_pin(path)?);
     let fences: HashMap<MapData, Raw<FenceKey>, u32> = HashMap::try_from(map)?;
     Ok(fences.keys().flatten().map(|key| key.0).collect())
+}
+
+/// The multicast group of a slot; `None` for unicast.
+pub fn group_of(slot: &Slot) -> Option<IpAddr> {
+    let group = slot.channel.group;
+    let [a, b, c, d, ..] = group;
+    (!slot.channel.is_unicast()).then(|| {
+        if slot.family == Family::V4 as u8 {
+            IpAddr::from([a, b, c, d])
+        } else {
+            IpAddr::from(group)
+        }
+    })
+}
+
+/// The interfaces and groups that pinned slots hear; none where nothing of this version is pinned.
+pub fn groups(dir: &Path) -> Vec<(u32, IpAddr)> {
+    let Ok(reader) = Reader::pinned(dir) else {
+        return Vec::new();
+    };
+    let entries = reader.entries().into_iter();
+    entries
+        .filter_map(|(key, slot)| Some((key.ifindex, group_of(&reader.slot(slot)?)?)))
+        .collect()
 }
 
 /// Another handle to a map of a loaded object.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use ha_common::channel::TtlRange;
 use ha_common::follow;
 use ha_common::layout::{
     Command, Event, LastReject, PeerKey, PeerStats, RawAddress, Slot, SlotKey, event, flags, op,
@@ -31,6 +32,8 @@ pub struct SoftSlot {
     slot: Slot,
     key: SlotKey,
     peers: HashMap<RawAddress, PeerStats>,
+    /// Whom a unicast slot hears.
+    listed: HashMap<RawAddress, TtlRange>,
 }
 
 /// What came of a packet, for the driver.
@@ -49,6 +52,7 @@ impl SoftSlot {
             slot: Slot::default(),
             key,
             peers: HashMap::new(),
+            listed: HashMap::new(),
         }
     }
 
@@ -68,6 +72,11 @@ impl SoftSlot {
                 *stats,
             )
         })
+    }
+
+    /// Makes the list of unicast peers this one.
+    pub fn list_peers(&mut self, peers: &[(RawAddress, TtlRange)]) {
+        self.listed = peers.iter().copied().collect();
     }
 
     /// Runs a command as the kernel's command program does.
@@ -141,13 +150,8 @@ impl SoftSlot {
         if kind != Kind::Vrrp || vrrp::vrid(header) != self.slot.vrid {
             return Heard::Nothing;
         }
-        let expect = Expect {
-            version: self.slot.version,
-            auth_type: self.slot.auth_type,
-            auth_data: self.slot.auth_data,
-            own_interval: self.slot.own_interval,
-            own_address: self.slot.own_address,
-        };
+        let listed = self.listed.get(&envelope.source).copied();
+        let expect = Expect::of(&self.slot, listed);
         match vrrp::check(&envelope, header, body, &expect) {
             Ok(advert) => self.accept(&advert, now),
             Err(reject) => {
@@ -200,6 +204,7 @@ impl SoftSlot {
         self.slot.last_reject = LastReject {
             at: now,
             source: envelope.source,
+            destination: envelope.destination,
             header,
             reason: reject as u8,
             ttl: envelope.ttl,
@@ -243,6 +248,7 @@ impl SoftSlot {
 
 #[cfg(test)]
 mod tests {
+    use ha_common::channel::Channel;
     use ha_common::units::{Priority, Version, Vrid};
     use ha_common::wire::build;
     use ha_common::wire::checksum::Sum;
@@ -265,6 +271,7 @@ mod tests {
             own_interval: 100,
             own_address: [10, 98, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             down_multiplier: 3,
+            channel: Channel::multicast(vrrp::group(Family::V4)),
             ..Command::default()
         };
         soft.command(&command, 0);
@@ -293,6 +300,7 @@ mod tests {
                 addresses: &[raw(100)],
                 password: None,
                 source,
+                destination: vrrp::group(Family::V4),
                 flavour: Flavour::PseudoHeader,
             },
             &mut message,

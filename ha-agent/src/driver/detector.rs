@@ -1,12 +1,13 @@
 //! A virtual router's detector: its slot, in the kernel or in the agent, and what it is told.
 
 use bytemuck::Zeroable as _;
+use ha_common::channel::{Channel, TtlRange};
 use ha_common::election::{Detector as Part, Rules};
 use ha_common::layout::{Command, RawAddress, Slot, SlotKey, flags, op, state};
 use ha_common::units::{Instant, Version};
 use ha_common::wire::vrrp::{AUTH_NONE, AUTH_PASS, AddressHash};
 
-use crate::config::model::{Auth, Instance as Config};
+use crate::config::model::{Auth, Instance as Config, Transport};
 use crate::datapath::kernel::{Kernel, KernelError, Timer};
 use crate::datapath::soft::SoftSlot;
 
@@ -58,7 +59,7 @@ impl Detector {
     /// Configures the slot by the detector's rules; its state stays.
     pub(crate) fn configure(
         &mut self,
-        kernel: Option<&Kernel>,
+        kernel: Option<&mut Kernel>,
         config: &Config,
         rules: &Rules,
         now: Instant,
@@ -69,8 +70,11 @@ impl Detector {
             flags: self.flags(rules),
             ..configuration(self.key, config, rules)
         };
+        // Before the slot: it must not be unicast and know no peer.
+        let peers = listed(config);
         match (&mut self.place, kernel) {
             (Place::Kernel(slot), Some(kernel)) => {
+                kernel.list_peers(self.key, &peers)?;
                 self.timer = kernel.configure(&Command {
                     slot: *slot,
                     ..command
@@ -78,7 +82,10 @@ impl Detector {
                 self.sequence = kernel.slot(*slot)?.events;
             }
             (Place::Kernel(_), None) => {}
-            (Place::Soft(soft), _) => soft.command(&command, now.0),
+            (Place::Soft(soft), _) => {
+                soft.list_peers(&peers);
+                soft.command(&command, now.0);
+            }
         }
         Ok(())
     }
@@ -181,10 +188,30 @@ pub fn configuration(key: SlotKey, config: &Config, rules: &Rules) -> Command {
         own_hash: list_hash(config),
         own_address: raw_address(rules.own_address),
         own_count: u8::try_from(config.addresses.len()).unwrap_or(u8::MAX),
+        channel: channel(config),
         auth_type,
         auth_data,
         down_multiplier: rules.down_multiplier,
         ..Command::zeroed()
+    }
+}
+
+fn channel(config: &Config) -> Channel {
+    match &config.transport {
+        Transport::Multicast { group } => Channel::multicast(raw_address(*group)),
+        Transport::Unicast(unicast) => Channel::unicast(unicast.peer_ttl, unicast.check_source),
+    }
+}
+
+/// The peers that a unicast slot hears, as the maps hold them.
+fn listed(config: &Config) -> Vec<(RawAddress, TtlRange)> {
+    match &config.transport {
+        Transport::Multicast { .. } => Vec::new(),
+        Transport::Unicast(unicast) => unicast
+            .peers
+            .iter()
+            .map(|peer| (raw_address(peer.address), peer.ttl))
+            .collect(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keeps every instance in line with the interfaces as they come, change and go.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,11 +8,13 @@ use ha_common::layout::{RawAddress, SlotKey};
 use ha_common::units::Instant;
 
 use super::detector::Place;
+use super::inlets::Inlet;
 use super::instance::LinkState;
 use super::port::{self, Opening, Port};
 use super::report::{Report, Reporter};
 use super::{Driver, edges, raw_address};
 use crate::config::model::{Config, Consume};
+use crate::datapath::reader::group_of;
 use crate::net::address::{AddressBook, Placement};
 use crate::net::links::Link;
 
@@ -37,6 +39,12 @@ impl Driver {
             })
             .collect();
         let entries: Vec<(SlotKey, u32)> = kernel.entries().collect();
+        for (key, slot) in &entries {
+            let group = kernel.slot(*slot).ok().and_then(|slot| group_of(&slot));
+            if let Some(group) = group {
+                self.attachments.inlets.adopt((key.ifindex, group));
+            }
+        }
         for (key, slot) in entries.into_iter().filter(|(key, _)| !wanted.contains(key)) {
             let held = kernel.fenced(slot);
             // What cannot be freed now is found here again at the next start.
@@ -107,7 +115,9 @@ impl Driver {
             virtuals.contains(&address)
         });
         let Some(source) = source else {
-            let state = if link.is_up() {
+            let state = if link.is_up() && instance.config.source.is_some() {
+                LinkState::NoSource
+            } else if link.is_up() {
                 LinkState::NoAddress
             } else {
                 LinkState::Down
@@ -115,10 +125,15 @@ impl Driver {
             instance.link_changed(state, &mut edges!(self), now);
             return;
         };
-        // With another source, sockets and the tie-breaker change; with VLAN devices come or gone, the
-        // datapath may.
+        // With another source, sockets and the tie-breaker change, with other peers or another group, the
+        // sockets; with VLAN devices come or gone, the datapath may.
         let below_vlans = port::has_vlans(link, &self.links);
-        let fits = |port: &Port| port.source == source && port.below_vlans == below_vlans;
+        let transport = &instance.config.transport;
+        let fits = |port: &Port| {
+            port.way.source == source
+                && port.way.transport == *transport
+                && port.below_vlans == below_vlans
+        };
         if !instance.port.as_ref().is_some_and(fits) {
             self.open_port(index, link, source, now);
         }
@@ -181,13 +196,21 @@ impl Driver {
         let ports = || self.instances.iter().filter_map(|i| i.port.as_ref());
         let in_kernel = |port: &&Port| matches!(port.detector.place, Place::Kernel(_));
         let slots: HashSet<u32> = ports().filter(in_kernel).map(|port| port.ifindex).collect();
-        let sockets: HashSet<(u32, u8)> = ports()
-            .filter(|port| !in_kernel(port))
-            .map(|port| (port.ifindex, port.detector.key.family))
+        let mut groups: HashMap<(u32, u8), Vec<IpAddr>> = HashMap::new();
+        for port in ports().filter(|port| !in_kernel(port)) {
+            let listened = groups.entry((port.ifindex, port.detector.key.family));
+            listened.or_default().extend(port.way.group());
+        }
+        let inlets: HashSet<Inlet> = ports()
+            .filter(in_kernel)
+            .filter_map(|port| Some((port.ifindex, port.way.group()?)))
             .collect();
+        self.attachments
+            .inlets
+            .keep_only(|inlet| inlets.contains(inlet));
         self.attachments.keep_only(
             |ifindex| slots.contains(&ifindex),
-            |ifindex, family| sockets.contains(&(ifindex, family as u8)),
+            |ifindex, family| groups.get(&(ifindex, family as u8)).cloned(),
         );
     }
 }

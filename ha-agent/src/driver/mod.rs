@@ -9,6 +9,7 @@ pub mod clock;
 mod detector;
 mod follow_links;
 mod groups;
+mod inlets;
 mod instance;
 mod port;
 pub mod priority;
@@ -19,6 +20,7 @@ pub mod sender;
 mod turn;
 pub mod wake;
 mod watchdog;
+mod way;
 pub mod words;
 
 use std::io;

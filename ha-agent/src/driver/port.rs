@@ -1,4 +1,4 @@
-//! An instance's place on a live interface: sockets, membership and detector.
+//! An instance's place on a live interface: its way to its peers, and its detector.
 //!
 //! It comes with the interface and goes with it; the instance outlives it.
 
@@ -7,35 +7,32 @@ use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use ha_common::election::Rules;
 use ha_common::layout::SlotKey;
 use ha_common::units::{Family, Instant};
 
 use super::detector::{Detector, Place};
+use super::inlets::Inlets;
+use super::way::{self, Way};
 use crate::config::model::{DatapathChoice, Instance as Config};
 use crate::datapath::attach::{AttachError, Attachment, Mode, attach, remove_links};
 use crate::datapath::kernel::{Kernel, KernelError, Timer};
 use crate::datapath::soft::SoftSlot;
 use crate::net::address::Placement;
-use crate::net::advert::AdvertSocket;
-use crate::net::group::Membership;
 use crate::net::interface::forwards_ipv6;
 use crate::net::links::{Link, LinkKind, LinkTable};
 use crate::net::receive::{ReceiveError, Receiver};
 
-/// Sockets, membership and detector of an instance.
+/// Sockets and detector of an instance.
 #[derive(Debug)]
 pub(crate) struct Port {
     /// The interface's index.
     pub(crate) ifindex: u32,
     /// Its Ethernet address; zeros on links that have none.
     pub(crate) mac: [u8; 6],
-    /// Where adverts leave from.
-    pub(crate) source: IpAddr,
-    /// The socket that they leave by.
-    pub(crate) socket: Arc<AdvertSocket>,
+    /// Where adverts leave and how they come in.
+    pub(crate) way: Way,
     /// Whether the host forwards IPv6 on it: the router flag of neighbour advertisements.
     pub(crate) router: bool,
     /// The virtual addresses on this interface.
@@ -48,7 +45,6 @@ pub(crate) struct Port {
     pub(crate) refusals: Vec<(&'static str, String)>,
     /// Whether there were VLAN devices above the interface.
     pub(crate) below_vlans: bool,
-    _membership: Membership,
 }
 
 /// The XDP programs on the interfaces in use, one for each, whichever instances share it.
@@ -56,6 +52,8 @@ pub(crate) struct Port {
 pub(crate) struct Attachments {
     /// Where links are pinned.
     pin_dir: Option<PathBuf>,
+    /// The groups that cards let in for what is pinned there.
+    pub(crate) inlets: Inlets,
     by_interface: HashMap<u32, Attachment>,
     receivers: HashMap<(u32, Family), Receiver>,
 }
@@ -113,12 +111,22 @@ impl Attachments {
         Ok(mode)
     }
 
-    /// Opens the plain socket of an interface and family, if it is not open yet.
-    fn listen(&mut self, link: &Link, family: Family) -> Result<(), ReceiveError> {
-        if let Entry::Vacant(place) = self.receivers.entry((link.index, family)) {
-            place.insert(Receiver::open(&link.name, link.index, family)?);
-        }
-        Ok(())
+    /// Opens the plain socket of an interface and family, if it is not open yet, and joins the group.
+    fn listen(
+        &mut self,
+        link: &Link,
+        family: Family,
+        group: Option<IpAddr>,
+    ) -> Result<(), ReceiveError> {
+        let receiver = match self.receivers.entry((link.index, family)) {
+            Entry::Occupied(place) => place.into_mut(),
+            Entry::Vacant(place) => place.insert(Receiver::open(&link.name, link.index, family)?),
+        };
+        let Some(group) = group else { return Ok(()) };
+        receiver.join(group).map_err(|source| ReceiveError {
+            interface: link.name.clone(),
+            source,
+        })
     }
 
     /// The plain sockets, by interface and family.
@@ -141,15 +149,20 @@ impl Attachments {
         }
     }
 
-    /// Keeps the programs on the interfaces that `has_slot` and the plain sockets that `listens` says are
-    /// in use, and no others.
+    /// Keeps the programs on the interfaces that `has_slot` says are in use, and the plain sockets that
+    /// `listening` names the groups of, and no others.
     pub(crate) fn keep_only(
         &mut self,
         has_slot: impl Fn(u32) -> bool,
-        listens: impl Fn(u32, Family) -> bool,
+        listening: impl Fn(u32, Family) -> Option<Vec<IpAddr>>,
     ) {
-        self.receivers
-            .retain(|(ifindex, family), _| listens(*ifindex, *family));
+        self.receivers.retain(|(ifindex, family), receiver| {
+            let groups = listening(*ifindex, *family);
+            if let Some(groups) = &groups {
+                receiver.leave_others(|group| groups.contains(&group));
+            }
+            groups.is_some()
+        });
         for (_, unused) in self
             .by_interface
             .extract_if(|ifindex, _| !has_slot(*ifindex))
@@ -168,7 +181,8 @@ impl Attachments {
 
     /// Takes all of them off.
     pub(crate) fn detach_all(&mut self) {
-        self.keep_only(|_| false, |_, _| false);
+        self.keep_only(|_| false, |_, _| None);
+        self.inlets.keep_only(|_| false);
     }
 }
 
@@ -200,7 +214,7 @@ pub(crate) struct Opening<'a> {
     pub(crate) now: Instant,
 }
 
-/// Opens sockets, joins the group and configures the detector. Errors are for a person.
+/// Opens sockets, joins the group if there is one, and configures the detector. Errors are for a person.
 pub(crate) fn open(
     opening: &Opening<'_>,
     kernel: Option<&mut Kernel>,
@@ -212,18 +226,14 @@ pub(crate) fn open(
         link,
         ..
     } = *opening;
-    let socket = AdvertSocket::open(&link.name, link.index, rules.own_address)
-        .map_err(|error| error.to_string())?;
-    let membership =
-        Membership::join(config.family, link.index).map_err(|error| error.to_string())?;
+    let way = Way::open(config, link, rules.own_address)?;
     let key = SlotKey::new(link.index, config.family, config.vrid.get());
     let mut refusals = Vec::new();
     let (detector, kind) = open_detector(opening, key, kernel, attachments, &mut refusals)?;
     Ok(Port {
         ifindex: link.index,
         mac: link.mac.unwrap_or_default(),
-        source: rules.own_address,
-        socket: Arc::new(socket),
+        way,
         // Where it cannot be read, the host has no IPv6.
         router: forwards_ipv6(link).unwrap_or(false),
         placements: config
@@ -238,7 +248,6 @@ pub(crate) fn open(
         kind,
         refusals,
         below_vlans: has_vlans(link, opening.links),
-        _membership: membership,
     })
 }
 
@@ -277,11 +286,16 @@ fn open_detector(
             consume,
         };
         detector
-            .configure(Some(kernel), config, rules, now)
+            .configure(Some(&mut *kernel), config, rules, now)
             .map_err(|error| error.to_string())?;
         kernel
             .publish(key, slot)
             .map_err(|error| error.to_string())?;
+        if let Some(group) = way::group(&config.transport)
+            && attachments.pin_dir.is_some()
+        {
+            attachments.inlets.open((link.index, group));
+        }
         return Ok((detector, mode.name()));
     }
     match config.datapath {
@@ -301,7 +315,7 @@ fn open_detector(
         free_left_slot(kernel, key).map_err(|error| error.to_string())?;
     }
     attachments
-        .listen(link, config.family)
+        .listen(link, config.family, way::group(&config.transport))
         .map_err(|error| error.to_string())?;
     let mut detector = Detector {
         place: Place::Soft(Box::new(SoftSlot::new(key))),
@@ -369,15 +383,20 @@ fn usable_kernel<'k>(
     kernel
 }
 
-/// The address that an instance's adverts leave from, if the interface has one: not a virtual one, unless
-/// an owner has nothing else. What this agent added itself is never it.
+/// The address that an instance's adverts leave from, if the interface has one: the configured one; else
+/// not a virtual one, unless an owner has nothing else. What this agent added itself is never it.
 pub(crate) fn source_of(
     link: &Link,
     config: &Config,
     is_virtual: impl Fn(IpAddr) -> bool,
 ) -> Option<IpAddr> {
+    if let Some(source) = config.source {
+        return link.can_send_from(source).then_some(source);
+    }
+    let beyond = way::needs_global_source(&config.transport);
     let source = |is_virtual: &dyn Fn(IpAddr) -> bool| match config.family {
         Family::V4 => link.primary_ipv4(is_virtual).map(IpAddr::V4),
+        Family::V6 if beyond => link.global_ipv6(is_virtual).map(IpAddr::V6),
         Family::V6 => link.link_local(is_virtual).map(IpAddr::V6),
     };
     source(&is_virtual).or_else(|| {

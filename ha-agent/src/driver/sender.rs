@@ -25,10 +25,10 @@ pub const LEASE: Nanos = Nanos::from_millis(5000);
 pub struct Program {
     /// Where it leaves.
     pub socket: Arc<AdvertSocket>,
-    /// The message.
-    pub message: Vec<u8>,
+    /// The message, for each of the socket's destinations in turn.
+    pub messages: Vec<Vec<u8>>,
     /// The same with priority 0.
-    pub release: Vec<u8>,
+    pub releases: Vec<Vec<u8>>,
     /// From one advert to the next.
     pub interval: Nanos,
     /// Being later than this means that others may have taken over meanwhile: what is left of their
@@ -44,7 +44,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Adverts that left.
+    /// Adverts that left; one to several peers counts for each.
     pub fn adverts(&self) -> u64 {
         self.adverts.load(Ordering::Relaxed)
     }
@@ -54,13 +54,16 @@ impl Sent {
         self.errors.load(Ordering::Relaxed)
     }
 
-    fn send(&self, socket: &AdvertSocket, message: &[u8]) {
-        let counter = match socket.send(message) {
-            Ok(()) => &self.adverts,
-            // A firewall that drops adverts looks like this; the protocol goes on.
-            Err(_) => &self.errors,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+    fn send(&self, socket: &AdvertSocket, messages: &[Vec<u8>]) {
+        for (to, message) in socket.destinations().iter().zip(messages) {
+            let counter = match socket.send(to, message) {
+                Ok(()) => &self.adverts,
+                // A firewall that drops adverts looks like this; the protocol goes on, and the other
+                // peers have theirs.
+                Err(_) => &self.errors,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -240,8 +243,8 @@ impl Sender {
         entry.stopped = None;
         if let Some(program) = entry.program.take() {
             match farewell {
-                Farewell::Release => entry.sent.send(&program.socket, &program.release),
-                Farewell::Own => entry.sent.send(&program.socket, &program.message),
+                Farewell::Release => entry.sent.send(&program.socket, &program.releases),
+                Farewell::Own => entry.sent.send(&program.socket, &program.messages),
                 Farewell::None => {}
             }
         }
@@ -310,7 +313,7 @@ impl Table {
         let Some(program) = &entry.program else {
             return;
         };
-        entry.sent.send(&program.socket, &program.message);
+        entry.sent.send(&program.socket, &program.messages);
         entry.due = clock::now() + program.interval;
         let due = entry.due;
         self.schedule.insert((due, id));
@@ -350,7 +353,7 @@ impl Table {
             return;
         };
         conduct.was_late(now.since(entry.due), program.interval);
-        entry.sent.send(&program.socket, &program.message);
+        entry.sent.send(&program.socket, &program.messages);
         // From the due time, so that lateness does not add up; but never a burst to catch up.
         let next = entry.due + program.interval;
         entry.due = if next > now {
@@ -367,7 +370,7 @@ impl Table {
         self.schedule.clear();
         for entry in &mut self.entries {
             if let Some(program) = entry.program.take() {
-                entry.sent.send(&program.socket, &program.release);
+                entry.sent.send(&program.socket, &program.releases);
                 entry.stopped = Some(now);
             }
         }

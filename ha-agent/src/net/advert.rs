@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use socket2::{Domain, MsgHdr, Protocol, SockAddr, Socket, Type};
 
-use super::group::{GROUP_V4, GROUP_V6, PROTOCOL, receive_nothing};
+use super::group::{PROTOCOL, receive_nothing};
 
-/// TTL and hop limit; receivers refuse anything else (RFC 9568 sections 5.1.1.3 (ttl-sent) and
+/// TTL and hop limit to a group; receivers refuse anything else (RFC 9568 sections 5.1.1.3 (ttl-sent) and
 /// 5.1.2.3 (hops-sent), RFC 3768 section 5.2.3 (ttl-sent)).
-const HOPS: u8 = 255;
+pub const HOPS: u8 = 255;
 
 /// Internetwork control, as routers mark their own traffic.
 const TRAFFIC_CLASS: u8 = 0xc0;
@@ -70,14 +70,23 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// A socket that sends one family's adverts out of one interface, from one source address.
+/// A socket that sends one family's adverts out of one interface, from one source address, to a group or
+/// to some peers.
 #[derive(Debug)]
 pub struct AdvertSocket {
     socket: Socket,
     header: Header,
-    destination: SockAddr,
+    destinations: Vec<Destination>,
     /// The next IPv4 identification.
     identification: AtomicU16,
+}
+
+/// A group or a peer, as the kernel and as the IP header want it.
+#[derive(Debug)]
+pub struct Destination {
+    /// Its address.
+    pub address: IpAddr,
+    socket_address: SockAddr,
 }
 
 /// The IP header as it is before length and identification are known.
@@ -90,45 +99,57 @@ enum Header {
 impl AdvertSocket {
     /// Opens the socket in the calling thread's network namespace. `source` is the interface's
     /// primary address, or its link-local one for IPv6 (RFC 9568 sections 5.1.1.1, 5.1.2.1,
-    /// 7.2 (source); RFC 3768 section 7.2 (source)).
-    pub fn open(interface: &str, ifindex: u32, source: IpAddr) -> Result<Self, AdvertError> {
+    /// 7.2 (source); RFC 3768 section 7.2 (source)), unless configured otherwise. `hops` is [`HOPS`] to a
+    /// group. The `destinations` are of the source's family.
+    pub fn open(
+        interface: &str,
+        ifindex: u32,
+        source: IpAddr,
+        hops: u8,
+        destinations: impl IntoIterator<Item = IpAddr>,
+    ) -> Result<Self, AdvertError> {
         let socket = open_socket(interface, source).map_err(|source| AdvertError::Open {
             interface: interface.to_owned(),
             source,
         })?;
-        let (header, destination) = match source {
-            IpAddr::V4(source) => (
-                Header::V4(header_v4(source)),
-                SocketAddr::V4(SocketAddrV4::new(GROUP_V4, 0)),
-            ),
-            IpAddr::V6(source) => (
-                Header::V6(header_v6(source)),
-                SocketAddr::V6(SocketAddrV6::new(GROUP_V6, 0, 0, ifindex)),
-            ),
+        let header = match source {
+            IpAddr::V4(source) => Header::V4(header_v4(source, hops)),
+            IpAddr::V6(source) => Header::V6(header_v6(source, hops)),
         };
+        let destination = |address| Destination::new(address, ifindex);
         Ok(Self {
             socket,
             header,
-            destination: destination.into(),
+            destinations: destinations.into_iter().map(destination).collect(),
             identification: AtomicU16::new(1),
         })
     }
 
-    /// Sends a ready VRRP message, checksum included. Never waits, never allocates.
-    pub fn send(&self, message: &[u8]) -> Result<(), AdvertError> {
+    /// Where adverts go, in the order in which they were given.
+    pub fn destinations(&self) -> &[Destination] {
+        &self.destinations
+    }
+
+    /// Sends a ready VRRP message, with the checksum for this destination. Never waits, never allocates.
+    pub fn send(&self, to: &Destination, message: &[u8]) -> Result<(), AdvertError> {
         let too_long = |_| AdvertError::TooLong(message.len());
-        match self.header {
-            Header::V4(mut header) => {
+        match (self.header, to.address) {
+            (Header::V4(mut header), IpAddr::V4(address)) => {
                 let total = u16::try_from(IPV4_HEADER + message.len()).map_err(too_long)?;
                 header[2..4].copy_from_slice(&total.to_be_bytes());
                 header[4..6].copy_from_slice(&self.next_identification().to_be_bytes());
-                self.send_parts(&header, message)
+                header[16..20].copy_from_slice(&address.octets());
+                self.send_parts(to, &header, message)
             }
-            Header::V6(mut header) => {
+            (Header::V6(mut header), IpAddr::V6(address)) => {
                 let length = u16::try_from(message.len()).map_err(too_long)?;
                 header[4..6].copy_from_slice(&length.to_be_bytes());
-                self.send_parts(&header, message)
+                header[24..40].copy_from_slice(&address.octets());
+                self.send_parts(to, &header, message)
             }
+            (Header::V4(_), IpAddr::V6(_)) | (Header::V6(_), IpAddr::V4(_)) => Err(
+                AdvertError::Send(io::Error::from_raw_os_error(libc::EAFNOSUPPORT)),
+            ),
         }
     }
 
@@ -140,10 +161,15 @@ impl AdvertSocket {
             .unwrap_or(1)
     }
 
-    fn send_parts(&self, header: &[u8], message: &[u8]) -> Result<(), AdvertError> {
+    fn send_parts(
+        &self,
+        to: &Destination,
+        header: &[u8],
+        message: &[u8],
+    ) -> Result<(), AdvertError> {
         let parts = [IoSlice::new(header), IoSlice::new(message)];
         let packet = MsgHdr::new()
-            .with_addr(&self.destination)
+            .with_addr(&to.socket_address)
             .with_buffers(&parts);
         match self.socket.sendmsg(&packet, libc::MSG_DONTWAIT) {
             Ok(_) => Ok(()),
@@ -156,6 +182,20 @@ impl AdvertSocket {
                 Some(libc::EAGAIN | libc::ENOBUFS) => AdvertError::QueueFull,
                 _ => AdvertError::Send(error),
             }),
+        }
+    }
+}
+
+impl Destination {
+    /// A link-local address means something only together with its interface.
+    fn new(address: IpAddr, ifindex: u32) -> Self {
+        let socket_address = match address {
+            IpAddr::V4(address) => SocketAddr::V4(SocketAddrV4::new(address, 0)),
+            IpAddr::V6(address) => SocketAddr::V6(SocketAddrV6::new(address, 0, 0, ifindex)),
+        };
+        Self {
+            address,
+            socket_address: socket_address.into(),
         }
     }
 }
@@ -184,29 +224,27 @@ fn open_socket(interface: &str, source: IpAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// RFC 791, with protocol and group by RFC 9568 section 7.2 (protocol) and
-/// RFC 3768 section 7.2 (protocol). The kernel fills in the checksum.
-fn header_v4(source: Ipv4Addr) -> [u8; IPV4_HEADER] {
+/// RFC 791, with the protocol by RFC 9568 section 7.2 (protocol) and RFC 3768 section 7.2 (protocol),
+/// without a destination. The kernel fills in the checksum.
+fn header_v4(source: Ipv4Addr, hops: u8) -> [u8; IPV4_HEADER] {
     let mut header = [0; IPV4_HEADER];
     header[0] = 0x45;
     header[1] = TRAFFIC_CLASS;
-    header[8] = HOPS;
+    header[8] = hops;
     header[9] = PROTOCOL;
     header[12..16].copy_from_slice(&source.octets());
-    header[16..20].copy_from_slice(&GROUP_V4.octets());
     header
 }
 
-/// RFC 8200, with protocol and group by RFC 9568 section 7.2 (protocol). The traffic class straddles
-/// the first two octets.
-fn header_v6(source: Ipv6Addr) -> [u8; IPV6_HEADER] {
+/// RFC 8200, with the protocol by RFC 9568 section 7.2 (protocol), without a destination. The traffic
+/// class straddles the first two octets.
+fn header_v6(source: Ipv6Addr, hops: u8) -> [u8; IPV6_HEADER] {
     let mut header = [0; IPV6_HEADER];
     header[0] = 0x60 | (TRAFFIC_CLASS >> 4);
     header[1] = TRAFFIC_CLASS << 4;
     header[6] = PROTOCOL;
-    header[7] = HOPS;
+    header[7] = hops;
     header[8..24].copy_from_slice(&source.octets());
-    header[24..40].copy_from_slice(&GROUP_V6.octets());
     header
 }
 
@@ -223,7 +261,7 @@ mod tests {
     const ETHERTYPE_V6: u16 = 0x86dd;
 
     fn socket(lab: &lab::Lab, source: &str) -> AdvertSocket {
-        AdvertSocket::open("near", lab.near, source.parse().unwrap()).unwrap()
+        lab::advert_socket("near", lab.near, source.parse().unwrap())
     }
 
     /// RFC 9568 sections 5.1.1.3 (ttl-sent), 7.2 (source, protocol);
@@ -234,8 +272,8 @@ mod tests {
             lab.ip("address add 10.99.0.1/24 dev near");
             let capture = lab.far(|| Capture::open(lab.far, ETHERTYPE_V4));
             let sender = socket(lab, "10.99.0.1");
-            sender.send(&MESSAGE).unwrap();
-            sender.send(&MESSAGE).unwrap();
+            lab::send(&sender, &MESSAGE).unwrap();
+            lab::send(&sender, &MESSAGE).unwrap();
             #[rustfmt::skip]
             let mut expected = vec![
                 0x01, 0, 0x5e, 0, 0, 18, 0x02, 0, 0, 0, 0, 1, 0x08, 0x00,
@@ -256,7 +294,7 @@ mod tests {
     fn root_an_ipv6_advert_is_right_in_every_byte() {
         lab::run(|lab| {
             let capture = lab.far(|| Capture::open(lab.far, ETHERTYPE_V6));
-            socket(lab, "fe80::ff:fe00:1").send(&MESSAGE).unwrap();
+            lab::send(&socket(lab, "fe80::ff:fe00:1"), &MESSAGE).unwrap();
             #[rustfmt::skip]
             let mut expected = vec![
                 0x33, 0x33, 0, 0, 0, 0x12, 0x02, 0, 0, 0, 0, 1, 0x86, 0xdd,
@@ -269,6 +307,46 @@ mod tests {
         });
     }
 
+    /// A frame for a neighbour needs no answer from it: its Ethernet address is written down.
+    #[test]
+    fn root_a_unicast_advert_goes_to_each_peer_with_the_configured_ttl() {
+        lab::run(|lab| {
+            lab.ip("address add 10.99.0.1/24 dev near");
+            lab.ip("address add fd00::1/64 dev near nodad");
+            for (source, peers, ethertype) in [
+                ("10.99.0.1", ["10.99.0.2", "10.99.0.3"], ETHERTYPE_V4),
+                ("fd00::1", ["fd00::2", "fd00::3"], ETHERTYPE_V6),
+                ("fe80::ff:fe00:1", ["fe80::2", "fe80::3"], ETHERTYPE_V6),
+            ] {
+                let peers = peers.map(|peer| peer.parse::<IpAddr>().unwrap());
+                for peer in peers {
+                    lab.ip(&format!(
+                        "neighbour add {peer} lladdr 02:00:00:00:00:02 dev near nud permanent"
+                    ));
+                }
+                let capture = lab.far(|| Capture::open(lab.far, ethertype));
+                let source: IpAddr = source.parse().unwrap();
+                let sender = AdvertSocket::open("near", lab.near, source, 64, peers).unwrap();
+                for to in sender.destinations() {
+                    sender.send(to, &MESSAGE).unwrap();
+                }
+                for peer in peers {
+                    let (ttl, ends) = match (source, peer) {
+                        (IpAddr::V4(a), IpAddr::V4(b)) => (22, [a.octets(), b.octets()].concat()),
+                        (IpAddr::V6(a), IpAddr::V6(b)) => (21, [a.octets(), b.octets()].concat()),
+                        _ => panic!("two families"),
+                    };
+                    let message = ends.len() + if ethertype == ETHERTYPE_V4 { 26 } else { 22 };
+                    let is_vrrp = |frame: &[u8]| frame[message..] == MESSAGE;
+                    let frame = capture.next_where(is_vrrp);
+                    assert_eq!(frame[..6], [0x02, 0, 0, 0, 0, 2], "{peer}");
+                    assert_eq!(frame[ttl], 64, "{peer}");
+                    assert_eq!(frame[message - ends.len()..message], ends, "{peer}");
+                }
+            }
+        });
+    }
+
     #[test]
     fn root_the_hosts_firewall_can_stop_the_adverts() {
         lab::run(|lab| {
@@ -278,12 +356,12 @@ mod tests {
                 let rule = |verb: &str| {
                     lab::command(tables, &[verb, "OUTPUT", "-p", "112", "-j", "DROP"]);
                 };
-                sender.send(&MESSAGE).unwrap();
+                lab::send(sender, &MESSAGE).unwrap();
                 rule("-I");
-                let error = sender.send(&MESSAGE).unwrap_err();
+                let error = lab::send(sender, &MESSAGE).unwrap_err();
                 assert!(matches!(error, AdvertError::Filtered), "{tables}: {error}");
                 rule("-D");
-                sender.send(&MESSAGE).unwrap();
+                lab::send(sender, &MESSAGE).unwrap();
             }
         });
     }
@@ -295,21 +373,21 @@ mod tests {
             let senders = [socket(lab, "10.99.0.1"), socket(lab, "fe80::ff:fe00:1")];
             lab.ip("address flush dev near");
             for sender in &senders {
-                sender.send(&MESSAGE).unwrap();
+                lab::send(sender, &MESSAGE).unwrap();
             }
             lab.ip("link set near down");
             for sender in &senders {
-                let error = sender.send(&MESSAGE).unwrap_err();
+                let error = lab::send(sender, &MESSAGE).unwrap_err();
                 assert!(matches!(error, AdvertError::LinkDown(_)), "{error}");
             }
             lab.ip("link set near up");
             lab.settle();
             for sender in &senders {
-                sender.send(&MESSAGE).unwrap();
+                lab::send(sender, &MESSAGE).unwrap();
             }
             lab.ip("link delete near");
             for sender in &senders {
-                let error = sender.send(&MESSAGE).unwrap_err();
+                let error = lab::send(sender, &MESSAGE).unwrap_err();
                 assert!(matches!(error, AdvertError::LinkDown(_)), "{error}");
             }
         });
@@ -319,9 +397,9 @@ mod tests {
     fn root_an_advert_larger_than_the_mtu_is_refused_and_not_fragmented() {
         lab::run(|lab| {
             for source in ["10.99.0.1", "fe80::ff:fe00:1"] {
-                let error = socket(lab, source).send(&[0; 1490]).unwrap_err();
+                let error = lab::send(&socket(lab, source), &[0; 1490]).unwrap_err();
                 assert!(matches!(error, AdvertError::ExceedsMtu(1490)), "{error}");
-                let error = socket(lab, source).send(&vec![0; 1 << 16]).unwrap_err();
+                let error = lab::send(&socket(lab, source), &vec![0; 1 << 16]).unwrap_err();
                 assert!(matches!(error, AdvertError::TooLong(_)), "{error}");
             }
         });
@@ -330,8 +408,8 @@ mod tests {
     #[test]
     fn root_an_interface_that_does_not_exist_is_an_error_with_its_name() {
         lab::run(|_| {
-            let error =
-                AdvertSocket::open("nowhere0", 99, "10.99.0.1".parse().unwrap()).unwrap_err();
+            let source = "10.99.0.1".parse().unwrap();
+            let error = AdvertSocket::open("nowhere0", 99, source, HOPS, []).unwrap_err();
             assert!(
                 error
                     .to_string()
@@ -348,7 +426,7 @@ mod tests {
                 let mut spans: Vec<_> = (0..1000)
                     .map(|_| {
                         let started = Instant::now();
-                        sender.send(&MESSAGE).unwrap();
+                        lab::send(&sender, &MESSAGE).unwrap();
                         started.elapsed()
                     })
                     .collect();

@@ -7,6 +7,7 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd as _;
 
 use nix::net::if_::if_indextoname;
@@ -18,24 +19,50 @@ const GROUPS: [[u8; 6]; 2] = [
     [0x33, 0x33, 0x00, 0x00, 0x00, 0x12],
 ];
 
-/// Opens the filter of an interface, in the calling thread's network namespace; twice is as good as once.
+/// Opens the filter of an interface for the standard's groups, in the calling thread's network namespace; twice is as good as once.
 ///
 /// `EINVAL` from an interface that has no filter.
 pub fn open(ifindex: u32) -> io::Result<()> {
-    change(ifindex, libc::SIOCADDMULTI)
+    change(ifindex, &GROUPS, libc::SIOCADDMULTI)
 }
 
 /// Closes it again; memberships still let in what they are for. `ENOENT` if it was not open.
 pub fn close(ifindex: u32) -> io::Result<()> {
-    change(ifindex, libc::SIOCDELMULTI)
+    change(ifindex, &GROUPS, libc::SIOCDELMULTI)
 }
 
-fn change(ifindex: u32, request: libc::Ioctl) -> io::Result<()> {
+/// Opens it for another group as well.
+pub fn open_group(ifindex: u32, group: IpAddr) -> io::Result<()> {
+    change(ifindex, &[ethernet_of(group)], libc::SIOCADDMULTI)
+}
+
+/// Closes it again for this group; `ENOENT` if it was not open.
+pub fn close_group(ifindex: u32, group: IpAddr) -> io::Result<()> {
+    change(ifindex, &[ethernet_of(group)], libc::SIOCDELMULTI)
+}
+
+/// The Ethernet address of a group (RFC 1112 section 6.4, RFC 2464 section 7); others may share it.
+fn ethernet_of(group: IpAddr) -> [u8; 6] {
+    match group {
+        IpAddr::V4(group) => {
+            let [_, b, c, d] = group.octets();
+            [0x01, 0x00, 0x5e, b & 0x7f, c, d]
+        }
+        IpAddr::V6(group) => {
+            let [.., a, b, c, d] = group.octets();
+            [0x33, 0x33, a, b, c, d]
+        }
+    }
+}
+
+fn change(ifindex: u32, groups: &[[u8; 6]], request: libc::Ioctl) -> io::Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
     let name = if_indextoname(ifindex)?;
-    // Both, even if the first fails.
-    let outcomes = GROUPS.map(|group| change_one(&socket, &name, group, request));
-    outcomes.into_iter().collect()
+    // All of them, even if the first fails.
+    let outcomes = groups
+        .iter()
+        .map(|group| change_one(&socket, &name, *group, request));
+    outcomes.fold(Ok(()), io::Result::and)
 }
 
 fn change_one(
@@ -73,7 +100,7 @@ mod tests {
     use ha_common::units::Family;
 
     use super::*;
-    use crate::net::group::Membership;
+    use crate::net::group::{Membership, group};
     use crate::net::lab;
 
     /// How many of the groups' addresses the interface `near` lets in.
@@ -86,7 +113,7 @@ mod tests {
     #[test]
     fn root_the_filter_stays_open_without_a_member_until_it_is_closed() {
         lab::run(|lab| {
-            let member = Membership::join(Family::V4, lab.near).unwrap();
+            let member = Membership::join(group(Family::V4), lab.near).unwrap();
             assert_eq!(let_in(), 1);
             open(lab.near).unwrap();
             open(lab.near).unwrap();
@@ -100,6 +127,26 @@ mod tests {
             }
             let error = close(lab.near).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+        });
+    }
+
+    #[test]
+    fn root_the_filter_is_open_for_another_group_until_it_is_closed() {
+        lab::run(|lab| {
+            for (group, mac) in [
+                ("239.129.2.77", "01:00:5e:01:02:4d"),
+                ("ff02::1:77", "33:33:00:01:00:77"),
+            ] {
+                let group = group.parse().unwrap();
+                let is_let_in = || lab::ip_here("maddress show dev near").contains(mac);
+                assert!(!is_let_in());
+                open_group(lab.near, group).unwrap();
+                assert!(is_let_in());
+                close_group(lab.near, group).unwrap();
+                assert!(!is_let_in());
+                let error = close_group(lab.near, group).unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+            }
         });
     }
 

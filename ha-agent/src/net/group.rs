@@ -1,4 +1,4 @@
-//! The VRRP multicast groups, and membership of them.
+//! The multicast groups that adverts go to, and membership of them.
 //!
 //! Real NICs and snooping switches filter adverts until the host has joined the group, even for an
 //! XDP program, so a membership is held for every interface in use, for as long as it is in use.
@@ -9,10 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ha_common::units::Family;
 use socket2::{Domain, InterfaceIndexOrAddress, SockFilter, Socket, Type};
 
-/// Where IPv4 adverts go (RFC 9568 section 5.1.1.2).
+/// Where IPv4 adverts go unless configured otherwise (RFC 9568 section 5.1.1.2).
 pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 
-/// Where IPv6 adverts go (RFC 9568 section 5.1.2.2).
+/// Where IPv6 adverts go unless configured otherwise (RFC 9568 section 5.1.2.2).
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
 /// IP protocol 112 (RFC 9568 section 5.1.1.4).
@@ -31,13 +31,13 @@ pub struct JoinError {
     pub source: io::Error,
 }
 
-/// Membership of a family's group on an interface; it ends by being dropped.
+/// Membership of a group on an interface; it ends by being dropped.
 ///
 /// It survives the interface going down and up again (the kernel reports it anew), but not its
 /// removal: an interface that comes back has another index and needs [`Membership::rejoin`].
 #[derive(Debug)]
 pub struct Membership {
-    family: Family,
+    group: IpAddr,
     ifindex: u32,
     // A datagram socket without a port: it can hold memberships, and nothing is ever delivered to
     // it, so a flood on the group costs it nothing.
@@ -46,24 +46,24 @@ pub struct Membership {
 
 impl Membership {
     /// Joins, in the calling thread's network namespace.
-    pub fn join(family: Family, ifindex: u32) -> Result<Self, JoinError> {
+    pub fn join(group: IpAddr, ifindex: u32) -> Result<Self, JoinError> {
         let join = || {
-            let domain = match family {
-                Family::V4 => Domain::IPV4,
-                Family::V6 => Domain::IPV6,
+            let domain = match group {
+                IpAddr::V4(_) => Domain::IPV4,
+                IpAddr::V6(_) => Domain::IPV6,
             };
             let socket = Socket::new(domain, Type::DGRAM, None)?;
             receive_nothing(&socket)?;
-            join_group(&socket, family, ifindex)?;
+            join_group(&socket, group, ifindex)?;
             Ok(socket)
         };
         let socket = join().map_err(|source| JoinError {
-            group: group(family),
+            group,
             ifindex,
             source,
         })?;
         Ok(Self {
-            family,
+            group,
             ifindex,
             _socket: socket,
         })
@@ -71,7 +71,7 @@ impl Membership {
 
     /// Moves to the interface's new index. The old membership is kept if the new one fails.
     pub fn rejoin(&mut self, ifindex: u32) -> Result<(), JoinError> {
-        *self = Self::join(self.family, ifindex)?;
+        *self = Self::join(self.group, ifindex)?;
         Ok(())
     }
 
@@ -81,7 +81,7 @@ impl Membership {
     }
 }
 
-/// The group of a family.
+/// The standard's group of a family.
 pub fn group(family: Family) -> IpAddr {
     match family {
         Family::V4 => GROUP_V4.into(),
@@ -89,12 +89,21 @@ pub fn group(family: Family) -> IpAddr {
     }
 }
 
-pub(super) fn join_group(socket: &Socket, family: Family, ifindex: u32) -> io::Result<()> {
-    match family {
-        Family::V4 => {
-            socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(ifindex))
+pub(super) fn join_group(socket: &Socket, group: IpAddr, ifindex: u32) -> io::Result<()> {
+    match group {
+        IpAddr::V4(group) => {
+            socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(ifindex))
         }
-        Family::V6 => socket.join_multicast_v6(&GROUP_V6, ifindex),
+        IpAddr::V6(group) => socket.join_multicast_v6(&group, ifindex),
+    }
+}
+
+pub(super) fn leave_group(socket: &Socket, group: IpAddr, ifindex: u32) -> io::Result<()> {
+    match group {
+        IpAddr::V4(group) => {
+            socket.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(ifindex))
+        }
+        IpAddr::V6(group) => socket.leave_multicast_v6(&group, ifindex),
     }
 }
 
@@ -113,9 +122,9 @@ mod tests {
     use crate::net::lab;
 
     /// True if the interface `near` is a member, by the kernel's own tables.
-    fn is_member(family: Family) -> bool {
+    fn is_member(group: IpAddr) -> bool {
         let table = lab::ip_here("maddress show dev near");
-        let wanted = format!(" {}", group(family));
+        let wanted = format!(" {group}");
         table
             .lines()
             .any(|line| line.ends_with(&wanted) || line.contains(&format!("{wanted} ")))
@@ -124,21 +133,20 @@ mod tests {
     #[test]
     fn root_the_group_is_joined_for_as_long_as_the_membership_lives() {
         lab::run(|lab| {
-            for family in [Family::V4, Family::V6] {
-                assert!(!is_member(family));
-                let membership = Membership::join(family, lab.near).unwrap();
-                assert!(is_member(family));
+            let others = ["224.0.0.77", "ff02::77"].map(|group| group.parse().unwrap());
+            let groups = [group(Family::V4), group(Family::V6)];
+            for group in groups.into_iter().chain(others) {
+                assert!(!is_member(group));
+                let membership = Membership::join(group, lab.near).unwrap();
+                assert!(is_member(group));
                 lab.ip("link set near down");
                 lab.ip("link set near up");
-                assert!(
-                    is_member(family),
-                    "it survives a link that goes down and up"
-                );
+                assert!(is_member(group), "it survives a link that goes down and up");
                 drop(membership);
                 // Other tests' threads start programs meanwhile, and each of those holds a copy of
                 // the socket until it has begun.
                 let deadline = Instant::now() + lab::PATIENCE;
-                while is_member(family) {
+                while is_member(group) {
                     assert!(Instant::now() < deadline, "still a member");
                 }
             }
@@ -148,16 +156,17 @@ mod tests {
     #[test]
     fn root_an_interface_that_was_made_anew_is_joined_again() {
         lab::run(|lab| {
-            let mut membership = Membership::join(Family::V4, lab.near).unwrap();
+            let group = group(Family::V4);
+            let mut membership = Membership::join(group, lab.near).unwrap();
             lab.ip("link delete near");
-            let error = Membership::join(Family::V4, lab.near).unwrap_err();
+            let error = Membership::join(group, lab.near).unwrap_err();
             assert_eq!(error.source.raw_os_error(), Some(libc::ENODEV));
             lab.ip("link add near type veth peer name other");
             lab.ip("link set near up");
-            assert!(!is_member(Family::V4));
+            assert!(!is_member(group));
             let index = nix::net::if_::if_nametoindex("near").unwrap();
             membership.rejoin(index).unwrap();
-            assert!(is_member(Family::V4));
+            assert!(is_member(group));
             assert_eq!(membership.ifindex(), index);
         });
     }

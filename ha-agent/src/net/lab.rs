@@ -5,16 +5,20 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use ha_common::units::Family;
 use netlink_sys::SocketAddr;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, setns, unshare};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::address::AddressBook;
+use super::advert::{AdvertError, AdvertSocket, HOPS};
+use super::group;
 use super::present::Present;
 
 /// How long a test waits for what must come.
@@ -172,6 +176,21 @@ fn run_command(program: &str, words: &[&str], input: &str) -> String {
         String::from_utf8_lossy(&stderr)
     );
     String::from_utf8(stdout).unwrap()
+}
+
+/// A sender of adverts to the group of its source's family, in the namespace that the thread is in.
+pub(crate) fn advert_socket(interface: &str, ifindex: u32, source: IpAddr) -> AdvertSocket {
+    let family = if source.is_ipv4() {
+        Family::V4
+    } else {
+        Family::V6
+    };
+    AdvertSocket::open(interface, ifindex, source, HOPS, [group::group(family)]).unwrap()
+}
+
+/// Sends to the first of a sender's destinations.
+pub(crate) fn send(sender: &AdvertSocket, message: &[u8]) -> Result<(), AdvertError> {
+    sender.send(sender.destinations().first().unwrap(), message)
 }
 
 /// Whole frames of one `EtherType` that arrive at an interface.

@@ -4,7 +4,8 @@
 //! ([`address`]), announces them ([`announce`], on the schedule of [`plan`]), sends adverts
 //! ([`advert`]) and, without XDP, receives them ([`receive`]). The async side watches the
 //! interfaces ([`links`]). [`interface`] answers questions at start-up, [`group`] keeps multicast
-//! memberships, [`filter`] what must outlive them, [`netlink`] is the synchronous route socket beneath.
+//! memberships, [`filter`] what must outlive them, [`sink`] takes unicast adverts off the host's hands,
+//! [`netlink`] is the synchronous route socket beneath.
 
 pub mod address;
 pub mod advert;
@@ -17,6 +18,7 @@ pub mod netlink;
 pub mod plan;
 pub mod present;
 pub mod receive;
+pub mod sink;
 
 #[cfg(test)]
 pub(crate) mod lab;

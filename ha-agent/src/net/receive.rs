@@ -1,7 +1,7 @@
 //! Receiving adverts by raw sockets: the plain-socket datapath, where XDP cannot run.
 
 use std::io::{self, IoSliceMut};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use ha_common::units::Family;
@@ -62,30 +62,52 @@ pub enum Received<'a> {
     },
 }
 
-/// A raw socket that receives one family's adverts on one interface, and its membership.
+/// A raw socket that receives one family's adverts on one interface: those sent to this host, and those to
+/// the groups that it has joined.
 #[derive(Debug)]
 pub struct Receiver {
     socket: Socket,
+    ifindex: u32,
     family: Family,
+    groups: Vec<IpAddr>,
     buffer: Box<[u8]>,
     control: Vec<u8>,
     dropped: u32,
 }
 
 impl Receiver {
-    /// Opens the socket and joins the group, in the calling thread's network namespace.
+    /// Opens the socket, in the calling thread's network namespace.
     pub fn open(interface: &str, ifindex: u32, family: Family) -> Result<Self, ReceiveError> {
-        let socket = open_socket(interface, ifindex, family).map_err(|source| ReceiveError {
+        let socket = open_socket(interface, family).map_err(|source| ReceiveError {
             interface: interface.to_owned(),
             source,
         })?;
         Ok(Self {
             socket,
+            ifindex,
             family,
+            groups: Vec::new(),
             buffer: vec![0; LARGEST].into_boxed_slice(),
             control: cmsg_space!(libc::in6_pktinfo, libc::c_int, u32),
             dropped: 0,
         })
+    }
+
+    /// Joins a group, unless it has already.
+    pub fn join(&mut self, group: IpAddr) -> io::Result<()> {
+        if !self.groups.contains(&group) {
+            group::join_group(&self.socket, group, self.ifindex)?;
+            self.groups.push(group);
+        }
+        Ok(())
+    }
+
+    /// Leaves the groups that nobody wants any more.
+    pub fn leave_others(&mut self, wanted: impl Fn(IpAddr) -> bool) {
+        for group in self.groups.extract_if(.., |group| !wanted(*group)) {
+            // The membership of an interface that is gone is gone.
+            let _ = group::leave_group(&self.socket, group, self.ifindex);
+        }
     }
 
     /// The next packet; `None` when there is none for now. Packets longer than any advert are cut
@@ -149,7 +171,7 @@ impl AsFd for Receiver {
     }
 }
 
-fn open_socket(interface: &str, ifindex: u32, family: Family) -> io::Result<Socket> {
+fn open_socket(interface: &str, family: Family) -> io::Result<Socket> {
     let domain = match family {
         Family::V4 => Domain::IPV4,
         Family::V6 => Domain::IPV6,
@@ -172,7 +194,6 @@ fn open_socket(interface: &str, ifindex: u32, family: Family) -> io::Result<Sock
         // Without CAP_NET_ADMIN, what the system allows.
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     }
-    group::join_group(&socket, family, ifindex)?;
     Ok(socket)
 }
 
@@ -183,7 +204,7 @@ mod tests {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     use super::*;
-    use crate::net::advert::AdvertSocket;
+    use crate::net::advert::{AdvertSocket, HOPS};
     use crate::net::lab;
 
     const MESSAGE: [u8; 12] = [0x31, 51, 100, 1, 0, 100, 0, 0, 10, 99, 0, 100];
@@ -195,18 +216,23 @@ mod tests {
     }
 
     fn far_sender(lab: &lab::Lab, source: &str) -> AdvertSocket {
-        let source: IpAddr = source.parse().unwrap();
-        lab.far(|| AdvertSocket::open("far", lab.far, source))
-            .unwrap()
+        lab.far(|| lab::advert_socket("far", lab.far, source.parse().unwrap()))
+    }
+
+    /// A receiver on `near` that has joined the family's group.
+    fn receiver(lab: &lab::Lab, family: Family) -> Receiver {
+        let mut receiver = Receiver::open("near", lab.near, family).unwrap();
+        receiver.join(group::group(family)).unwrap();
+        receiver
     }
 
     #[test]
     fn root_an_ipv4_advert_arrives_with_its_header() {
         lab::run(|lab| {
             lab.ip("address add 10.99.0.1/24 dev near");
-            let mut receiver = Receiver::open("near", lab.near, Family::V4).unwrap();
+            let mut receiver = receiver(lab, Family::V4);
             assert_eq!(receiver.receive().unwrap(), None);
-            far_sender(lab, "10.99.0.2").send(&MESSAGE).unwrap();
+            lab::send(&far_sender(lab, "10.99.0.2"), &MESSAGE).unwrap();
             wait(&receiver);
             let Some(Received::V4 { packet }) = receiver.receive().unwrap() else {
                 panic!()
@@ -223,8 +249,8 @@ mod tests {
     #[test]
     fn root_an_ipv6_advert_arrives_with_what_its_header_said() {
         lab::run(|lab| {
-            let mut receiver = Receiver::open("near", lab.near, Family::V6).unwrap();
-            far_sender(lab, "fe80::ff:fe00:2").send(&MESSAGE).unwrap();
+            let mut receiver = receiver(lab, Family::V6);
+            lab::send(&far_sender(lab, "fe80::ff:fe00:2"), &MESSAGE).unwrap();
             wait(&receiver);
             let expected = Received::V6 {
                 source: "fe80::ff:fe00:2".parse().unwrap(),
@@ -249,18 +275,14 @@ mod tests {
                 (Family::V4, "10.99.0.1", "10.99.0.2"),
                 (Family::V6, "fe80::ff:fe00:1", "fe80::ff:fe00:2"),
             ] {
-                let mut receiver = Receiver::open("near", lab.near, family).unwrap();
+                let mut receiver = receiver(lab, family);
                 let own: IpAddr = own.parse().unwrap();
-                AdvertSocket::open("near", lab.near, own)
-                    .unwrap()
-                    .send(&[1; 12])
-                    .unwrap();
-                AdvertSocket::open("another", index("another"), far.parse().unwrap())
-                    .unwrap()
-                    .send(&[2; 12])
-                    .unwrap();
+                lab::send(&lab::advert_socket("near", lab.near, own), &[1; 12]).unwrap();
+                let another = index("another");
+                let another = lab::advert_socket("another", another, far.parse().unwrap());
+                lab::send(&another, &[2; 12]).unwrap();
                 // The last one sent is the first and only one heard.
-                far_sender(lab, far).send(&MESSAGE).unwrap();
+                lab::send(&far_sender(lab, far), &MESSAGE).unwrap();
                 wait(&receiver);
                 match receiver.receive().unwrap().unwrap() {
                     Received::V4 { packet } => assert_eq!(packet[20..], MESSAGE),
@@ -272,21 +294,57 @@ mod tests {
     }
 
     #[test]
+    fn root_a_group_is_heard_from_its_joining_to_its_leaving_and_unicast_always() {
+        lab::run(|lab| {
+            lab.ip("address add 10.99.0.1/24 dev near");
+            lab.far(|| lab.ip("address add 10.99.0.2/24 dev far"));
+            let other: IpAddr = "224.0.0.77".parse().unwrap();
+            let own: IpAddr = "10.99.0.1".parse().unwrap();
+            let source: IpAddr = "10.99.0.2".parse().unwrap();
+            let sender = lab
+                .far(|| AdvertSocket::open("far", lab.far, source, HOPS, [other, own]))
+                .unwrap();
+            let mut receiver = Receiver::open("near", lab.near, Family::V4).unwrap();
+            // What went to the group before is not heard, or it would come first.
+            let hear = |receiver: &mut Receiver| {
+                for to in sender.destinations() {
+                    sender.send(to, &MESSAGE).unwrap();
+                }
+                let mut heard = Vec::new();
+                while heard.last() != Some(&own) {
+                    wait(receiver);
+                    while let Some(Received::V4 { packet }) = receiver.receive().unwrap() {
+                        let to = <[u8; 4]>::try_from(&packet[16..20]).unwrap();
+                        heard.push(IpAddr::from(to));
+                    }
+                }
+                heard
+            };
+            assert_eq!(hear(&mut receiver), [own]);
+            receiver.join(other).unwrap();
+            receiver.join(other).unwrap();
+            assert_eq!(hear(&mut receiver), [other, own]);
+            receiver.leave_others(|_| false);
+            assert_eq!(hear(&mut receiver), [own]);
+        });
+    }
+
+    #[test]
     fn root_a_flood_that_nobody_reads_is_counted() {
         lab::run(|lab| {
-            let mut receiver = Receiver::open("near", lab.near, Family::V6).unwrap();
+            let mut receiver = receiver(lab, Family::V6);
             // A small buffer stands in for a long flood; the kernel's smallest holds a few.
             receiver.socket.set_recv_buffer_size(0).unwrap();
             let sender = far_sender(lab, "fe80::ff:fe00:2");
             for _ in 0..100 {
-                sender.send(&MESSAGE).unwrap();
+                lab::send(&sender, &MESSAGE).unwrap();
             }
             wait(&receiver);
             let mut read = 0;
             while receiver.receive().unwrap().is_some() {
                 read += 1;
             }
-            sender.send(&MESSAGE).unwrap();
+            lab::send(&sender, &MESSAGE).unwrap();
             wait(&receiver);
             assert!(receiver.receive().unwrap().is_some());
             assert_eq!(read + receiver.dropped(), 100);

@@ -42,6 +42,8 @@ fn instance(text: &mut String, instance: &Instance) {
         consume: _,
         checksum: _,
         garp: _,
+        source: _,
+        transport: _,
         start_delay,
     } = instance;
     let addresses: Vec<String> = addresses

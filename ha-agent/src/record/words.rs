@@ -128,6 +128,7 @@ pub fn failed_check(input: &Input) -> Option<CheckId> {
             FaultCause::InterfaceDown
             | FaultCause::InterfaceGone
             | FaultCause::NoOwnAddress
+            | FaultCause::SourceMissing
             | FaultCause::AddressesRefused
             | FaultCause::CannotSend
             | FaultCause::Maintenance
@@ -160,6 +161,7 @@ pub fn fault(cause: FaultCause, check: Option<&str>) -> String {
         (FaultCause::InterfaceDown, _) => "interface-down".to_owned(),
         (FaultCause::InterfaceGone, _) => "interface-gone".to_owned(),
         (FaultCause::NoOwnAddress, _) => "no-own-address".to_owned(),
+        (FaultCause::SourceMissing, _) => "source-missing".to_owned(),
         (FaultCause::AddressesRefused, _) => "addresses-refused".to_owned(),
         (FaultCause::CannotSend, _) => "cannot-send".to_owned(),
         (FaultCause::Maintenance, _) => "maintenance".to_owned(),

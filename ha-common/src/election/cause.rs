@@ -187,6 +187,9 @@ impl<N: AsRef<str>> fmt::Display for Named<'_, N> {
             Cause::Fault(FaultCause::NoOwnAddress) => {
                 f.write_str("interface has no address to send from")
             }
+            Cause::Fault(FaultCause::SourceMissing) => {
+                f.write_str("the configured source address is not on the interface")
+            }
             Cause::Fault(FaultCause::AddressesRefused) => {
                 f.write_str("virtual addresses could not be added")
             }

@@ -94,6 +94,8 @@ pub enum FaultCause {
     InterfaceGone,
     /// The interface has no address of the family to send from.
     NoOwnAddress,
+    /// The interface has not the address that is configured to send from.
+    SourceMissing,
     /// The virtual addresses could not be added.
     AddressesRefused,
     /// Adverts could not be sent.
@@ -112,6 +114,7 @@ impl FaultCause {
             Self::InterfaceDown | Self::InterfaceGone => true,
             Self::Check(_)
             | Self::NoOwnAddress
+            | Self::SourceMissing
             | Self::AddressesRefused
             | Self::CannotSend
             | Self::Maintenance

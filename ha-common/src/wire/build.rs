@@ -1,7 +1,7 @@
 //! The VRRP message that we send.
 
 use super::checksum::Sum;
-use super::vrrp::{AUTH_NONE, AUTH_PASS, Flavour, GROUP_V4, GROUP_V6, PROTOCOL};
+use super::vrrp::{AUTH_NONE, AUTH_PASS, Flavour, PROTOCOL};
 use crate::layout::RawAddress;
 use crate::units::{Centiseconds, Family, Priority, Version, Vrid};
 
@@ -29,6 +29,8 @@ pub struct Message<'a> {
     pub password: Option<[u8; 8]>,
     /// The address that it leaves from: part of the pseudo-header.
     pub source: RawAddress,
+    /// The group or the peer that it goes to: part of the pseudo-header.
+    pub destination: RawAddress,
     /// v3 over IPv4: which checksum.
     pub flavour: Flavour,
 }
@@ -94,21 +96,27 @@ fn interval_bytes(message: &Message<'_>) -> [u8; 2] {
 fn checksum(message: &Message<'_>, bytes: &[u8]) -> Option<u16> {
     let sum = Sum::ZERO.bytes(bytes);
     let length = u16::try_from(bytes.len()).ok()?;
-    let [a, b, c, d, ..] = message.source;
+    let (source, destination) = (message.source, message.destination);
     let sum = match (message.version, message.family, message.flavour) {
         (Version::V2, ..) | (Version::V3, Family::V4, Flavour::Payload) => sum,
         (Version::V3, Family::V4, Flavour::PseudoHeader) => {
-            sum.pseudo_v4([a, b, c, d], GROUP_V4, length)
+            sum.pseudo_v4(first_four(source), first_four(destination), length)
         }
         (Version::V3, Family::V6, _) => {
-            sum.pseudo_v6(message.source, GROUP_V6, PROTOCOL, u32::from(length))
+            sum.pseudo_v6(source, destination, PROTOCOL, u32::from(length))
         }
     };
     Some(sum.finish())
 }
 
+const fn first_four(address: RawAddress) -> [u8; 4] {
+    let [a, b, c, d, ..] = address;
+    [a, b, c, d]
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::vrrp::group;
     use super::*;
 
     const VIP: RawAddress = [10, 99, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -123,6 +131,7 @@ mod tests {
             addresses: &[VIP],
             password: None,
             source: [10, 99, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            destination: group(Family::V4),
             flavour: Flavour::PseudoHeader,
         }
     }

@@ -6,13 +6,14 @@ use super::body::{Body, Digest};
 use super::checksum::Sum;
 use super::cursor::Cursor;
 use super::frame::Envelope;
-use crate::layout::RawAddress;
+use crate::channel::TtlRange;
+use crate::layout::{RawAddress, Slot};
 use crate::reject::Reject;
 use crate::units::{Centiseconds, Family, Priority, Version};
 
 /// The IP protocol number (RFC 9568 section 5.1.1.4).
 pub const PROTOCOL: u8 = 112;
-/// TTL and hop limit of every advert (RFC 9568 section 5.1.1.3).
+/// TTL and hop limit of every advert to a group (RFC 9568 section 5.1.1.3).
 pub const TTL: u8 = 255;
 /// 224.0.0.18 (RFC 9568 section 5.1.1.2).
 pub const GROUP_V4: [u8; 4] = [224, 0, 0, 18];
@@ -50,6 +51,30 @@ pub struct Expect {
     pub own_interval: u16,
     /// Our own address on the link.
     pub own_address: RawAddress,
+    /// The group that it must have been sent to; zero: by unicast, to our own address.
+    pub group: RawAddress,
+    /// The TTLs that this sender may have.
+    pub ttl: TtlRange,
+    /// Unicast: whether this sender may send adverts to us.
+    pub known: bool,
+}
+
+impl Expect {
+    /// What a slot accepts from one sender. `listed` is its entry in the slot's list of unicast peers, if
+    /// it has one.
+    #[inline(always)]
+    pub fn of(slot: &Slot, listed: Option<TtlRange>) -> Self {
+        Self {
+            version: slot.version,
+            auth_type: slot.auth_type,
+            auth_data: slot.auth_data,
+            own_interval: slot.own_interval,
+            own_address: slot.own_address,
+            group: slot.channel.group,
+            ttl: listed.unwrap_or(slot.channel.ttl),
+            known: listed.is_some() || slot.channel.any_source != 0,
+        }
+    }
 }
 
 /// An advert that passed every check.
@@ -138,7 +163,7 @@ pub fn check<C: Cursor>(
     if envelope.fragment {
         return Err(Reject::Fragment);
     }
-    if envelope.ttl != TTL {
+    if !expect.ttl.contains(envelope.ttl) {
         return Err(Reject::Ttl);
     }
     if header[0] >> 4 != expect.version {
@@ -235,12 +260,18 @@ fn check_sum(envelope: &Envelope, sum: Sum, is_v2: bool) -> Result<Flavour, Reje
 
 #[inline(always)]
 fn check_addresses(envelope: &Envelope, expect: &Expect) -> Result<(), Reject> {
-    let to_group = match envelope.family {
-        Family::V4 => same(envelope.destination, group_v4_raw()),
-        Family::V6 => same(envelope.destination, GROUP_V6),
+    let unicast = same(expect.group, [0; 16]);
+    // A frame may pass by that was sent to another host; only what was sent to us is ours to hear.
+    let ours = if unicast {
+        expect.own_address
+    } else {
+        expect.group
     };
-    if !to_group {
+    if !same(envelope.destination, ours) {
         return Err(Reject::Destination);
+    }
+    if unicast && !expect.known {
+        return Err(Reject::UnknownPeer);
     }
     if same(envelope.source, expect.own_address) {
         return Err(Reject::OwnSource);
@@ -264,10 +295,14 @@ fn check_interval(header: [u8; 8], expect: &Expect, is_v2: bool) -> Result<Centi
     Ok(Centiseconds(interval))
 }
 
+/// The standard's group of a family, as the layouts hold it.
 #[inline(always)]
-const fn group_v4_raw() -> RawAddress {
+pub const fn group(family: Family) -> RawAddress {
     let [a, b, c, d] = GROUP_V4;
-    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    match family {
+        Family::V4 => [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        Family::V6 => GROUP_V6,
+    }
 }
 
 /// Compares as two words: a byte-wise comparison would become a call that BPF does not have.
@@ -291,10 +326,7 @@ mod tests {
     fn envelope(family: Family, length: usize) -> Envelope {
         Envelope {
             source: SOURCE,
-            destination: match family {
-                Family::V4 => group_v4_raw(),
-                Family::V6 => GROUP_V6,
-            },
+            destination: group(family),
             length: u16::try_from(length).unwrap(),
             ttl: TTL,
             family,
@@ -302,7 +334,12 @@ mod tests {
         }
     }
 
-    fn expect(version: Version, password: Option<[u8; 8]>, own_interval: u16) -> Expect {
+    fn expect(
+        family: Family,
+        version: Version,
+        password: Option<[u8; 8]>,
+        own_interval: u16,
+    ) -> Expect {
         Expect {
             version: version as u8,
             auth_type: if password.is_some() {
@@ -313,6 +350,9 @@ mod tests {
             auth_data: password.unwrap_or_default(),
             own_interval,
             own_address: OWN,
+            group: group(family),
+            ttl: TtlRange::LINK,
+            known: false,
         }
     }
 
@@ -371,6 +411,7 @@ mod tests {
                 addresses: &addresses,
                 password,
                 source: SOURCE,
+                destination: group(family),
                 flavour,
             };
             let mut out = [0; MAX_MESSAGE];
@@ -378,7 +419,7 @@ mod tests {
             let heard = run(
                 &envelope(family, length),
                 &out[..length],
-                &expect(version, password, interval.0),
+                &expect(family, version, password, interval.0),
             );
             let advert = heard.unwrap();
             prop_assert_eq!((advert.priority, advert.interval), (message.priority, interval));
@@ -397,7 +438,7 @@ mod tests {
             let family = if v6 { Family::V6 } else { Family::V4 };
             let mut envelope = envelope(family, 8);
             envelope.length = claimed;
-            let heard = run(&envelope, &bytes, &expect(version, password, 100));
+            let heard = run(&envelope, &bytes, &expect(family, version, password, 100));
             if let Ok(advert) = heard {
                 prop_assert!(usize::from(advert.length) <= bytes.len());
                 prop_assert!(advert.count > 0 && advert.interval.0 > 0);

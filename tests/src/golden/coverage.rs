@@ -51,6 +51,7 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::Fault(FaultCause::InterfaceDown) => "interface down",
         Cause::Fault(FaultCause::InterfaceGone) => "interface gone",
         Cause::Fault(FaultCause::NoOwnAddress) => "no own address",
+        Cause::Fault(FaultCause::SourceMissing) => "source missing",
         Cause::Fault(FaultCause::AddressesRefused) => "addresses refused",
         Cause::Fault(FaultCause::CannotSend) => "cannot send",
         Cause::Fault(FaultCause::Maintenance) => "maintenance",

@@ -222,12 +222,13 @@ fn link(words: &mut Words<'_>) -> Result<Link, Problem> {
 }
 
 fn trouble(words: &mut Words<'_>) -> Result<Event, Problem> {
-    let expected = "`over`, `cannot-send`, `addresses-refused` or `maintenance`";
+    let expected = "`over`, `cannot-send`, `source-missing`, `addresses-refused` or `maintenance`";
     words.value(expected, |word| match told::named_fault(word) {
         _ if word == "over" => Some(Event::Trouble(None)),
         Some(
             cause @ (FaultCause::CannotSend
             | FaultCause::AddressesRefused
+            | FaultCause::SourceMissing
             | FaultCause::Maintenance),
         ) => Some(Event::Trouble(Some(cause))),
         // These are the interface's, the checks' and the group's to say.

@@ -48,6 +48,10 @@ impl Packet {
                     Auth::Pass(password) => Some(password),
                 },
                 source: raw(heard.source),
+                destination: match config.family {
+                    Family::V4 => raw(IpAddr::from(GROUP_V4)),
+                    Family::V6 => GROUP_V6,
+                },
                 flavour: match config.checksum {
                     ChecksumFlavour::PseudoHeader => Flavour::PseudoHeader,
                     ChecksumFlavour::Payload => Flavour::Payload,

@@ -11,7 +11,7 @@ const ALLOWED: &str = "`begins`, `ready`, `fault`, `advert`, `master-down`, `tic
     `own-address`, `configure`, `resume`, `taken-over`, `sender-stopped`, `events-lost`, `group-leads`, `group-joins`, \
     `group-leaves`, `group-waits` or `shutdown`";
 const FAULTS: &str = "`check NAME`, `interface-down`, `interface-gone`, `no-own-address`, \
-    `addresses-refused`, `cannot-send`, `maintenance` or `member #N`";
+    `source-missing`, `addresses-refused`, `cannot-send`, `maintenance` or `member #N`";
 
 /// What an election is told, its beginning included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -127,6 +127,7 @@ pub fn named_fault(word: &str) -> Option<FaultCause> {
         "interface-down" => FaultCause::InterfaceDown,
         "interface-gone" => FaultCause::InterfaceGone,
         "no-own-address" => FaultCause::NoOwnAddress,
+        "source-missing" => FaultCause::SourceMissing,
         "addresses-refused" => FaultCause::AddressesRefused,
         "cannot-send" => FaultCause::CannotSend,
         "maintenance" => FaultCause::Maintenance,

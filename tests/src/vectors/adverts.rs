@@ -1,16 +1,29 @@
 //! VRRP frames: valid ones, and each way to be wrong.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use ha_common::reject::Reject;
 
 use super::build::{Checksum, Frame, Tag};
 use super::{Accepted, Expected, Receiver, Vector, link_local, raw};
 
-const V3: [Receiver; 2] = [Receiver::V3Ipv4, Receiver::V3Ipv6];
+const V3: [Receiver; 5] = [
+    Receiver::V3Ipv4,
+    Receiver::V3Ipv6,
+    Receiver::UnicastIpv4,
+    Receiver::UnicastIpv6,
+    Receiver::OtherGroup,
+];
 const V2: [Receiver; 2] = [Receiver::V2Plain, Receiver::V2Password];
-const IPV4: [Receiver; 3] = [Receiver::V3Ipv4, Receiver::V2Plain, Receiver::V2Password];
-const ALL: [Receiver; 4] = Receiver::ALL;
+const IPV4: [Receiver; 6] = [
+    Receiver::V3Ipv4,
+    Receiver::V2Plain,
+    Receiver::V2Password,
+    Receiver::UnicastIpv4,
+    Receiver::UnicastAnybody,
+    Receiver::OtherGroup,
+];
+const ALL: [Receiver; 8] = Receiver::ALL;
 
 /// Frames that must be accepted.
 pub fn valid() -> Vec<Vector> {
@@ -112,7 +125,7 @@ pub fn wrong() -> Vec<Vector> {
             "IP says one byte more than there is",
             |f| f.length = Some(u16::try_from(f.message_length() + 1).expect("short")),
         ));
-        for ttl in [0, 1, 64, 254] {
+        for ttl in [0, 1, 64, 249, nearest_wrong_ttl(receiver)] {
             out.push(rejected(
                 receiver,
                 Reject::Ttl,
@@ -122,7 +135,7 @@ pub fn wrong() -> Vec<Vector> {
                 },
             ));
         }
-        let version = receiver.expect().version;
+        let version = receiver.version();
         for other in (0..16).filter(|other| *other != version) {
             out.push(rejected(
                 receiver,
@@ -147,12 +160,14 @@ pub fn wrong() -> Vec<Vector> {
                 |f| f.message.checksum = Checksum::OffBy(offset),
             ));
         }
-        out.push(rejected(
-            receiver,
-            Reject::OwnSource,
-            "our own source",
-            |f| f.source = receiver.own_address(),
-        ));
+        let own_source = if receiver.checks_source() {
+            Reject::UnknownPeer
+        } else {
+            Reject::OwnSource
+        };
+        out.push(rejected(receiver, own_source, "our own source", |f| {
+            f.source = receiver.own_address();
+        }));
         out.push(expecting(
             receiver,
             "another VRID",
@@ -165,35 +180,14 @@ pub fn wrong() -> Vec<Vector> {
             f.message.vrid = 0;
         }));
     }
-    out.extend(wrong_destinations());
     out.extend(wrong_checksums_and_auth());
     out.extend(wrong_counts_and_intervals());
     out
 }
 
-fn wrong_destinations() -> Vec<Vector> {
-    let mut out = Vec::new();
-    for receiver in IPV4 {
-        for to in [[224, 0, 0, 1], [10, 99, 0, 1], [255, 255, 255, 255]] {
-            out.push(rejected(
-                receiver,
-                Reject::Destination,
-                &format!("to {to:?}"),
-                |f| f.destination = Ipv4Addr::from(to).into(),
-            ));
-        }
-    }
-    let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-    let site_scope = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0x12);
-    for to in [all_nodes, site_scope, link_local(1)] {
-        out.push(rejected(
-            Receiver::V3Ipv6,
-            Reject::Destination,
-            &format!("to {to}"),
-            |f| f.destination = to.into(),
-        ));
-    }
-    out
+/// One hop too many, or, where the sender is to be a router away, one too few.
+fn nearest_wrong_ttl(receiver: Receiver) -> u8 {
+    if receiver.ttl() == 255 { 254 } else { 255 }
 }
 
 fn wrong_checksums_and_auth() -> Vec<Vector> {
@@ -210,7 +204,7 @@ fn wrong_checksums_and_auth() -> Vec<Vector> {
             "a pseudo-header in v2",
             |f| f.message.checksum = Checksum::PseudoHeader,
         ));
-        for auth in (0..4).filter(|auth| *auth != receiver.expect().auth_type) {
+        for auth in (0..4).filter(|auth| *auth != receiver.slot().auth_type) {
             out.push(rejected(
                 receiver,
                 Reject::AuthType,
@@ -435,14 +429,14 @@ fn next_address(like: IpAddr, host: u16) -> IpAddr {
     }
 }
 
-fn accepted(receiver: Receiver, name: &str, edit: impl FnOnce(&mut Frame)) -> Vector {
+pub(super) fn accepted(receiver: Receiver, name: &str, edit: impl FnOnce(&mut Frame)) -> Vector {
     let mut frame = receiver.valid();
     edit(&mut frame);
     let expected = Expected::Accepted(understood(receiver, &frame));
     vector(receiver, name, &frame, expected)
 }
 
-fn rejected(
+pub(super) fn rejected(
     receiver: Receiver,
     reason: Reject,
     name: &str,
@@ -451,7 +445,7 @@ fn rejected(
     expecting(receiver, name, Expected::Rejected(reason), edit)
 }
 
-fn expecting(
+pub(super) fn expecting(
     receiver: Receiver,
     name: &str,
     expected: Expected,
@@ -474,7 +468,7 @@ fn vector(receiver: Receiver, name: &str, frame: &Frame, expected: Expected) -> 
 /// What a receiver must read from a frame that is right.
 pub fn understood(receiver: Receiver, frame: &Frame) -> Accepted {
     let message = &frame.message;
-    let is_v2 = receiver.expect().version == 2;
+    let is_v2 = receiver.version() == 2;
     let listed = u8::try_from(message.addresses.len()).expect("at most 255 addresses");
     Accepted {
         source: raw(frame.source),

@@ -65,7 +65,7 @@ fn every_frame(path: Path, receiver: Receiver) -> Result<()> {
     let mut stand = Stand::new(path, receiver)?;
     let (mut sent, mut wrong) = (0, String::new());
     for vector in corpus() {
-        if vector.receiver != receiver || vector.frame.len() < SHORTEST {
+        if vector.receiver != receiver || vector.frame.len() < SHORTEST || !path.carries(&vector) {
             continue;
         }
         let moved = stand.send(&vector.frame)?;

@@ -168,11 +168,10 @@ impl Stand {
 }
 
 fn instance(receiver: Receiver, path: Path) -> Instance {
-    let expect = receiver.expect();
     let addresses = receiver.valid().message.addresses;
     let instance = Instance {
         vrid: VRID,
-        version: expect.version,
+        version: receiver.version(),
         priority: 100,
         advert_interval: Duration::from_secs(1),
         addresses: addresses.into_iter().map(with_prefix).collect(),
@@ -180,7 +179,14 @@ fn instance(receiver: Receiver, path: Path) -> Instance {
     }
     .with("datapath", path.name());
     match receiver {
-        Receiver::V3Ipv4 | Receiver::V3Ipv6 | Receiver::V2Plain => instance,
+        // Nothing comes here for unicast and other groups: `lab_unicast` has them.
+        Receiver::V3Ipv4
+        | Receiver::V3Ipv6
+        | Receiver::V2Plain
+        | Receiver::UnicastIpv4
+        | Receiver::UnicastIpv6
+        | Receiver::UnicastAnybody
+        | Receiver::OtherGroup => instance,
         Receiver::V2Password => instance.with(
             "auth",
             toml::Table::from_iter([

@@ -113,7 +113,7 @@ impl Moved {
                 count(format!("{} adverts", address(vector, advert.source)));
                 moved.advert = Some(Said {
                     priority: advert.priority.into(),
-                    version: vector.receiver.expect().version.into(),
+                    version: vector.receiver.version().into(),
                     interval_us: u64::from(advert.interval) * 10_000,
                 });
             }

@@ -20,6 +20,7 @@ const LONG: Duration = Duration::from_mins(10);
 fn lab_in(receiver: Receiver, state: u8) -> (Lab, Command) {
     let mut lab = Lab::new();
     let command = command_for(receiver, 0, VRID);
+    lab.list_peers(receiver, &receiver.peers());
     lab.configure(&command);
     lab.set_state(&command, state, LONG);
     (lab, command)
@@ -31,7 +32,7 @@ fn armed_for(slot: &Slot) -> u64 {
 }
 
 fn version(receiver: Receiver) -> Version {
-    if receiver.expect().version == 2 {
+    if receiver.version() == 2 {
         Version::V2
     } else {
         Version::V3

@@ -9,8 +9,10 @@ use aya::maps::{Array, HashMap, Map, MapData, MapInfo, PerCpuArray, RingBuf};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use bytemuck::Zeroable as _;
 use ha_agent::datapath::kernel::{Kernel, LoadOptions, Timer};
+use ha_common::channel::TtlRange;
 use ha_common::layout::{
-    Command, Counter, Event, FenceKey, Meta, PeerKey, PeerStats, Slot, SlotKey, flags, names, op,
+    Command, Counter, Event, FenceKey, Meta, PeerKey, PeerStats, RawAddress, Slot, SlotKey, flags,
+    names, op,
 };
 use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 use ha_tests::vectors::build::Frame;
@@ -75,7 +77,14 @@ impl Lab {
 
     /// A virtual router of the corpus in slot 0, idle.
     pub(crate) fn receive_as(&mut self, receiver: Receiver) -> Timer {
+        self.list_peers(receiver, &receiver.peers());
         self.configure(&command_for(receiver, 0, VRID))
+    }
+
+    /// Makes the list of a receiver's unicast peers this one.
+    pub(crate) fn list_peers(&mut self, receiver: Receiver, peers: &[(RawAddress, TtlRange)]) {
+        let key = SlotKey::new(LOOPBACK, receiver.family(), VRID);
+        self.kernel.list_peers(key, peers).expect("list peers");
     }
 
     /// Configures a slot and publishes it.
@@ -236,20 +245,21 @@ impl Lab {
 
 /// A slot's configuration for a receiver of the corpus, priority 90 and preempting.
 pub(crate) fn command_for(receiver: Receiver, slot: u32, vrid: u8) -> Command {
-    let expect = receiver.expect();
+    let like = receiver.slot();
     Command {
         slot,
         generation: 1,
         flags: flags::PREEMPT,
-        own_address: expect.own_address,
-        auth_data: expect.auth_data,
+        own_address: like.own_address,
+        channel: like.channel,
+        auth_data: like.auth_data,
         ifindex: LOOPBACK,
-        own_interval: expect.own_interval,
+        own_interval: like.own_interval,
         vrid,
         family: receiver.family() as u8,
-        version: expect.version,
+        version: like.version,
         own_priority: 90,
-        auth_type: expect.auth_type,
+        auth_type: like.auth_type,
         down_multiplier: DEFAULT_DOWN_MULTIPLIER,
         own_count: 1,
         ..Command::zeroed()

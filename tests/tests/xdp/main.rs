@@ -11,6 +11,8 @@ mod harness;
 mod object;
 mod observe;
 mod peers;
+mod plain_socket;
 mod ring;
 mod speed;
 mod timer;
+mod unicast;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use aya::programs::Xdp;
+use ha_common::channel::TtlRange;
 use ha_common::layout::{
-    Counter, Event, FenceKey, MAX_PEERS, Meta, PeerKey, PeerStats, RING_BYTES, Slot, SlotKey, names,
+    Counter, Event, FenceKey, MAX_PEERS, MAX_UNICAST, Meta, PeerKey, PeerStats, RING_BYTES, Slot,
+    SlotKey, names,
 };
 
 use crate::harness::Lab;
@@ -14,7 +16,7 @@ type Shape = (usize, usize, u32);
 
 const SLOTS: u32 = 64;
 
-fn shapes() -> [(&'static str, Shape); 8] {
+fn shapes() -> [(&'static str, Shape); 9] {
     let slot_key = size_of::<SlotKey>();
     [
         (names::MAP_INDEX, (slot_key, 4, SLOTS)),
@@ -28,6 +30,10 @@ fn shapes() -> [(&'static str, Shape); 8] {
         (names::MAP_META, (4, size_of::<Meta>(), 1)),
         (names::MAP_BLANK, (4, size_of::<PeerStats>(), 1)),
         (names::MAP_FENCE, (size_of::<FenceKey>(), 4, 4096)),
+        (
+            names::MAP_UNICAST,
+            (size_of::<PeerKey>(), size_of::<TtlRange>(), MAX_UNICAST),
+        ),
     ]
 }
 

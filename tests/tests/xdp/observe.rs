@@ -48,6 +48,7 @@ impl Observed {
 pub(crate) struct Evidence {
     reason: Reject,
     source: [u8; 16],
+    destination: [u8; 16],
     header: [u8; 8],
     ttl: u8,
     length: u16,
@@ -70,11 +71,12 @@ pub(crate) fn in_userspace(receiver: Receiver, frame: &[u8]) -> Observed {
     if envelope.family != receiver.family() || vrrp::vrid(header) != VRID {
         return Observed::NotOurs;
     }
-    match vrrp::check(&envelope, header, body, &receiver.expect()) {
+    match vrrp::check(&envelope, header, body, &receiver.expect(envelope.source)) {
         Ok(advert) => Observed::Accepted(accepted(&advert), advert.hash),
         Err(reason) => Observed::Rejected(Evidence {
             reason,
             source: envelope.source,
+            destination: envelope.destination,
             header,
             ttl: envelope.ttl,
             length: envelope.length,
@@ -164,6 +166,7 @@ fn rejected(peers: &Peers, receiver: Receiver, slot: &Slot) -> Observed {
     Observed::Rejected(Evidence {
         reason,
         source: last.source,
+        destination: last.destination,
         header: last.header,
         ttl: last.ttl,
         length: last.length,
@@ -183,7 +186,7 @@ fn heard(peers: &Peers, receiver: Receiver, slot: &Slot) -> Observed {
     assert_eq!(peer.interval, slot.master_interval);
     assert_eq!(peer.count, slot.master_count);
     assert_eq!(peer.checksum, slot.master_checksum);
-    assert_eq!(peer.version, receiver.expect().version);
+    assert_eq!(peer.version, receiver.version());
     assert_eq!(slot.last_reject.at, 0);
     let accepted = Accepted {
         source: key.address,

@@ -6,6 +6,7 @@ use ha_common::units::{Centiseconds, Instant, Version};
 
 use super::datapath::{consume, datapath, timer};
 use super::rejected::rejected;
+use super::transport::transport;
 use super::{Now, micros};
 use crate::agent::handler::Agent;
 use crate::agent::peers::address;
@@ -43,6 +44,8 @@ pub(super) fn instance(agent: &Agent, view: &View, now: Now) -> Instance {
         preempt_wait: view.preempt_at.map(|at| now.ahead(at)),
         master: master(view, slot.as_ref(), now),
         addresses: addresses(agent, view),
+        source: view.source,
+        transport: transport(config),
         datapath: datapath(view.datapath.as_ref()),
         consume: consume(view),
         interval: interval(view, slot.as_ref()),

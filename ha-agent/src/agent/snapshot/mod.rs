@@ -5,6 +5,7 @@ mod datapath;
 mod group;
 mod instance;
 mod rejected;
+mod transport;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;

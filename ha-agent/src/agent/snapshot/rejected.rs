@@ -3,9 +3,9 @@
 use ha_common::layout::Slot;
 use ha_common::reject::Reject;
 use ha_common::units::{Instant, Version};
-use ha_common::wire::vrrp::TTL;
 
 use super::Now;
+use super::transport::{accepted_ttl, destination, wanted_source};
 use crate::agent::peers::address;
 use crate::control::instance::{Difference, Rejected};
 use crate::driver::board::View;
@@ -39,7 +39,24 @@ fn differences(view: &View, slot: &Slot) -> Vec<Difference> {
             });
         }
     };
-    compare("ttl", TTL.to_string(), last.ttl.to_string());
+    let source = address(slot.family, last.source);
+    let ttl = accepted_ttl(config, source);
+    if !ttl.contains(last.ttl) {
+        let expected = if ttl.min == ttl.max {
+            ttl.min.to_string()
+        } else {
+            format!("{} to {}", ttl.min, ttl.max)
+        };
+        compare("ttl", expected, last.ttl.to_string());
+    }
+    compare(
+        "destination",
+        destination(slot).to_string(),
+        address(slot.family, last.destination).to_string(),
+    );
+    if let Some(peers) = wanted_source(config, source) {
+        compare("source", peers, source.to_string());
+    }
     compare(
         "version",
         slot.version.to_string(),

@@ -20,6 +20,8 @@ fn the_documented_first_config_becomes_this_model() {
         advert_interval: Centiseconds(100),
         down_multiplier: 3,
         addresses: vec!["10.99.0.100/24".parse().unwrap()],
+        source: None,
+        transport: Transport::standard(Family::V4),
         preempt: true,
         preempt_delay: Duration::ZERO,
         auth: Auth::None,

@@ -7,6 +7,7 @@ mod loading;
 mod reload;
 mod sample;
 mod sections;
+mod transport;
 mod values;
 
 use super::{Config, Problem, Problems, Severity, parse};

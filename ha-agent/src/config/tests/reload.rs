@@ -19,6 +19,7 @@ tcp = "127.0.0.1:80"
 "#;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_key_of_an_instance_shows_as_itself_and_says_whether_it_applies_live() {
     use InstanceField as F;
     for (was, is, fields, live) in [
@@ -36,6 +37,24 @@ fn each_key_of_an_instance_shows_as_itself_and_says_whether_it_applies_live() {
             "vrid = 1",
             "vrid = 1\npreempt = false",
             vec![F::Preempt],
+            true,
+        ),
+        (
+            "vrid = 1",
+            "vrid = 1\nsource = \"10.0.0.9\"",
+            vec![F::Source],
+            true,
+        ),
+        (
+            "vrid = 1",
+            "vrid = 1\npeers = [\"10.0.0.2\"]",
+            vec![F::Transport],
+            true,
+        ),
+        (
+            "vrid = 1",
+            "vrid = 1\ngroup = \"224.0.0.77\"",
+            vec![F::Transport],
             true,
         ),
         (

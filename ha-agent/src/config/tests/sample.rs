@@ -5,8 +5,13 @@ use super::*;
 const SAMPLE: &str = include_str!("../../../../packaging/ha-agent.toml");
 
 /// Keys whose commented line is an example rather than a default.
-const EXAMPLES: [(&str, &str); 8] = [
+const EXAMPLES: [(&str, &str); 13] = [
     ("[node]", "name"),
+    ("[[instance]]", "source"),
+    ("[[instance]]", "peers"),
+    ("[[instance]]", "peer_ttl"),
+    ("[[instance]]", "ttl"),
+    ("[[instance]]", "check_source"),
     ("[[check]]", "body"),
     ("[[check]]", "host"),
     ("[[check]]", "pid_file"),
@@ -74,6 +79,9 @@ fn every_commented_example_of_the_sample_is_accepted_in_its_place() {
         if ["tcp", "process", "command", "user"].contains(&key) {
             text = text.replace("\nhttp = ", "\n# http = ");
         }
+        if ["peer_ttl", "ttl", "check_source"].contains(&key) {
+            text = text.replace("# peers = ", "peers = ");
+        }
         if key == "user" {
             text = text.replace("# command = ", "command = ");
         }
@@ -90,6 +98,8 @@ fn the_sample_mentions_every_key_that_exists() {
         "[node]\nzzzzzz = 1\n".to_owned() + &instance(""),
         instance("zzzzzz = 1"),
         instance("garp = { zzzzzz = 1 }"),
+        instance("peers = [{ address = \"10.99.0.2\", zzzzzz = 1 }]"),
+        instance("peers = [\"10.99.0.2\"]\npeer_ttl = { zzzzzz = 1 }"),
         instance("auth = { type = \"none\", zzzzzz = 1 }"),
         instance("track = [{ check = \"nginx\", zzzzzz = 1 }]") + &check(""),
         tracked("zzzzzz = 1"),

@@ -26,9 +26,9 @@ impl Instance {
         let port = self.port.as_ref()?;
         let interval = rules.interval.nanos();
         Some(Program {
-            socket: Arc::clone(&port.socket),
-            message: self.message(port, rules, rules.priority)?,
-            release: self.message(port, rules, Priority::RELEASE)?,
+            socket: Arc::clone(&port.way.socket),
+            messages: self.messages(port, rules, rules.priority)?,
+            releases: self.messages(port, rules, Priority::RELEASE)?,
             interval,
             // One interval has gone by when it is due.
             overslept: Nanos(
@@ -37,36 +37,35 @@ impl Instance {
         })
     }
 
-    pub(super) fn message(
-        &self,
-        port: &Port,
-        rules: &Rules,
-        priority: Priority,
-    ) -> Option<Vec<u8>> {
-        let password = match self.config.auth {
-            Auth::None => None,
-            Auth::Pass(password) => Some(password),
-        };
-        let mut bytes = vec![0; build::MAX_MESSAGE];
-        let length = build::write(
-            &build::Message {
-                version: rules.version,
-                family: self.config.family,
-                vrid: self.config.vrid,
-                priority,
-                interval: rules.interval,
-                addresses: &raw_list(&self.config),
-                password,
-                source: raw_address(port.source),
-                flavour: match self.config.checksum {
-                    ChecksumFlavour::PseudoHeader => Flavour::PseudoHeader,
-                    ChecksumFlavour::Payload => Flavour::Payload,
-                },
-            },
-            &mut bytes,
-        )?;
-        bytes.truncate(length);
-        Some(bytes)
+    /// One for each destination: the checksum of version 3 covers the destination's address.
+    fn messages(&self, port: &Port, rules: &Rules, priority: Priority) -> Option<Vec<Vec<u8>>> {
+        let addresses = raw_list(&self.config);
+        let mut room = [0; build::MAX_MESSAGE];
+        let destinations = port.way.socket.destinations().iter();
+        destinations
+            .map(|to| {
+                let message = build::Message {
+                    version: rules.version,
+                    family: self.config.family,
+                    vrid: self.config.vrid,
+                    priority,
+                    interval: rules.interval,
+                    addresses: &addresses,
+                    password: match self.config.auth {
+                        Auth::None => None,
+                        Auth::Pass(password) => Some(password),
+                    },
+                    source: raw_address(port.way.source),
+                    destination: raw_address(to.address),
+                    flavour: match self.config.checksum {
+                        ChecksumFlavour::PseudoHeader => Flavour::PseudoHeader,
+                        ChecksumFlavour::Payload => Flavour::Payload,
+                    },
+                };
+                let length = build::write(&message, &mut room)?;
+                Some(room.get(..length)?.to_vec())
+            })
+            .collect()
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) enum LinkState {
     Down,
     /// It works, but has no address of the family.
     NoAddress,
+    /// It works, but has not the address that adverts are to leave from.
+    NoSource,
     /// It works.
     Up,
 }
@@ -71,6 +73,10 @@ impl Instance {
         if let Some(error) = &self.port_error {
             return Some(error.clone());
         }
+        if let (LinkState::NoSource, Some(source)) = (self.link, self.config.source) {
+            let interface = &self.config.interface;
+            return Some(format!("source address {source} is not on {interface}"));
+        }
         match self.fitness(clock::now(), edges) {
             Fitness::Ready => self.seat.as_ref()?.obstacle(),
             Fitness::Waiting => {
@@ -101,6 +107,7 @@ impl Instance {
             LinkState::Gone => return Fitness::Unfit(FaultCause::InterfaceGone),
             LinkState::Down => return Fitness::Unfit(FaultCause::InterfaceDown),
             LinkState::NoAddress => return Fitness::Unfit(FaultCause::NoOwnAddress),
+            LinkState::NoSource => return Fitness::Unfit(FaultCause::SourceMissing),
             LinkState::Up => {}
         }
         if self.port.is_none() || self.port_error.is_some() {

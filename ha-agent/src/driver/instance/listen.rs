@@ -230,7 +230,7 @@ impl Instance {
     ) {
         let Some(port) = &mut self.port else { return };
         let sequence = port.detector.sequence;
-        let kernel = edges.kernel.as_deref();
+        let kernel = edges.kernel.as_deref_mut();
         let done = port.detector.configure(kernel, &self.config, rules, now);
         port.detector.sequence = sequence;
         self.say_if_failed(done, edges);

@@ -101,6 +101,25 @@ impl Link {
             })
     }
 
+    /// The address that IPv6 adverts to peers beyond the link are sent from: the first that means something
+    /// there, can be used already, and is not a virtual one.
+    pub fn global_ipv6(&self, is_virtual: impl Fn(IpAddr) -> bool) -> Option<Ipv6Addr> {
+        self.addresses
+            .iter()
+            .filter(|present| !present.ours && present.usable() && !is_virtual(present.net.addr()))
+            .find_map(|present| match present.net.addr() {
+                IpAddr::V6(address) if !address.is_unicast_link_local() => Some(address),
+                _ => None,
+            })
+    }
+
+    /// True if this address is on the interface and can be used already.
+    pub fn can_send_from(&self, address: IpAddr) -> bool {
+        self.addresses
+            .iter()
+            .any(|present| present.net.addr() == address && present.usable())
+    }
+
     /// True if this address is on the interface, whatever its prefix length.
     pub fn has_address(&self, address: IpAddr) -> bool {
         self.addresses
@@ -265,6 +284,13 @@ pub(crate) mod tests {
             ready.link_local(|_| false),
             Some("fe80::1".parse().unwrap())
         );
+        assert_eq!(
+            ready.global_ipv6(|_| false),
+            Some("fd00::1".parse().unwrap())
+        );
+        assert!(ready.can_send_from("fe80::1".parse().unwrap()));
+        let waiting = link(2, "eth0", &[tentative]);
+        assert!(!waiting.can_send_from("fe80::1".parse().unwrap()));
     }
 
     #[test]

@@ -1,0 +1,336 @@
+//! `source`, `group`, `peers` and what goes with them: the keys of an instance's transport.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use ha_common::channel::TtlRange;
+use ha_common::units::{Family, Priority};
+use ha_common::wire::vrrp::TTL;
+use ipnet::IpNet;
+
+use super::address;
+use super::reader::{At, Field, Table};
+use super::report::Report;
+use super::transport::{Peer, Transport, Unicast, standard_group};
+
+/// An advert is sent to each of them in turn; more than a segment's routers are a mistake.
+const MAX_PEERS: usize = 64;
+/// The keys that mean something to unicast only.
+const COMPANIONS: [&str; 3] = ["peer_ttl", "ttl", "check_source"];
+
+/// What could be read.
+pub(super) struct Draft {
+    source: Given<IpAddr>,
+    group: Given<IpAddr>,
+    /// The peers that could be read.
+    pub(super) peers: Vec<At<Peer>>,
+    kind: Option<Kind>,
+}
+
+/// The value of a key that may be absent.
+enum Given<T> {
+    Absent,
+    Right(At<T>),
+    /// It was wrong, which has been reported.
+    Wrong,
+}
+
+impl<T: Copy> Given<T> {
+    fn at(&self) -> Option<&At<T>> {
+        match self {
+            Self::Right(at) => Some(at),
+            Self::Absent | Self::Wrong => None,
+        }
+    }
+
+    /// The value or its default; `None` if it was wrong.
+    fn or(&self, default: T) -> Option<T> {
+        match self {
+            Self::Right(at) => Some(*at.get_ref()),
+            Self::Absent => Some(default),
+            Self::Wrong => None,
+        }
+    }
+}
+
+enum Kind {
+    Multicast,
+    /// All but the peers.
+    Unicast(Unicast),
+}
+
+/// What the keys are held against.
+pub(super) struct Context<'c> {
+    pub(super) report: &'c Report<'c>,
+    pub(super) family: Option<Family>,
+    pub(super) addresses: &'c [At<IpNet>],
+    pub(super) priority: Option<Priority>,
+}
+
+/// Reads the keys. What they must be to each other and to other keys is [`Draft::resolve`]'s.
+pub(super) fn read(table: &mut Table<'_>) -> Draft {
+    let source = table.get("source");
+    let group = table.get("group");
+    let peers = table.get("peers");
+    let companions = COMPANIONS.map(|key| (key, table.get(key)));
+    let source = optional(source.as_ref(), |f| read_address(f, "10.99.0.1"));
+    let Some(peers) = peers else {
+        for (key, field) in &companions {
+            if let Some(field) = field {
+                let message = format!(
+                    "`{key}` goes with `peers`: adverts to a group always have TTL {TTL} and are \
+                     heard from everybody on the link"
+                );
+                table.report.error(field.key_span(), message);
+            }
+        }
+        return Draft {
+            source,
+            group: optional(group.as_ref(), read_group),
+            peers: Vec::new(),
+            kind: Some(Kind::Multicast),
+        };
+    };
+    if let Some(group) = &group {
+        let message = format!(
+            "`group` is for multicast, and this instance has `peers` ({}); remove one of them",
+            table.report.line(peers.key_span())
+        );
+        table.report.error(group.key_span(), message);
+    }
+    let [peer_ttl, ttl, check_source] = companions.map(|(_, field)| field);
+    let peer_ttl = optional(peer_ttl.as_ref(), read_peer_ttl);
+    let peer_ttl = peer_ttl.or(TtlRange::LINK);
+    let default = peer_ttl.unwrap_or(TtlRange::LINK);
+    let (peers, all) = read_peers(&peers, default).unwrap_or_default();
+    let ttl = optional(ttl.as_ref(), read_ttl);
+    let check_source = optional(check_source.as_ref(), Field::boolean);
+    let unicast = || {
+        Some(Unicast {
+            peers: Vec::new(),
+            peer_ttl: peer_ttl?,
+            ttl: ttl.or(TTL)?,
+            check_source: check_source.or(true)?,
+        })
+    };
+    let kind = unicast().filter(|_| all).map(Kind::Unicast);
+    Draft {
+        source,
+        group: Given::Absent,
+        peers,
+        kind,
+    }
+}
+
+impl Draft {
+    /// Reports what does not go together, and gives `source` and the transport if all could be read.
+    pub(super) fn resolve(&self, context: &Context<'_>) -> Option<(Option<IpAddr>, Transport)> {
+        let family = context.family?;
+        let source = self.source.at();
+        if let Some(source) = source {
+            self.check_source_address(source, family, context);
+        }
+        self.check_peers(source, family, context.report);
+        if let Some(group) = self.group.at() {
+            check_group(group, family, context.report);
+        }
+        let group = self.group.or(standard_group(family))?;
+        let source = match &self.source {
+            Given::Right(at) => Some(*at.get_ref()),
+            Given::Absent => None,
+            Given::Wrong => return None,
+        };
+        let transport = match self.kind.as_ref()? {
+            Kind::Multicast => Transport::Multicast { group },
+            Kind::Unicast(unicast) => Transport::Unicast(Unicast {
+                peers: self.peers.iter().map(|peer| *peer.get_ref()).collect(),
+                ..unicast.clone()
+            }),
+        };
+        Some((source, transport))
+    }
+
+    fn check_source_address(&self, source: &At<IpAddr>, family: Family, context: &Context<'_>) {
+        let report = context.report;
+        let address = *source.get_ref();
+        let is_owner = context.priority.is_some_and(Priority::is_owner);
+        let is_virtual = context
+            .addresses
+            .iter()
+            .any(|net| net.get_ref().addr() == address);
+        if family_of(address) != family {
+            report.error(&source.span(), other_family("source", address, family));
+        } else if is_virtual && !is_owner {
+            let message = format!(
+                "`source` must be an address that stays on this host, and {address} is one of the \
+                 virtual `addresses`"
+            );
+            report.error(&source.span(), message);
+        } else if family == Family::V6
+            && matches!(self.kind, Some(Kind::Multicast))
+            && !address::is_link_local(address)
+        {
+            // RFC 9568 section 5.1.2.1.
+            let message = "`source` should be link-local (fe80::...): that is where multicast \
+                           adverts over IPv6 come from, and strict peers discard others";
+            report.warn(&source.span(), message);
+        }
+    }
+
+    fn check_peers(&self, source: Option<&At<IpAddr>>, family: Family, report: &Report<'_>) {
+        let mut seen = HashSet::new();
+        let first = self.peers.first().map(|peer| peer.get_ref().address);
+        for at in &self.peers {
+            let address = at.get_ref().address;
+            if family_of(address) != family {
+                report.error(
+                    &at.span(),
+                    other_family("an entry of `peers`", address, family),
+                );
+            } else if !seen.insert(address) {
+                report.error(&at.span(), format!("{address} is in this list already"));
+            } else if source.is_some_and(|source| *source.get_ref() == address) {
+                let message = format!("{address} is this host's own `source`, not a peer");
+                report.error(&at.span(), message);
+            } else if first.is_some_and(|first| !same_reach(first, address)) {
+                let message = "`peers` over IPv6 must be all link-local (fe80::...) or none: one \
+                               `source` reaches them all";
+                report.error(&at.span(), message);
+            }
+        }
+        if let (Some(source), Some(first)) = (source, first)
+            && family_of(first) == family
+            && family_of(*source.get_ref()) == family
+            && !same_reach(first, *source.get_ref())
+        {
+            let message =
+                "`source` must be link-local (fe80::...) if the `peers` are, and only then";
+            report.error(&source.span(), message);
+        }
+    }
+}
+
+/// IPv4 has link-local addresses too, but there they reach what the others reach.
+fn same_reach(one: IpAddr, other: IpAddr) -> bool {
+    one.is_ipv4() || address::is_link_local(one) == address::is_link_local(other)
+}
+
+fn check_group(group: &At<IpAddr>, family: Family, report: &Report<'_>) {
+    let address = *group.get_ref();
+    if family_of(address) != family {
+        report.error(&group.span(), other_family("group", address, family));
+    }
+}
+
+fn other_family(what: &str, found: IpAddr, family: Family) -> String {
+    let name = match family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    };
+    let what = if what.contains(' ') {
+        what.to_owned()
+    } else {
+        format!("`{what}`")
+    };
+    format!("{what} must be an {name} address, as the `addresses` are, not {found}")
+}
+
+const fn family_of(address: IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    }
+}
+
+fn optional<'t, T>(
+    field: Option<&Field<'t>>,
+    read: impl FnOnce(&Field<'t>) -> Option<T>,
+) -> Given<T> {
+    match field.map(|field| (field, read(field))) {
+        None => Given::Absent,
+        Some((field, Some(value))) => Given::Right(field.at(value)),
+        Some((_, None)) => Given::Wrong,
+    }
+}
+
+fn read_address(field: &Field<'_>, such_as: &str) -> Option<IpAddr> {
+    address::read_host(
+        field,
+        &format!("an IP address without a prefix length, such as \"{such_as}\""),
+    )
+}
+
+fn read_group(field: &Field<'_>) -> Option<IpAddr> {
+    let expected = "a multicast address such as \"224.0.0.18\"";
+    let Ok(group) = field.text(expected)?.parse::<IpAddr>() else {
+        return field.wrong(expected);
+    };
+    let stays_home = matches!(group, IpAddr::V6(v6) if v6.octets()[1] & 0x0f < 2);
+    if !group.is_multicast() {
+        return field.wrong(format_args!("{expected}; for unicast, write `peers`"));
+    }
+    if stays_home {
+        return field.problem(format_args!(
+            "must be a group that reaches the link (ff02::...); {group} never leaves this host"
+        ));
+    }
+    Some(group)
+}
+
+fn read_ttl(field: &Field<'_>) -> Option<u8> {
+    u8::try_from(field.integer(1..=255, " (a TTL or hop limit)")?).ok()
+}
+
+fn read_peer_ttl(field: &Field<'_>) -> Option<TtlRange> {
+    let mut table = field.table("`peer_ttl`")?;
+    let range = read_range(&mut table, "min", "max", TtlRange::LINK);
+    table.finish();
+    range
+}
+
+fn read_range(
+    table: &mut Table<'_>,
+    low: &'static str,
+    high: &'static str,
+    default: TtlRange,
+) -> Option<TtlRange> {
+    let min = table.optional(low, default.min, read_ttl);
+    let max = table.optional(high, default.max, read_ttl);
+    let (min_at, max) = (min?, max?.into_inner());
+    let min = *min_at.get_ref();
+    if min > max {
+        let message = format!("`{low}` must be at most `{high}`, and {min} is more than {max}");
+        table.report.error(&min_at.span(), message);
+        return None;
+    }
+    Some(TtlRange { min, max })
+}
+
+/// The peers that could be read, and whether these are all.
+fn read_peers(field: &Field<'_>, default: TtlRange) -> Option<(Vec<At<Peer>>, bool)> {
+    let entries = field.list("a list such as [\"10.99.0.2\"]", 1..=MAX_PEERS)?;
+    let read: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| Some(entry.at(read_peer(entry, default)?)))
+        .collect();
+    let all = read.len() == entries.len();
+    Some((read, all))
+}
+
+fn read_peer(field: &Field<'_>, default: TtlRange) -> Option<Peer> {
+    if !field.is_table() {
+        let address = read_address(field, "10.99.0.2")?;
+        return Some(Peer {
+            address,
+            ttl: default,
+        });
+    }
+    let mut table = field.table("an entry of `peers`")?;
+    let address = table.required("address", "\"10.99.0.2\"", |f| read_address(f, "10.99.0.2"));
+    let ttl = read_range(&mut table, "min_ttl", "max_ttl", default);
+    table.finish();
+    Some(Peer {
+        address: address?.into_inner(),
+        ttl: ttl?,
+    })
+}
