@@ -13,7 +13,7 @@ use ha_tests::lab::agent::{self, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance, with_prefix};
 use ha_tests::lab::forge::Forger;
 use ha_tests::lab::pair::PATIENCE;
-use ha_tests::lab::{Agent, Lab, require_root_and_tools, wait_until};
+use ha_tests::lab::{Agent, Host, Lab, require_root_and_tools, wait_until};
 use ha_tests::vectors::{Receiver, VRID, link_local};
 use serde_json::Value;
 
@@ -218,7 +218,8 @@ fn widen(lab: &Lab) -> Result<()> {
     for host in [h1, h2] {
         lab.switch()
             .batch(&format!("link set {} mtu {MTU}\n", host.name()))?;
-        host.ns().batch(&format!("link set eth0 mtu {MTU}\n"))?;
+        host.ns()
+            .batch(&format!("link set {} mtu {MTU}\n", Host::INTERFACE))?;
     }
     lab.switch().batch(&format!("link set br0 mtu {MTU}\n"))
 }

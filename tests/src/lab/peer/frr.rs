@@ -23,6 +23,10 @@ const VRRPD: &str = "/usr/lib/frr/vrrpd";
 const ZEBRA: &str = "/usr/lib/frr/zebra";
 /// Whom both become.
 const USER: &str = "frr";
+/// What the macvlan device is above.
+const INTERFACE: &str = Host::INTERFACE;
+/// The macvlan device.
+const DEVICE: &str = "vrrp0";
 /// How long zebra may take until it listens.
 const LISTENING: Duration = Duration::from_secs(10);
 
@@ -41,14 +45,15 @@ impl Peer for Frr {
             // vrrpd sends from the device's own link-local address, so the host's moves there. It takes
             // the one that the kernel lists first, which is the one that was added last.
             let mut lines = device(router, "02");
-            let _ = writeln!(lines, "addr del {}/64 dev eth0", host.link_local());
+            let _ = writeln!(lines, "addr del {}/64 dev {INTERFACE}", host.link_local());
             for address in router.addresses.iter().chain([&host.link_local().into()]) {
                 let _ = writeln!(lines, "addr add {address}/64 dev {DEVICE} nodad");
             }
             return host.ns().batch(&lines);
         }
-        // Without this a backup's eth0 answers for the address on the device beside it.
-        host.ns().sysctl("net/ipv4/conf/eth0/arp_ignore", "1")?;
+        // Without this a backup's interface answers for the address on the device above it.
+        host.ns()
+            .sysctl(&format!("net/ipv4/conf/{INTERFACE}/arp_ignore"), "1")?;
         let mut lines = device(router, "01");
         for address in &router.addresses {
             let _ = writeln!(lines, "addr add {address}/32 dev {DEVICE}");
@@ -66,18 +71,14 @@ impl Peer for Frr {
     }
 }
 
-/// The macvlan device.
-const DEVICE: &str = "vrrp0";
-
 /// Lines of `ip` that make the device with the virtual router's hardware address of a family:
 /// 00:00:5e:00:01:VRID or 00:00:5e:00:02:VRID (RFC 9568 section 7.3).
 fn device(router: &Router, family: &str) -> String {
     format!(
-        "link add {DEVICE} link {} type macvlan mode bridge\n\
+        "link add {DEVICE} link {INTERFACE} type macvlan mode bridge\n\
          link set {DEVICE} addrgenmode none\n\
          link set {DEVICE} address 00:00:5e:00:{family}:{:02x}\n\
          link set {DEVICE} up\n",
-        Host::INTERFACE,
         router.vrid
     )
 }
@@ -128,10 +129,9 @@ fn daemon(program: &str, host: &Host, config: &Path) -> Command {
 fn vrrpd_config(host: &Host, router: &Router) -> String {
     let vrid = router.vrid;
     let mut text = format!(
-        "hostname {}\ninterface {}\n vrrp {vrid} version {}\n vrrp {vrid} priority {}\n \
+        "hostname {}\ninterface {INTERFACE}\n vrrp {vrid} version {}\n vrrp {vrid} priority {}\n \
          vrrp {vrid} advertisement-interval {}\n",
         host.name(),
-        Host::INTERFACE,
         router.version,
         router.priority,
         router.interval.as_millis(),
