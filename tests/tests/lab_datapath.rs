@@ -460,6 +460,7 @@ impl Foreign {
             let mut kernel = Kernel::load(LoadOptions {
                 pin_dir: None,
                 max_slots: 1,
+                max_held: 1,
                 debug: false,
                 no_timer: false,
             })?;

@@ -79,6 +79,9 @@ fn instance(field: InstanceField, old: &Instance, new: &Instance) -> String {
         F::Addresses => changed("addresses"),
         F::Source => changed("source"),
         F::Transport => transport(&old.transport, &new.transport),
+        F::Excluded => changed("excluded"),
+        F::Routes => changed("routes"),
+        F::Rules => changed("rules"),
         F::Preempt => moved("preempt", old.preempt, new.preempt),
         F::PreemptDelay => moved(
             "preempt_delay",

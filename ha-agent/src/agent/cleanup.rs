@@ -3,6 +3,7 @@
 //! The pinned maps know which addresses the agent held, so a configuration that is gone or broken keeps
 //! nothing from being cleared away; it only says so afterwards.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
@@ -12,12 +13,15 @@ use ha_common::layout::FenceKey;
 use super::peers::address;
 use crate::cli::{Dirs, Exit, Failure};
 use crate::config::Config;
+use crate::config::virtual_address::VirtualAddress;
 use crate::control::server::ControlSocket;
 use crate::datapath::{pins, reader};
 use crate::net::address::{AddressBook, Outcome, Placement};
 use crate::net::interface;
 use crate::net::links::Link;
+use crate::net::netlink::NetlinkError;
 use crate::net::present::Present;
+use crate::net::way::{Way, WayBook};
 
 /// Results of a systemd service (`$SERVICE_RESULT`, systemd.exec(5)) that are followed by a restart: the
 /// next agent carries on with what this one has left, so it must stay.
@@ -58,13 +62,14 @@ impl Cleaned {
     }
 }
 
-/// Removes the addresses that an agent has added, never an administrator's; then takes the programs off
+/// Removes the routes, rules and addresses that an agent has added, never an administrator's; then takes the programs off
 /// the interfaces, and removes the pins. An error means that nothing was done: an agent runs.
 pub fn cleanup(dirs: &Dirs, file: &Path) -> Result<Cleaned, Failure> {
     // An agent that runs holds both; so nothing can be taken away from one.
     let _socket = ControlSocket::claim(&dirs.runtime_dir)?;
     let pins = pins::claim(&dirs.pin_dir)?;
     let mut cleaned = Cleaned::default();
+    cleaned.take(remove_ways());
     if pins.is_some() {
         cleaned.take(remove_held(&dirs.pin_dir));
     }
@@ -76,6 +81,24 @@ pub fn cleanup(dirs: &Dirs, file: &Path) -> Result<Cleaned, Failure> {
         cleaned.take(remove_pins(&dirs.pin_dir));
     }
     Ok(cleaned)
+}
+
+/// Routes and rules carry our protocol, and no agent runs that they could be of.
+fn remove_ways() -> Result<Vec<String>, Failure> {
+    let failure = |error: NetlinkError| Failure::new(Exit::General, &error);
+    let mut book = WayBook::open().map_err(failure)?;
+    let mut ways = book.list().map_err(failure)?;
+    // A rule goes before the table that it leads to.
+    ways.sort_by_key(|way| matches!(way, Way::Route(_)));
+    let outcomes = book.remove(&ways).map_err(failure)?;
+    let mut done = Vec::new();
+    for (way, outcome) in ways.iter().zip(outcomes) {
+        match outcome.map_err(|error| Failure::new(Exit::General, &error))? {
+            Outcome::Done => done.push(format!("removed {way}")),
+            Outcome::Already => {}
+        }
+    }
+    Ok(done)
 }
 
 /// The addresses that the maps say were held when the agent died.
@@ -108,9 +131,9 @@ fn remove_configured(config: &Config) -> Result<Vec<String>, Failure> {
         let Ok(link) = interface::interface(&instance.interface) else {
             continue;
         };
-        let is_virtual = |ip| instance.virtual_addresses().any(|own| own == ip);
+        let held: HashSet<IpAddr> = instance.held().map(VirtualAddress::addr).collect();
         let removed = remove(&mut book, &link, |present| {
-            present.ours && is_virtual(present.net.addr())
+            present.ours && held.contains(&present.net.addr())
         });
         done.extend(removed?);
     }
@@ -135,10 +158,7 @@ fn remove(
 ) -> Result<Vec<String>, Failure> {
     let meant = link.addresses.iter().filter(|present| is_meant(present));
     let placements: Vec<Placement> = meant
-        .map(|present| Placement {
-            ifindex: link.index,
-            net: present.net,
-        })
+        .map(|present| Placement::found(link.index, present))
         .collect();
     let outcomes = book
         .remove(&placements)

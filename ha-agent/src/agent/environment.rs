@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aya::maps::{MapData, RingBuf};
+use ha_common::layout::DEFAULT_SLOTS;
 use procfs::process::Process;
 use tracing::{info, warn};
 
@@ -10,7 +11,7 @@ use super::kernel_log;
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::datapath::kernel::{Kernel, LoadOptions};
-use crate::datapath::pins::{self, Claim, Found, PinError};
+use crate::datapath::pins::{self, Claim, Found, PinError, Room};
 use crate::net::links::LinkTable;
 
 /// Names what is broken on purpose, comma-separated: `no-timer`, `deaf-ring`. For trying what stands
@@ -20,6 +21,10 @@ const INJECT: &str = "HA_AGENT_INJECT";
 /// capability.h.
 const CAP_NET_ADMIN: u32 = 12;
 const CAP_NET_RAW: u32 = 13;
+
+/// The largest list of held addresses, of 100 bytes each or so in the kernel. What has no room in it is held
+/// all the same, and only the fence does not know it.
+const MOST_HELD: u32 = 1 << 20;
 
 /// The kernel half as far as it could be had.
 pub(super) struct Half {
@@ -94,8 +99,8 @@ pub(super) fn require_interfaces(config: &Config, links: &LinkTable) -> Result<(
 
 /// Loads the kernel half over the pins, if there can be any. Fails only if they are somebody else's.
 pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failure> {
-    let max_slots = config.node.max_slots;
-    let (claim, pin_dir) = match pins::prepare(pin_dir, max_slots) {
+    let room = room(config);
+    let (claim, pin_dir) = match pins::prepare(pin_dir, room) {
         Ok((claim, found)) => {
             say_found(found, pin_dir);
             (Some(claim), Ok(pin_dir.to_owned()))
@@ -106,7 +111,7 @@ pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failu
             (None, Err(error.to_string()))
         }
     };
-    let kernel = load(pin_dir.as_deref().ok(), max_slots);
+    let kernel = load(pin_dir.as_deref().ok(), room);
     if let Err(why) = &kernel {
         warn!("no detection in the kernel: {why}; adverts are received by a plain socket");
     }
@@ -125,10 +130,22 @@ fn say_found(found: Found, dir: &Path) {
     }
 }
 
-fn load(pin_dir: Option<&Path>, max_slots: u32) -> Result<(Kernel, RingBuf<MapData>), String> {
+/// The kernel takes the memory of the maps at once, so that the addresses get more than the usual room only
+/// where there are more.
+fn room(config: &Config) -> Room {
+    let held: usize = config.instances.iter().map(|it| it.held().count()).sum();
+    let held = u32::try_from(held).unwrap_or(u32::MAX);
+    Room {
+        slots: config.node.max_slots,
+        held: held.clamp(DEFAULT_SLOTS, MOST_HELD),
+    }
+}
+
+fn load(pin_dir: Option<&Path>, room: Room) -> Result<(Kernel, RingBuf<MapData>), String> {
     let options = LoadOptions {
         pin_dir,
-        max_slots,
+        max_slots: room.slots,
+        max_held: room.held,
         debug: kernel_log::is_wanted(),
         no_timer: injected("no-timer"),
     };

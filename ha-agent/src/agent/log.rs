@@ -101,6 +101,7 @@ fn line(report: &Report) {
             };
             info!(%instance, datapath, "{instance}: hears adverts by {datapath}, {timer}{why}");
         }
+        Report::Said { instance, what } => info!(%instance, "{instance}: {what}"),
         Report::Warning { instance, what } => warn!(%instance, "{instance}: {what}"),
         Report::Failed { instance, what } => error!(%instance, "{instance}: {what}"),
     }

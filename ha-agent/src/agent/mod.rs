@@ -17,6 +17,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::Stream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -34,7 +35,9 @@ use crate::driver::realtime;
 use crate::driver::report::Reporter;
 use crate::driver::{self, Command, Handle, Setup};
 use crate::logging::{self, Format};
+use crate::net::links::monitor::Notification;
 use crate::net::links::{self, LinkTable};
+use crate::net::removals::{self, Removals};
 use crate::readable;
 
 use handler::Agent;
@@ -105,6 +108,7 @@ async fn serve_until_told(
     let memory = realtime::lock_memory();
     let (watching, monitor) =
         links::watch().map_err(|error| Failure::new(Exit::Environment, &error))?;
+    let removals = removals::watch().map_err(|error| Failure::new(Exit::Environment, &error))?;
     let table = Arc::clone(&watching.table.borrow());
     environment::require_interfaces(&config, &table)?;
     let half = environment::kernel_half(&config, &dirs.pin_dir)?;
@@ -138,6 +142,7 @@ async fn serve_until_told(
     });
     tasks.spawn(log::write(Arc::clone(&reports)));
     tasks.spawn(pass_links(watching.table.clone(), handle.clone()));
+    tasks.spawn(pass_removals(removals, handle.clone()));
     let (events, check_events) = mpsc::channel(CHECK_QUEUE);
     tasks.spawn(pass_checks(check_events, handle.clone()));
     let checks = Checks::start(config.checks.clone(), events)?;
@@ -222,6 +227,18 @@ async fn pass_links(mut table: watch::Receiver<Arc<LinkTable>>, driver: Handle) 
             return;
         }
     }
+}
+
+async fn pass_removals(
+    mut removals: Removals<impl Stream<Item = Notification> + Unpin>,
+    driver: Handle,
+) {
+    while removals.next().await.is_some() {
+        if !driver.tell(Command::WaysRemoved) {
+            return;
+        }
+    }
+    error!("the kernel tells no more of removed routes; only a change of an interface shows them");
 }
 
 /// From the driver's bell, which never blocks it, to those who wait for changes.

@@ -8,6 +8,8 @@ use super::keys::nearest;
 use super::model::Node;
 use super::reader::{At, quoted_list, shortened};
 use super::report::Report;
+use super::virtual_route::{self, VirtualRoute};
+use super::virtual_rule::VirtualRule;
 use super::{address, check, instance};
 
 /// One for every slot that the kernel half can be told to have.
@@ -33,6 +35,7 @@ pub(super) fn check(
     unique_routers(report, instances);
     unique_addresses(report, instances);
     peers_are_other_hosts(report, instances);
+    unique_routes(report, instances);
     tracked_checks_exist(report, instances, checks);
     checks_are_tracked(report, instances, checks);
 
@@ -79,7 +82,7 @@ fn unique_routers(report: &Report<'_>, instances: &[instance::Draft]) {
     let mut seen = HashMap::new();
     for draft in instances {
         let (Some(interface), Some(vrid), Some(family)) =
-            (&draft.interface, &draft.vrid, draft.family)
+            (&draft.interface, &draft.vrid, draft.held.family)
         else {
             continue;
         };
@@ -104,7 +107,7 @@ fn unique_addresses(report: &Report<'_>, instances: &[instance::Draft]) {
     let mut seen: HashMap<(IpAddr, Option<&str>), (usize, _)> = HashMap::new();
     for (index, draft) in instances.iter().enumerate() {
         let interface = draft.interface.as_ref().map(|i| i.get_ref().as_str());
-        for at in &draft.addresses {
+        for at in draft.held.addresses.iter().chain(&draft.held.excluded) {
             let ip = at.get_ref().addr();
             let link = if address::is_link_local(ip) {
                 interface
@@ -138,7 +141,7 @@ fn peers_are_other_hosts(report: &Report<'_>, instances: &[instance::Draft]) {
     };
     let virtuals: HashSet<(IpAddr, Option<String>)> = instances
         .iter()
-        .flat_map(|draft| draft.addresses.iter().map(move |at| (draft, at)))
+        .flat_map(|draft| draft.held.addresses.iter().map(move |at| (draft, at)))
         .map(|(draft, at)| (at.get_ref().addr(), link_of(draft, at.get_ref().addr())))
         .collect();
     for draft in instances {
@@ -153,6 +156,14 @@ fn peers_are_other_hosts(report: &Report<'_>, instances: &[instance::Draft]) {
             }
         }
     }
+}
+
+/// The host has one of each, and it goes with the first instance that leaves.
+fn unique_routes(report: &Report<'_>, instances: &[instance::Draft]) {
+    let routes = instances.iter().flat_map(|draft| &draft.held.routes);
+    virtual_route::unique(report, routes, VirtualRoute::key, "this route");
+    let rules = instances.iter().flat_map(|draft| &draft.held.rules);
+    virtual_route::unique(report, rules, VirtualRule::key, "this rule");
 }
 
 fn tracked_checks_exist(

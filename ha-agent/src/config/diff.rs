@@ -48,6 +48,9 @@ pub enum InstanceField {
     Addresses,
     Source,
     Transport,
+    Excluded,
+    Routes,
+    Rules,
     Preempt,
     PreemptDelay,
     Auth,
@@ -71,6 +74,9 @@ impl InstanceField {
             | Self::Addresses
             | Self::Source
             | Self::Transport
+            | Self::Excluded
+            | Self::Routes
+            | Self::Rules
             | Self::Preempt
             | Self::PreemptDelay
             | Self::Auth
@@ -269,6 +275,9 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
         addresses,
         source,
         transport,
+        excluded,
+        routes,
+        rules,
         preempt,
         preempt_delay,
         auth,
@@ -294,6 +303,9 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
         (*addresses == new.addresses, InstanceField::Addresses),
         (*source == new.source, InstanceField::Source),
         (*transport == new.transport, InstanceField::Transport),
+        (*excluded == new.excluded, InstanceField::Excluded),
+        (*routes == new.routes, InstanceField::Routes),
+        (*rules == new.rules, InstanceField::Rules),
         (*preempt == new.preempt, InstanceField::Preempt),
         (
             *preempt_delay == new.preempt_delay,

@@ -3,18 +3,15 @@
 use std::time::Duration;
 
 use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
-use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
-use ipnet::IpNet;
+use ha_common::units::{Centiseconds, Priority, Version, Vrid};
 
-use super::address;
-use super::instance_rules as rules;
+use super::held::{Held, values};
+use super::instance_rules::{self, Parts};
 use super::model::{Auth, ChecksumFlavour, Consume, DatapathChoice, Garp, Instance, Track};
 use super::names;
 use super::reader::{At, Field, Table};
 use super::transport_keys::{self, Context};
 
-/// RFC 9568 section 5.2.5: the count is one byte.
-const MAX_ADDRESSES: usize = 255;
 /// Enough for every service of a host, and it keeps the sums of weights small.
 const MAX_TRACKED: usize = 64;
 const TEN_MINUTES: Duration = Duration::from_mins(10);
@@ -26,9 +23,7 @@ pub(super) struct Draft {
     pub(super) name: Option<At<String>>,
     pub(super) interface: Option<At<String>>,
     pub(super) vrid: Option<At<Vrid>>,
-    pub(super) family: Option<Family>,
-    /// Those that could be read.
-    pub(super) addresses: Vec<At<IpNet>>,
+    pub(super) held: Held,
     /// How its adverts travel.
     pub(super) transport: transport_keys::Draft,
     /// Those that could be read; the place is that of the check's name.
@@ -49,12 +44,12 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         Some(Priority(byte(f, 1, 255, "")?))
     });
     let interval = t.optional("advert_interval", Centiseconds(100), |f| {
-        rules::advert_interval(f, *version.as_ref()?.get_ref())
+        instance_rules::advert_interval(f, *version.as_ref()?.get_ref())
     });
     let down_multiplier = t.optional("down_multiplier", DEFAULT_DOWN_MULTIPLIER, |f| {
         byte(f, 1, 10, " intervals")
     });
-    let addresses = t.required("addresses", "[\"10.99.0.100/24\"]", read_addresses);
+    let held = Held::read(t, interface.as_ref());
     let transport = transport_keys::read(t);
     let preempt = t.optional("preempt", true, Field::boolean);
     let preempt_delay = t.optional("preempt_delay", Duration::ZERO, |f| {
@@ -73,34 +68,31 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     table.finish();
 
     // Those entries that could be read are worth a look even if others could not.
-    let (addresses, all_addresses) = addresses.map(At::into_inner).unwrap_or_default();
     let (track, all_track) = track.map(At::into_inner).unwrap_or_default();
-    rules::check(&rules::Parts {
+    instance_rules::check(&Parts {
         report,
         version: version.as_ref(),
         priority: priority.as_ref(),
         down_multiplier: down_multiplier.as_ref(),
-        addresses: &addresses,
+        held: &held,
         preempt: preempt.as_ref(),
         preempt_delay: preempt_delay.as_ref(),
         auth: auth.as_ref(),
         checksum: checksum.as_ref(),
         track: &track,
     });
-    let family = addresses.first().map(|a| address::family(a.get_ref()));
     let resolved = transport.resolve(&Context {
         report,
-        family,
-        addresses: &addresses,
+        family: held.family,
+        addresses: &held.addresses,
         priority: priority.as_ref().map(|p| *p.get_ref()),
     });
-    let complete = all_addresses && all_track;
+    let complete = held.complete && all_track;
     let draft = Draft {
         name,
         interface,
         vrid,
-        family,
-        addresses,
+        held,
         transport,
         track,
         all_track,
@@ -112,18 +104,21 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
             name: d.name.clone()?.into_inner(),
             interface: d.interface.clone()?.into_inner(),
             vrid: d.vrid.clone()?.into_inner(),
-            family: d.family?,
+            family: d.held.family?,
             version: version?.into_inner(),
             priority: priority?.into_inner(),
             advert_interval: interval?.into_inner(),
             down_multiplier: down_multiplier?.into_inner(),
-            addresses: d.addresses.iter().map(|a| *a.get_ref()).collect(),
+            addresses: values(&d.held.addresses),
+            excluded: values(&d.held.excluded),
+            routes: values(&d.held.routes),
+            rules: values(&d.held.rules),
             source,
             transport,
             preempt: preempt?.into_inner(),
             preempt_delay: preempt_delay?.into_inner(),
             auth: auth?.into_inner(),
-            track: d.track.iter().map(|t| t.get_ref().clone()).collect(),
+            track: values(&d.track),
             datapath: datapath?.into_inner(),
             consume: consume?.into_inner(),
             checksum: checksum?.into_inner(),
@@ -161,16 +156,6 @@ fn read_checksum(field: &Field<'_>) -> Option<ChecksumFlavour> {
         ("pseudo-header", ChecksumFlavour::PseudoHeader),
         ("payload", ChecksumFlavour::Payload),
     ])
-}
-
-fn read_addresses(field: &Field<'_>) -> Option<(Vec<At<IpNet>>, bool)> {
-    let entries = field.list("a list such as [\"10.99.0.100/24\"]", 1..=MAX_ADDRESSES)?;
-    let read: Vec<_> = entries
-        .iter()
-        .filter_map(|entry| Some(entry.at(address::read(entry)?)))
-        .collect();
-    let all = read.len() == entries.len();
-    Some((read, all))
 }
 
 fn read_auth(field: &Field<'_>) -> Option<Auth> {

@@ -1,15 +1,17 @@
 //! What the keys of one instance must be to each other.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ha_common::units::{Centiseconds, Family, Priority, Version};
-use ipnet::IpNet;
 
 use super::address;
+use super::held::Held;
 use super::model::{Auth, ChecksumFlavour, Track};
 use super::reader::{At, Field};
 use super::report::Report;
+use super::virtual_address::VirtualAddress;
 
 /// How many IPv6 addresses an advert can hold in the usual MTU: 1500 bytes less 40 of IPv6 header
 /// and 8 of VRRP header, by 16. Adverts are never fragmented.
@@ -21,7 +23,7 @@ pub(super) struct Parts<'p> {
     pub(super) version: Option<&'p At<Version>>,
     pub(super) priority: Option<&'p At<Priority>>,
     pub(super) down_multiplier: Option<&'p At<u8>>,
-    pub(super) addresses: &'p [At<IpNet>],
+    pub(super) held: &'p Held,
     pub(super) preempt: Option<&'p At<bool>>,
     pub(super) preempt_delay: Option<&'p At<Duration>>,
     pub(super) auth: Option<&'p At<Auth>>,
@@ -70,10 +72,7 @@ pub(super) fn check(parts: &Parts<'_>) {
 
 fn versions(parts: &Parts<'_>) {
     let report = parts.report;
-    let family = parts
-        .addresses
-        .first()
-        .map(|a| address::family(a.get_ref()));
+    let family = parts.held.family;
     let Some(version) = parts.version else {
         return;
     };
@@ -102,13 +101,13 @@ fn versions(parts: &Parts<'_>) {
 /// RFC 9568 section 5.2.9 (family); of its (link-local) we only warn.
 fn addresses(parts: &Parts<'_>) {
     let report = parts.report;
-    let Some(first) = parts.addresses.first() else {
+    let Some(first) = parts.held.addresses.first() else {
         return;
     };
-    let family = address::family(first.get_ref());
+    let family = address::family(&first.get_ref().net);
     let mut seen = HashSet::new();
-    for at in parts.addresses {
-        let net = at.get_ref();
+    for at in &parts.held.addresses {
+        let net = &at.get_ref().net;
         if address::family(net) != family {
             let message = format!(
                 "all `addresses` of an instance must be of one family, and the first is {}; \
@@ -119,24 +118,48 @@ fn addresses(parts: &Parts<'_>) {
         } else if !seen.insert(net.addr()) {
             let message = format!("{} is in this list already", net.addr());
             report.error(&at.span(), message);
-        } else if let Some(what) = address::doubtful(net) {
-            let message = format!("{net} is {what}; was another address or length meant?");
-            report.warn(&at.span(), message);
+        } else {
+            doubts(report, at);
         }
     }
+    excluded(parts, &mut seen);
     if family == Family::V6 {
         if !address::is_link_local(first.get_ref().addr()) {
             let message = "the first IPv6 address should be link-local (fe80::...): RFC 9568 \
                            section 5.2.9 wants it, and strict peers discard adverts without it";
             report.warn(&first.span(), message);
         }
-        if let Some(over) = parts.addresses.get(IPV6_ADDRESSES_IN_MTU) {
+        if let Some(over) = parts.held.addresses.get(IPV6_ADDRESSES_IN_MTU) {
             let message = format!(
                 "an advert holds only {IPV6_ADDRESSES_IN_MTU} IPv6 addresses at the usual MTU of \
                  1500 bytes, and adverts are never fragmented"
             );
             report.warn(&over.span(), message);
         }
+    }
+}
+
+/// They may be of either family, but no address can be on an interface twice.
+fn excluded(parts: &Parts<'_>, seen: &mut HashSet<IpAddr>) {
+    for at in &parts.held.excluded {
+        let address = at.get_ref().addr();
+        if seen.insert(address) {
+            doubts(parts.report, at);
+        } else {
+            let message = format!("{address} is in `addresses` or `excluded` already");
+            parts.report.error(&at.span(), message);
+        }
+    }
+}
+
+fn doubts(report: &Report<'_>, at: &At<VirtualAddress>) {
+    let VirtualAddress { net, form } = at.get_ref();
+    // With a peer the prefix length is the other end's.
+    if form.peer.is_none()
+        && let Some(what) = address::doubtful(net)
+    {
+        let message = format!("{net} is {what}; was another address or length meant?");
+        report.warn(&at.span(), message);
     }
 }
 

@@ -4,9 +4,12 @@
 const MAX_BYTES: usize = 64;
 
 /// What keepalived and FRR call it, and what it is here.
-const FOREIGN: [(&str, &str); 23] = [
+const FOREIGN: [(&str, &str); 26] = [
     ("virtual_router_id", "vrid"),
     ("virtual_ipaddress", "addresses"),
+    ("virtual_ipaddress_excluded", "excluded"),
+    ("virtual_routes", "routes"),
+    ("virtual_rules", "rules"),
     ("vip", "addresses"),
     ("vips", "addresses"),
     ("advert_int", "advert_interval"),

@@ -14,6 +14,7 @@ pub mod diff;
 mod endpoint;
 mod excerpt;
 mod group;
+mod held;
 mod host;
 mod instance;
 mod instance_rules;
@@ -27,6 +28,9 @@ mod report;
 mod source;
 pub mod transport;
 mod transport_keys;
+pub mod virtual_address;
+pub mod virtual_route;
+pub mod virtual_rule;
 
 #[cfg(test)]
 mod tests;

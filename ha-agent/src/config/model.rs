@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
-use ipnet::IpNet;
 
 use super::problem::Problem;
 pub use super::transport::{Peer, Transport, Unicast};
+use super::virtual_address::VirtualAddress;
+use super::virtual_route::VirtualRoute;
+use super::virtual_rule::VirtualRule;
 
 /// The whole file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,9 +65,15 @@ pub struct Instance {
     pub priority: Priority,
     /// `advert_interval`; default 1 s. v3: 10 ms to 40.95 s in steps of 10 ms. v2: whole seconds to 255.
     pub advert_interval: Centiseconds,
-    /// `addresses`: the virtual addresses with their prefixes, 1 to 255.
+    /// `addresses`: the virtual addresses of the adverts, 1 to 255.
     /// Without a prefix length the whole address is meant (/32, /128).
-    pub addresses: Vec<IpNet>,
+    pub addresses: Vec<VirtualAddress>,
+    /// `excluded`: addresses of either family that move along and are not in the adverts, 0 to 4096.
+    pub excluded: Vec<VirtualAddress>,
+    /// `routes`: added after the addresses, removed before them, 0 to 1024.
+    pub routes: Vec<VirtualRoute>,
+    /// `rules`: added after the routes, removed before them, 0 to 1024.
+    pub rules: Vec<VirtualRule>,
     /// `source`: where adverts leave from; default the interface's primary or link-local address. It must be
     /// on the interface, or the instance is in FAULT.
     pub source: Option<IpAddr>,
@@ -277,8 +285,13 @@ pub struct Group {
 }
 
 impl Instance {
-    /// The addresses without their prefixes, in configured order.
+    /// The addresses of the adverts without their prefixes, in configured order.
     pub fn virtual_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.addresses.iter().map(IpNet::addr)
+        self.addresses.iter().map(VirtualAddress::addr)
+    }
+
+    /// All that a master holds: the addresses of the adverts first, then the excluded ones.
+    pub fn held(&self) -> impl Iterator<Item = &VirtualAddress> + '_ {
+        self.addresses.iter().chain(&self.excluded)
     }
 }

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use ha_common::channel::TtlRange;
 use ha_common::units::{Family, Priority};
 use ha_common::wire::vrrp::TTL;
-use ipnet::IpNet;
 
 use super::address;
 use super::reader::{At, Field, Table};
 use super::report::Report;
 use super::transport::{Peer, Transport, Unicast, standard_group};
+use super::virtual_address::VirtualAddress;
 
 /// An advert is sent to each of them in turn; more than a segment's routers are a mistake.
 const MAX_PEERS: usize = 64;
@@ -63,7 +63,7 @@ enum Kind {
 pub(super) struct Context<'c> {
     pub(super) report: &'c Report<'c>,
     pub(super) family: Option<Family>,
-    pub(super) addresses: &'c [At<IpNet>],
+    pub(super) addresses: &'c [At<VirtualAddress>],
     pub(super) priority: Option<Priority>,
 }
 

@@ -1,7 +1,7 @@
 //! The part of `status` about one virtual router.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ha_common::units;
 use ipnet::IpNet;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;
 use super::transport::Transport;
+use super::ways::{Route, Rule};
 
 /// One `[[instance]]`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -48,6 +49,15 @@ pub struct Instance {
     pub source: Option<IpAddr>,
     /// How adverts travel.
     pub transport: Transport,
+    /// Those that move along and are not in the adverts, in configured order.
+    #[serde(default)]
+    pub excluded: Vec<Address>,
+    /// The routes that a master adds, in configured order.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// The rules that a master adds, in configured order.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
     /// How adverts are received.
     pub datapath: Datapath,
     /// Whether adverts end in the XDP program.
@@ -175,12 +185,24 @@ pub enum Checksum {
 }
 
 /// One virtual address.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Address {
-    /// As configured.
+    /// As configured; with the prefix length of the peer, if there is one.
     pub address: IpNet,
     /// Whether the interface really has it, by the kernel's word.
     pub present: bool,
+    /// `label`, if one is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// `scope`, if one is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// `broadcast`, if one is configured; an `"auto"` one as it came out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broadcast: Option<Ipv4Addr>,
+    /// `peer`, if one is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
 }
 
 /// How adverts are received.
@@ -304,6 +326,9 @@ pub struct Counters {
     pub garp_sent: u64,
     /// Times an address was put back after somebody else removed it.
     pub vip_restored: u64,
+    /// Times a route or rule was put back after somebody else removed it.
+    #[serde(default)]
+    pub ways_restored: u64,
 }
 
 /// A refused advert, kept so that a mismatch can be explained.

@@ -13,6 +13,7 @@ pub mod moment;
 pub mod peers;
 pub mod protocol;
 pub mod rejects;
+mod render_held;
 mod render_instance;
 mod render_peers;
 mod render_status;
@@ -23,6 +24,7 @@ mod socket;
 pub mod status;
 mod text;
 pub mod transport;
+pub mod ways;
 
 pub use moment::Moment;
 pub use rejects::RejectCounts;

@@ -6,9 +6,10 @@ use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 
 use super::instance::{
     Checksum, Consume, Counters, Datapath, DatapathKind, Instance, Master, PrioritySum, Rejected,
-    State, TimerKind, Transition,
+    TimerKind, Transition,
 };
 use super::rejects::RejectCounts;
+use super::render_held::render_held;
 use super::render_status::{priority_sum, state_style};
 use super::text::{BAD, BOLD, PLAIN, WARN, clean, count, field, paint, span};
 
@@ -46,12 +47,7 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
     }
     field(out, "priority", PLAIN, &priority(&instance.priority));
     field(out, "master", PLAIN, &master(instance.master.as_ref()));
-    let style = if addresses_are_right(instance) {
-        PLAIN
-    } else {
-        BAD
-    };
-    field(out, "addresses", style, &addresses(instance));
+    render_held(out, instance);
     if let Some(travel) = instance.transport.in_words(instance.source) {
         field(out, "transport", PLAIN, &travel);
     }
@@ -103,31 +99,6 @@ fn master(master: Option<&Master>) -> String {
         None => {}
     }
     text
-}
-
-/// A master has all of them, nobody else has any.
-fn addresses_are_right(instance: &Instance) -> bool {
-    let is_master = instance.state == State::Master;
-    instance
-        .addresses
-        .iter()
-        .all(|address| address.present == is_master)
-}
-
-fn addresses(instance: &Instance) -> String {
-    let list = |present: bool| {
-        let addresses = instance.addresses.iter();
-        let some: Vec<String> = addresses
-            .filter(|address| address.present == present)
-            .map(|address| address.address.to_string())
-            .collect();
-        some.join(", ")
-    };
-    match (list(true).as_str(), list(false).as_str()) {
-        (present, "") => format!("present: {present}"),
-        ("", absent) => format!("absent: {absent}"),
-        (present, absent) => format!("present: {present}; absent: {absent}"),
-    }
 }
 
 fn render_datapath(out: &mut String, datapath: &Datapath) {

@@ -1,12 +1,13 @@
 //! What the kernel half knows of this host as a master: which addresses each slot holds, and when the
 //! driver last turned. The fence is raised by it, and after a crash it says what was held.
 
-use std::collections::HashMap as StdHashMap;
+use std::collections::{HashMap as StdHashMap, HashSet};
+use std::net::IpAddr;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use bytemuck::Zeroable as _;
-use ha_common::layout::{FenceKey, LAYOUT_VERSION, META_MAGIC, Meta, RawAddress, SlotKey, names};
-use ha_common::units::Instant;
+use ha_common::layout::{FenceKey, LAYOUT_VERSION, META_MAGIC, Meta, SlotKey, names};
+use ha_common::units::{Family, Instant};
 
 use super::kernel::{KernelError, map_error};
 use super::raw::Raw;
@@ -58,22 +59,21 @@ impl Fences {
         &mut self,
         key: SlotKey,
         slot: u32,
-        addresses: impl Iterator<Item = RawAddress>,
+        addresses: impl Iterator<Item = IpAddr>,
     ) -> Result<(), KernelError> {
-        let wanted: Vec<FenceKey> = addresses.map(|address| fence_key(key, address)).collect();
+        let mut wanted: HashSet<FenceKey> = addresses
+            .map(|address| fence_key(key.ifindex, address))
+            .collect();
         let mut held = self.held.remove(&slot).unwrap_or_default();
         let mut outcome = Ok(());
         held.retain(|old| {
-            let stays = wanted.contains(old);
+            let stays = wanted.remove(old);
             if !stays {
                 outcome = std::mem::replace(&mut outcome, Ok(())).and(remove(&mut self.map, old));
             }
             stays
         });
         for new in wanted {
-            if held.contains(&new) {
-                continue;
-            }
             match self.map.insert(Raw(new), slot, 0) {
                 Ok(()) => held.push(new),
                 Err(source) => outcome = Err(source),
@@ -87,9 +87,9 @@ impl Fences {
     }
 
     /// The addresses that a slot's master holds, or held when its agent died.
-    pub(super) fn held(&self, slot: u32) -> Vec<RawAddress> {
+    pub(super) fn held(&self, slot: u32) -> Vec<IpAddr> {
         let held = self.held.get(&slot).into_iter().flatten();
-        held.map(|key| key.address).collect()
+        held.map(address).collect()
     }
 
     /// The driver turns.
@@ -118,11 +118,42 @@ fn remove(map: &mut HashMap<MapData, Raw<FenceKey>, u32>, key: &FenceKey) -> Res
     }
 }
 
-fn fence_key(key: SlotKey, address: RawAddress) -> FenceKey {
+/// The addresses of one router may be of both families: its excluded ones need not be of its own.
+fn fence_key(ifindex: u32, address: IpAddr) -> FenceKey {
+    let (family, address) = match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            (Family::V4, [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        }
+        IpAddr::V6(v6) => (Family::V6, v6.octets()),
+    };
     FenceKey {
-        ifindex: key.ifindex,
-        family: key.family,
+        ifindex,
+        family: family as u8,
         pad: [0; 3],
         address,
+    }
+}
+
+/// The reverse.
+fn address(key: &FenceKey) -> IpAddr {
+    let [a, b, c, d, ..] = key.address;
+    if key.family == Family::V4 as u8 {
+        IpAddr::from([a, b, c, d])
+    } else {
+        IpAddr::from(key.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_either_family_is_known_again_by_its_key() {
+        for text in ["10.99.0.100", "a63:64::", "2001:db8::7"] {
+            let it: IpAddr = text.parse().unwrap();
+            assert_eq!(address(&fence_key(7, it)), it);
+        }
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,6 +126,8 @@ pub struct LoadOptions<'a> {
     pub pin_dir: Option<&'a Path>,
     /// Room for this many virtual routers.
     pub max_slots: u32,
+    /// Room for this many addresses of masters.
+    pub max_held: u32,
     /// Whether the XDP program logs rejected adverts through aya-log.
     pub debug: bool,
     /// No kernel timers: to try the watchdog.
@@ -143,7 +146,8 @@ impl Kernel {
         loader
             .override_global("AYA_LOG_LEVEL", level, true)
             .map_max_entries(names::MAP_SLOTS, options.max_slots)
-            .map_max_entries(names::MAP_INDEX, options.max_slots);
+            .map_max_entries(names::MAP_INDEX, options.max_slots)
+            .map_max_entries(names::MAP_FENCE, options.max_held);
         if let Some(dir) = options.pin_dir {
             for name in names::PINNED {
                 loader.map_pin_path(name, dir.join(name));
@@ -292,7 +296,7 @@ impl Kernel {
         &mut self,
         key: SlotKey,
         slot: u32,
-        addresses: impl Iterator<Item = RawAddress>,
+        addresses: impl Iterator<Item = IpAddr>,
     ) -> Result<(), KernelError> {
         self.fences.set(key, slot, addresses)
     }
@@ -303,7 +307,7 @@ impl Kernel {
     }
 
     /// The addresses that a slot's master holds, or held when its agent died.
-    pub fn fenced(&self, slot: u32) -> Vec<RawAddress> {
+    pub fn fenced(&self, slot: u32) -> Vec<IpAddr> {
         self.fences.held(slot)
     }
 

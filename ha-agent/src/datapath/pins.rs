@@ -86,8 +86,17 @@ pub struct Claim {
     _dir: File,
 }
 
+/// How large the maps are to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Virtual routers: exactly this many.
+    pub slots: u32,
+    /// Addresses of masters: at least this many.
+    pub held: u32,
+}
+
 /// Makes the directory ready for pins, for this process alone.
-pub fn prepare(dir: &Path, max_slots: u32) -> Result<(Claim, Found), PinError> {
+pub fn prepare(dir: &Path, room: Room) -> Result<(Claim, Found), PinError> {
     let create = |source| PinError::Create {
         path: dir.to_owned(),
         source,
@@ -101,7 +110,7 @@ pub fn prepare(dir: &Path, max_slots: u32) -> Result<(Claim, Found), PinError> {
     if !names::PINNED.iter().any(|name| dir.join(name).exists()) {
         return Ok((claim, Found::Nothing));
     }
-    if is_current(dir, max_slots) {
+    if is_current(dir, room) {
         return Ok((claim, Found::Ours));
     }
     remove_all(dir)?;
@@ -187,12 +196,16 @@ fn is_pin(path: &Path) -> bool {
             .is_some_and(|name| names::PINNED.contains(&name))
 }
 
-fn is_current(dir: &Path, max_slots: u32) -> bool {
+fn is_current(dir: &Path, room: Room) -> bool {
     let Some(meta) = read_meta(&dir.join(names::MAP_META)) else {
         return false;
     };
-    let slots = MapData::from_pin(dir.join(names::MAP_SLOTS)).and_then(|map| map.info());
-    let right_size = slots.is_ok_and(|info| info.max_entries() == max_slots);
+    let entries = |name| {
+        let info = MapData::from_pin(dir.join(name)).and_then(|map| map.info());
+        info.map_or(0, |info| info.max_entries())
+    };
+    let right_size =
+        entries(names::MAP_SLOTS) == room.slots && entries(names::MAP_FENCE) >= room.held;
     let complete = names::PINNED.iter().all(|name| dir.join(name).exists());
     meta.magic == META_MAGIC && meta.version == LAYOUT_VERSION && right_size && complete
 }

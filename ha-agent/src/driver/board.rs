@@ -3,6 +3,7 @@
 //! There is no lock between the driver and those who look: an ordinary thread that is preempted while
 //! it holds one would make a real-time thread wait for it.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -57,6 +58,10 @@ pub struct View {
     pub announced: u64,
     /// Addresses put back.
     pub restored: u64,
+    /// Why routes and rules are not there, by their number in the configuration, routes before rules.
+    pub way_errors: HashMap<usize, String>,
+    /// Routes and rules put back.
+    pub ways_restored: u64,
     /// What was said once.
     pub notices: Vec<(Instant, String)>,
 }
@@ -82,6 +87,8 @@ impl View {
             sent: Arc::default(),
             announced: 0,
             restored: 0,
+            way_errors: HashMap::new(),
+            ways_restored: 0,
             notices: Vec::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! A virtual router's detector: its slot, in the kernel or in the agent, and what it is told.
 
+use std::net::IpAddr;
+
 use bytemuck::Zeroable as _;
 use ha_common::channel::{Channel, TtlRange};
 use ha_common::election::{Detector as Part, Rules};
@@ -131,7 +133,7 @@ impl Detector {
         &mut self,
         kernel: Option<&mut Kernel>,
         is_master: bool,
-        addresses: impl Iterator<Item = RawAddress>,
+        addresses: impl Iterator<Item = IpAddr>,
     ) -> Result<(), KernelError> {
         let (Place::Kernel(slot), Some(kernel)) = (&self.place, kernel) else {
             return Ok(());
@@ -159,7 +161,7 @@ impl Detector {
     }
 
     /// The addresses that the kernel half knows to be held: after a crash, those of the earlier agent.
-    pub(crate) fn held(&self, kernel: Option<&Kernel>) -> Vec<RawAddress> {
+    pub(crate) fn held(&self, kernel: Option<&Kernel>) -> Vec<IpAddr> {
         match (&self.place, kernel) {
             (Place::Kernel(slot), Some(kernel)) => kernel.fenced(*slot),
             (Place::Kernel(_) | Place::Soft(_), _) => Vec::new(),

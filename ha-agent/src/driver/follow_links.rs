@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ha_common::layout::{RawAddress, SlotKey};
+use ha_common::layout::SlotKey;
 use ha_common::units::Instant;
 
 use super::detector::Place;
@@ -12,8 +12,9 @@ use super::inlets::Inlet;
 use super::instance::LinkState;
 use super::port::{self, Opening, Port};
 use super::report::{Report, Reporter};
-use super::{Driver, edges, raw_address};
+use super::{Driver, edges};
 use crate::config::model::{Config, Consume};
+use crate::config::virtual_address::VirtualAddress;
 use crate::datapath::reader::group_of;
 use crate::net::address::{AddressBook, Placement};
 use crate::net::links::Link;
@@ -57,10 +58,10 @@ impl Driver {
     /// Brings every instance in line with the interfaces as they are.
     pub(super) fn follow_links(&mut self, now: Instant) {
         let links = Arc::clone(&self.links);
-        let virtual_addresses: Vec<IpAddr> = self
+        let virtual_addresses: HashSet<IpAddr> = self
             .instances
             .iter()
-            .flat_map(|i| i.config.virtual_addresses().collect::<Vec<_>>())
+            .flat_map(|i| i.config.held().map(VirtualAddress::addr))
             .collect();
         self.forget_gone_interfaces(now);
         for index in 0..self.instances.len() {
@@ -101,7 +102,7 @@ impl Driver {
         &mut self,
         index: usize,
         link: Option<&Link>,
-        virtuals: &[IpAddr],
+        virtuals: &HashSet<IpAddr>,
         now: Instant,
     ) {
         let Some(instance) = self.instances.get_mut(index) else {
@@ -150,7 +151,8 @@ impl Driver {
             LinkState::Down
         };
         instance.link_changed(state, &mut edges!(self), now);
-        instance.verify_addresses(|address| link.has_address(address), &mut edges!(self), now);
+        instance.verify_addresses(link, &mut edges!(self), now);
+        instance.verify_ways(&mut edges!(self), now);
     }
 
     pub(super) fn open_port(&mut self, index: usize, link: &Link, source: IpAddr, now: Instant) {
@@ -217,16 +219,13 @@ impl Driver {
 
 /// Removes addresses that an earlier agent is known to have held, unless they are an administrator's; they
 /// are gone with their interface.
-fn remove_held(book: &mut AddressBook, reporter: &Reporter, ifindex: u32, held: &[RawAddress]) {
+fn remove_held(book: &mut AddressBook, reporter: &Reporter, ifindex: u32, held: &[IpAddr]) {
     let marks = book.marks();
     let present = book.list(ifindex).unwrap_or_default();
     let left: Vec<Placement> = present
         .into_iter()
-        .filter(|found| held.contains(&raw_address(found.net.addr())) && (found.ours || !marks))
-        .map(|found| Placement {
-            ifindex,
-            net: found.net,
-        })
+        .filter(|found| held.contains(&found.net.addr()) && (found.ours || !marks))
+        .map(|found| Placement::found(ifindex, &found))
         .collect();
     let Ok(outcomes) = book.remove(&left) else {
         return;

@@ -21,6 +21,7 @@ mod turn;
 pub mod wake;
 mod watchdog;
 mod way;
+pub(crate) mod ways;
 pub mod words;
 
 use std::io;
@@ -42,6 +43,7 @@ use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
 use crate::record::Recorder;
 
+use crate::net::way::WayBook;
 pub use detector::configuration as slot_configuration;
 pub use instance::params as election_params;
 
@@ -62,6 +64,8 @@ macro_rules! edges {
         $crate::driver::instance::Edges {
             kernel: $driver.kernel.as_mut(),
             book: &mut $driver.book,
+            ways: &mut $driver.ways,
+            links: &$driver.links,
             announcer: &$driver.announcer,
             sender: &$driver.sender,
             reporter: &$driver.reporter,
@@ -85,6 +89,8 @@ pub enum Command {
     },
     /// The interfaces are these.
     Links(Arc<LinkTable>),
+    /// Somebody removed routes or rules, perhaps ours.
+    WaysRemoved,
     /// A new configuration, already found valid.
     Reload(Arc<Config>),
     /// Show what has changed without being news, such as counters of plain sockets.
@@ -158,6 +164,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let (sender_realtime, conduct) = (sender.ability().clone(), sender.conduct());
     let (tell, told) = mpsc::sync_channel(1);
     let book = AddressBook::open().map_err(io::Error::other)?;
+    let ways = WayBook::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;
     let (kernel, ring, no_kernel) = match setup.kernel {
         Ok((kernel, ring)) => (Some(kernel), Some(ring), None),
@@ -186,6 +193,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         ring,
         no_kernel,
         book,
+        ways,
         announcer,
         sender,
         commands,
@@ -221,6 +229,7 @@ struct Driver {
     attachments: Attachments,
     links: Arc<LinkTable>,
     book: AddressBook,
+    ways: WayBook,
     announcer: Announcer,
     sender: Sender,
     commands: Receiver<Command>,

@@ -35,7 +35,7 @@ pub(crate) struct Port {
     pub(crate) way: Way,
     /// Whether the host forwards IPv6 on it: the router flag of neighbour advertisements.
     pub(crate) router: bool,
-    /// The virtual addresses on this interface.
+    /// The virtual addresses on this interface, the excluded ones after those of the adverts.
     pub(crate) placements: Vec<Placement>,
     /// The slot.
     pub(crate) detector: Detector,
@@ -237,12 +237,8 @@ pub(crate) fn open(
         // Where it cannot be read, the host has no IPv6.
         router: forwards_ipv6(link).unwrap_or(false),
         placements: config
-            .addresses
-            .iter()
-            .map(|net| Placement {
-                ifindex: link.index,
-                net: *net,
-            })
+            .held()
+            .map(|address| Placement::of(link.index, address))
             .collect(),
         detector,
         kind,

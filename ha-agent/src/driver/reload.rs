@@ -34,10 +34,11 @@ impl Driver {
             .iter()
             .map(|check| check.name.clone())
             .collect();
-        // An address may move from one instance to another: it is let go before it is taken.
+        // An address or a route may move from one instance to another: it is let go before it is taken.
         for new in &config.instances {
             if let Some(instance) = kept.get_mut(&identity(new)) {
-                instance.drop_addresses(&new.addresses, &mut edges!(self));
+                instance.drop_ways(new, &mut edges!(self));
+                instance.drop_addresses(new, &mut edges!(self));
             }
         }
         let mut next_id = kept

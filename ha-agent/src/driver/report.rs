@@ -84,6 +84,13 @@ pub enum Report {
         /// True if the kernel keeps its timer.
         kernel_timer: bool,
     },
+    /// Something was done that a person may want to know of.
+    Said {
+        /// The instance.
+        instance: Arc<str>,
+        /// What.
+        what: String,
+    },
     /// Something works, and will not do what is expected of it.
     Warning {
         /// The instance.

@@ -26,6 +26,7 @@ const PACKETS_IN_A_TURN: usize = 1024;
 impl Driver {
     /// Until told to leave.
     pub(super) fn run(&mut self) {
+        self.clear_left_ways();
         self.clear_orphans();
         self.assign_seats(clock::now());
         self.follow_links(clock::now());
@@ -224,6 +225,10 @@ impl Driver {
                     count(&self.board.wakeups.links);
                     self.links = links;
                     self.follow_links(now);
+                }
+                Command::WaysRemoved => {
+                    count(&self.board.wakeups.links);
+                    self.verify_ways(now);
                 }
                 Command::Reload(config) => {
                     count(&self.board.wakeups.commands);

@@ -1,8 +1,8 @@
 //! Adding, removing and listing virtual addresses, synchronously, for the driver.
 //!
 //! What an address added here looks like, so that nobody is surprised:
-//! - IPv4 as `ip address add` makes it: the given prefix with its route, permanent, no broadcast
-//!   address. Beside the host's own address of the same prefix it becomes a secondary one, which
+//! - IPv4 as `ip address add` makes it: the given prefix with its route, permanent, and label, scope,
+//!   broadcast address and peer as configured: no broadcast address unless one is. Beside the host's own address of the same prefix it becomes a secondary one, which
 //!   the kernel does not choose as a source.
 //! - IPv6 without duplicate address detection (a fail-over cannot wait a second, and the old
 //!   holder may still answer), and with a preferred lifetime of zero: it answers, but the host's
@@ -23,6 +23,8 @@ use netlink_packet_route::address::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
+use crate::config::virtual_address::{Form, Scope, VirtualAddress};
+
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
 use super::present::{MARK, Present, kernel_marks};
 
@@ -33,6 +35,31 @@ pub struct Placement {
     pub ifindex: u32,
     /// The address with its prefix length.
     pub net: IpNet,
+    /// What it has beside that. Of it, only the peer says which address is meant.
+    pub form: Form,
+}
+
+impl Placement {
+    /// Where a configured address is to be.
+    pub fn of(ifindex: u32, address: &VirtualAddress) -> Self {
+        Self {
+            ifindex,
+            net: address.net,
+            form: address.form,
+        }
+    }
+
+    /// Where an address was found, to remove it.
+    pub fn found(ifindex: u32, present: &Present) -> Self {
+        Self {
+            ifindex,
+            net: present.net,
+            form: Form {
+                peer: present.peer,
+                ..Form::default()
+            },
+        }
+    }
 }
 
 impl fmt::Display for Placement {
@@ -156,9 +183,10 @@ fn to_message(placement: &Placement) -> AddressMessage {
         index: placement.ifindex,
         ..AddressHeader::default()
     };
+    // IFA_ADDRESS is the other end of a point-to-point link, and elsewhere the address again.
     message.attributes = vec![
         AddressAttribute::Local(address),
-        AddressAttribute::Address(address),
+        AddressAttribute::Address(placement.form.peer.unwrap_or(address)),
     ];
     message
 }
@@ -166,8 +194,19 @@ fn to_message(placement: &Placement) -> AddressMessage {
 /// The same with everything that a new address needs. IPv6 addresses are not looked for on other hosts
 /// (RFC 9568 section 8.2.2 (duplicates)): a master that dies does not give its own up.
 fn to_add(placement: &Placement) -> AddressMessage {
+    let Form {
+        label,
+        scope,
+        broadcast,
+        peer: _,
+    } = placement.form;
     let mut message = to_message(placement);
-    message.header.scope = scope(placement.net.addr());
+    message.header.scope =
+        scope.map_or_else(|| usual_scope(placement.net.addr()), AddressScope::from);
+    let label = label.map(|label| AddressAttribute::Label(label.as_str().to_owned()));
+    message.attributes.extend(label);
+    let broadcast = broadcast.map(AddressAttribute::Broadcast);
+    message.attributes.extend(broadcast);
     message
         .attributes
         .push(AddressAttribute::Protocol(AddressProtocol::from(MARK)));
@@ -186,10 +225,21 @@ fn to_add(placement: &Placement) -> AddressMessage {
 }
 
 /// As `ip address add` chooses it; for IPv6 the kernel decides by itself.
-fn scope(address: IpAddr) -> AddressScope {
+fn usual_scope(address: IpAddr) -> AddressScope {
     match address {
         IpAddr::V4(v4) if v4.is_loopback() => AddressScope::Host,
         IpAddr::V4(Ipv4Addr { .. }) | IpAddr::V6(Ipv6Addr { .. }) => AddressScope::Universe,
+    }
+}
+
+impl From<Scope> for AddressScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Global => Self::Universe,
+            Scope::Site => Self::Site,
+            Scope::Link => Self::Link,
+            Scope::Host => Self::Host,
+        }
     }
 }
 
@@ -212,177 +262,4 @@ fn report(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-    use crate::net::lab;
-
-    fn place(ifindex: u32, net: &str) -> Placement {
-        Placement {
-            ifindex,
-            net: net.parse().unwrap(),
-        }
-    }
-
-    fn thousand(ifindex: u32) -> Vec<Placement> {
-        (0..1000)
-            .map(|n| place(ifindex, &format!("10.99.{}.{}/32", n / 250, n % 250 + 1)))
-            .collect()
-    }
-
-    #[test]
-    fn root_an_added_address_is_marked_and_can_be_removed() {
-        lab::run(|lab| {
-            let mut book = AddressBook::open().unwrap();
-            let ours = [
-                place(lab.near, "10.99.0.100/24"),
-                place(lab.near, "fd00::64/64"),
-            ];
-            lab.ip("address add 10.99.0.1/24 dev near");
-            assert!(
-                book.add(&ours)
-                    .unwrap()
-                    .iter()
-                    .all(|r| *r == Ok(Outcome::Done))
-            );
-            assert!(
-                book.add(&ours)
-                    .unwrap()
-                    .iter()
-                    .all(|r| *r == Ok(Outcome::Already))
-            );
-
-            let listed = book.list(lab.near).unwrap();
-            let find = |net: &str| {
-                *listed
-                    .iter()
-                    .find(|p| p.net == net.parse().unwrap())
-                    .unwrap()
-            };
-            assert_eq!(find("10.99.0.100/24").ours, book.marks());
-            assert!(
-                find("10.99.0.100/24")
-                    .flags
-                    .contains(AddressFlags::Secondary)
-            );
-            assert!(
-                !find("10.99.0.1/24").ours,
-                "an administrator's address is not ours"
-            );
-            let v6 = find("fd00::64/64");
-            assert_eq!(v6.ours, book.marks());
-            assert!(v6.usable(), "no duplicate address detection");
-            assert!(
-                v6.flags
-                    .contains(AddressFlags::Deprecated | AddressFlags::Nodad)
-            );
-
-            assert!(
-                book.remove(&ours)
-                    .unwrap()
-                    .iter()
-                    .all(|r| *r == Ok(Outcome::Done))
-            );
-            assert!(
-                book.remove(&ours)
-                    .unwrap()
-                    .iter()
-                    .all(|r| *r == Ok(Outcome::Already))
-            );
-            let left = book.list(lab.near).unwrap();
-            assert!(
-                left.iter()
-                    .any(|p| p.net == "10.99.0.1/24".parse().unwrap())
-            );
-            assert!(!left.iter().any(|p| p.ours));
-        });
-    }
-
-    #[test]
-    fn root_an_address_that_cannot_be_added_is_named_and_does_not_stop_the_others() {
-        lab::run(|lab| {
-            let mut book = AddressBook::open().unwrap();
-            let gone = 9999;
-            let mixed = [
-                place(lab.near, "10.99.0.100/24"),
-                place(gone, "10.99.0.101/24"),
-                place(lab.near, "10.99.0.102/24"),
-            ];
-            let outcomes = book.add(&mixed).unwrap();
-            assert_eq!(outcomes[0], Ok(Outcome::Done));
-            assert_eq!(outcomes[2], Ok(Outcome::Done));
-            let error = outcomes[1].clone().unwrap_err();
-            assert_eq!(
-                (error.placement, error.refusal.errno),
-                (mixed[1], Errno::ENODEV)
-            );
-            let text = error.to_string();
-            assert!(
-                text.starts_with("adding 10.99.0.101/24 on interface 9999: "),
-                "{text}"
-            );
-            assert!(text.ends_with("; the interface is gone"), "{text}");
-
-            assert_eq!(book.remove(&mixed[1..2]).unwrap(), [Ok(Outcome::Already)]);
-            assert_eq!(book.list(gone).unwrap(), []);
-        });
-    }
-
-    #[test]
-    fn root_a_thousand_addresses_are_one_quick_batch() {
-        lab::run(|lab| {
-            let mut book = AddressBook::open().unwrap();
-            let all = thousand(lab.near);
-            let started = Instant::now();
-            lab.ip_batch(
-                all.iter()
-                    .map(|p| format!("address add {} dev near", p.net)),
-            );
-            let by_ip = started.elapsed();
-            lab.ip("address flush dev near scope global");
-
-            let started = Instant::now();
-            let added = book.add(&all).unwrap();
-            let adding = started.elapsed();
-            assert!(added.len() == 1000 && added.iter().all(|r| *r == Ok(Outcome::Done)));
-            let again = book.add(&all).unwrap();
-            assert!(again.len() == 1000 && again.iter().all(|r| *r == Ok(Outcome::Already)));
-            let listed = book.list(lab.near).unwrap();
-            assert_eq!(
-                listed.iter().filter(|p| p.net.addr().is_ipv4()).count(),
-                1000
-            );
-
-            let started = Instant::now();
-            let removed = book.remove(&all).unwrap();
-            let removing = started.elapsed();
-            assert!(removed.iter().all(|r| *r == Ok(Outcome::Done)));
-            println!(
-                "1000 addresses: added in {adding:?}, removed in {removing:?}; ip -batch adds in {by_ip:?}"
-            );
-        });
-    }
-
-    #[test]
-    fn root_one_address_takes_about_as_long_as_the_kernel_needs() {
-        lab::run(|lab| {
-            let mut book = AddressBook::open().unwrap();
-            let one = [place(lab.near, "10.99.0.100/24")];
-            let mut spans: Vec<_> = (0..200)
-                .map(|_| {
-                    let started = Instant::now();
-                    assert_eq!(book.add(&one).unwrap(), [Ok(Outcome::Done)]);
-                    let span = started.elapsed();
-                    assert_eq!(book.remove(&one).unwrap(), [Ok(Outcome::Done)]);
-                    span
-                })
-                .collect();
-            spans.sort_unstable();
-            println!(
-                "adding one address: median {:?}, worst {:?}",
-                spans[100], spans[199]
-            );
-        });
-    }
-}
+mod tests;

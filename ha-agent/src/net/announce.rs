@@ -42,6 +42,26 @@ pub enum AnnounceError {
     },
 }
 
+impl AnnounceError {
+    /// How many frames left all the same.
+    pub fn sent(&self) -> usize {
+        match self {
+            Self::Open(_) => 0,
+            Self::Send { sent, .. } => *sent,
+        }
+    }
+
+    /// True if only the queue of the socket or of the interface had no room, which passes.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Open(_) => false,
+            Self::Send { source, .. } => {
+                matches!(source.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS))
+            }
+        }
+    }
+}
+
 /// The socket.
 pub struct Announcer {
     socket: OwnedFd,
@@ -294,6 +314,27 @@ mod tests {
             for address in wanted {
                 assert_eq!(capture.next()[28..32], address.octets());
             }
+        });
+    }
+
+    #[test]
+    fn root_a_queue_without_room_is_told_from_an_interface_that_does_not_work() {
+        lab::run(|lab| {
+            let announcer = Announcer::open().unwrap();
+            // One that sends a hundred bytes a second, and so keeps what comes after the first frames.
+            lab::command(
+                "tc",
+                &[
+                    "qdisc", "add", "dev", "near", "root", "tbf", "rate", "800bit", "burst", "100",
+                    "limit", "1000000",
+                ],
+            );
+            let thousand = (0..1000).map(|n| IpAddr::V4(Ipv4Addr::from(0x0a63_0000 + n)));
+            let full = announcer
+                .announce(lab.near, NEAR_MAC, false, thousand)
+                .unwrap_err();
+            assert!(full.is_full(), "{full}");
+            assert!(full.sent() > 0 && full.sent() < 1000, "{full}");
         });
     }
 

@@ -1,11 +1,11 @@
 //! The edges to the kernel: netlink, raw sockets, interfaces.
 //!
 //! Two users. The driver thread is synchronous and in a hurry: it adds and removes addresses
-//! ([`address`]), announces them ([`announce`], on the schedule of [`plan`]), sends adverts
+//! ([`address`]), routes and rules ([`way`]), announces them ([`announce`], on the schedule of [`plan`]), sends adverts
 //! ([`advert`]) and, without XDP, receives them ([`receive`]). The async side watches the
-//! interfaces ([`links`]). [`interface`] answers questions at start-up, [`group`] keeps multicast
-//! memberships, [`filter`] what must outlive them, [`sink`] takes unicast adverts off the host's hands,
-//! [`netlink`] is the synchronous route socket beneath.
+//! interfaces ([`links`]) and who removes routes ([`removals`]). [`interface`] answers questions at
+//! start-up, [`group`] keeps multicast memberships, [`filter`] what must outlive them, [`sink`] takes
+//! unicast adverts off the host's hands, [`netlink`] is the synchronous route socket beneath.
 
 pub mod address;
 pub mod advert;
@@ -18,7 +18,9 @@ pub mod netlink;
 pub mod plan;
 pub mod present;
 pub mod receive;
+pub mod removals;
 pub mod sink;
+pub mod way;
 
 #[cfg(test)]
 pub(crate) mod lab;

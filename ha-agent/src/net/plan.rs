@@ -16,6 +16,9 @@ pub const WINDOW_FRAMES: usize = 256;
 /// How long a window lasts, that is a pace of at most 128,000 announcements a second.
 pub const WINDOW: Nanos = Nanos::from_millis(2);
 
+/// How often in a row a portion is put off because the interface's queue is full: half a second in all.
+pub const MAX_DELAYS: u8 = 250;
+
 /// How often to announce. Zero means never, for each of the values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Cadence {
@@ -56,6 +59,8 @@ pub struct AnnouncePlan {
     refresh_at: Option<Instant>,
     window_ends: Instant,
     window_left: usize,
+    /// How often the running burst has been put off.
+    delays: u8,
 }
 
 impl AnnouncePlan {
@@ -71,6 +76,7 @@ impl AnnouncePlan {
             refresh_at: span(cadence.refresh),
             window_ends: now,
             window_left: 0,
+            delays: 0,
         }
     }
 
@@ -104,6 +110,26 @@ impl AnnouncePlan {
             self.rounds = self.rounds.saturating_sub(1);
         }
         Some(portion)
+    }
+
+    /// The queue had no room for the end of the portion that was due last: from this address on it is due
+    /// again in the next window. After [`MAX_DELAYS`] of these in a row the burst goes on without them.
+    pub fn put_off(&mut self, portion: &Range<usize>, from: usize) {
+        if self.delays >= MAX_DELAYS || !portion.contains(&from) {
+            return;
+        }
+        self.delays += 1;
+        if portion.end == self.addresses {
+            // It was the last one of its round, which is not over now.
+            self.rounds = self.rounds.saturating_add(1);
+        }
+        self.position = from;
+        self.window_left = 0;
+    }
+
+    /// A portion left whole.
+    pub fn sent(&mut self) {
+        self.delays = 0;
     }
 
     /// When `due` will next have something; `None` if never.
@@ -208,6 +234,41 @@ mod tests {
                 .sum();
             assert!(sent <= WINDOW_FRAMES);
         }
+    }
+
+    #[test]
+    fn what_found_no_room_leaves_in_the_next_window_and_before_anything_leaves_twice() {
+        let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 100, START);
+        let whole = plan.due(START).unwrap();
+        assert_eq!(whole, 0..100);
+        plan.put_off(&whole, 60);
+        assert_eq!(
+            plan.due(START),
+            None,
+            "the queue has no room in this window"
+        );
+        let next = plan.next_deadline().unwrap();
+        assert_eq!(next, START + WINDOW);
+        assert_eq!(plan.due(next), Some(60..100));
+        plan.sent();
+        let log = play(&mut plan, START + Nanos::from_millis(4000));
+        let left: usize = log.iter().map(|(_, portion)| portion.len()).sum();
+        assert_eq!(left, 400, "the other four rounds");
+    }
+
+    #[test]
+    fn a_queue_that_never_has_room_does_not_keep_the_driver_busy_for_ever() {
+        let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 10, START);
+        let (mut now, mut attempts) = (START, 0);
+        while plan.rounds > 0 {
+            if let Some(portion) = plan.due(now) {
+                attempts += 1;
+                plan.put_off(&portion, 0);
+            } else {
+                now = plan.next_deadline().unwrap();
+            }
+        }
+        assert_eq!(attempts, usize::from(MAX_DELAYS) + 5);
     }
 
     #[test]

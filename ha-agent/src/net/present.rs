@@ -1,5 +1,7 @@
 //! An address as the kernel tells of it, and the mark by which ours are known.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 
@@ -15,6 +17,8 @@ const MARK_SINCE: (u32, u32) = (5, 18);
 pub struct Present {
     /// The address with its prefix length.
     pub net: IpNet,
+    /// The other end of a point-to-point link, whose prefix length it then is.
+    pub peer: Option<IpAddr>,
     /// True if it carries [`MARK`].
     pub ours: bool,
     /// Secondary, tentative, deprecated and so on.
@@ -44,6 +48,7 @@ impl Present {
         let net = IpNet::new(local.or(address)?, message.header.prefix_len).ok()?;
         let present = Self {
             net,
+            peer: address.filter(|address| *address != net.addr()),
             ours: proto == MARK,
             flags,
             scope: message.header.scope,

@@ -97,6 +97,12 @@ pub struct Instance {
     pub master: Option<Master>,
     /// The virtual addresses.
     pub addresses: Vec<Address>,
+    /// Those that are not in the adverts.
+    pub excluded: Vec<Address>,
+    /// The routes of a master.
+    pub routes: Vec<Way>,
+    /// The rules of a master.
+    pub rules: Vec<Way>,
     /// How adverts are received.
     pub datapath: Datapath,
     /// Whether adverts end in the XDP program.
@@ -173,6 +179,19 @@ pub struct Address {
     pub address: String,
     /// Whether the interface has it.
     pub present: bool,
+    /// Its label, if it has one of its own.
+    pub label: Option<String>,
+}
+
+/// A route or a rule.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Way {
+    /// As `ip` writes it.
+    pub text: String,
+    /// Whether the kernel has it.
+    pub present: bool,
+    /// Why it could not be added.
+    pub error: Option<String>,
 }
 
 /// How adverts are received.
@@ -260,6 +279,8 @@ pub struct Counters {
     pub garp_sent: u64,
     /// Times an address was put back.
     pub vip_restored: u64,
+    /// Times a route or rule was put back.
+    pub ways_restored: u64,
 }
 
 /// A refused advert.

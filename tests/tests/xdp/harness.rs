@@ -52,6 +52,7 @@ impl Lab {
         let mut kernel = Kernel::load(LoadOptions {
             pin_dir: None,
             max_slots,
+            max_held: 4096,
             debug: false,
             no_timer: false,
         })

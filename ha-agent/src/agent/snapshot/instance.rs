@@ -1,5 +1,8 @@
 //! One instance as `status` shows it.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
+
 use ha_common::election::Role;
 use ha_common::layout::Slot;
 use ha_common::units::{Centiseconds, Instant, Version};
@@ -7,18 +10,22 @@ use ha_common::units::{Centiseconds, Instant, Version};
 use super::datapath::{consume, datapath, timer};
 use super::rejected::rejected;
 use super::transport::transport;
+use super::ways::ways;
 use super::{Now, micros};
 use crate::agent::handler::Agent;
 use crate::agent::peers::address;
 use crate::config::model;
+use crate::config::virtual_address::VirtualAddress;
 use crate::control::instance::{
     Address, Checksum, Counters, Family, Instance, Interval, Master, Notice, PrioritySum, State,
     Term, Transition,
 };
 use crate::control::rejects::RejectCounts;
 use crate::driver::board::View;
+use crate::net::way::Way;
 
-pub(super) fn instance(agent: &Agent, view: &View, now: Now) -> Instance {
+pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: Now) -> Instance {
+    let (routes, rules) = ways(agent, view, present);
     let config = &view.config;
     let slot = slot(agent, view);
     Instance {
@@ -43,9 +50,12 @@ pub(super) fn instance(agent: &Agent, view: &View, now: Now) -> Instance {
         preempt: config.preempt,
         preempt_wait: view.preempt_at.map(|at| now.ahead(at)),
         master: master(view, slot.as_ref(), now),
-        addresses: addresses(agent, view),
         source: view.source,
         transport: transport(config),
+        addresses: addresses(agent, view, &config.addresses),
+        excluded: addresses(agent, view, &config.excluded),
+        routes,
+        rules,
         datapath: datapath(view.datapath.as_ref()),
         consume: consume(view),
         interval: interval(view, slot.as_ref()),
@@ -149,15 +159,23 @@ fn own_checksum(config: &model::Instance) -> Option<Checksum> {
     }
 }
 
-fn addresses(agent: &Agent, view: &View) -> Vec<Address> {
+fn addresses(agent: &Agent, view: &View, configured: &[VirtualAddress]) -> Vec<Address> {
     let links = agent.links.borrow();
     let link = links.by_name(&view.config.interface);
-    view.config
-        .addresses
+    let found: HashSet<IpAddr> = link
+        .into_iter()
+        .flat_map(|link| &link.addresses)
+        .map(|found| found.net.addr())
+        .collect();
+    configured
         .iter()
-        .map(|net| Address {
+        .map(|VirtualAddress { net, form }| Address {
             address: *net,
-            present: link.is_some_and(|link| link.has_address(net.addr())),
+            present: found.contains(&net.addr()),
+            label: form.label.map(|label| label.as_str().to_owned()),
+            scope: form.scope.map(|scope| scope.name().to_owned()),
+            broadcast: form.broadcast,
+            peer: form.peer,
         })
         .collect()
 }
@@ -187,6 +205,7 @@ fn counters(view: &View, slot: Option<&Slot>) -> Counters {
         adverts_sent: view.sent.adverts(),
         garp_sent: view.announced,
         vip_restored: view.restored,
+        ways_restored: view.ways_restored,
     }
 }
 

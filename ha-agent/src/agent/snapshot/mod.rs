@@ -6,6 +6,7 @@ mod group;
 mod instance;
 mod rejected;
 mod transport;
+mod ways;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -47,6 +48,7 @@ pub(super) fn status(agent: &Agent) -> Status {
         monotonic: clock::now(),
     };
     let picture = agent.board.picture();
+    let present = ways::present(&picture);
     let (config, loaded) = agent.config();
     Status {
         node: Node {
@@ -64,7 +66,7 @@ pub(super) fn status(agent: &Agent) -> Status {
         instances: picture
             .views
             .iter()
-            .map(|view| instance(agent, view, now))
+            .map(|view| instance(agent, view, &present, now))
             .collect(),
         checks: checks(agent, &config.checks, now),
         groups: groups(&config.groups, &picture),

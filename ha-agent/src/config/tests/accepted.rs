@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
+use ipnet::IpNet;
 
 use super::super::model::*;
 use super::*;
@@ -19,7 +20,10 @@ fn the_documented_first_config_becomes_this_model() {
         priority: Priority(100),
         advert_interval: Centiseconds(100),
         down_multiplier: 3,
-        addresses: vec!["10.99.0.100/24".parse().unwrap()],
+        addresses: vec!["10.99.0.100/24".parse::<IpNet>().unwrap().into()],
+        excluded: Vec::new(),
+        routes: Vec::new(),
+        rules: Vec::new(),
         source: None,
         transport: Transport::standard(Family::V4),
         preempt: true,

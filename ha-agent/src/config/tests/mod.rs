@@ -3,8 +3,10 @@
 mod accepted;
 mod fuzzed;
 mod groups;
+mod held;
 mod loading;
 mod reload;
+mod routes;
 mod sample;
 mod sections;
 mod transport;

@@ -34,6 +34,30 @@ fn each_key_of_an_instance_shows_as_itself_and_says_whether_it_applies_live() {
         ("\"1s\"", "\"2s\"", vec![F::AdvertInterval], true),
         ("10.0.0.1/24", "10.0.0.1/25", vec![F::Addresses], true),
         (
+            "\"10.0.0.1/24\"",
+            "{ address = \"10.0.0.1/24\", label = \"eth0:1\" }",
+            vec![F::Addresses],
+            true,
+        ),
+        (
+            "vrid = 1",
+            "vrid = 1\nexcluded = [\"10.0.0.2\"]",
+            vec![F::Excluded],
+            true,
+        ),
+        (
+            "vrid = 1",
+            "vrid = 1\nroutes = [{ to = \"default\", via = \"10.0.0.9\" }]",
+            vec![F::Routes],
+            true,
+        ),
+        (
+            "vrid = 1",
+            "vrid = 1\nrules = [{ from = \"10.0.0.1\", table = 1, priority = 1 }]",
+            vec![F::Rules],
+            true,
+        ),
+        (
             "vrid = 1",
             "vrid = 1\npreempt = false",
             vec![F::Preempt],

@@ -1,19 +1,20 @@
 //! Holding the virtual addresses: adding, removing, verifying and announcing them.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ha_common::election::Role;
 use ha_common::layout::state;
 use ha_common::units::{Instant, Nanos};
-use ipnet::IpNet;
 
 use super::fitness::LinkState;
 use super::{Edges, Instance};
 use crate::config::model::Instance as Config;
+use crate::driver::clock;
 use crate::driver::report::Report;
-use crate::driver::{clock, raw_address};
 use crate::net::address::{Outcome, Placement};
+use crate::net::links::Link;
 use crate::net::plan::{AnnouncePlan, Cadence};
 use crate::net::present::Present;
 
@@ -26,20 +27,16 @@ const REMOVAL_WAIT: Nanos = Nanos::from_millis(1_000);
 
 impl Instance {
     /// While master: puts back what somebody else has removed.
-    pub(crate) fn verify_addresses(
-        &mut self,
-        present: impl Fn(IpAddr) -> bool,
-        edges: &mut Edges<'_>,
-        now: Instant,
-    ) {
+    pub(crate) fn verify_addresses(&mut self, link: &Link, edges: &mut Edges<'_>, now: Instant) {
         if self.role() != Role::Master {
             return;
         }
         let Some(port) = &self.port else { return };
+        let present = addresses_of(&link.addresses);
         let missing: Vec<_> = port
             .placements
             .iter()
-            .filter(|place| !present(place.net.addr()))
+            .filter(|place| !present.contains(&place.net.addr()))
             .copied()
             .collect();
         if missing.is_empty() {
@@ -93,29 +90,33 @@ impl Instance {
         let Ok(present) = edges.book.list(port.ifindex) else {
             return false;
         };
-        port.placements.iter().all(|place| {
-            present
-                .iter()
-                .any(|found| found.net.addr() == place.net.addr())
-        })
+        let present = addresses_of(&present);
+        port.placements
+            .iter()
+            .all(|place| present.contains(&place.net.addr()))
     }
 
     /// Removes addresses that an earlier life left behind, and that are not ours to hold now: all of them,
     /// or if it `resumes`, those that are no longer configured. Never an administrator's.
     pub(super) fn clear_leftovers(&mut self, resumes: bool, edges: &mut Edges<'_>) {
+        if !resumes {
+            self.clear_left_ways(edges);
+        }
         let Some(port) = &self.port else { return };
         let Ok(present) = edges.book.list(port.ifindex) else {
             return;
         };
-        let held = port.detector.held(edges.kernel.as_deref());
-        let configured = |found: &Present| {
-            let same = |place: &Placement| place.net.addr() == found.net.addr();
-            port.placements.iter().any(same)
-        };
+        let held: HashSet<IpAddr> = port
+            .detector
+            .held(edges.kernel.as_deref())
+            .into_iter()
+            .collect();
+        let wanted: HashSet<IpAddr> = port.placements.iter().map(|it| it.net.addr()).collect();
+        let configured = |found: &Present| wanted.contains(&found.net.addr());
         // The list may have been another one then; the kernel half knows what was held. Kernels before
         // 5.18 keep no marks, and then its word is all there is.
         let left_behind = |found: &Present| {
-            let known = held.contains(&raw_address(found.net.addr()));
+            let known = held.contains(&found.net.addr());
             if edges.book.marks() {
                 found.ours && (known || configured(found))
             } else {
@@ -125,10 +126,7 @@ impl Instance {
         let left: Vec<_> = present
             .iter()
             .filter(|found| left_behind(found) && !(resumes && configured(found)))
-            .map(|found| Placement {
-                ifindex: port.ifindex,
-                net: found.net,
-            })
+            .map(|found| Placement::found(port.ifindex, found))
             .collect();
         if left.is_empty() {
             return;
@@ -164,10 +162,11 @@ impl Instance {
             .map(|(place, _)| place.net.addr())
             .collect();
         self.tell_foreign(&was_there, edges, now);
-        match outcomes.into_iter().find_map(Result::err) {
-            Some(error) => self.refused(error.to_string(), edges, now),
-            None => self.refused_wait = REFUSED_WAIT,
+        if let Some(error) = outcomes.into_iter().find_map(Result::err) {
+            return self.refused(error.to_string(), edges, now);
         }
+        self.refused_wait = REFUSED_WAIT;
+        self.add_ways(edges, now);
     }
 
     /// Of addresses that were there when we came to add them, those that no agent added: they stay when we
@@ -177,13 +176,18 @@ impl Instance {
         let Some(port) = self.port.as_ref().filter(|_| !was_there.is_empty()) else {
             return;
         };
-        let held = port.detector.held(edges.kernel.as_deref());
-        let marks = edges.book.marks();
-        let present = edges.book.list(port.ifindex).unwrap_or_default();
-        let is_ours = |address: IpAddr| {
-            let marked = |found: &Present| found.net.addr() == address && found.ours;
-            present.iter().any(marked) || !marks && held.contains(&raw_address(address))
+        // Without marks, the kernel half's word is all there is.
+        let ours: HashSet<IpAddr> = if edges.book.marks() {
+            let present = edges.book.list(port.ifindex).unwrap_or_default();
+            let marked = present.iter().filter(|found| found.ours);
+            marked.map(|found| found.net.addr()).collect()
+        } else {
+            port.detector
+                .held(edges.kernel.as_deref())
+                .into_iter()
+                .collect()
         };
+        let is_ours = |address: IpAddr| ours.contains(&address);
         self.foreign = was_there.iter().copied().filter(|a| !is_ours(*a)).collect();
         if self.foreign.is_empty() || self.config.priority.is_owner() {
             return;
@@ -217,6 +221,10 @@ impl Instance {
     pub(super) fn remove_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
         self.plan = None;
         self.removal_due = None;
+        if self.port.is_none() {
+            return;
+        }
+        let ways = self.remove_ways(edges);
         let Some(port) = &self.port else { return };
         let is_ours = |place: &Placement| !self.foreign.contains(&place.net.addr());
         let ours: Vec<_> = port.placements.iter().copied().filter(is_ours).collect();
@@ -227,6 +235,7 @@ impl Instance {
                 .map(|error| error.to_string()),
             Err(error) => Some(error.to_string()),
         };
+        let failure = failure.or(ways);
         // An interface that is gone has taken its addresses along.
         if let Some(what) = failure.filter(|_| self.link != LinkState::Gone) {
             edges.reporter.say(Report::Failed {
@@ -254,7 +263,7 @@ impl Instance {
         if let Some(plan) = &mut self.plan {
             plan.announce_again();
         } else {
-            let addresses = self.config.addresses.len();
+            let addresses = self.config.held().count();
             self.plan = Some(AnnouncePlan::new(cadence(&self.config), addresses, now));
         }
         self.announce_due(edges, now);
@@ -264,28 +273,38 @@ impl Instance {
         let (Some(plan), Some(port)) = (&mut self.plan, &self.port) else {
             return;
         };
-        while let Some(range) = plan.due(now) {
-            let count = range.len() as u64;
-            let batch = port.placements.get(range).unwrap_or_default();
+        while let Some(portion) = plan.due(now) {
+            let batch = port.placements.get(portion.clone()).unwrap_or_default();
             let addresses = batch.iter().map(|place| place.net.addr());
-            if edges
+            let told = edges
                 .announcer
-                .announce(port.ifindex, port.mac, port.router, addresses)
-                .is_ok()
-            {
-                self.announced += count;
-            }
+                .announce(port.ifindex, port.mac, port.router, addresses);
+            let sent = match told {
+                Ok(()) => {
+                    plan.sent();
+                    portion.len()
+                }
+                Err(error) => {
+                    let sent = error.sent();
+                    if error.is_full() {
+                        plan.put_off(&portion, portion.start.saturating_add(sent));
+                    }
+                    sent
+                }
+            };
+            self.announced += sent as u64;
         }
     }
 
-    /// Lets go of what the coming configuration no longer has here.
-    pub(crate) fn drop_addresses(&mut self, coming: &[IpNet], edges: &mut Edges<'_>) {
+    /// Lets go of what the coming configuration no longer has here, or not in the same form.
+    pub(crate) fn drop_addresses(&mut self, coming: &Config, edges: &mut Edges<'_>) {
         let Some(port) = self.port.as_ref().filter(|_| self.role() == Role::Master) else {
             return;
         };
-        let leaves = |place: &Placement| {
-            !coming.contains(&place.net) && !self.foreign.contains(&place.net.addr())
-        };
+        let ifindex = port.ifindex;
+        let stays: HashSet<Placement> = placements(coming, ifindex).collect();
+        let leaves =
+            |place: &Placement| !stays.contains(place) && !self.foreign.contains(&place.net.addr());
         let dropped: Vec<_> = port.placements.iter().copied().filter(leaves).collect();
         if dropped.is_empty() {
             return;
@@ -299,12 +318,10 @@ impl Instance {
     }
 
     /// Takes what the new configuration has here, after [`Self::drop_addresses`].
-    pub(super) fn move_addresses(&mut self, old: &[IpNet], edges: &mut Edges<'_>, now: Instant) {
+    pub(super) fn move_addresses(&mut self, old: &Config, edges: &mut Edges<'_>, now: Instant) {
         let Some(port) = &mut self.port else { return };
-        let ifindex = port.ifindex;
-        let place = |net: &IpNet| Placement { ifindex, net: *net };
-        port.placements = self.config.addresses.iter().map(place).collect();
-        if self.election.state().role() != Role::Master || old == self.config.addresses {
+        port.placements = placements(&self.config, port.ifindex).collect();
+        if self.election.state().role() != Role::Master || old.held().eq(self.config.held()) {
             return;
         }
         self.plan = None;
@@ -312,6 +329,16 @@ impl Instance {
         self.list_for_fence(true, edges);
         self.announce(edges, now);
     }
+}
+
+fn addresses_of(present: &[Present]) -> HashSet<IpAddr> {
+    present.iter().map(|found| found.net.addr()).collect()
+}
+
+fn placements(config: &Config, ifindex: u32) -> impl Iterator<Item = Placement> + '_ {
+    config
+        .held()
+        .map(move |address| Placement::of(ifindex, address))
 }
 
 fn cadence(config: &Config) -> Cadence {

@@ -8,12 +8,13 @@ use ha_common::layout::{Event, Slot, state};
 use ha_common::units::{Centiseconds, Family, Instant, Nanos, Priority};
 
 use super::{Edges, Instance};
+use crate::config::virtual_address::VirtualAddress;
 use crate::datapath::kernel::KernelError;
 use crate::datapath::soft::Heard;
+use crate::driver::address_of;
 use crate::driver::detector::{Place, list_hash};
 use crate::driver::port::Port;
 use crate::driver::report::Report;
-use crate::driver::{address_of, raw_address};
 use crate::net::receive::Received;
 
 /// For how long after an event more of them may have been left out: the slot's limit of events has a window
@@ -213,9 +214,9 @@ impl Instance {
         let Some(port) = &mut self.port else { return };
         let ours = self
             .config
-            .virtual_addresses()
-            .filter(|address| !self.foreign.contains(address))
-            .map(raw_address);
+            .held()
+            .map(VirtualAddress::addr)
+            .filter(|address| !self.foreign.contains(address));
         let kernel = edges.kernel.as_deref_mut();
         let done = port.detector.fence(kernel, is_master, ours);
         self.say_if_failed(done, edges);

@@ -7,6 +7,7 @@ mod listen;
 mod say;
 mod seat;
 mod show;
+mod ways;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use ha_common::election::{Action, Detector, Election, Input, Params, Role, Rules, Transition};
 use ha_common::group::Fitness;
 use ha_common::units::{Family, Instant, Nanos, Priority};
-use ipnet::IpNet;
 
 use super::board::View;
 use super::clock;
@@ -28,12 +28,15 @@ use crate::config::model::Instance as Config;
 use crate::datapath::kernel::Kernel;
 use crate::net::address::AddressBook;
 use crate::net::announce::Announcer;
+use crate::net::links::LinkTable;
 use crate::net::plan::AnnouncePlan;
+use crate::net::way::WayBook;
 use crate::record::Recorder;
 
 use advertise::farewell;
 use fitness::FIRST_RESULT_WAIT;
 use hold::REFUSED_WAIT;
+use ways::Ways;
 
 pub(crate) use fitness::LinkState;
 
@@ -41,8 +44,12 @@ pub(crate) use fitness::LinkState;
 pub(crate) struct Edges<'a> {
     /// The kernel half.
     pub(crate) kernel: Option<&'a mut Kernel>,
-    /// Netlink.
+    /// Addresses.
     pub(crate) book: &'a mut AddressBook,
+    /// Routes and rules.
+    pub(crate) ways: &'a mut WayBook,
+    /// The interfaces.
+    pub(crate) links: &'a LinkTable,
     /// Gratuitous ARP and unsolicited NA.
     pub(crate) announcer: &'a Announcer,
     /// Periodic adverts.
@@ -77,6 +84,7 @@ pub(crate) struct Instance {
     removal_due: Option<Instant>,
     /// Virtual addresses that were on the interface before we came: an administrator's, and to stay there.
     foreign: Vec<IpAddr>,
+    ways: Ways,
     /// Until when a check may be without a result; `None` once that is over.
     patience_until: Option<Instant>,
     fed: Fitness,
@@ -128,6 +136,7 @@ impl Instance {
             refused_wait: REFUSED_WAIT,
             removal_due: None,
             foreign: Vec::new(),
+            ways: Ways::default(),
             patience_until: Some(now + FIRST_RESULT_WAIT),
             fed: Fitness::Waiting,
             seat: None,
@@ -254,6 +263,7 @@ impl Instance {
             self.refused_until
                 .map(|at| if self.owes_refusal() { Instant(0) } else { at }),
             self.removal_due,
+            self.ways.next_deadline(),
             self.look_at,
             self.patience_until.filter(|_| waiting),
         ]
@@ -282,6 +292,7 @@ impl Instance {
         if self.removal_due.is_some_and(|at| at <= now) {
             self.remove_addresses_again(edges, now);
         }
+        self.ways_due(edges, now);
         if self.patience_until.is_some_and(|at| at <= now) {
             self.patience_until = None;
             self.weigh(now, edges);
@@ -304,7 +315,7 @@ impl Instance {
         now: Instant,
     ) {
         self.dirty = true;
-        let old: Vec<IpNet> = self.config.addresses.clone();
+        let old = Arc::clone(&self.config);
         let health = |check: &str| {
             let found = known.iter().find(|(name, _)| name == check);
             found.map_or(Health::Pending, |(_, health)| *health)
@@ -317,6 +328,7 @@ impl Instance {
         self.patience_until = Some(now + FIRST_RESULT_WAIT);
         self.config = config;
         self.move_addresses(&old, edges, now);
+        self.verify_ways(edges, now);
         let own = self.election.rules().own_address;
         let grouped = self.seat.is_some();
         let effective = match self.seat.as_ref().and_then(|seat| seat.lent) {

@@ -39,6 +39,8 @@ impl Instance {
             sent: edges.sender.sent(self.id),
             announced: self.announced,
             restored: self.restored,
+            way_errors: self.ways.errors(),
+            ways_restored: self.ways.restored(),
             notices: self.notices.clone(),
         }
     }

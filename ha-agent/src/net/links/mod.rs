@@ -195,6 +195,7 @@ pub(crate) mod tests {
     pub(crate) fn present(net: &str) -> Present {
         Present {
             net: net.parse().unwrap(),
+            peer: None,
             ours: false,
             flags: AddressFlags::Permanent,
             scope: AddressScope::Universe,

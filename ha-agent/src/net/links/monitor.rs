@@ -286,10 +286,8 @@ mod tests {
         with_watch(RECEIVE_BUFFER, async |lab, watch| {
             let index = lab.near;
             let mut book = AddressBook::open().unwrap();
-            let vip = Placement {
-                ifindex: index,
-                net: "10.99.0.100/24".parse().unwrap(),
-            };
+            let net: ipnet::IpNet = "10.99.0.100/24".parse().unwrap();
+            let vip = Placement::of(index, &net.into());
             assert_eq!(book.add(&[vip]).unwrap(), [Ok(Outcome::Done)]);
             let is_vip = |p: &Present| p.net == vip.net && p.ours;
             until(watch, index, |link| {

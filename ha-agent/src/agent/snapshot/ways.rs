@@ -1,0 +1,59 @@
+//! Routes and rules as `status` shows them.
+
+use std::collections::HashSet;
+
+use crate::agent::handler::Agent;
+use crate::config::virtual_route::RouteKind;
+use crate::control::ways::{Route, Rule};
+use crate::driver::board::{Picture, View};
+use crate::driver::ways::Entry;
+use crate::net::way::{Way, WayBook};
+
+/// Those of ours that the kernel has now. It is asked only if there can be any, and on a socket of its own:
+/// the driver's is the driver's.
+pub(super) fn present(picture: &Picture) -> HashSet<Way> {
+    let has_ways = |view: &View| !(view.config.routes.is_empty() && view.config.rules.is_empty());
+    if !picture.views.iter().any(|view| has_ways(view)) {
+        return HashSet::new();
+    }
+    let found = WayBook::open().and_then(|mut book| book.list());
+    // A kernel that does not say shows none.
+    found.unwrap_or_default().into_iter().collect()
+}
+
+/// Both lists.
+pub(super) fn ways(agent: &Agent, view: &View, present: &HashSet<Way>) -> (Vec<Route>, Vec<Rule>) {
+    let config = &view.config;
+    let links = agent.links.borrow();
+    let is_there = |entry: &Entry<'_>| {
+        let way = entry.placed(config, &links);
+        way.is_ok_and(|way| present.contains(&way))
+    };
+    let error = |number: usize| view.way_errors.get(&number).cloned();
+    let routes = config.routes.iter().enumerate().map(|(number, it)| Route {
+        to: it.to,
+        kind: it.kind.name().to_owned(),
+        via: it.via,
+        dev: (it.kind == RouteKind::Unicast)
+            .then(|| it.dev.clone().unwrap_or_else(|| config.interface.clone())),
+        metric: it.metric,
+        table: it.table,
+        source: it.source,
+        text: it.to_string(),
+        present: is_there(&Entry::Route(it)),
+        error: error(number),
+    });
+    let first = config.routes.len();
+    let rules = config.rules.iter().enumerate().map(|(number, it)| Rule {
+        from: it.from,
+        to: it.to,
+        iif: it.iif.clone(),
+        fwmark: it.fwmark,
+        table: it.table,
+        priority: it.priority,
+        text: it.to_string(),
+        present: is_there(&Entry::Rule(it)),
+        error: error(first + number),
+    });
+    (routes.collect(), rules.collect())
+}

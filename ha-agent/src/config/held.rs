@@ -1,0 +1,111 @@
+//! What a master holds: the lists of an instance's addresses, routes and rules.
+
+use std::ops::RangeInclusive;
+
+use ha_common::units::Family;
+
+use super::address;
+use super::reader::{At, Field, Table};
+use super::virtual_address::VirtualAddress;
+use super::virtual_route::{self, VirtualRoute};
+use super::virtual_rule::{self, VirtualRule};
+
+/// RFC 9568 section 5.2.5: the count is one byte.
+const MAX_ADDRESSES: usize = 255;
+/// No advert limits them; it bounds what one take-over does, and how long the others wait for it.
+const MAX_EXCLUDED: usize = 4096;
+/// For the same reason.
+const MAX_WAYS: usize = 1024;
+
+const AN_ADDRESS: &str = "[\"10.99.0.100/24\"]";
+const A_ROUTE: &str = "[{ to = \"default\", via = \"10.99.0.1\" }]";
+const A_RULE: &str = "[{ from = \"10.99.0.100\", table = 100, priority = 100 }]";
+
+/// What of the lists could be read.
+#[derive(Default)]
+pub(super) struct Held {
+    /// The instance's family: the first address's.
+    pub(super) family: Option<Family>,
+    pub(super) addresses: Vec<At<VirtualAddress>>,
+    pub(super) excluded: Vec<At<VirtualAddress>>,
+    pub(super) routes: Vec<At<VirtualRoute>>,
+    pub(super) rules: Vec<At<VirtualRule>>,
+    /// False if there are entries that could not be read.
+    pub(super) complete: bool,
+}
+
+impl Held {
+    /// Reads them; the labels of addresses are held against the interface's name.
+    pub(super) fn read(t: &mut Table<'_>, interface: Option<&At<String>>) -> Self {
+        let address = |f: &Field<'_>| address::read_entry(f, interface);
+        let mut held = Self {
+            complete: true,
+            ..Self::default()
+        };
+        let all = t.required("addresses", AN_ADDRESS, |f| {
+            read_list(f, AN_ADDRESS, 1..=MAX_ADDRESSES, address)
+        });
+        held.addresses = held.take(all);
+        let all = t.optional("excluded", List::default(), |f| {
+            read_list(f, AN_ADDRESS, 0..=MAX_EXCLUDED, address)
+        });
+        held.excluded = held.take(all);
+        let first = held.addresses.first();
+        let family = first.map(|first| address::family(&first.get_ref().net));
+        held.family = family;
+        let all = t.optional("routes", List::default(), |f| {
+            read_list(f, A_ROUTE, 0..=MAX_WAYS, |f| virtual_route::read(f, family))
+        });
+        held.routes = held.take(all);
+        let all = t.optional("rules", List::default(), |f| {
+            read_list(f, A_RULE, 0..=MAX_WAYS, |f| virtual_rule::read(f, family))
+        });
+        held.rules = held.take(all);
+        held
+    }
+
+    /// Those entries that could be read are worth a look even if others could not.
+    fn take<T>(&mut self, list: Option<At<List<T>>>) -> Vec<At<T>> {
+        let list = list.map(At::into_inner);
+        self.complete &= list.as_ref().is_some_and(|list| !list.lacks_some);
+        list.map(|list| list.entries).unwrap_or_default()
+    }
+}
+
+/// The entries that could be read, and whether others could not.
+struct List<T> {
+    entries: Vec<At<T>>,
+    lacks_some: bool,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            lacks_some: false,
+        }
+    }
+}
+
+fn read_list<'t, T>(
+    field: &Field<'t>,
+    such_as: &str,
+    len: RangeInclusive<usize>,
+    read: impl Fn(&Field<'t>) -> Option<T>,
+) -> Option<List<T>> {
+    let fields = field.list(format_args!("a list such as {such_as}"), len)?;
+    let entries: Vec<_> = fields
+        .iter()
+        .filter_map(|entry| Some(entry.at(read(entry)?)))
+        .collect();
+    let lacks_some = entries.len() < fields.len();
+    Some(List {
+        entries,
+        lacks_some,
+    })
+}
+
+/// The values without their places.
+pub(super) fn values<T: Clone>(list: &[At<T>]) -> Vec<T> {
+    list.iter().map(|at| at.get_ref().clone()).collect()
+}
