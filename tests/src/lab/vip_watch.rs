@@ -15,6 +15,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+use nix::sys::socket::{setsockopt, sockopt};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::clock;
@@ -22,6 +23,9 @@ use super::host::Host;
 
 /// The multicast groups of address changes: `RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`.
 const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
+
+/// Room for the changes of some thousand addresses at once.
+const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// One change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,6 +65,8 @@ impl Host {
             .ns()
             .inside(|| Socket::new(NETLINK_ROUTE))?
             .context("cannot open a netlink socket")?;
+        setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
+            .context("cannot make room for address changes")?;
         // Subscribed before the dump is asked for, so that no change falls between the two.
         socket
             .bind(&SocketAddr::new(0, ADDRESS_GROUPS))

@@ -15,7 +15,8 @@ use crate::config::model::Instance as Config;
 use crate::driver::report::Report;
 use crate::driver::ways::{entries, ways_of};
 use crate::net::address::Outcome;
-use crate::net::way::Way;
+use crate::net::links::LinkTable;
+use crate::net::way::{Way, WayError};
 
 /// How soon what could not be added is tried again.
 const RETRY: Nanos = Nanos::from_millis(1_000);
@@ -25,6 +26,9 @@ const RETRY: Nanos = Nanos::from_millis(1_000);
 pub(super) struct Ways {
     /// What is there by our doing, in the order in which it was added.
     placed: Vec<Way>,
+    /// What was there and could not be put back at once: what it needs may have been removed with it, and
+    /// come back with the addresses.
+    missing: HashSet<Way>,
     /// Why the others are not, by their number in the configuration, routes before rules.
     errors: HashMap<usize, String>,
     retry_at: Option<Instant>,
@@ -47,6 +51,46 @@ impl Ways {
     pub(super) fn restored(&self) -> u64 {
         self.restored
     }
+
+    /// These may be there by our doing as well.
+    fn keep(&mut self, ways: impl IntoIterator<Item = Way>) {
+        let known: HashSet<Way> = self.placed.iter().chain(&self.missing).cloned().collect();
+        let unknown = ways.into_iter().filter(|way| !known.contains(way));
+        self.placed.extend(unknown);
+    }
+
+    /// Nothing is to be tried any more.
+    fn forget_troubles(&mut self) {
+        self.retry_at = None;
+        self.errors.clear();
+        self.missing.clear();
+    }
+}
+
+/// The configured ways as the kernel is to have them, by their number, and why the others cannot be.
+fn placed_entries(
+    config: &Config,
+    links: &LinkTable,
+) -> (Vec<(usize, Way)>, HashMap<usize, String>) {
+    let (mut placed, mut errors) = (Vec::new(), HashMap::new());
+    for (number, entry) in entries(config).enumerate() {
+        match entry.placed(config, links) {
+            Ok(way) => placed.push((number, way)),
+            Err(name) => {
+                let text = format!("adding {entry}: there is no interface {name}");
+                errors.insert(number, text);
+            }
+        }
+    }
+    (placed, errors)
+}
+
+/// The kernel's refusal, with the way as it is written in the configuration.
+fn called(error: WayError, config: &Config, number: usize) -> String {
+    match entries(config).nth(number) {
+        Some(entry) => error.called(&entry).to_string(),
+        None => error.to_string(),
+    }
 }
 
 impl Instance {
@@ -58,55 +102,43 @@ impl Instance {
             return;
         }
         let config = Arc::clone(&self.config);
-        let (mut wanted, mut numbers, mut errors) = (Vec::new(), Vec::new(), HashMap::new());
-        for (number, entry) in entries(&config).enumerate() {
-            match entry.placed(&config, edges.links) {
-                Ok(way) => {
-                    wanted.push(way);
-                    numbers.push(number);
-                }
-                Err(name) => {
-                    errors.insert(
-                        number,
-                        format!("adding {entry}: there is no interface {name}"),
-                    );
-                }
-            }
-        }
+        let (wanted, mut errors) = placed_entries(&config, edges.links);
         if wanted.is_empty() && errors.is_empty() {
             return;
         }
-        let before: HashSet<Way> = std::mem::take(&mut self.ways.placed).into_iter().collect();
-        let outcomes = match edges.ways.add(&wanted) {
+        let (numbers, ways): (Vec<usize>, Vec<Way>) = wanted.into_iter().unzip();
+        let outcomes = match edges.ways.add(&ways) {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                // Those that are there will be found to be there, or removed by their number.
-                self.ways.placed = wanted;
+                // Those that are there will be found to be there, or removed by what they are.
+                self.ways.keep(ways);
                 self.ways.retry_at = Some(now + RETRY);
                 return self.failed(error.to_string(), edges);
             }
         };
+        let before: HashSet<Way> = std::mem::take(&mut self.ways.placed).into_iter().collect();
         let mut was_there = Vec::new();
-        for ((way, number), outcome) in wanted.into_iter().zip(numbers).zip(outcomes) {
+        for ((way, number), outcome) in ways.into_iter().zip(numbers).zip(outcomes) {
+            let was_placed = before.contains(&way) || self.ways.missing.contains(&way);
             match outcome {
-                Ok(outcome) => {
-                    let is_new = !before.contains(&way);
-                    match outcome {
-                        Outcome::Done if is_new => {}
-                        Outcome::Done => self.say_restored(&config, number, edges),
-                        Outcome::Already if is_new => was_there.push((number, way.clone())),
-                        Outcome::Already => {}
-                    }
-                    self.ways.placed.push(way);
+                Ok(Outcome::Done) if was_placed => self.say_restored(&config, number, edges),
+                Ok(Outcome::Already) if !was_placed => was_there.push((number, way.clone())),
+                Ok(Outcome::Done | Outcome::Already) => {}
+                Err(_) if before.contains(&way) => {
+                    self.ways.missing.insert(way);
+                    continue;
                 }
                 Err(error) => {
-                    let entry = entries(&config).nth(number);
-                    let error = entry.map_or(error.clone(), |entry| error.called(&entry));
-                    errors.insert(number, error.to_string());
+                    errors.insert(number, called(error, &config, number));
+                    continue;
                 }
             }
+            self.ways.missing.remove(&way);
+            self.ways.placed.push(way);
         }
-        if !errors.is_empty() {
+        // One whose interface has another name now is there still, and ours to remove.
+        self.ways.keep(before);
+        if !(errors.is_empty() && self.ways.missing.is_empty()) {
             self.ways.retry_at = Some(now + RETRY);
         }
         self.tell_foreign_ways(&config, &was_there, &mut errors, edges);
@@ -189,8 +221,7 @@ impl Instance {
 
     /// Takes all of them away, the last one first. Why some are still there, if so.
     pub(super) fn remove_ways(&mut self, edges: &mut Edges<'_>) -> Option<String> {
-        self.ways.retry_at = None;
-        self.ways.errors.clear();
+        self.ways.forget_troubles();
         let placed = std::mem::take(&mut self.ways.placed);
         self.remove_these(placed, edges)
     }
@@ -205,7 +236,7 @@ impl Instance {
         let (kept, dropped) = placed.into_iter().partition(|way| stays.contains(way));
         self.ways.placed = kept;
         // The numbers are the coming configuration's from here on.
-        self.ways.errors.clear();
+        self.ways.forget_troubles();
         if let Some(what) = self.remove_these(dropped, edges) {
             self.failed(what, edges);
         }
