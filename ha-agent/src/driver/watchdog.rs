@@ -68,9 +68,9 @@ impl Driver {
         let thorough = self.watchdog.is_thorough(self.kernel.as_ref(), now);
         for instance in &mut self.instances {
             if thorough || instance.is_restless(now) {
-                let before = instance.role();
+                let before = (instance.role(), instance.notices());
                 instance.look(&mut edges!(self), now);
-                touched |= instance.role() != before;
+                touched |= (instance.role(), instance.notices()) != before;
             }
         }
         touched

@@ -65,6 +65,11 @@ impl Instance {
         self.remember(now, text);
     }
 
+    /// How many things were said once.
+    pub(crate) fn notices(&self) -> usize {
+        self.notices.len()
+    }
+
     pub(super) fn remember(&mut self, now: Instant, text: String) {
         self.dirty = true;
         if self.notices.len() < MAX_NOTICES {
