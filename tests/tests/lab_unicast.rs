@@ -1,222 +1,24 @@
-//! Adverts by unicast between configured peers, alone and beside a real keepalived.
+//! Adverts by unicast between agents: who is heard, who is not, and what a reload does.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::advert::Advert;
-use ha_tests::lab::agent::{Agent, Launch, State, peers};
-use ha_tests::lab::agent_config::{AgentConfig, Instance, with_prefix};
+use ha_tests::lab::agent::{Agent, Launch, State, invoke, peers};
+use ha_tests::lab::agent_config::{AgentConfig, Instance, far_peer};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{
-    Capture, Host, Lab, Pair, VIP, keepalived, require_root_and_tools, wait_until,
-};
-
-const INTERVAL: Duration = Duration::from_millis(200);
-
-/// The addresses of two hosts that talk to each other, and the one that they share.
-#[derive(Clone, Copy)]
-enum Over {
-    Ipv4,
-    Ipv6,
-}
-
-impl Over {
-    fn of(self, host: &Host) -> IpAddr {
-        match self {
-            Self::Ipv4 => host.ipv4().into(),
-            Self::Ipv6 => host.ipv6().into(),
-        }
-    }
-
-    fn vip(self) -> IpAddr {
-        match self {
-            Self::Ipv4 => VIP,
-            Self::Ipv6 => IpAddr::from([0xfd00, 0x99, 0, 0, 0, 0, 0, 0x100]),
-        }
-    }
-
-    fn addresses(self) -> Vec<String> {
-        match self {
-            Self::Ipv4 => vec![with_prefix(VIP)],
-            // RFC 9568 section 5.2.9: the first is link-local.
-            Self::Ipv6 => vec!["fe80::100/64".to_owned(), with_prefix(self.vip())],
-        }
-    }
-}
-
-fn to_peers(instance: Instance, peers: &[IpAddr]) -> Instance {
-    let list: Vec<String> = peers.iter().map(IpAddr::to_string).collect();
-    instance.with("peers", list)
-}
-
-/// An entry of `peers` with its TTLs.
-fn far_peer(address: IpAddr, min_ttl: u8, max_ttl: u8) -> toml::Table {
-    let mut peer = toml::Table::new();
-    peer.insert("address".to_owned(), address.to_string().into());
-    peer.insert("min_ttl".to_owned(), i64::from(min_ttl).into());
-    peer.insert("max_ttl".to_owned(), i64::from(max_ttl).into());
-    peer
-}
-
-fn start_agent(over: Over, host: &Host, peer: &Host, priority: u8) -> Result<Agent> {
-    let plain = Instance {
-        priority,
-        advert_interval: INTERVAL,
-        addresses: over.addresses(),
-        ..Instance::default()
-    };
-    let instance = match over {
-        Over::Ipv4 => to_peers(plain, &[over.of(peer)]),
-        // keepalived 2.2.7 sends its unicast over IPv6 with the hop limit of any other packet.
-        Over::Ipv6 => plain.with("peers", vec![far_peer(over.of(peer), 64, 255)]),
-    };
-    Agent::start(host, &AgentConfig::new(host, instance))
-}
-
-fn peer_of(over: Over, host: &Host, agent: &Host, priority: u8) -> keepalived::Instance {
-    let extra = format!(
-        "  unicast_src_ip {}\n  unicast_peer {{\n    {}\n  }}\n  check_unicast_src\n",
-        over.of(host),
-        over.of(agent)
-    );
-    let vip = match over {
-        Over::Ipv4 => over.vip(),
-        Over::Ipv6 => IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 0x100]),
-    };
-    keepalived::Instance {
-        priority,
-        interval: INTERVAL,
-        vips: vec![vip],
-        extra: match over {
-            Over::Ipv4 => extra,
-            Over::Ipv6 => format!(
-                "{extra}  virtual_ipaddress {{\n    {}/64\n  }}\n",
-                over.vip()
-            ),
-        },
-        ..keepalived::Instance::default()
-    }
-}
-
-/// Some adverts of the master, all of them by unicast to the peer, and none of anybody else.
-fn leads_by_unicast(over: Over, capture: &Capture, master: &Host, peer: &Host) -> Result<()> {
-    let begin = now();
-    wait_until(PATIENCE, "adverts of a steady master", || {
-        let frames = capture.frames_since(begin);
-        let sent = frames
-            .iter()
-            .filter(|it| it.is_from(master) && it.vrrp().is_some());
-        sent.count() >= 10
-    })?;
-    for frame in capture.frames_since(begin) {
-        let Some(vrrp) = frame.vrrp() else { continue };
-        ensure!(vrrp.source == over.of(master), "{vrrp:?}");
-        ensure!(vrrp.destination == over.of(peer), "{vrrp:?}");
-        ensure!(vrrp.ttl == 255 || matches!(over, Over::Ipv6), "{vrrp:?}");
-    }
-    Ok(())
-}
-
-/// The agent is master; it leaves and comes back.
-fn an_agent_leads(over: Over) -> Result<()> {
-    require_root_and_tools(&["keepalived"])?;
-    let lab = Lab::new(2)?;
-    let (h1, h2) = (lab.host(1), lab.host(2));
-    let capture = lab.capture()?;
-    let (on_agent, on_peer) = (h1.vip_watch(over.vip())?, h2.vip_watch(over.vip())?);
-    let agent = start_agent(over, h1, h2, 100)?;
-    let _keepalived = peer_of(over, h2, h1, 90).start(h2)?;
-    on_agent.wait_present(PATIENCE)?;
-    agent.wait_state(State::Master, PATIENCE)?;
-    on_peer.wait_absent(PATIENCE)?;
-    leads_by_unicast(over, &capture, h1, h2)?;
-    no_rejects(&agent)?;
-
-    let stopped = now();
-    agent.process().signal(Signal::TERM)?;
-    let farewell = capture.wait_advert(h1, 0, stopped, PATIENCE)?;
-    let taken = on_peer.wait_present(PATIENCE)?;
-    let waited = taken.since(farewell.at).to_duration();
-    ensure!(
-        waited < INTERVAL * 3,
-        "keepalived waited {waited:?} after priority 0"
-    );
-    ensure!(!on_agent.present());
-
-    let agent = Agent::start_again(h1)?;
-    on_agent.wait_present(PATIENCE)?;
-    on_peer.wait_absent(PATIENCE)?;
-    agent.wait_state(State::Master, PATIENCE)?;
-    leads_by_unicast(over, &capture, h1, h2)
-}
-
-/// keepalived is master; it leaves and comes back.
-fn an_agent_follows(over: Over) -> Result<()> {
-    require_root_and_tools(&["keepalived"])?;
-    let lab = Lab::new(2)?;
-    let (h1, h2) = (lab.host(1), lab.host(2));
-    let capture = lab.capture()?;
-    let (on_peer, on_agent) = (h1.vip_watch(over.vip())?, h2.vip_watch(over.vip())?);
-    let keepalived = peer_of(over, h1, h2, 110).start(h1)?;
-    on_peer.wait_present(PATIENCE)?;
-    let agent = start_agent(over, h2, h1, 100)?;
-    agent.wait_state(State::Backup, PATIENCE)?;
-    leads_by_unicast(over, &capture, h1, h2)?;
-    let found = agent.only()?;
-    ensure!(found.transitions == 1, "it has only become backup");
-    ensure!(found.counters.adverts_received > 0);
-    no_rejects(&agent)?;
-
-    let stopped = now();
-    keepalived.signal(Signal::TERM)?;
-    capture.wait_advert(h1, 0, stopped, PATIENCE)?;
-    on_agent.wait_present(PATIENCE)?;
-    agent.wait_state(State::Master, PATIENCE)?;
-    leads_by_unicast(over, &capture, h2, h1)?;
-
-    keepalived.wait(PATIENCE)?;
-    let _keepalived = peer_of(over, h1, h2, 110).start(h1)?;
-    on_peer.wait_present(PATIENCE)?;
-    on_agent.wait_absent(PATIENCE)?;
-    agent.wait_state(State::Backup, PATIENCE)
-}
-
-fn no_rejects(agent: &Agent) -> Result<()> {
-    let rejects = agent.only()?.counters.rejects;
-    ensure!(rejects.values().all(|count| *count == 0), "{rejects:?}");
-    Ok(())
-}
-
-#[test]
-fn an_agent_leads_a_keepalived_by_unicast() -> Result<()> {
-    an_agent_leads(Over::Ipv4)
-}
-
-#[test]
-fn an_agent_follows_a_keepalived_by_unicast() -> Result<()> {
-    an_agent_follows(Over::Ipv4)
-}
-
-#[test]
-fn an_agent_leads_a_keepalived_by_unicast_over_ipv6() -> Result<()> {
-    an_agent_leads(Over::Ipv6)
-}
-
-#[test]
-fn an_agent_follows_a_keepalived_by_unicast_over_ipv6() -> Result<()> {
-    an_agent_follows(Over::Ipv6)
-}
+use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
 
 /// Two agents that know each other, with further keys.
 fn pair(edit: impl Fn(Instance) -> Instance) -> Result<Pair> {
     require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let to = |host: u8| [lab.host(host).ipv4().into()];
-    let first = edit(to_peers(instance(100), &to(2)));
-    let second = edit(to_peers(instance(90), &to(1)));
+    let first = edit(instance(100).to_peers(&to(2)));
+    let second = edit(instance(90).to_peers(&to(1)));
     Pair::settle(lab, first, second, &Launch::default())
 }
 
@@ -271,6 +73,21 @@ fn shown_in_peers(host: &Host, source: &str, reject: &str) -> Result<u64> {
     Ok(peer.map_or(0, |peer| peer["rejects"][reject].as_u64().unwrap_or(0)))
 }
 
+/// `status` says in words how adverts travel, and what was wrong with the last one that was rejected.
+fn says_why(host: &Host, source: &str, reject: &str, peer: &Host) -> Result<()> {
+    let said = invoke(host, &["status"])?.out;
+    let way = format!("by unicast to {}, from {}", peer.ipv4(), host.ipv4());
+    let difference = match reject {
+        "unknown_peer" => format!("source: expected {}, got {source}", peer.ipv4()),
+        "destination" => format!("destination: expected {}, got 224.0.0.18", host.ipv4()),
+        _ => "ttl: expected 255, got 254".to_owned(),
+    };
+    for wanted in [way, difference] {
+        ensure!(said.contains(&wanted), "no {wanted:?} in\n{said}");
+    }
+    Ok(())
+}
+
 fn strangers_move_nothing(kind: &'static str) -> Result<()> {
     let pair = pair(|it| it.with("datapath", kind))?;
     let stranger = Ipv4Addr::new(10, 99, 0, 66);
@@ -316,6 +133,7 @@ fn strangers_move_nothing(kind: &'static str) -> Result<()> {
                 }) && shown_in_peers(host, &source, reject).is_ok_and(|count| count > 0)
             })
             .with_context(|| format!("{:?}\n{:?}", agent.only(), peers(host)))?;
+            says_why(host, &source, reject, peer)?;
         }
         let found = agent.only()?;
         ensure!(found.transitions == before, "something moved: {found:?}");
@@ -349,7 +167,7 @@ fn a_master_sends_to_every_peer_and_each_of_them_follows() -> Result<()> {
             .collect();
         Agent::start(
             host,
-            &AgentConfig::new(host, to_peers(instance(priority), &others)),
+            &AgentConfig::new(host, instance(priority).to_peers(&others)),
         )
     };
     let master = start(1, 100)?;
@@ -412,6 +230,70 @@ fn a_peer_behind_a_router_is_heard_with_the_ttl_that_is_configured_for_it() -> R
         .map(drop)
 }
 
+/// The two are in two networks, and the client forwards between them.
+#[test]
+fn two_hosts_with_a_router_between_them_follow_each_other() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(2)?;
+    let (near, far, router) = (lab.host(1), lab.host(2), lab.client_host());
+    let far_address: IpAddr = "10.88.0.2".parse()?;
+    router.ns().batch("addr add 10.88.0.250/24 dev eth0\n")?;
+    for scope in ["all", "eth0"] {
+        // Both networks are on one wire: the router would tell the hosts so.
+        let redirects = format!("net/ipv4/conf/{scope}/send_redirects");
+        router.ns().sysctl(&redirects, "0")?;
+    }
+    router.ns().sysctl("net/ipv4/ip_forward", "1")?;
+    near.ns()
+        .batch("route add 10.88.0.0/24 via 10.99.0.250\n")?;
+    far.ns().batch(
+        "addr flush dev eth0 scope global\n\
+         addr add 10.88.0.2/24 dev eth0\n\
+         route add 10.99.0.0/24 via 10.88.0.250\n",
+    )?;
+    let start = |host: &Host, priority, peer| {
+        let instance = instance(priority).with("peers", vec![far_peer(peer, 254, 254)]);
+        Agent::start(host, &AgentConfig::new(host, instance))
+    };
+    let first = start(near, 100, far_address)?;
+    first.wait_state(State::Master, PATIENCE)?;
+    let second = start(far, 90, near.ipv4().into())?;
+    second.wait_instance("web", "follows the master", PATIENCE, |it| {
+        it.state == State::Backup
+            && it
+                .master
+                .as_ref()
+                .is_some_and(|it| it.address == near.ipv4())
+    })?;
+    first.process().signal(Signal::TERM)?;
+    second.wait_instance("web", "takes over", PATIENCE, |it| {
+        let cause = it.last_transition.as_ref().map(|it| it.cause.as_str());
+        it.state == State::Master && cause == Some("priority 0 from 10.99.0.1")
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_unicast_master_that_was_killed_carries_on_with_its_peers() -> Result<()> {
+    let slow = |it| Instance {
+        advert_interval: Duration::from_secs(1),
+        ..it
+    };
+    let pair = pair(slow)?;
+    let begin = now();
+    pair.master.process().kill()?;
+    let again = Agent::start_again(pair.h1())?;
+    again.wait_state(State::Master, PATIENCE)?;
+    let before = count_adverts(&pair.backup)?;
+    pair.backup
+        .wait_instance("web", "hears the master again", PATIENCE, |it| {
+            it.counters.adverts_received > before
+        })?;
+    ensure!(pair.on_master.changes_since(begin).is_empty());
+    ensure!(pair.on_backup.changes_since(begin).is_empty());
+    pair.is_settled()
+}
+
 #[test]
 fn a_reload_turns_a_pair_from_multicast_to_unicast_and_back_and_nothing_moves() -> Result<()> {
     let pair = Pair::start()?;
@@ -427,8 +309,8 @@ fn a_reload_turns_a_pair_from_multicast_to_unicast_and_back_and_nothing_moves() 
     };
     // The backup first would be deaf for longer than it waits, if the master were slow to follow.
     let before = count_adverts(&pair.backup)?;
-    reload(&pair.master, to_peers(instance(100), &of(&h[1])))?;
-    reload(&pair.backup, to_peers(instance(90), &of(&h[0])))?;
+    reload(&pair.master, instance(100).to_peers(&of(&h[1])))?;
+    reload(&pair.backup, instance(90).to_peers(&of(&h[0])))?;
     pair.backup
         .wait_instance("web", "hears the master again", PATIENCE, |it| {
             it.counters.adverts_received > before + 5

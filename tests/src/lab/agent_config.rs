@@ -90,6 +90,13 @@ impl Default for Instance {
 }
 
 impl Instance {
+    /// The same with unicast peers.
+    #[must_use]
+    pub fn to_peers(self, peers: &[IpAddr]) -> Self {
+        let list: Vec<String> = peers.iter().map(IpAddr::to_string).collect();
+        self.with("peers", list)
+    }
+
     /// The same with a further key.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<toml::Value>) -> Self {
@@ -205,6 +212,15 @@ impl AgentConfig {
 pub fn with_prefix(address: IpAddr) -> String {
     let length = if address.is_ipv4() { 24 } else { 64 };
     format!("{address}/{length}")
+}
+
+/// An entry of `peers` with its TTLs.
+pub fn far_peer(address: IpAddr, min_ttl: u8, max_ttl: u8) -> toml::Table {
+    let mut peer = toml::Table::new();
+    peer.insert("address".to_owned(), address.to_string().into());
+    peer.insert("min_ttl".to_owned(), i64::from(min_ttl).into());
+    peer.insert("max_ttl".to_owned(), i64::from(max_ttl).into());
+    peer
 }
 
 fn span<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
