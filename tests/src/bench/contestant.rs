@@ -98,15 +98,19 @@ impl Contestant {
             Self::Socket => "socket",
             _ => "auto",
         };
-        let instance = |router: &Router| Instance {
-            name: router.name(),
-            interface: router.interface.to_owned(),
-            vrid: router.vrid,
-            priority: part.priority,
-            advert_interval: part.interval,
-            addresses: vec![with_prefix(router.address)],
-            extra: toml::Table::from_iter([("datapath".to_owned(), datapath.into())]),
-            ..Instance::default()
+        let instance = |router: &Router| {
+            let excluded: Vec<_> = router.excluded().map(|it| format!("{it}/32")).collect();
+            Instance {
+                name: router.name(),
+                interface: router.interface.to_owned(),
+                vrid: router.vrid,
+                priority: part.priority,
+                advert_interval: part.interval,
+                addresses: vec![with_prefix(router.address)],
+                ..Instance::default()
+            }
+            .with("datapath", datapath)
+            .with("excluded", excluded)
         };
         let mut config = AgentConfig::new(host, Instance::default());
         config.instance = routers.iter().map(instance).collect();
@@ -149,20 +153,26 @@ impl Contestant {
         } else {
             ""
         };
-        let mut text = format!("global_defs {{\n  router_id bench\n{realtime}}}\n");
+        let buffers = if routers.iter().any(|router| router.excluded > 0) {
+            KEEPALIVED_BUFFERS
+        } else {
+            ""
+        };
+        let mut text = format!("global_defs {{\n  router_id bench\n{realtime}{buffers}}}\n");
         for router in routers {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
                 "vrrp_instance {name} {{\n  state BACKUP\n  interface {interface}\n  version 3\n  \
                  virtual_router_id {vrid}\n  priority {priority}\n  advert_int {interval}\n  \
-                 virtual_ipaddress {{\n    {address}/24\n  }}\n}}",
+                 virtual_ipaddress {{\n    {address}/24\n  }}\n{excluded}}}",
                 name = router.name(),
                 vrid = router.vrid,
                 interface = router.interface,
                 priority = part.priority,
                 interval = part.interval.as_secs_f64(),
                 address = router.address,
+                excluded = router.keepalived_excluded(),
             );
         }
         text
@@ -206,12 +216,20 @@ pub(super) fn datapath(contestant: Contestant, host: &Host) -> Result<String> {
     Ok(kind.clone())
 }
 
+/// With the default buffers its own messages about many addresses overflow, and it reads everything anew.
+const KEEPALIVED_BUFFERS: &str = "  vrrp_netlink_cmd_rcv_bufs 16777216\n  \
+     vrrp_netlink_cmd_rcv_bufs_force true\n  vrrp_netlink_monitor_rcv_bufs 16777216\n  \
+     vrrp_netlink_monitor_rcv_bufs_force true\n";
+
 /// A virtual router.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Router {
     pub(super) interface: &'static str,
     pub(super) vrid: u8,
+    /// The address of the adverts.
     pub(super) address: IpAddr,
+    /// How many addresses move along.
+    pub(super) excluded: u32,
 }
 
 impl Router {
@@ -220,10 +238,25 @@ impl Router {
         interface: Host::INTERFACE,
         vrid: VRID,
         address: VIP,
+        excluded: 0,
     }];
 
     fn name(&self) -> String {
         format!("{}-vr{}", self.interface, self.vrid)
+    }
+
+    /// The addresses that move along.
+    pub(super) fn excluded(self) -> impl Iterator<Item = Ipv4Addr> {
+        let first = u32::from(Ipv4Addr::new(10, 98, 0, 1));
+        (0..self.excluded).map(move |number| Ipv4Addr::from(first + number))
+    }
+
+    fn keepalived_excluded(self) -> String {
+        let lines: Vec<_> = self.excluded().map(|it| format!("    {it}/32\n")).collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        format!("  virtual_ipaddress_excluded {{\n{}  }}\n", lines.concat())
     }
 
     /// All that one interface can have.
@@ -233,6 +266,7 @@ impl Router {
                 interface: Host::INTERFACE,
                 vrid,
                 address: Ipv4Addr::new(10, 99, 1, vrid).into(),
+                excluded: 0,
             })
             .collect()
     }

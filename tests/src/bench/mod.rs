@@ -1,12 +1,14 @@
 //! How fast and how frugal: ours beside keepalived's, in one run on one machine.
 //!
-//! `contestant` knows the daemons, `master` plays the one that they stand by for, `takeover`, `receive`
-//! and `scale` measure, `usage` reads what the kernel has counted, `report` shows it all.
+//! `contestant` knows the daemons, `master` plays the one that they stand by for, `takeover`, `receive`,
+//! `many` (addresses) and `scale` (virtual routers) measure, `usage` reads what the kernel has counted,
+//! `report` shows it all.
 
 mod contestant;
 mod flood;
 mod load;
 mod machine;
+mod many;
 mod master;
 mod receive;
 mod report;
@@ -42,6 +44,10 @@ pub struct Options {
     pub receive: bool,
     /// Measure pairs with many virtual routers, with so much steady state each.
     pub scale: Option<Duration>,
+    /// Take-overs of each contestant with each number of addresses.
+    pub many_rounds: usize,
+    /// Measure the take-overs of many addresses.
+    pub many: bool,
 }
 
 /// Measures, prints the table and writes the JSON.
@@ -56,6 +62,9 @@ pub fn run(options: &Options) -> Result<()> {
     }
     if let Some(steady) = options.scale {
         report.scale = scale::measure(steady)?;
+    }
+    if options.many {
+        report.many = many::measure(options.many_rounds)?;
     }
     report.machine.note_end()?;
     print!("{}", report.text());

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Options;
 use super::contestant::Contestant;
 use super::machine::Machine;
+use super::many;
 use super::receive::Cost;
 use super::sample::Summary;
 use super::takeover::{Outcome, TIMING};
@@ -33,6 +34,8 @@ pub(super) struct Report {
     pub(super) takeovers: Vec<Outcome>,
     pub(super) receive: Vec<Cost>,
     pub(super) scale: Vec<scale::Outcome>,
+    many_rounds: usize,
+    pub(super) many: Vec<many::Outcome>,
 }
 
 impl Report {
@@ -46,6 +49,8 @@ impl Report {
             takeovers: Vec::new(),
             receive: Vec::new(),
             scale: Vec::new(),
+            many_rounds: options.many_rounds,
+            many: Vec::new(),
         }
     }
 
@@ -61,6 +66,9 @@ impl Report {
             self.receive_table(&mut text);
         }
         report_scale::tables(&mut text, &self.scale);
+        if !self.many.is_empty() {
+            text.push_str(&many::table(&self.many));
+        }
         let misses = self.misses();
         if !misses.is_empty() {
             text.push_str("\nAims\n");
@@ -215,13 +223,14 @@ impl Report {
                 ));
             }
         }
+        lines.extend(many::misses(&self.many));
         lines
     }
 }
 
 const HEADS: &str = "  median     p90     p99     max";
 
-fn verdict(met: bool) -> &'static str {
+pub(super) fn verdict(met: bool) -> &'static str {
     if met { "met" } else { "NOT MET" }
 }
 

@@ -64,6 +64,7 @@ impl Size {
                 interface,
                 vrid,
                 address: [10, network(number), 1, vrid].into(),
+                excluded: 0,
             })
         };
         self.interfaces().iter().enumerate().flat_map(on).collect()

@@ -26,12 +26,12 @@ pub(super) const TIMING: Timing = Timing {
 /// How long a backup has to have kept quiet until its round begins.
 const QUIET: Duration = Duration::from_millis(60);
 /// When something that must come is given up.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// Rounds that are played first and not counted.
-const WARM_UP: usize = 3;
+pub(super) const WARM_UP: usize = 3;
 /// How far before the deadline a take-over may seem to be: the switch and the host stamp the same
 /// advert one after the other.
-const EARLY: f64 = -0.2;
+pub(super) const EARLY: f64 = -0.2;
 
 /// What one contestant came to under one load.
 #[derive(Debug, Serialize)]
@@ -70,7 +70,8 @@ pub(super) fn measure(rounds: usize) -> Result<Vec<Outcome>> {
     }
     for post in &posts {
         for _ in 0..WARM_UP {
-            post.round().with_context(|| post.trouble("warm-up"))?;
+            post.round()
+                .with_context(|| trouble(post.contestant, post.backup(), "warm-up"))?;
         }
         if post.contestant.is_ours() {
             let kind = contestant::datapath(post.contestant, post.backup())?;
@@ -93,7 +94,9 @@ fn play(posts: &[Post], rounds: usize, busy_loops: usize) -> Result<Vec<Outcome>
             eprintln!("take-overs beside {busy_loops} busy loops: {round} of {rounds}");
         }
         for (post, result) in posts.iter().zip(&mut results) {
-            let lateness = post.round().with_context(|| post.trouble("round"))?;
+            let lateness = post
+                .round()
+                .with_context(|| trouble(post.contestant, post.backup(), "round"))?;
             result.note(&lateness);
         }
     }
@@ -132,62 +135,62 @@ impl Post {
         // A capture for each round: an old one would have ever more to look through.
         let capture = self.lab.capture_port(self.backup())?;
         let begin = crate::lab::clock::now();
-        let false_takeovers = self.wait_quiet(&capture, begin)?;
+        let false_takeovers = wait_quiet(self.backup(), &capture, begin)?;
         // Anywhere between two adverts.
         std::thread::sleep(INTERVAL.mul_f64(fastrand::f64()));
         let silence = self.master.silence()?;
         let takeover = capture.takeover(self.backup(), VIP, TIMING, silence, PATIENCE)?;
         let back = self.master.speak();
-        self.wait_quiet(&capture, back)?;
+        wait_quiet(self.backup(), &capture, back)?;
         Ok(Lateness {
             advert: millis_past(takeover.deadline, takeover.first_advert),
             announcement: millis_past(takeover.deadline, takeover.first_announcement),
             false_takeovers,
         })
     }
+}
 
-    /// Waits until the backup has kept quiet for a while under a master that speaks. How often it
-    /// began to speak meanwhile.
-    fn wait_quiet(&self, capture: &Capture, since: Instant) -> Result<usize> {
-        let quiet = Nanos(u64::try_from(QUIET.as_nanos())?);
-        let mut last = since;
-        let mut bursts = 0;
-        let deadline = since + Nanos(u64::try_from(PATIENCE.as_nanos())?);
-        while last < deadline {
-            let after = capture.wait_for("the master", last + quiet, PATIENCE, |frame| {
-                frame.is_to(self.backup()) && frame.vrrp().is_some()
-            })?;
-            let spoke = capture
-                .frames_since(last)
-                .into_iter()
-                .filter(|frame| frame.direction == Direction::FromHost && frame.at > last)
-                .filter(|frame| frame.at < after.at && frame.vrrp().is_some())
-                .map(|frame| frame.at)
-                .max();
-            match spoke {
-                None => return Ok(bursts),
-                Some(at) => {
-                    last = at;
-                    bursts += 1;
-                }
+/// For an error: which contestant, and the end of its log.
+pub(super) fn trouble(contestant: Contestant, backup: &Host, what: &str) -> String {
+    let log = backup.log_dir().join("bench.log");
+    let text = std::fs::read_to_string(&log).unwrap_or_else(|error| error.to_string());
+    let lines: Vec<&str> = text.lines().collect();
+    let end = lines.get(lines.len().saturating_sub(15)..);
+    format!(
+        "{} of {}; its log ends:\n{}",
+        what,
+        contestant.name(),
+        end.unwrap_or_default().join("\n")
+    )
+}
+
+/// Waits until the backup has kept quiet for a while under a master that speaks. How often it
+/// began to speak meanwhile.
+pub(super) fn wait_quiet(backup: &Host, capture: &Capture, since: Instant) -> Result<usize> {
+    let quiet = Nanos(u64::try_from(QUIET.as_nanos())?);
+    let mut last = since;
+    let mut bursts = 0;
+    let deadline = since + Nanos(u64::try_from(PATIENCE.as_nanos())?);
+    while last < deadline {
+        let after = capture.wait_for("the master", last + quiet, PATIENCE, |frame| {
+            frame.is_to(backup) && frame.vrrp().is_some()
+        })?;
+        let spoke = capture
+            .frames_since(last)
+            .into_iter()
+            .filter(|frame| frame.direction == Direction::FromHost && frame.at > last)
+            .filter(|frame| frame.at < after.at && frame.vrrp().is_some())
+            .map(|frame| frame.at)
+            .max();
+        match spoke {
+            None => return Ok(bursts),
+            Some(at) => {
+                last = at;
+                bursts += 1;
             }
         }
-        bail!("it does not yield to a master of higher priority")
     }
-
-    /// For an error: which contestant, and the end of its log.
-    fn trouble(&self, what: &str) -> String {
-        let log = self.backup().log_dir().join("bench.log");
-        let text = std::fs::read_to_string(&log).unwrap_or_else(|error| error.to_string());
-        let lines: Vec<&str> = text.lines().collect();
-        let end = lines.get(lines.len().saturating_sub(15)..);
-        format!(
-            "{} of {}; its log ends:\n{}",
-            what,
-            self.contestant.name(),
-            end.unwrap_or_default().join("\n")
-        )
-    }
+    bail!("it does not yield to a master of higher priority")
 }
 
 impl Outcome {

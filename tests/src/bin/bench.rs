@@ -10,7 +10,10 @@ use ha_tests::bench::{Options, run};
 /// Measures ha-agent beside keepalived on this machine, in one run.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
-#[expect(clippy::struct_excessive_bools, reason = "options of a command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 struct Args {
     /// A fifth of the rounds and shorter readings
     #[arg(long)]
@@ -18,14 +21,17 @@ struct Args {
     /// Where to write every sample
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench/bench.json"))]
     json: PathBuf,
-    /// Take-overs only
-    #[arg(long, group = "part")]
+    /// This part and those that are named beside it: take-overs
+    #[arg(long)]
     takeovers: bool,
-    /// The cost of adverts and memory only
-    #[arg(long, group = "part")]
+    /// The cost of adverts and memory
+    #[arg(long)]
     receive: bool,
-    /// Pairs with 255 and 1,000 virtual routers only; not part of a run without options
-    #[arg(long, group = "part")]
+    /// Take-overs of many addresses
+    #[arg(long)]
+    many: bool,
+    /// Pairs with 255 and 1,000 virtual routers; takes a quarter of an hour, and only runs when it is named
+    #[arg(long)]
     scale: bool,
 }
 
@@ -36,13 +42,16 @@ fn main() -> Result<()> {
     } else {
         (100, Duration::from_secs(5), 5, Duration::from_mins(1))
     };
+    let all = !(args.takeovers || args.receive || args.many || args.scale);
     run(&Options {
         rounds,
         listen,
         readings,
         json: args.json,
-        takeovers: !args.receive && !args.scale,
-        receive: !args.takeovers && !args.scale,
+        takeovers: all || args.takeovers,
+        receive: all || args.receive,
+        many_rounds: if args.quick { 5 } else { 25 },
+        many: all || args.many,
         scale: args.scale.then_some(steady),
     })
 }
