@@ -114,8 +114,8 @@ fn a_weight_moves_the_address_and_takes_it_back() -> Result<()> {
     let (pair, nginx) = watched(|_| Ok(check(toml! { tcp = "127.0.0.1:80" }, OFTEN)))?;
     let weighed = Instance {
         track: vec![Track {
-            check: "service".to_owned(),
             weight: Some(30),
+            ..Track::check("service")
         }],
         ..instance(70)
     };
@@ -184,8 +184,8 @@ fn a_master_whose_agent_was_killed_keeps_the_weight_of_a_check_that_has_yet_to_s
     };
     let weighed = Instance {
         track: vec![Track {
-            check: "service".to_owned(),
             weight: Some(20),
+            ..Track::check("service")
         }],
         ..instance(90)
     };

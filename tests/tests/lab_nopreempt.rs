@@ -61,8 +61,8 @@ fn a_master_whose_weights_drop_it_below_a_patient_backup_is_replaced() -> Result
     let health = Health::of(pair.h1())?;
     let weighed = Instance {
         track: vec![Track {
-            check: "healthy".to_owned(),
             weight: Some(-20),
+            ..Track::check("healthy")
         }],
         ..patient(100)
     };

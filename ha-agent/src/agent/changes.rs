@@ -11,8 +11,8 @@ use crate::config::diff::{
     Change, Changes, CheckField, GroupField, InstanceChange, InstanceField, NodeField,
 };
 use crate::config::model::{
-    Check, ChecksumFlavour, Config, Consume, DatapathChoice, Group, Instance, LogFormat, Node,
-    Probe, Transport,
+    Carrier, Check, ChecksumFlavour, Config, Consume, DatapathChoice, Group, Instance, LogFormat,
+    Node, Probe, Transport,
 };
 
 /// One phrase for each section that differs.
@@ -90,6 +90,7 @@ fn instance(field: InstanceField, old: &Instance, new: &Instance) -> String {
         ),
         F::Auth => changed("auth"),
         F::Track => changed("track"),
+        F::Carrier => moved("carrier", carrier(old.carrier), carrier(new.carrier)),
         F::Datapath => moved("datapath", datapath(old.datapath), datapath(new.datapath)),
         F::Consume => moved("consume", consume(old.consume), consume(new.consume)),
         F::Checksum => moved("checksum", checksum(old.checksum), checksum(new.checksum)),
@@ -167,6 +168,13 @@ fn span(span: Duration) -> impl Display {
     humantime::format_duration(span)
 }
 
+const fn carrier(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::Fault => "fault",
+        Carrier::Ignore => "ignore",
+    }
+}
+
 const fn datapath(choice: DatapathChoice) -> &'static str {
     match choice {
         DatapathChoice::Auto => "auto",
@@ -238,6 +246,7 @@ mod tests {
             ),
             ("preempt = false", "", "preempt false -> true"),
             ("", "consume = true", "consume auto -> true"),
+            ("", "carrier = \"ignore\"", "carrier fault -> ignore"),
             (
                 "",
                 "checksum = \"payload\"",

@@ -10,7 +10,7 @@ use super::reader::{At, quoted_list, shortened};
 use super::report::Report;
 use super::virtual_route::{self, VirtualRoute};
 use super::virtual_rule::VirtualRule;
-use super::{address, check, instance};
+use super::{address, check, instance, weights};
 
 /// One for every slot that the kernel half can be told to have.
 pub(super) const MAX_INSTANCES: usize = 65536;
@@ -38,6 +38,7 @@ pub(super) fn check(
     unique_routes(report, instances);
     tracked_checks_exist(report, instances, checks);
     checks_are_tracked(report, instances, checks);
+    weights::check(report, instances, checks);
 
     if instances.is_empty() {
         report.error(
@@ -182,7 +183,9 @@ fn tracked_checks_exist(
     let known: HashSet<&str> = names.iter().copied().collect();
     let mut advised = 0;
     for at in instances.iter().flat_map(|i| &i.track) {
-        let name = at.get_ref().check.as_str();
+        let Some(name) = at.get_ref().check_name() else {
+            continue;
+        };
         if known.contains(name) {
             continue;
         }
@@ -211,7 +214,7 @@ fn checks_are_tracked(report: &Report<'_>, instances: &[instance::Draft], checks
     let tracked: HashSet<&str> = instances
         .iter()
         .flat_map(|i| &i.track)
-        .map(|at| at.get_ref().check.as_str())
+        .filter_map(|at| at.get_ref().check_name())
         .collect();
     for name in checks.iter().filter_map(|c| c.name.as_ref()) {
         if !tracked.contains(name.get_ref().as_str()) {

@@ -55,6 +55,7 @@ pub enum InstanceField {
     PreemptDelay,
     Auth,
     Track,
+    Carrier,
     Datapath,
     Consume,
     Checksum,
@@ -81,6 +82,7 @@ impl InstanceField {
             | Self::PreemptDelay
             | Self::Auth
             | Self::Track
+            | Self::Carrier
             | Self::Consume
             | Self::Checksum
             | Self::Garp
@@ -282,6 +284,7 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
         preempt_delay,
         auth,
         track,
+        carrier,
         datapath,
         consume,
         checksum,
@@ -313,6 +316,7 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
         ),
         (*auth == new.auth, InstanceField::Auth),
         (*track == new.track, InstanceField::Track),
+        (*carrier == new.carrier, InstanceField::Carrier),
         (*datapath == new.datapath, InstanceField::Datapath),
         (*consume == new.consume, InstanceField::Consume),
         (*checksum == new.checksum, InstanceField::Checksum),

@@ -7,13 +7,14 @@ use ha_common::units::{Centiseconds, Priority, Version, Vrid};
 
 use super::held::{Held, values};
 use super::instance_rules::{self, Parts};
-use super::model::{Auth, ChecksumFlavour, Consume, DatapathChoice, Garp, Instance, Track};
+use super::model::{
+    Auth, Carrier, ChecksumFlavour, Consume, DatapathChoice, Garp, Instance, Track,
+};
 use super::names;
 use super::reader::{At, Field, Table};
+use super::track;
 use super::transport_keys::{self, Context};
 
-/// Enough for every service of a host, and it keeps the sums of weights small.
-const MAX_TRACKED: usize = 64;
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -26,7 +27,8 @@ pub(super) struct Draft {
     pub(super) held: Held,
     /// How its adverts travel.
     pub(super) transport: transport_keys::Draft,
-    /// Those that could be read; the place is that of the check's name.
+    pub(super) priority: Option<At<Priority>>,
+    /// Those that could be read; the place is that of the name of what is tracked.
     pub(super) track: Vec<At<Track>>,
     /// False if there are more that could not be read.
     pub(super) all_track: bool,
@@ -56,7 +58,8 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         f.duration(&(Duration::ZERO..=HOUR))
     });
     let auth = t.optional("auth", Auth::None, read_auth);
-    let track = t.optional("track", (Vec::new(), true), read_track);
+    let tracked = t.optional("track", (Vec::new(), true), track::read);
+    let carrier = t.optional("carrier", Carrier::Fault, read_carrier);
     let datapath = t.optional("datapath", DatapathChoice::Auto, read_datapath);
     let consume = t.optional("consume", Consume::Auto, read_consume);
     let checksum = t.optional("checksum", ChecksumFlavour::PseudoHeader, read_checksum);
@@ -68,7 +71,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     table.finish();
 
     // Those entries that could be read are worth a look even if others could not.
-    let (track, all_track) = track.map(At::into_inner).unwrap_or_default();
+    let (track, all_track) = tracked.map(At::into_inner).unwrap_or_default();
     instance_rules::check(&Parts {
         report,
         version: version.as_ref(),
@@ -79,6 +82,8 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         preempt_delay: preempt_delay.as_ref(),
         auth: auth.as_ref(),
         checksum: checksum.as_ref(),
+        interface: interface.as_ref(),
+        carrier: carrier.as_ref(),
         track: &track,
     });
     let resolved = transport.resolve(&Context {
@@ -94,6 +99,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         vrid,
         held,
         transport,
+        priority,
         track,
         all_track,
         model: None,
@@ -106,7 +112,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
             vrid: d.vrid.clone()?.into_inner(),
             family: d.held.family?,
             version: version?.into_inner(),
-            priority: priority?.into_inner(),
+            priority: d.priority.clone()?.into_inner(),
             advert_interval: interval?.into_inner(),
             down_multiplier: down_multiplier?.into_inner(),
             addresses: values(&d.held.addresses),
@@ -119,6 +125,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
             preempt_delay: preempt_delay?.into_inner(),
             auth: auth?.into_inner(),
             track: values(&d.track),
+            carrier: carrier?.into_inner(),
             datapath: datapath?.into_inner(),
             consume: consume?.into_inner(),
             checksum: checksum?.into_inner(),
@@ -140,6 +147,10 @@ fn read_version(field: &Field<'_>) -> Option<Version> {
         2 => Some(Version::V2),
         _ => Some(Version::V3),
     }
+}
+
+fn read_carrier(field: &Field<'_>) -> Option<Carrier> {
+    field.choice(&[("fault", Carrier::Fault), ("ignore", Carrier::Ignore)])
 }
 
 fn read_datapath(field: &Field<'_>) -> Option<DatapathChoice> {
@@ -191,47 +202,6 @@ fn read_password(field: &Field<'_>) -> Option<Auth> {
             "must be 1 to 8 bytes long, and it has {}",
             text.len()
         )),
-    }
-}
-
-fn read_track(field: &Field<'_>) -> Option<(Vec<At<Track>>, bool)> {
-    let entries = field.list("a list such as [{ check = \"nginx\" }]", 0..=MAX_TRACKED)?;
-    let mut all = true;
-    let read = entries
-        .iter()
-        .filter_map(|entry| {
-            let (track, whole) = read_tracked(entry).unwrap_or_default();
-            all &= whole;
-            track
-        })
-        .collect();
-    Some((read, all))
-}
-
-/// The entry, and whether all of it could be read: its check is worth a look even if its weight
-/// is wrong.
-fn read_tracked(field: &Field<'_>) -> Option<(Option<At<Track>>, bool)> {
-    let mut table = field.table("an entry of `track`")?;
-    let check = table.required("check", "\"nginx\"", names::name);
-    let weight = table.optional("weight", None, |f| read_weight(f).map(Some));
-    table.finish();
-    let whole = check.is_some() && weight.is_some();
-    let track = check.map(|check| {
-        let at = check.span();
-        let check = check.into_inner();
-        let weight = weight.and_then(At::into_inner);
-        At::new(at, Track { check, weight })
-    });
-    Some((track, whole))
-}
-
-fn read_weight(field: &Field<'_>) -> Option<i16> {
-    let unit = " (without weight a failure faults the instance)";
-    match field.integer(-253..=253, unit)? {
-        0 => {
-            field.problem("must not be 0, which changes nothing; leave it out, or remove the entry")
-        }
-        weight => i16::try_from(weight).ok(),
     }
 }
 

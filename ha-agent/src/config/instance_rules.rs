@@ -8,7 +8,7 @@ use ha_common::units::{Centiseconds, Family, Priority, Version};
 
 use super::address;
 use super::held::Held;
-use super::model::{Auth, ChecksumFlavour, Track};
+use super::model::{Auth, Carrier, ChecksumFlavour, Subject, Track};
 use super::reader::{At, Field};
 use super::report::Report;
 use super::virtual_address::VirtualAddress;
@@ -28,6 +28,8 @@ pub(super) struct Parts<'p> {
     pub(super) preempt_delay: Option<&'p At<Duration>>,
     pub(super) auth: Option<&'p At<Auth>>,
     pub(super) checksum: Option<&'p At<ChecksumFlavour>>,
+    pub(super) interface: Option<&'p At<String>>,
+    pub(super) carrier: Option<&'p At<Carrier>>,
     pub(super) track: &'p [At<Track>],
 }
 
@@ -63,10 +65,9 @@ pub(super) fn check(parts: &Parts<'_>) {
     addresses(parts);
     tracked_once(parts);
     timers(parts);
-    match parts.priority {
-        Some(priority) if priority.get_ref().is_owner() => owner(parts),
-        Some(priority) => weights(parts, *priority.get_ref()),
-        None => {}
+    own_interface(parts);
+    if parts.priority.is_some_and(|it| it.get_ref().is_owner()) {
+        owner(parts);
     }
 }
 
@@ -166,9 +167,12 @@ fn doubts(report: &Report<'_>, at: &At<VirtualAddress>) {
 fn tracked_once(parts: &Parts<'_>) {
     let mut seen = HashSet::new();
     for at in parts.track {
-        let check = &at.get_ref().check;
-        if !seen.insert(check) {
-            let message = format!("check `{check}` is in this list already");
+        let (kind, name) = match &at.get_ref().subject {
+            Subject::Check(name) => ("check", name),
+            Subject::Interface { name, .. } => ("interface", name),
+        };
+        if !seen.insert((kind, name)) {
+            let message = format!("{kind} `{name}` is in this list already");
             parts.report.error(&at.span(), message);
         }
     }
@@ -189,6 +193,27 @@ fn timers(parts: &Parts<'_>) {
         let message = "`preempt_delay` goes with preempt = true: with preempt = false there is nothing \
                        to delay; leave one of them out";
         parts.report.error(&delay.span(), message);
+    }
+}
+
+/// Without its own interface an instance is in FAULT, whatever else it tracks.
+fn own_interface(parts: &Parts<'_>) {
+    let (Some(interface), Some(own)) = (parts.interface, parts.carrier) else {
+        return;
+    };
+    for at in parts.track {
+        let Subject::Interface { name, carrier } = &at.get_ref().subject else {
+            continue;
+        };
+        let carrier_counts = *carrier && *own.get_ref() == Carrier::Ignore;
+        if name == interface.get_ref() && !carrier_counts {
+            let message = format!(
+                "tracking {name} changes nothing: it is the instance's own interface, and without \
+                 it the instance is in FAULT anyway; only with carrier = \"ignore\" is its carrier \
+                 worth tracking"
+            );
+            parts.report.warn(&at.span(), message);
+        }
     }
 }
 
@@ -214,36 +239,5 @@ fn owner(parts: &Parts<'_>) {
         let message = "`preempt_delay` is ignored: priority = 255 makes this host the owner of the \
                        addresses, and an owner preempts at once";
         parts.report.warn(&delay.span(), message);
-    }
-}
-
-/// Warns of weights that change nothing, whatever else fails: the sum is clamped to 1..254.
-///
-/// A weight matters if some sum `x` of the others has `clamp(x) != clamp(x + weight)`. Looking at
-/// the least and the greatest sum is exact: between neighbouring sums lie at most 253, the largest
-/// weight, so the sums cannot jump over the part where a weight matters.
-fn weights(parts: &Parts<'_>, priority: Priority) {
-    let weight_of = |at: &At<Track>| at.get_ref().weight.map_or(0, i32::from);
-    let total = |sign: fn(i32) -> bool| -> i32 {
-        parts.track.iter().map(weight_of).filter(|w| sign(*w)).sum()
-    };
-    let (down, up) = (total(|w| w < 0), total(|w| w > 0));
-    for at in parts.track {
-        let weight = weight_of(at);
-        let least = i32::from(priority.0) + down - weight.min(0);
-        let greatest = i32::from(priority.0) + up - weight.max(0);
-        let useless = match weight {
-            0 => false,
-            lower if lower < 0 => greatest <= 1 || least + lower >= 254,
-            higher => least >= 254 || greatest + higher <= 1,
-        };
-        if useless {
-            let message = format!(
-                "this weight of {weight} can never move the address: the effective priority stays \
-                 within 1 to 254, and from `priority` = {priority} it ends at the same value \
-                 whether the check fails or not"
-            );
-            parts.report.warn(&at.span(), message);
-        }
     }
 }

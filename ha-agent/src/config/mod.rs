@@ -26,11 +26,13 @@ pub mod problem;
 mod reader;
 mod report;
 mod source;
+mod track;
 pub mod transport;
 mod transport_keys;
 pub mod virtual_address;
 pub mod virtual_route;
 pub mod virtual_rule;
+mod weights;
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,14 @@
 //! A configuration that has been read and found valid: plain values, ranges already checked.
 
+mod track;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
+
+pub use track::{Carrier, Delay, Subject, Track};
 
 use super::problem::Problem;
 pub use super::transport::{Peer, Transport, Unicast};
@@ -90,6 +94,8 @@ pub struct Instance {
     pub auth: Auth,
     /// `track`.
     pub track: Vec<Track>,
+    /// `carrier`; default fault.
+    pub carrier: Carrier,
     /// `datapath`; default auto.
     pub datapath: DatapathChoice,
     /// `consume`; default auto.
@@ -120,16 +126,6 @@ impl std::fmt::Debug for Auth {
             Self::Pass(_) => f.write_str("Pass(..)"),
         }
     }
-}
-
-/// One entry of `track`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Track {
-    /// `check`: the name of a `[[check]]`.
-    pub check: String,
-    /// `weight`, -253 to 253 and not 0: `None` means that a failed check faults the instance.
-    /// Negative: added while the check fails. Positive: added while it succeeds.
-    pub weight: Option<i16>,
 }
 
 /// `datapath = "auto" | "native" | "generic" | "socket"`.

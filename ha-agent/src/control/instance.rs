@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;
+use super::tracked::Tracked;
 use super::transport::Transport;
 use super::ways::{Route, Rule};
 
@@ -37,6 +38,8 @@ pub struct Instance {
     pub reason: Option<String>,
     /// How its priority comes about.
     pub priority: PrioritySum,
+    /// What is tracked beside the own interface, in configured order.
+    pub tracked: Vec<Tracked>,
     /// Whether it takes over from a healthy master of lower priority.
     pub preempt: bool,
     /// While a backup's preempt delay runs: until when it leaves a healthy master of lower priority alone.
@@ -137,7 +140,7 @@ impl fmt::Display for State {
 pub struct PrioritySum {
     /// `priority` in the configuration; 255 is the owner, whom no term changes.
     pub base: u8,
-    /// One for each tracked check that has a weight.
+    /// One for each tracked thing that has a weight.
     pub terms: Vec<Term>,
     /// What is advertised and compared.
     pub effective: u8,
@@ -145,15 +148,19 @@ pub struct PrioritySum {
     pub capped_by: Option<String>,
 }
 
-/// What a check does to a priority.
+/// What something tracked does to a priority.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Term {
-    /// The check's name.
+    /// What it is called in the sum: a check's name, `interface eth1`, `nginx reversed`.
     pub check: String,
-    /// Negative: added while the check fails. Positive: added while it succeeds.
+    /// Negative: added while it fails. Positive: added while it succeeds.
     pub weight: i16,
     /// Whether it is being added.
     pub applied: bool,
+    /// What is being added now.
+    pub adds: i16,
+    /// When the weight is added, in words: `while nginx fails`.
+    pub when: String,
 }
 
 /// The master of a virtual router as this host knows it.

@@ -23,6 +23,7 @@ pub mod server;
 mod socket;
 pub mod status;
 mod text;
+pub mod tracked;
 pub mod transport;
 pub mod ways;
 

@@ -12,6 +12,7 @@ use super::rejects::RejectCounts;
 use super::render_held::render_held;
 use super::render_status::{priority_sum, state_style};
 use super::text::{BAD, BOLD, PLAIN, WARN, clean, count, field, paint, span};
+use super::tracked::render_tracked;
 
 /// Appends one instance: a heading and its fields.
 pub(super) fn render_instance(out: &mut String, instance: &Instance) {
@@ -46,6 +47,7 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
         field(out, "interface", BAD, &gone);
     }
     field(out, "priority", PLAIN, &priority(&instance.priority));
+    render_tracked(out, &instance.tracked);
     field(out, "master", PLAIN, &master(instance.master.as_ref()));
     render_held(out, instance);
     if let Some(travel) = instance.transport.in_words(instance.source) {
@@ -73,8 +75,7 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
 fn priority(priority: &PrioritySum) -> String {
     let mut text = priority_sum(priority);
     for term in priority.terms.iter().filter(|term| !term.applied) {
-        let when = if term.weight < 0 { "fails" } else { "succeeds" };
-        let _ = write!(text, "; {:+} while {} {when}", term.weight, term.check);
+        let _ = write!(text, "; {:+} {}", term.weight, term.when);
     }
     text
 }

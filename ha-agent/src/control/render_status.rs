@@ -191,8 +191,8 @@ pub(super) fn priority_sum(priority: &PrioritySum) -> String {
     let mut text = priority.base.to_string();
     let mut sum = i32::from(priority.base);
     for term in priority.terms.iter().filter(|term| term.applied) {
-        let _ = write!(text, " {:+} ({})", term.weight, term.check);
-        sum = sum.saturating_add(i32::from(term.weight));
+        let _ = write!(text, " {:+} ({})", term.adds, term.check);
+        sum = sum.saturating_add(i32::from(term.adds));
     }
     let effective = priority.effective;
     if let Some(member) = &priority.capped_by {

@@ -16,8 +16,8 @@ use ha_common::layout::{PeerKey, PeerStats, Slot};
 use ha_common::units::{Instant, Nanos, Priority};
 
 use super::groups::Seat;
-use super::priority::Term;
 use super::sender::Sent;
+use super::tracked::Term;
 use super::wake::Wake;
 use crate::config::model::Instance as Config;
 

@@ -63,6 +63,9 @@ impl Driver {
             .iter()
             .flat_map(|i| i.config.held().map(VirtualAddress::addr))
             .collect();
+        for instance in &mut self.instances {
+            instance.look_at_tracked(&links, now);
+        }
         self.forget_gone_interfaces(now);
         for index in 0..self.instances.len() {
             let Some(instance) = self.instances.get(index) else {
@@ -116,9 +119,9 @@ impl Driver {
             virtuals.contains(&address)
         });
         let Some(source) = source else {
-            let state = if link.is_up() && instance.config.source.is_some() {
+            let state = if instance.can_use(link) && instance.config.source.is_some() {
                 LinkState::NoSource
-            } else if link.is_up() {
+            } else if instance.can_use(link) {
                 LinkState::NoAddress
             } else {
                 LinkState::Down
@@ -145,7 +148,7 @@ impl Driver {
         if instance.port.as_ref().is_some_and(|port| port.mac != mac) {
             instance.mac_changed(mac, &mut edges!(self), now);
         }
-        let state = if link.is_up() {
+        let state = if instance.can_use(link) {
             LinkState::Up
         } else {
             LinkState::Down

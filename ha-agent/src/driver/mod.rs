@@ -6,6 +6,7 @@
 
 pub mod board;
 pub mod clock;
+pub mod debounce;
 mod detector;
 mod follow_links;
 mod groups;
@@ -17,6 +18,7 @@ pub mod realtime;
 mod reload;
 pub mod report;
 pub mod sender;
+pub mod tracked;
 mod turn;
 pub mod wake;
 mod watchdog;
@@ -173,12 +175,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let now = clock::now();
     let mut driver = Driver {
         instances: instances_of(&setup.config, now, &setup.recorder),
-        checks: setup
-            .config
-            .checks
-            .iter()
-            .map(|check| check.name.clone())
-            .collect(),
+        checks: reload::names(&setup.config),
         config: setup.config,
         attachments: Attachments::new(setup.pin_dir),
         links: setup.links,

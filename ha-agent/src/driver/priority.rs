@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use ha_common::units::Priority;
 
-use crate::config::model::Track;
+use super::tracked::Term;
 
-/// What is known of a tracked check.
+/// What is known of something tracked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Health {
     /// No result yet.
@@ -15,38 +15,6 @@ pub enum Health {
     Up,
     /// Failed.
     Down,
-}
-
-/// One tracked check's part in the sum.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Term {
-    /// The check's name.
-    pub check: String,
-    /// `None`: a failure faults the instance.
-    pub weight: Option<i16>,
-    /// What the check says.
-    pub health: Health,
-}
-
-impl Term {
-    /// The term of a track entry, before any result.
-    pub fn new(track: &Track) -> Self {
-        Self {
-            check: track.check.clone(),
-            weight: track.weight,
-            health: Health::Pending,
-        }
-    }
-
-    /// What is being added now: a negative weight while the check fails, a positive one while it
-    /// succeeds.
-    pub fn applied(&self) -> i16 {
-        match (self.weight, self.health) {
-            (Some(weight), Health::Down) if weight < 0 => weight,
-            (Some(weight), Health::Up) if weight > 0 => weight,
-            _ => 0,
-        }
-    }
 }
 
 /// Base and terms, clamped to 1 to 254; an owner (255) ignores weights
@@ -66,7 +34,7 @@ pub fn in_words(base: Priority, terms: &[Term]) -> String {
     let mut words = base.to_string();
     for term in terms.iter().filter(|term| term.applied() != 0) {
         // Writing to a string cannot fail.
-        let _ = write!(words, " {:+} ({})", term.applied(), term.check);
+        let _ = write!(words, " {:+} ({term})", term.applied());
     }
     let total = effective(base, terms);
     if total == base {
@@ -79,13 +47,15 @@ pub fn in_words(base: Priority, terms: &[Term]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::Track;
 
     fn term(weight: i16, health: Health) -> Term {
-        Term {
-            check: "nginx".into(),
+        let mut term = Term::new(&Track {
             weight: Some(weight),
-            health,
-        }
+            ..Track::check("nginx")
+        });
+        term.hear("nginx", health);
+        term
     }
 
     /// RFC 9568 section 5.2.4 (backup), RFC 3768 section 5.3.4 (backup).

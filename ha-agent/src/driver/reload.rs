@@ -1,13 +1,13 @@
 //! A new configuration, and the end: instances that stay are kept, the others leave properly.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ha_common::units::Instant;
 
 use super::instance::Instance;
 use super::{Driver, edges};
-use crate::config::model::{Config, Instance as InstanceConfig};
+use crate::config::model::{Config, Instance as InstanceConfig, Track};
 
 impl Driver {
     pub(super) fn reload(&mut self, config: &Arc<Config>, now: Instant) {
@@ -29,11 +29,7 @@ impl Driver {
         }
         self.health
             .retain(|(name, _)| config.checks.iter().any(|check| check.name == *name));
-        self.checks = config
-            .checks
-            .iter()
-            .map(|check| check.name.clone())
-            .collect();
+        self.checks = names(config);
         // An address or a route may move from one instance to another: it is let go before it is taken.
         for new in &config.instances {
             if let Some(instance) = kept.get_mut(&identity(new)) {
@@ -50,7 +46,8 @@ impl Driver {
             let new = Arc::new(new.clone());
             let instance = if let Some(mut instance) = kept.remove(&identity(&new)) {
                 if instance.config != new {
-                    instance.reconfigure(new, &self.health, &mut edges!(self), now);
+                    let known = (self.health.as_slice(), &*self.links);
+                    instance.reconfigure(new, known, &mut edges!(self), now);
                 }
                 instance
             } else {
@@ -83,6 +80,19 @@ impl Driver {
         }
         self.attachments.detach_all();
     }
+}
+
+/// The checks' names, and behind them what is said when something else that is tracked without weight
+/// fails.
+pub(super) fn names(config: &Config) -> Vec<String> {
+    let tracks = config.instances.iter().flat_map(|instance| &instance.track);
+    let complaints: BTreeSet<String> = tracks
+        .filter(|track| track.weight.is_none())
+        .filter(|track| track.reverse || track.check_name().is_none())
+        .map(Track::complaint)
+        .collect();
+    let checks = config.checks.iter().map(|check| check.name.clone());
+    checks.chain(complaints).collect()
 }
 
 /// What makes two configured instances the same virtual router.

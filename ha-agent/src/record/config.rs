@@ -42,6 +42,7 @@ fn instance(text: &mut String, instance: &Instance) {
         consume: _,
         checksum: _,
         garp: _,
+        carrier: _,
         excluded: _,
         routes: _,
         rules: _,
@@ -86,19 +87,30 @@ fn instance(text: &mut String, instance: &Instance) {
             &format!("{{ type = \"pass\", password = \"{NO_PASSWORD}\" }}"),
         ),
     }
-    if !track.is_empty() {
-        let entries: Vec<String> = track.iter().map(tracked).collect();
+    let entries: Vec<String> = track.iter().filter_map(tracked).collect();
+    if !entries.is_empty() {
         key("track", &format!("[{}]", entries.join(", ")));
     }
 }
 
-fn tracked(track: &Track) -> String {
-    let Track { check, weight } = track;
-    let check = quoted(check);
-    match weight {
-        None => format!("{{ check = {check} }}"),
-        Some(weight) => format!("{{ check = {check}, weight = {weight} }}"),
+/// What is tracked beside checks is only known by what it told the election.
+fn tracked(track: &Track) -> Option<String> {
+    let Track {
+        subject,
+        weight,
+        reverse,
+        delay: _,
+    } = track;
+    let mut text = format!("{{ check = {}", quoted(subject.check_name()?));
+    if let Some(weight) = weight {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ", weight = {weight}");
     }
+    if *reverse {
+        text.push_str(", reverse = true");
+    }
+    text.push_str(" }");
+    Some(text)
 }
 
 fn check(text: &mut String, check: &Check) {

@@ -132,7 +132,8 @@ pub fn failed_check(input: &Input) -> Option<CheckId> {
             | FaultCause::AddressesRefused
             | FaultCause::CannotSend
             | FaultCause::Maintenance
-            | FaultCause::Member(_),
+            | FaultCause::Member(_)
+            | FaultCause::Tracked(_),
         )
         | Input::Ready
         | Input::Advert(_)
@@ -165,6 +166,7 @@ pub fn fault(cause: FaultCause, check: Option<&str>) -> String {
         (FaultCause::AddressesRefused, _) => "addresses-refused".to_owned(),
         (FaultCause::CannotSend, _) => "cannot-send".to_owned(),
         (FaultCause::Maintenance, _) => "maintenance".to_owned(),
+        (FaultCause::Tracked(CheckId(id)), _) => format!("tracked #{id}"),
         (FaultCause::Member(by), _) => format!("member {}", member(by)),
     }
 }

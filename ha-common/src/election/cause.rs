@@ -182,6 +182,12 @@ impl<N: AsRef<str>> fmt::Display for Named<'_, N> {
                     None => write!(f, "check number {id} failed"),
                 }
             }
+            Cause::Fault(FaultCause::Tracked(CheckId(id))) => {
+                match self.checks.get(usize::from(id)) {
+                    Some(what) => f.write_str(what.as_ref()),
+                    None => write!(f, "tracked condition number {id} failed"),
+                }
+            }
             Cause::Fault(FaultCause::InterfaceDown) => f.write_str("interface is down"),
             Cause::Fault(FaultCause::InterfaceGone) => f.write_str("no such interface"),
             Cause::Fault(FaultCause::NoOwnAddress) => {
@@ -261,6 +267,14 @@ mod tests {
             "check nginx failed"
         );
         assert_eq!(cause.to_string(), "check number 1 failed");
+        let cause = Cause::Fault(FaultCause::Tracked(CheckId(2)));
+        assert_eq!(
+            cause
+                .with_names(&["disk", "nginx", "tracked interface eth1 is down"])
+                .to_string(),
+            "tracked interface eth1 is down"
+        );
+        assert_eq!(cause.to_string(), "tracked condition number 2 failed");
     }
 
     #[test]

@@ -88,6 +88,9 @@ pub struct Departure {
 pub enum FaultCause {
     /// A tracked check without weight failed.
     Check(CheckId),
+    /// Something else that is tracked without weight failed; the driver numbers what there is to say of
+    /// it behind the checks.
+    Tracked(CheckId),
     /// The interface is down or has no carrier.
     InterfaceDown,
     /// There is no such interface, or no longer.
@@ -113,6 +116,7 @@ impl FaultCause {
         match self {
             Self::InterfaceDown | Self::InterfaceGone => true,
             Self::Check(_)
+            | Self::Tracked(_)
             | Self::NoOwnAddress
             | Self::SourceMissing
             | Self::AddressesRefused

@@ -72,6 +72,7 @@ fn advert() -> impl Strategy<Value = Advert> {
 fn fault() -> impl Strategy<Value = FaultCause> {
     prop_oneof![
         any::<u16>().prop_map(|id| FaultCause::Check(CheckId(id))),
+        any::<u16>().prop_map(|id| FaultCause::Tracked(CheckId(id))),
         Just(FaultCause::InterfaceDown),
         Just(FaultCause::CannotSend),
     ]

@@ -112,7 +112,8 @@ pub fn faults() -> Vec<FaultCause> {
             FaultCause::AddressesRefused => Some(FaultCause::CannotSend),
             FaultCause::CannotSend => Some(FaultCause::Maintenance),
             FaultCause::Maintenance => Some(FaultCause::Member(MEMBER)),
-            FaultCause::Member(_) => None,
+            FaultCause::Member(_) => Some(FaultCause::Tracked(CheckId(1))),
+            FaultCause::Tracked(_) => None,
         };
     }
     all

@@ -55,6 +55,7 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::Fault(FaultCause::AddressesRefused) => "addresses refused",
         Cause::Fault(FaultCause::CannotSend) => "cannot send",
         Cause::Fault(FaultCause::Maintenance) => "maintenance",
+        Cause::Fault(FaultCause::Tracked(_)) => "failed tracked",
         Cause::Fault(FaultCause::Member(_)) => "failed member",
         Cause::MemberLeads(_) => "member leads",
         Cause::MemberCannot(_) => "member cannot",

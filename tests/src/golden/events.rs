@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ha_agent::driver::priority::Health;
-use ha_common::election::FaultCause;
+use ha_common::election::{CheckId, FaultCause};
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority};
 
 use super::problem::Problem;
@@ -222,9 +222,11 @@ fn link(words: &mut Words<'_>) -> Result<Link, Problem> {
 }
 
 fn trouble(words: &mut Words<'_>) -> Result<Event, Problem> {
-    let expected = "`over`, `cannot-send`, `source-missing`, `addresses-refused` or `maintenance`";
+    let expected =
+        "`over`, `cannot-send`, `source-missing`, `tracked`, `addresses-refused` or `maintenance`";
     words.value(expected, |word| match told::named_fault(word) {
         _ if word == "over" => Some(Event::Trouble(None)),
+        _ if word == "tracked" => Some(Event::Trouble(Some(FaultCause::Tracked(CheckId(0))))),
         Some(
             cause @ (FaultCause::CannotSend
             | FaultCause::AddressesRefused
@@ -235,6 +237,7 @@ fn trouble(words: &mut Words<'_>) -> Result<Event, Problem> {
         Some(
             FaultCause::Check(_)
             | FaultCause::Member(_)
+            | FaultCause::Tracked(_)
             | FaultCause::InterfaceDown
             | FaultCause::InterfaceGone
             | FaultCause::NoOwnAddress,

@@ -10,8 +10,9 @@ use std::net::IpAddr;
 use ha_agent::config::model::Instance as Config;
 use ha_agent::datapath::soft::SoftSlot;
 use ha_agent::driver::election_params;
-use ha_agent::driver::priority::{self, Health, Term};
+use ha_agent::driver::priority::{self, Health};
 use ha_agent::driver::sender::LEASE;
+use ha_agent::driver::tracked::Term;
 use ha_common::election::{Action, Detector, Election, FaultCause, Input, Role, Rules};
 use ha_common::layout::{SlotKey, state};
 use ha_common::units::{Family, Instant, Nanos};
@@ -232,15 +233,15 @@ impl Router {
         known: &[(String, Health)],
         turn: &mut Turn<'_>,
     ) {
-        let health = |check: &str| {
-            let found = known.iter().find(|(name, _)| name == check);
-            found.map_or(Health::Pending, |(_, health)| *health)
-        };
-        let terms = config.track.iter().map(|track| Term {
-            health: health(&track.check),
-            ..Term::new(track)
+        let terms = config.track.iter().map(|track| {
+            let mut term = Term::renewed(track, &self.terms);
+            for (check, health) in known {
+                term.hear(check, *health);
+            }
+            term
         });
-        self.terms = terms.collect();
+        let terms: Vec<Term> = terms.collect();
+        self.terms = terms;
         self.patience_until = Some(turn.now + FIRST_RESULT_WAIT);
         self.config = config;
         let Some(rules) = self.rules() else { return };

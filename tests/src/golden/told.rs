@@ -11,7 +11,7 @@ const ALLOWED: &str = "`begins`, `ready`, `fault`, `advert`, `master-down`, `tic
     `own-address`, `configure`, `resume`, `taken-over`, `sender-stopped`, `events-lost`, `group-leads`, `group-joins`, \
     `group-leaves`, `group-waits` or `shutdown`";
 const FAULTS: &str = "`check NAME`, `interface-down`, `interface-gone`, `no-own-address`, \
-    `source-missing`, `addresses-refused`, `cannot-send`, `maintenance` or `member #N`";
+    `source-missing`, `addresses-refused`, `cannot-send`, `maintenance`, `tracked #N` or `member #N`";
 
 /// What an election is told, its beginning included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -114,6 +114,11 @@ fn fault(words: &mut Words<'_>, checks: &mut CheckNames) -> Result<FaultCause, P
             },
         )?;
         return Ok(FaultCause::Check(id));
+    }
+    if kind == "tracked" {
+        let what = "the number of what is tracked as #N";
+        let id = words.value(what, |word| word.strip_prefix('#')?.parse().ok())?;
+        return Ok(FaultCause::Tracked(CheckId(id)));
     }
     if kind == "member" {
         return words.member().map(FaultCause::Member);

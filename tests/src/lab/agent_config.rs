@@ -106,13 +106,37 @@ impl Instance {
 }
 
 /// An entry of `track`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Track {
     /// The check's name.
-    pub check: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
     /// None: failed means fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<i16>,
+    /// Further keys, such as `interface`.
+    #[serde(flatten)]
+    pub extra: toml::Table,
+}
+
+impl Track {
+    /// A check that faults the instance when it fails.
+    pub fn check(name: &str) -> Self {
+        Self {
+            check: Some(name.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Another interface, with what else stands in the entry.
+    pub fn interface(name: &str, extra: toml::Table) -> Self {
+        let mut track = Self {
+            extra,
+            ..Self::default()
+        };
+        track.extra.insert("interface".to_owned(), name.into());
+        track
+    }
 }
 
 /// `[[check]]`; the probe (`http`, `tcp`, `process` or `command`) is in `probe`.
@@ -193,10 +217,7 @@ impl AgentConfig {
     #[must_use]
     pub fn tracking(mut self, check: Check) -> Self {
         for instance in &mut self.instance {
-            instance.track.push(Track {
-                check: check.name.clone(),
-                weight: None,
-            });
+            instance.track.push(Track::check(&check.name));
         }
         self.check.push(check);
         self

@@ -89,6 +89,8 @@ pub struct Instance {
     pub reason: Option<String>,
     /// How its priority comes about.
     pub priority: Priority,
+    /// What it tracks beside its interface.
+    pub tracked: Vec<Tracked>,
     /// Until when it leaves a healthy master alone.
     pub preempt_wait: Option<Ahead>,
     /// Intervals between adverts.
@@ -158,6 +160,19 @@ pub struct Priority {
     pub effective: u8,
     /// The member of its group that has less.
     pub capped_by: Option<String>,
+}
+
+/// Something tracked.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Tracked {
+    /// What it is called.
+    pub name: String,
+    /// What it counts as: `pending`, `up` or `down`.
+    pub state: String,
+    /// What was found.
+    pub found: Option<String>,
+    /// How long until that counts, in microseconds.
+    pub counts_in_us: Option<u64>,
 }
 
 /// The master as the host knows it.

@@ -11,7 +11,7 @@ use super::datapath::{consume, datapath, timer};
 use super::rejected::rejected;
 use super::transport::transport;
 use super::ways::ways;
-use super::{Now, micros};
+use super::{Now, micros, tracked};
 use crate::agent::handler::Agent;
 use crate::agent::peers::address;
 use crate::config::model;
@@ -47,6 +47,7 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
             .clone()
             .filter(|_| !matches!(view.role, Role::Master | Role::Backup)),
         priority: priority_sum(view),
+        tracked: tracked::tracked(&view.terms, now),
         preempt: config.preempt,
         preempt_wait: view.preempt_at.map(|at| now.ahead(at)),
         master: master(view, slot.as_ref(), now),
@@ -101,9 +102,11 @@ pub(super) const fn state(role: Role) -> State {
 fn priority_sum(view: &View) -> PrioritySum {
     let weighted = view.terms.iter().filter_map(|term| {
         Some(Term {
-            check: term.check.clone(),
-            weight: term.weight?,
+            check: term.to_string(),
+            weight: term.track.weight?,
             applied: term.applied() != 0,
+            adds: term.applied(),
+            when: tracked::when(term),
         })
     });
     PrioritySum {

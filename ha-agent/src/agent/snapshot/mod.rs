@@ -5,6 +5,7 @@ mod datapath;
 mod group;
 mod instance;
 mod rejected;
+mod tracked;
 mod transport;
 mod ways;
 

@@ -29,10 +29,8 @@ fn the_documented_first_config_becomes_this_model() {
         preempt: true,
         preempt_delay: Duration::ZERO,
         auth: Auth::None,
-        track: vec![Track {
-            check: "nginx".into(),
-            weight: None,
-        }],
+        track: vec![Track::check("nginx")],
+        carrier: Carrier::Fault,
         datapath: DatapathChoice::Auto,
         consume: Consume::Auto,
         checksum: ChecksumFlavour::PseudoHeader,

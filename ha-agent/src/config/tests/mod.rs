@@ -9,6 +9,7 @@ mod reload;
 mod routes;
 mod sample;
 mod sections;
+mod tracking;
 mod transport;
 mod values;
 

@@ -88,6 +88,18 @@ fn each_key_of_an_instance_shows_as_itself_and_says_whether_it_applies_live() {
             true,
         ),
         (
+            "check = \"c\"",
+            "check = \"c\", reverse = true",
+            vec![F::Track],
+            true,
+        ),
+        (
+            "vrid = 1",
+            "vrid = 1\ncarrier = \"ignore\"",
+            vec![F::Carrier],
+            true,
+        ),
+        (
             "vrid = 1",
             "vrid = 1\ndatapath = \"socket\"",
             vec![F::Datapath],

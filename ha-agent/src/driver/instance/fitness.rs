@@ -7,9 +7,12 @@ use ha_common::group::Fitness;
 use ha_common::units::{Instant, Nanos, Priority};
 
 use super::{Edges, Instance};
+use crate::config::model::{Carrier, Subject};
 use crate::driver::clock;
-use crate::driver::priority::{self, Health, Term};
+use crate::driver::priority::{self, Health};
 use crate::driver::report::Report;
+use crate::driver::tracked::Term;
+use crate::net::links::{Link, LinkTable};
 
 /// How long an instance waits for the first results of its checks; after that a check that has said
 /// nothing counts as failed.
@@ -41,11 +44,42 @@ impl Instance {
     ) {
         self.dirty = true;
         let mut ours = false;
-        for term in self.terms.iter_mut().filter(|term| term.check == check) {
-            term.health = health;
-            ours = true;
+        for term in &mut self.terms {
+            ours |= term.hear(check, health);
         }
         if ours {
+            self.weigh(now, edges);
+        }
+    }
+
+    /// The interfaces are these; what follows from it for the tracked ones is weighed with the instance's
+    /// own, which comes next.
+    pub(crate) fn look_at_tracked(&mut self, links: &LinkTable, now: Instant) {
+        for term in &mut self.terms {
+            self.dirty |= term.look(links, now);
+        }
+    }
+
+    /// Whether the instance's own interface is good enough to run on.
+    pub(crate) fn can_use(&self, link: &Link) -> bool {
+        match self.config.carrier {
+            Carrier::Fault => link.is_up(),
+            Carrier::Ignore => link.admin_up,
+        }
+    }
+
+    /// When the next tracked interface has lasted long enough to count.
+    pub(super) fn next_tracked(&self) -> Option<Instant> {
+        self.terms.iter().filter_map(Term::due).min()
+    }
+
+    /// Counts tracked interfaces that have lasted until now.
+    pub(super) fn tick_tracked(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        let mut news = false;
+        for term in &mut self.terms {
+            news |= term.tick(now);
+        }
+        if news {
             self.weigh(now, edges);
         }
     }
@@ -80,7 +114,8 @@ impl Instance {
         match self.fitness(clock::now(), edges) {
             Fitness::Ready => self.seat.as_ref()?.obstacle(),
             Fitness::Waiting => {
-                let check = self.pending_check().unwrap_or("a check");
+                let pending = self.pending_check().map(ToString::to_string);
+                let check = pending.unwrap_or_else(|| "a check".to_owned());
                 Some(format!("waiting for the first result of check {check}"))
             }
             Fitness::Unfit(cause) => {
@@ -95,11 +130,11 @@ impl Instance {
         self.refused_until.is_some() && self.fed == Fitness::Ready
     }
 
-    pub(super) fn pending_check(&self) -> Option<&str> {
+    pub(super) fn pending_check(&self) -> Option<&Subject> {
         self.terms
             .iter()
             .find(|term| term.health == Health::Pending)
-            .map(|term| term.check.as_str())
+            .map(|term| &term.track.subject)
     }
 
     pub(super) fn fitness(&self, now: Instant, edges: &Edges<'_>) -> Fitness {
@@ -119,9 +154,9 @@ impl Instance {
         let unhealthy = |health| {
             self.terms
                 .iter()
-                .find(|term| term.weight.is_none() && term.health == health)
+                .find(|term| term.decides() == Some(health))
         };
-        let cause = |term: &Term| Fitness::Unfit(FaultCause::Check(check_id(edges, &term.check)));
+        let cause = |term: &Term| Fitness::Unfit(fault_of(term, edges.checks));
         if let Some(term) = unhealthy(Health::Down) {
             return cause(term);
         }
@@ -144,10 +179,7 @@ impl Instance {
         let earlier = port.detector.earlier_priority;
         let mut healthy = self.terms.clone();
         for term in &mut healthy {
-            let adds = term.weight.is_some_and(|weight| weight > 0);
-            if adds && term.health == Health::Pending {
-                term.health = Health::Up;
-            }
+            term.hope();
         }
         let sum = priority::effective(self.config.priority, &healthy);
         let earlier = Priority(earlier);
@@ -197,11 +229,18 @@ impl Instance {
     }
 }
 
-fn check_id(edges: &Edges<'_>, name: &str) -> CheckId {
-    let index = edges.checks.iter().position(|check| check == name);
-    CheckId(
-        index
-            .and_then(|index| u16::try_from(index).ok())
-            .unwrap_or(u16::MAX),
-    )
+/// What a failure is called, by its number in the driver's list of names.
+fn fault_of(term: &Term, names: &[String]) -> FaultCause {
+    let number = |name: &str| {
+        let index = names.iter().position(|known| known == name);
+        CheckId(
+            index
+                .and_then(|index| u16::try_from(index).ok())
+                .unwrap_or(u16::MAX),
+        )
+    };
+    match (term.track.check_name(), term.track.reverse) {
+        (Some(check), false) => FaultCause::Check(number(check)),
+        (Some(_), true) | (None, _) => FaultCause::Tracked(number(&term.track.complaint())),
+    }
 }

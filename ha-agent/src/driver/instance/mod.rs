@@ -21,9 +21,10 @@ use super::clock;
 use super::detector::Place;
 use super::groups::Seat;
 use super::port::Port;
-use super::priority::{self, Health, Term};
+use super::priority::{self, Health};
 use super::report::{Report, Reporter};
 use super::sender::{Farewell, Sender};
+use super::tracked::Term;
 use crate::config::model::Instance as Config;
 use crate::datapath::kernel::Kernel;
 use crate::net::address::AddressBook;
@@ -58,7 +59,8 @@ pub(crate) struct Edges<'a> {
     pub(crate) reporter: &'a Reporter,
     /// What the elections are told and want.
     pub(crate) recorder: &'a Recorder,
-    /// Names of the checks, by number.
+    /// Names of the checks by number, and behind them what is said when something else that is tracked
+    /// fails.
     pub(crate) checks: &'a [String],
 }
 
@@ -266,6 +268,7 @@ impl Instance {
             self.ways.next_deadline(),
             self.look_at,
             self.patience_until.filter(|_| waiting),
+            self.next_tracked(),
         ]
         .into_iter()
         .flatten()
@@ -293,6 +296,7 @@ impl Instance {
             self.remove_addresses_again(edges, now);
         }
         self.ways_due(edges, now);
+        self.tick_tracked(edges, now);
         if self.patience_until.is_some_and(|at| at <= now) {
             self.patience_until = None;
             self.weigh(now, edges);
@@ -310,21 +314,21 @@ impl Instance {
     pub(crate) fn reconfigure(
         &mut self,
         config: Arc<Config>,
-        known: &[(String, Health)],
+        (known, links): (&[(String, Health)], &LinkTable),
         edges: &mut Edges<'_>,
         now: Instant,
     ) {
         self.dirty = true;
         let old = Arc::clone(&self.config);
-        let health = |check: &str| {
-            let found = known.iter().find(|(name, _)| name == check);
-            found.map_or(Health::Pending, |(_, health)| *health)
+        let renewed = |track| {
+            let mut term = Term::renewed(track, &self.terms);
+            for (check, health) in known {
+                term.hear(check, *health);
+            }
+            term
         };
-        let terms = config.track.iter().map(|track| Term {
-            health: health(&track.check),
-            ..Term::new(track)
-        });
-        self.terms = terms.collect();
+        self.terms = config.track.iter().map(renewed).collect();
+        self.look_at_tracked(links, now);
         self.patience_until = Some(now + FIRST_RESULT_WAIT);
         self.config = config;
         self.move_addresses(&old, edges, now);

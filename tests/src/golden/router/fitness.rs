@@ -1,6 +1,7 @@
 //! Whether an instance may take part, and with what priority: as the driver weighs it.
 
-use ha_agent::driver::priority::{self, Health, Term};
+use ha_agent::driver::priority::{self, Health};
+use ha_agent::driver::tracked::Term;
 use ha_common::election::{CheckId, FaultCause, Input};
 
 use super::super::events::Link;
@@ -18,9 +19,8 @@ impl Router {
     /// A tracked check has news.
     pub(crate) fn check_changed(&mut self, check: &str, health: Health, turn: &mut Turn<'_>) {
         let mut ours = false;
-        for term in self.terms.iter_mut().filter(|term| term.check == check) {
-            term.health = health;
-            ours = true;
+        for term in &mut self.terms {
+            ours |= term.hear(check, health);
         }
         if ours {
             self.weigh(turn);
@@ -70,10 +70,14 @@ impl Router {
         let unhealthy = |health| {
             self.terms
                 .iter()
-                .find(|term| term.weight.is_none() && term.health == health)
+                .find(|term| term.decides() == Some(health))
         };
         let cause = |term: &Term| {
-            let index = turn.checks.iter().position(|check| *check == term.check);
+            let name = term.track.check_name();
+            let index = turn
+                .checks
+                .iter()
+                .position(|check| Some(check.as_str()) == name);
             let id = index.and_then(|index| u16::try_from(index).ok());
             Fitness::Unfit(FaultCause::Check(CheckId(id.unwrap_or(u16::MAX))))
         };
@@ -96,10 +100,7 @@ impl Router {
     pub(super) fn believe_the_earlier_sum(&mut self, earlier: u8, turn: &mut Turn<'_>) {
         let mut healthy = self.terms.clone();
         for term in &mut healthy {
-            let adds = term.weight.is_some_and(|weight| weight > 0);
-            if adds && term.health == Health::Pending {
-                term.health = Health::Up;
-            }
+            term.hope();
         }
         let sum = priority::effective(self.config.priority, &healthy);
         if sum.0 == earlier {
