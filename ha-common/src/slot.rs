@@ -48,8 +48,10 @@ pub fn set_state(slot: &mut Slot, command: &Command) -> bool {
     tune(slot, command);
     slot.contested_since = 0;
     slot.claimed_since = 0;
-    if new == state::MASTER {
-        // From here on, whoever is noted claims what is ours.
+    if new == state::MASTER || new == state::BACKUP && slot.state != state::MASTER {
+        // From here on, whoever is noted claims what is ours; or he is the first that a new backup hears,
+        // which is news to its agent although the slot has noted him before. Only a master that yields
+        // has told it already.
         slot.master_address = [0; 16];
         slot.master_priority = 0;
     }
@@ -122,7 +124,25 @@ mod tests {
         assert_eq!(slot.flags, flags::TIMER | flags::CONSUME);
         assert_eq!(slot.own_priority, 90);
         assert_eq!((slot.contested_since, slot.claimed_since), (0, 0));
-        assert_eq!(slot.master_address, [7; 16], "a backup keeps its master");
+    }
+
+    #[test]
+    fn a_new_backups_first_master_is_news_unless_it_has_just_yielded_to_him() {
+        let command = Command {
+            state: state::BACKUP,
+            ..Command::default()
+        };
+        for (before, known) in [
+            (state::IDLE, false),
+            (state::BACKUP, false),
+            (state::MASTER, true),
+        ] {
+            let mut slot = used();
+            slot.state = before;
+            assert!(set_state(&mut slot, &command));
+            assert_eq!(slot.master_address == [7; 16], known, "{before}");
+            assert_eq!(slot.master_interval, 100, "what was learned stays");
+        }
     }
 
     #[test]

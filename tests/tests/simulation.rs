@@ -344,6 +344,19 @@ fn a_muted_master_is_replaced_and_wins_the_addresses_back() {
     assert_eq!(world.nodes[1].cache, Some(0));
 }
 
+/// Its slot had noted the master before, in another life: the healthy priority must be known all the same.
+#[test]
+fn a_restarted_backup_under_nopreempt_notices_when_its_masters_weights_drop() {
+    let mut world = running(&[params(1, 100, 10, false), params(2, 90, 10, false)]);
+    at_once(&mut world, Op::Crash(1, Nanos::from_millis(50)));
+    settle(&mut world);
+    assert_eq!(world.masters(), [0]);
+    at_once(&mut world, Op::Priority(0, Priority(80)));
+    wait_for(&mut world, 1, Role::Master);
+    settle(&mut world);
+    assert_eq!(world.masters(), [1]);
+}
+
 /// The second host returns while the first, of lower priority, is master.
 fn with_delayed_return(delay: Nanos) -> World {
     let mut second = params(2, 110, 10, true);
