@@ -374,6 +374,40 @@ fn a_group_that_a_reload_makes_or_takes_away_moves_nothing_by_itself() -> Result
     Ok(())
 }
 
+/// keepalived #2715: a group flaps when a member is added to it.
+#[test]
+fn a_member_that_a_reload_adds_to_a_group_that_leads_joins_it_and_moves_nobody() -> Result<()> {
+    let agents = Agents::start()?;
+    let stage = &agents.stage;
+    let third = "10.99.0.101";
+    let watch = stage.h1().vip_watch(third.parse()?)?;
+    let begin = now();
+    for (agent, priority) in [(&agents.second, 90), (&agents.first, 100)] {
+        let mut grown = config(agent.host(), priority);
+        grown.instance.push(Instance {
+            name: "mail".to_owned(),
+            vrid: 53,
+            addresses: vec![format!("{third}/24")],
+            ..instance(priority)
+        });
+        grown.group[0].instances.push("mail".to_owned());
+        Agent::write_config(agent.host(), &grown)?;
+        let said = agent.reload()?;
+        ensure!(said.code == Some(0), "{said:?}");
+    }
+    watch.wait_present(PATIENCE)?;
+    let mail = agents.first.instance("mail")?;
+    let cause = mail.last_transition.context("none")?.cause;
+    ensure!(cause == "member web of group pair takes over", "{cause}");
+    for watch in stage.on_first.0.iter().chain(&stage.on_second.0) {
+        ensure!(watch.changes_since(begin).is_empty());
+    }
+    wait_group(&agents.first, "all three lead", |it| {
+        it.state == State::Master && it.instances.len() == 3
+    })
+    .map(drop)
+}
+
 fn peer(host: &Host, priority: u8) -> Result<Process> {
     let interval = INTERVAL.as_secs_f64();
     let more = format!(

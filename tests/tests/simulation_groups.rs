@@ -1,10 +1,11 @@
 //! Sync groups among simulated hosts, each member on a segment of its own: random trouble from seeds, and
-//! the cases that dead-lock or tear other implementations' groups. Needs no root.
+//! the cases that dead-locked other implementations' groups. Needs no root.
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
 use fastrand::Rng;
-use ha_common::election::{Action, Params, Role, Rules, Transition};
+use ha_common::election::{Action, Advert, Detector as Part, Params, Role, Rules, Transition};
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
+use ha_tests::sim::detector::{Detector, Model};
 use ha_tests::sim::groups::{self, Grid};
 use ha_tests::sim::node::Stall;
 use ha_tests::sim::world::LATENCY;
@@ -119,6 +120,7 @@ fn causes(world: &World, host: usize, since: Instant) -> Vec<String> {
     changes.iter().map(words).collect()
 }
 
+/// keepalived #1532: a group stayed in FAULT although the interface was up again.
 #[test]
 fn a_fault_of_one_member_moves_all_of_them_and_mended_it_brings_all_back() {
     let mut world = running(&pair([100, 100], [90, 90]));
@@ -213,7 +215,6 @@ fn a_master_that_comes_back_unchanged_is_not_taken_for_dead() {
     assert_eq!(leaders(&world), [1]);
 }
 
-/// keepalived #2190: each of two groups waits for the other one's member.
 #[test]
 fn members_with_crossed_priorities_do_not_fight_or_wait_for_each_other() {
     let mut world = world(&pair([100, 80], [80, 100]));
@@ -254,7 +255,6 @@ fn groups_that_beat_each_other_crosswise_come_to_rest_within_the_bound() {
     }
 }
 
-/// keepalived #1532: a group one member of which is faulty from the start never comes up.
 #[test]
 fn a_group_that_starts_with_a_fault_leads_once_it_is_mended() {
     let mut world = world(&pair([100, 100], [90, 90]));
@@ -272,6 +272,80 @@ fn a_group_that_starts_with_a_fault_leads_once_it_is_mended() {
         settle(&mut world);
         assert_eq!(leaders(&world), [leader]);
     }
+}
+
+/// keepalived #2190: with nopreempt, the cable of one host is pulled and put back, then the other one's, and
+/// both stay backups for ever.
+#[test]
+fn one_host_leads_after_the_cables_of_both_were_pulled_and_put_back() {
+    let patient = pair([100, 100], [90, 90]).map(|mut params| {
+        params.rules.preempt = false;
+        params
+    });
+    let mut world = running(&patient);
+    for host in [0, 1] {
+        for up in [false, true] {
+            on_one(&mut world, Op::Link(TWO.node(host, 1), up));
+            // Long enough to be noticed, too short for a take-over.
+            world.run_for(Nanos::from_millis(50));
+        }
+    }
+    settle(&mut world);
+    assert_eq!(leaders(&world).len(), 1);
+}
+
+/// A member that no detector watches: its master never dies.
+#[derive(Debug)]
+struct Patient(Model);
+
+impl Detector for Patient {
+    fn assign(&mut self, now: Instant, part: Part, rules: Rules) {
+        self.0.assign(now, part, rules);
+    }
+    fn update(&mut self, rules: Rules) {
+        self.0.update(rules);
+    }
+    fn advert(&mut self, now: Instant, advert: &Advert) -> bool {
+        self.0.advert(now, advert)
+    }
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+    fn last_heard(&self) -> Option<Instant> {
+        self.0.last_heard()
+    }
+    fn following(&self) -> Option<Advert> {
+        self.0.following()
+    }
+    fn is_master(&self) -> bool {
+        self.0.is_master()
+    }
+    fn claimed_by(&self, now: Instant, since: Instant) -> Option<Advert> {
+        self.0.claimed_by(now, since)
+    }
+    fn events(&self) -> u64 {
+        self.0.events()
+    }
+    fn suppressed(&self) -> u64 {
+        self.0.suppressed()
+    }
+}
+
+#[test]
+fn a_member_that_holds_its_group_back_for_ever_is_found() {
+    let patient = Plant {
+        detector: |node| {
+            if node == 0 {
+                Box::new(Patient(Model::new()))
+            } else {
+                Model::boxed()
+            }
+        },
+        ..Plant::NONE
+    };
+    let found = (0..SEEDS).find_map(|seed| groups::play(seed, patient, false).err());
+    let what = found.expect("the planted bug was not found").what;
+    assert!(what.contains("could lead and does not"), "{what}");
 }
 
 #[test]

@@ -178,6 +178,7 @@ impl Driver {
             }
             Standing::Expired { waits: true, .. }
             | Standing::Out
+            | Standing::Joining
             | Standing::Listening
             | Standing::Free
             | Standing::Master => None,

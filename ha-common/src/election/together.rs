@@ -14,12 +14,12 @@ impl Election {
     /// Where it stands as a member of a group.
     pub fn standing(&self) -> Standing {
         match &self.state {
-            State::Initialize | State::Hold { .. } | State::Fault { .. } | State::Stopped => {
-                Standing::Out
-            }
+            State::Fault { .. } | State::Stopped => Standing::Out,
+            State::Initialize | State::Hold { .. } => Standing::Joining,
             State::Master => Standing::Master,
             State::Backup(listening) => match listening.expired {
                 Some(Expiry { at, waits, .. }) => Standing::Expired { since: at, waits },
+                None if listening.master.is_none() => Standing::Joining,
                 None if self.outranks_master(listening) => Standing::Free,
                 None => Standing::Listening,
             },

@@ -59,7 +59,7 @@ fn cause(actions: &Actions) -> Option<Cause> {
 #[test]
 fn a_member_whose_timer_ran_out_asks_its_group_and_takes_over_by_its_own_cause() {
     let mut election = member(true);
-    assert_eq!(election.standing(), Standing::Listening);
+    assert_eq!(election.standing(), Standing::Joining);
     let ran_out = NOW + DOWN;
     assert!(election.handle(ran_out, DIED).is_empty());
     let expired = |since, waits| Standing::Expired { since, waits };
@@ -128,7 +128,7 @@ fn a_group_that_left_stays_out_for_its_stagger_unless_it_lost_here_as_well() {
         let actions = election.handle(early, DIED);
         // The division by 255 is cut.
         assert!(armed(&actions).is_some_and(|span| span.0 <= 1_000_000));
-        assert_eq!(election.standing(), Standing::Listening);
+        assert_eq!(election.standing(), Standing::Joining);
         election.handle(NOW + Nanos(stays), DIED);
         assert!(election.expired_since().is_some());
 

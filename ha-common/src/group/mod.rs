@@ -106,9 +106,11 @@ impl Pool {
 /// Where a member stands, as far as its group is concerned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
-    /// It cannot be master: not ready, in the start hold, or faulty.
+    /// It cannot be master: it is faulty, or has left.
     Out,
-    /// Backup of a master that it must leave alone, or it has not listened for long enough to know.
+    /// It does not know yet: not ready, in the start hold, or a backup that has heard nobody so far.
+    Joining,
+    /// Backup of a master that it must leave alone.
     Listening,
     /// Backup of a master that ranks below it and that it may replace: it can be master at once.
     Free,
@@ -144,12 +146,21 @@ pub enum Verdict {
 
 /// Decides about members that stand like this, in the group's order.
 ///
-/// A group leads when every member can: nobody takes a place on one segment that he could not hold on
-/// another. So it takes over when the last of its masters is gone, all members in one turn.
+/// A group takes over when every member can: nobody takes a place on one segment that he could not hold on
+/// another. So it does when the last of its masters is gone, all members in one turn. It goes on without a
+/// member that is new to it, until that has found out whether it can be master.
 pub fn settle(members: impl Iterator<Item = Standing> + Clone) -> Verdict {
     let numbered = || (0..=u16::MAX).map(MemberId).zip(members.clone());
-    let held = numbered().find(|(_, standing)| !standing.can_lead());
     let leader = numbered().find(|(_, standing)| *standing == Standing::Master);
+    let held = numbered().find(|(_, standing)| match standing {
+        Standing::Out | Standing::Listening => true,
+        Standing::Joining => leader.is_none(),
+        Standing::Free | Standing::Expired { .. } | Standing::Master => false,
+    });
+    let follows = |standing: Standing| match standing {
+        Standing::Free | Standing::Expired { .. } => true,
+        Standing::Out | Standing::Joining | Standing::Listening | Standing::Master => false,
+    };
     let latest = numbered()
         .filter_map(|(member, standing)| Some((standing.expired_since()?, member)))
         .max();
@@ -158,9 +169,7 @@ pub fn settle(members: impl Iterator<Item = Standing> + Clone) -> Verdict {
             let stagger = stagger(by, members.count());
             Verdict::Leave(Departure { by, stagger })
         }
-        (Some((by, _)), None, _) if members.clone().any(|it| it != Standing::Master) => {
-            Verdict::Lead { by }
-        }
+        (Some((by, _)), None, _) if members.clone().any(follows) => Verdict::Lead { by },
         (None, None, Some((_, by))) => Verdict::Lead { by },
         (None, Some((by, _)), Some(_)) => Verdict::Wait { by },
         (Some(_), None, _) | (None, None | Some(_), None) => Verdict::Stay,
@@ -168,17 +177,10 @@ pub fn settle(members: impl Iterator<Item = Standing> + Clone) -> Verdict {
 }
 
 impl Standing {
-    const fn can_lead(self) -> bool {
-        match self {
-            Self::Master | Self::Free | Self::Expired { .. } => true,
-            Self::Out | Self::Listening => false,
-        }
-    }
-
     const fn expired_since(self) -> Option<Instant> {
         match self {
             Self::Expired { since, .. } => Some(since),
-            Self::Out | Self::Listening | Self::Free | Self::Master => None,
+            Self::Out | Self::Joining | Self::Listening | Self::Free | Self::Master => None,
         }
     }
 }
@@ -208,6 +210,7 @@ impl Verdict {
             (
                 Self::Stay | Self::Lead { .. } | Self::Leave(_) | Self::Wait { .. },
                 Standing::Out
+                | Standing::Joining
                 | Standing::Listening
                 | Standing::Free
                 | Standing::Expired { .. }

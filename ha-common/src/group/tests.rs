@@ -65,6 +65,7 @@ fn a_group_is_as_fit_as_its_worst_member_and_has_the_priority_of_its_lowest() {
 }
 
 const OUT: Standing = Standing::Out;
+const JOINING: Standing = Standing::Joining;
 const LISTENING: Standing = Standing::Listening;
 const FREE: Standing = Standing::Free;
 const MASTER: Standing = Standing::Master;
@@ -113,6 +114,8 @@ fn a_group_that_is_in_step_does_nothing() {
         [OUT, OUT, OUT],
         [LISTENING, FREE, OUT],
         [FREE, FREE, FREE],
+        [JOINING, FREE, JOINING],
+        [MASTER, JOINING, MASTER],
     ] {
         assert_eq!(told(&members), [None; 3], "{members:?}");
     }
@@ -134,6 +137,7 @@ fn a_group_takes_over_in_one_turn_when_the_last_of_its_masters_is_gone() {
 fn a_group_does_not_take_over_while_one_member_cannot_be_master() {
     assert_eq!(told(&[expired(2), LISTENING]), [WAITS, None]);
     assert_eq!(told(&[OUT, expired(2), FREE]), [None, WAITS, None]);
+    assert_eq!(told(&[JOINING, expired(2)]), [None, WAITS]);
     // Once is enough: its timer runs.
     assert_eq!(told(&[WAITING, LISTENING]), [None, None]);
 }
@@ -149,8 +153,11 @@ fn a_member_that_yields_or_drops_out_takes_the_others_along() {
 }
 
 #[test]
-fn a_member_that_lags_behind_a_master_catches_up() {
-    // After a crash, only some of them found themselves master.
+fn a_member_that_is_new_to_a_group_that_leads_joins_it_when_it_can_and_ends_it_if_it_cannot() {
+    // So is one that did not find itself master after a crash.
+    assert_eq!(told(&[MASTER, JOINING]), [None, None]);
+    assert_eq!(told(&[MASTER, LISTENING]), [Some(leaves(1, 255)), None]);
+    assert_eq!(told(&[JOINING, FREE, MASTER]), [None, Some(joins(2)), None]);
     assert_eq!(told(&[FREE, MASTER]), [Some(joins(1)), None]);
     assert_eq!(told(&[expired(1), MASTER]), [Some(joins(1)), None]);
 }

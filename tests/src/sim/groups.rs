@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use fastrand::Rng;
-use ha_common::election::{Params, Rules};
+use ha_common::election::{Election, Params, Rules};
+use ha_common::group::Standing;
 use ha_common::units::{Centiseconds, Nanos, Priority, Version};
 
 use super::judge;
@@ -70,16 +71,19 @@ pub fn bound(world: &World, grid: Grid) -> Nanos {
     Nanos(judge::bound(world).0 * grid.hosts as u64)
 }
 
-/// What must hold after every event: the members of a host that runs are master together or not at all.
+/// What must hold after every event: the members of a host that runs are master together or not at all, but
+/// for those that are new to the group after a crash.
 pub fn always(world: &World, grid: Grid) -> Result<(), String> {
     judge::always(world)?;
     for host in 0..grid.hosts {
         let members = grid.members(host);
         let runs = |id: &usize| world.nodes[*id].life == Life::Running;
-        let masters = members.iter().filter(|id| world.nodes[**id].is_master());
-        let masters = masters.count();
-        if members.iter().all(runs) && masters != 0 && masters != members.len() {
-            return Err(format!("host {host} is master of {masters} segments only"));
+        let standing = |id: &usize| world.nodes[*id].election.as_ref().map(Election::standing);
+        let standings: Vec<_> = members.iter().filter_map(standing).collect();
+        let leads = standings.contains(&Standing::Master);
+        let whole = |it: &Standing| matches!(it, Standing::Master | Standing::Joining);
+        if members.iter().all(runs) && leads && !standings.iter().all(whole) {
+            return Err(format!("host {host} leads in part: {standings:?}"));
         }
     }
     Ok(())
@@ -87,6 +91,14 @@ pub fn always(world: &World, grid: Grid) -> Result<(), String> {
 
 /// What must hold once it has been quiet for [`bound`].
 pub fn settled(world: &World, grid: Grid) -> Result<(), String> {
+    for host in 0..grid.hosts {
+        let members = grid.members(host);
+        let masters = members.iter().filter(|id| world.nodes[**id].is_master());
+        let masters = masters.count();
+        if masters != 0 && masters != grid.segments {
+            return Err(format!("host {host} is master of {masters} segments only"));
+        }
+    }
     let leads = |host: usize| world.nodes[grid.node(host, 0)].is_master();
     let meet = |a: usize, b: usize| {
         let connected = |it| world.network.connected(grid.node(a, it), grid.node(b, it));
