@@ -210,7 +210,8 @@ const fn probe(probe: &Probe) -> &'static str {
     match probe {
         Probe::Http(_) => "http",
         Probe::Tcp(_) => "tcp",
-        Probe::Process(_) => "process",
+        Probe::Process(_) | Probe::ProcessCount(_) => "process",
+        Probe::File(_) => "file",
         Probe::Command(_) => "command",
     }
 }

@@ -264,9 +264,10 @@ async fn pass_checks(mut events: mpsc::Receiver<CheckEvent>, driver: Handle) {
         let Some(verdict) = event.kind.verdict() else {
             continue;
         };
-        let health = match verdict {
-            Verdict::Up => Health::Up,
-            Verdict::Down => Health::Down,
+        let health = match (event.weight, verdict) {
+            (Some(weight), Verdict::Up | Verdict::Down) => Health::Weight(weight),
+            (None, Verdict::Up) => Health::Up,
+            (None, Verdict::Down) => Health::Down,
         };
         if !driver.tell(Command::Check {
             name: event.name.to_string(),

@@ -32,6 +32,8 @@ pub enum Kind {
     First(Verdict),
     /// It was down and has risen.
     Up,
+    /// It is up as before, and the number in its file is another one.
+    Weight,
     /// It was up and has fallen, and no restart brought it back.
     Down,
     /// A restart command is about to run. The verdict stays what it is.
@@ -47,7 +49,7 @@ impl Kind {
     pub const fn verdict(self) -> Option<Verdict> {
         match self {
             Self::First(verdict) => Some(verdict),
-            Self::Up => Some(Verdict::Up),
+            Self::Up | Self::Weight => Some(Verdict::Up),
             Self::Down => Some(Verdict::Down),
             Self::Restarting | Self::RestartFailed | Self::Restarted => None,
         }
@@ -61,6 +63,8 @@ pub struct CheckEvent {
     pub name: Arc<str>,
     /// What happened.
     pub kind: Kind,
+    /// For a file with a number in it: what it adds to a priority, -253 to 253.
+    pub weight: Option<i16>,
     /// Why, in one line for a person.
     pub detail: String,
     /// When it was decided, on `CLOCK_MONOTONIC`.

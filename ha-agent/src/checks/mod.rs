@@ -1,6 +1,7 @@
 //! Health checks: probes, the supervisor that restarts a service, and what the driver hears of them.
 //!
-//! One task a check. `machine` decides (pure), `task` acts, `probe` asks, `watcher` holds the process
+//! One task a check; that of a file is in `file`, and hears of changes instead of asking. Of the others
+//! `machine` decides (pure), `task` acts, `probe` asks, `watcher` holds the process
 //! behind the check so that its death is an event, `exec` runs commands, `status` is what one can see.
 //!
 //! How a death becomes a restart, with `fall = 2` and `interval = "1s"`:
@@ -23,11 +24,12 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::config::model::Check;
+use crate::config::model::{Check, Probe};
 
 mod clock;
 mod event;
 mod exec;
+mod file;
 mod listener;
 mod machine;
 mod outbox;
@@ -164,7 +166,15 @@ async fn end(running: Vec<Running>) {
 struct Ready {
     check: Check,
     record: Arc<Mutex<status::Record>>,
-    task: task::Task,
+    task: Work,
+}
+
+/// What a check does.
+enum Work {
+    /// It asks, again and again.
+    Probe(Box<task::Task>),
+    /// It is told.
+    File(Box<file::FileTask>),
 }
 
 fn prepare(
@@ -173,7 +183,22 @@ fn prepare(
 ) -> Result<Vec<Ready>, CheckError> {
     let ready = |check: Check| {
         let record = Arc::new(Mutex::new(status::Record::new(&check)));
-        let task = task::Task::new(&check, Arc::clone(&record), events.clone())?;
+        let shared = Arc::clone(&record);
+        let task = match &check.probe {
+            Probe::File(probe) => Work::File(Box::new(file::FileTask::new(
+                &check.name,
+                probe.clone(),
+                shared,
+                events.clone(),
+            ))),
+            Probe::Http(_)
+            | Probe::Tcp(_)
+            | Probe::Process(_)
+            | Probe::ProcessCount(_)
+            | Probe::Command(_) => {
+                Work::Probe(Box::new(task::Task::new(&check, shared, events.clone())?))
+            }
+        };
         Ok(Ready {
             check,
             record,
@@ -190,7 +215,10 @@ impl Ready {
             check: self.check,
             record: self.record,
             stop,
-            task: tokio::spawn(self.task.run(stopped)),
+            task: match self.task {
+                Work::Probe(task) => tokio::spawn(task.run(stopped)),
+                Work::File(task) => tokio::spawn(task.run(stopped)),
+            },
         }
     }
 }

@@ -57,7 +57,12 @@ fn merge(old: CheckEvent, new: CheckEvent) -> CheckEvent {
             ..new
         },
         (
-            Kind::Up | Kind::Down | Kind::Restarting | Kind::RestartFailed | Kind::Restarted,
+            Kind::Up
+            | Kind::Down
+            | Kind::Weight
+            | Kind::Restarting
+            | Kind::RestartFailed
+            | Kind::Restarted,
             Some(_),
         ) => new,
         (_, None) => old,
@@ -75,6 +80,7 @@ mod tests {
         CheckEvent {
             name: "web".into(),
             kind,
+            weight: None,
             detail: String::new(),
             at: Instant(0),
         }

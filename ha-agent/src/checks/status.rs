@@ -14,7 +14,7 @@ use crate::config::model::{Check, Probe};
 pub struct CheckStatus {
     /// The check's name.
     pub name: String,
-    /// `http`, `tcp`, `process` or `command`, and what it looks at.
+    /// `http`, `tcp`, `process`, `command` or `file`, and what it looks at.
     pub target: String,
     /// What the election believes; `None`: there is no first result yet.
     pub verdict: Option<Verdict>,
@@ -119,12 +119,27 @@ impl Record {
 }
 
 fn target(probe: &Probe) -> String {
-    use crate::config::model::ProcessProbe;
+    use crate::config::model::{FileUse, ProcessProbe};
     match probe {
         Probe::Http(http) => format!("http http://{}{}", http.address, http.path),
         Probe::Tcp(address) => format!("tcp {address}"),
         Probe::Process(ProcessProbe::PidFile(path)) => format!("process of {}", path.display()),
         Probe::Process(ProcessProbe::Name(name)) => format!("process named {name}"),
+        Probe::ProcessCount(count) if count.args.is_empty() => {
+            format!("processes named {}", count.name)
+        }
+        Probe::ProcessCount(count) => {
+            format!(
+                "processes named {} with {}",
+                count.name,
+                count.args.join(" ")
+            )
+        }
+        Probe::File(file) => match file.used_as {
+            FileUse::Weight => format!("number in {}", file.path.display()),
+            FileUse::Exists => format!("existence of {}", file.path.display()),
+            FileUse::Missing => format!("absence of {}", file.path.display()),
+        },
         Probe::Command(command) => format!("command {}", command.argv.join(" ")),
     }
 }

@@ -113,7 +113,7 @@ impl Task {
         if passed {
             self.watcher.passed(at);
         }
-        let held = report.held.map(|held| self.watcher.hold(held));
+        let held = self.watcher.hold(report.held);
         self.update(|record| {
             record.ended(at, passed, &report.text, took);
             let status = record.status_mut();
@@ -157,7 +157,7 @@ impl Task {
                 outcome: Outcome::Passed,
                 text: format!("pid {} lives", id.pid),
                 latency: Duration::ZERO,
-                held: None,
+                held: Vec::new(),
             }))
         } else {
             Box::pin(self.prober.clone().run())
@@ -188,6 +188,8 @@ impl Task {
         match kind {
             Kind::First(Verdict::Up) => info!(%check, "{check} is up: {detail}"),
             Kind::Up => info!(%check, "{check} is up again: {detail}"),
+            // Only files have one.
+            Kind::Weight => debug!(%check, "{check}: {detail}"),
             Kind::First(Verdict::Down) | Kind::Down => warn!(%check, "{check} is down: {detail}"),
             Kind::Restarted | Kind::RestartFailed => info!(%check, "{check}: {detail}"),
             Kind::Restarting => debug!(%check, "{check}: {detail}"),
@@ -195,6 +197,7 @@ impl Task {
         let event = CheckEvent {
             name: Arc::clone(&self.name),
             kind,
+            weight: None,
             detail,
             at,
         };
@@ -211,7 +214,8 @@ fn policy(check: &Check) -> Policy {
     let named = match &check.probe {
         Probe::Process(_) => true,
         Probe::Http(http) => http.process.is_some(),
-        Probe::Tcp(_) | Probe::Command(_) => false,
+        // Processes that come and go by themselves are what counting is for: `fall` is for those.
+        Probe::Tcp(_) | Probe::Command(_) | Probe::ProcessCount(_) | Probe::File(_) => false,
     };
     Policy {
         interval: nanos(check.interval),

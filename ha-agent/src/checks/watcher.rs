@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use futures_util::future::select_all;
 use ha_common::units::{Instant, Nanos};
 
 use super::listener;
@@ -18,10 +19,10 @@ const PAUSE: Nanos = Nanos::from_millis(1_000);
 
 type Look = Pin<Box<dyn Future<Output = Result<Held, String>> + Send>>;
 
-/// The watched process of one check, and how to find it.
+/// The watched processes of one check, and how to find them. There is one, but where processes are counted.
 pub(super) struct Watcher {
     source: Source,
-    held: Option<Held>,
+    held: Vec<Held>,
     look: Option<Look>,
     looked: Option<Instant>,
 }
@@ -29,6 +30,8 @@ pub(super) struct Watcher {
 enum Source {
     /// The probe itself finds the process.
     Probe,
+    /// The probe counts processes.
+    Counted,
     /// Who listens there.
     Listener(SocketAddr),
     /// The configuration names it.
@@ -56,11 +59,12 @@ impl Watcher {
             },
             Probe::Tcp(address) => Source::Listener(*address),
             Probe::Process(_) => Source::Probe,
-            Probe::Command(_) => Source::Nobody,
+            Probe::ProcessCount(_) => Source::Counted,
+            Probe::Command(_) | Probe::File(_) => Source::Nobody,
         };
         Self {
             source,
-            held: None,
+            held: Vec::new(),
             look: None,
             looked: None,
         }
@@ -69,27 +73,29 @@ impl Watcher {
     /// The probe is about a process, and that process lives: there is nothing to ask.
     pub(super) fn answers_for_the_probe(&self) -> Option<ProcessId> {
         match self.source {
-            Source::Probe => self.held.as_ref().map(Held::id),
-            Source::Listener(_) | Source::Named(_) | Source::Nobody => None,
+            Source::Probe => self.held.first().map(Held::id),
+            Source::Counted | Source::Listener(_) | Source::Named(_) | Source::Nobody => None,
         }
     }
 
-    /// The probe found a process.
-    pub(super) fn hold(&mut self, held: Held) -> ProcessId {
-        let id = held.id();
-        self.held = Some(held);
+    /// The probe found these; if it is not about processes, or found none, those held before stay.
+    pub(super) fn hold(&mut self, held: Vec<Held>) -> Option<ProcessId> {
+        let id = held.first().map(Held::id);
+        if id.is_some() {
+            self.held = held;
+        }
         id
     }
 
     /// A probe passed: a good moment to see who serves, if that is not known or was long ago.
     pub(super) fn passed(&mut self, now: Instant) {
-        let wait = if self.held.is_some() { REFRESH } else { PAUSE };
+        let wait = if self.held.is_empty() { PAUSE } else { REFRESH };
         let due = self.looked.is_none_or(|at| now >= at + wait);
         if self.look.is_some() || !due {
             return;
         }
         let look: Look = match &self.source {
-            Source::Probe | Source::Nobody => return,
+            Source::Probe | Source::Counted | Source::Nobody => return,
             Source::Listener(address) => Box::pin(by_listener(*address)),
             Source::Named(finder) => {
                 let finder = finder.clone();
@@ -102,7 +108,7 @@ impl Watcher {
 
     /// A restart is under way: whoever was watched is not the one to come.
     pub(super) fn forget(&mut self) {
-        self.held = None;
+        self.held.clear();
         self.look = None;
         self.looked = None;
     }
@@ -111,8 +117,8 @@ impl Watcher {
     pub(super) async fn next(&mut self) -> Sight {
         tokio::select! {
             biased;
-            id = died(self.held.as_ref()) => {
-                self.held = None;
+            id = died(&self.held) => {
+                self.held.clear();
                 self.look = None;
                 // Who serves from now on is to be found out with the next pass.
                 self.looked = None;
@@ -121,9 +127,13 @@ impl Watcher {
             found = finished(&mut self.look) => {
                 self.look = None;
                 match found {
-                    Ok(held) => Sight::Watching(self.hold(held)),
+                    Ok(held) => {
+                        let id = held.id();
+                        self.held = vec![held];
+                        Sight::Watching(id)
+                    }
                     // A process that is held stays held: it lives, or its death is still to be told.
-                    Err(why) => match &self.held {
+                    Err(why) => match self.held.first() {
                         Some(held) => Sight::Watching(held.id()),
                         None => Sight::Blind(why),
                     },
@@ -133,14 +143,19 @@ impl Watcher {
     }
 }
 
-async fn died(held: Option<&Held>) -> ProcessId {
-    match held {
-        Some(held) => {
-            held.died().await;
-            held.id()
-        }
-        None => std::future::pending().await,
+/// The first of them that dies.
+async fn died(held: &[Held]) -> ProcessId {
+    if held.is_empty() {
+        return std::future::pending().await;
     }
+    let end = |held| {
+        Box::pin(async move {
+            Held::died(held).await;
+            Held::id(held)
+        })
+    };
+    let (id, _, _) = select_all(held.iter().map(end)).await;
+    id
 }
 
 async fn finished(look: &mut Option<Look>) -> Result<Held, String> {

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use super::endpoint::{self, Url};
-use super::model::{Check, CommandProbe, HttpProbe, Probe, ProcessProbe, Restart};
+use super::model::{
+    Check, CommandProbe, FileProbe, FileUse, HttpProbe, Probe, ProcessProbe, Restart,
+};
 use super::names::{self, Program};
+use super::process;
 use super::reader::{At, Field, Table, quoted_list, spelled};
 
 /// The keys that say what is looked at; a check has exactly one of them.
-const PROBES: [&str; 4] = ["http", "tcp", "process", "command"];
+const PROBES: [&str; 5] = ["http", "tcp", "process", "command", "file"];
 /// The keys that go with one of them, and with which.
 const COMPANIONS: [(&str, &str); 5] = [
     ("status", "http"),
@@ -17,6 +20,8 @@ const COMPANIONS: [(&str, &str); 5] = [
     ("pid_file", "http"),
     ("user", "command"),
 ];
+/// The keys of runs, which a file has none of.
+const OF_RUNS: [&str; 5] = ["interval", "timeout", "fall", "rise", "restart"];
 /// How much of an answer is searched, so that a longer `body` could never be found.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -42,13 +47,18 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     let probe = chosen.as_ref().and_then(|(kind, field)| match *kind {
         "http" => read_http(t, field),
         "tcp" => endpoint::tcp(field).map(Probe::Tcp),
-        "process" => read_process(field).map(Probe::Process),
+        "process" => process::read(field),
+        "file" => read_file(field).map(Probe::File),
         _ => {
             user = t.optional("user", DEFAULT_USER.to_owned(), names::user);
             read_command(field, user.as_ref())
         }
     });
-    refuse_strangers(t, chosen.as_ref().map(|(kind, _)| *kind));
+    let kind = chosen.as_ref().map(|(kind, _)| *kind);
+    refuse_strangers(t, kind);
+    if kind == Some("file") {
+        refuse_runs(t);
+    }
     let millis = Duration::from_millis;
     let interval = t.optional("interval", DEFAULT_INTERVAL, |f| {
         f.duration(&(millis(10)..=Duration::from_hours(1)))
@@ -142,6 +152,17 @@ fn refuse_strangers(table: &mut Table<'_>, kind: Option<&'static str>) {
     }
 }
 
+fn refuse_runs(table: &mut Table<'_>) {
+    for key in OF_RUNS {
+        if let Some(field) = table.get(key) {
+            let message = format!(
+                "`{key}` does not go with `file`: the file is watched, and a change is told at once"
+            );
+            table.report.error(field.key_span(), message);
+        }
+    }
+}
+
 fn read_http(table: &mut Table<'_>, field: &Field<'_>) -> Option<Probe> {
     let url = endpoint::http(field);
     let host = table.optional("host", None, |f| read_host(f).map(Some));
@@ -200,19 +221,17 @@ fn read_body(field: &Field<'_>) -> Option<String> {
     field.wrong(expected)
 }
 
-fn read_process(field: &Field<'_>) -> Option<ProcessProbe> {
-    let mut table = field.table("`process`")?;
-    let pid_file = table.optional("pid_file", None, |f| names::absolute_path(f).map(Some));
-    let name = table.optional("name", None, |f| names::process(f).map(Some));
+fn read_file(field: &Field<'_>) -> Option<FileProbe> {
+    let mut table = field.table("`file`")?;
+    let path = table.required("path", "\"/run/ha/weight\"", names::absolute_path);
+    let used_as = table.optional("up", FileUse::Weight, |f| {
+        f.choice(&[("exists", FileUse::Exists), ("missing", FileUse::Missing)])
+    });
     table.finish();
-    match (pid_file?.into_inner(), name?.into_inner()) {
-        (Some(path), None) => Some(ProcessProbe::PidFile(path)),
-        (None, Some(name)) => Some(ProcessProbe::Name(name)),
-        (Some(_), Some(_)) => field.problem("must have `pid_file` or `name`, not both"),
-        (None, None) => field.problem(
-            "must have one of `pid_file` and `name`, such as { pid_file = \"/run/nginx.pid\" }",
-        ),
-    }
+    Some(FileProbe {
+        path: path?.into_inner(),
+        used_as: used_as?.into_inner(),
+    })
 }
 
 fn read_command(field: &Field<'_>, user: Option<&At<String>>) -> Option<Probe> {

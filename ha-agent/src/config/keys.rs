@@ -4,7 +4,7 @@
 const MAX_BYTES: usize = 64;
 
 /// What keepalived and FRR call it, and what it is here.
-const FOREIGN: [(&str, &str); 26] = [
+const FOREIGN: [(&str, &str); 30] = [
     ("virtual_router_id", "vrid"),
     ("virtual_ipaddress", "addresses"),
     ("virtual_ipaddress_excluded", "excluded"),
@@ -17,6 +17,10 @@ const FOREIGN: [(&str, &str); 26] = [
     ("nopreempt", "preempt = false"),
     ("down_timer_adverts", "down_multiplier"),
     ("track_script", "track"),
+    ("track_interface", "track"),
+    ("track_file", "track"),
+    ("track_process", "track"),
+    ("dont_track_primary", "carrier = \"ignore\""),
     ("auth_pass", "password"),
     ("auth_type", "type"),
     ("startup_delay", "start_delay"),
@@ -78,7 +82,9 @@ pub(super) fn nearest<'n>(
 mod tests {
     use super::*;
 
-    const KNOWN: [&str; 5] = [
+    const KNOWN: [&str; 7] = [
+        "carrier",
+        "track",
         "priority",
         "vrid",
         "advert_interval",
@@ -98,6 +104,8 @@ mod tests {
             ("address", "addresses"),
             ("virtual_router_id", "vrid"),
             ("nopreempt", "preempt = false"),
+            ("track_interface", "track"),
+            ("dont_track_primary", "carrier = \"ignore\""),
         ] {
             assert_eq!(nearest_key(written, &KNOWN), Some(key), "{written}");
         }

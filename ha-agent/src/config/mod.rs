@@ -23,6 +23,7 @@ pub mod model;
 mod names;
 mod node;
 pub mod problem;
+mod process;
 mod reader;
 mod report;
 mod source;

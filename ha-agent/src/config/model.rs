@@ -1,5 +1,6 @@
 //! A configuration that has been read and found valid: plain values, ranges already checked.
 
+mod probe;
 mod track;
 
 use std::net::{IpAddr, SocketAddr};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
 
+pub use probe::{CountProbe, FileProbe, FileUse};
 pub use track::{Carrier, Delay, Subject, Track};
 
 use super::problem::Problem;
@@ -193,7 +195,7 @@ impl Default for Garp {
 pub struct Check {
     /// `name`: unique.
     pub name: String,
-    /// One of `http`, `tcp`, `process`, `command`.
+    /// One of `http`, `tcp`, `process`, `command`, `file`.
     pub probe: Probe,
     /// `interval`: from one run's start to the next's, 10 ms to 1 h; default 1 s.
     pub interval: Duration,
@@ -217,6 +219,10 @@ pub enum Probe {
     Tcp(SocketAddr),
     /// `process = { pid_file = PATH }` or `{ name = NAME }`.
     Process(ProcessProbe),
+    /// `process = { name = NAME, min = 2, max = 10, args = [...] }`.
+    ProcessCount(CountProbe),
+    /// `file = { path = PATH, up = "exists" }`: watched, so that the keys of runs do not go with it.
+    File(FileProbe),
     /// `command = ["PROGRAM", "ARG", ...]`, with `user` beside it.
     Command(CommandProbe),
 }

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use ha_common::units::Priority;
 
-use super::model::{Probe, Track};
+use super::model::{FileUse, Probe, Track};
 use super::reader::At;
 use super::report::Report;
 use super::{check, instance};
+
+/// The most that one entry can add, and the most that a number in a file says.
+const MOST: i32 = 253;
 
 /// What an entry of `track` can add to a priority: the least, and the greatest.
 type Reach = (i32, i32);
@@ -59,7 +62,12 @@ fn one(
 }
 
 fn reach(track: &Track, probes: &HashMap<&str, &Probe>) -> Reach {
-    let _ = probes;
+    let probe = track.check_name().and_then(|name| probes.get(name));
+    if let Some(Probe::File(file)) = probe
+        && file.used_as == FileUse::Weight
+    {
+        return (-MOST, MOST);
+    }
     let weight = track.weight.map_or(0, i32::from);
     (weight.min(0), weight.max(0))
 }

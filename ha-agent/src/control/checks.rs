@@ -39,8 +39,10 @@ pub enum CheckKind {
     Http,
     /// A TCP connection.
     Tcp,
-    /// A process that must live.
+    /// A process that must live, or how many there must be.
     Process,
+    /// A file's number, or whether it is there.
+    File,
     /// A command's exit status.
     Command,
 }

@@ -236,6 +236,7 @@ const fn check_kind(kind: CheckKind) -> &'static str {
         CheckKind::Http => "http",
         CheckKind::Tcp => "tcp",
         CheckKind::Process => "process",
+        CheckKind::File => "file",
         CheckKind::Command => "command",
     }
 }

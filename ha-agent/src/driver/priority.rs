@@ -15,6 +15,8 @@ pub enum Health {
     Up,
     /// Failed.
     Down,
+    /// It says a number that is added: -253 to 253.
+    Weight(i16),
 }
 
 /// Base and terms, clamped to 1 to 254; an owner (255) ignores weights

@@ -9,6 +9,9 @@ use super::priority::Health;
 use crate::config::model::{Subject, Track};
 use crate::net::links::{Link, LinkTable};
 
+/// The largest weight, and so the most that one thing can add.
+const MOST: i32 = 253;
+
 /// One entry of `track`, and what is known of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Term {
@@ -162,18 +165,32 @@ impl Term {
         }
     }
 
-    /// What is being added now: a negative weight while it fails, a positive one while it succeeds.
+    /// What is being added now: a negative weight while it fails, a positive one while it succeeds; what a
+    /// file says, times the weight.
     pub fn applied(&self) -> i16 {
         match (self.track.weight, self.counts_as()) {
+            (factor, Health::Weight(number)) => {
+                let sign = if self.track.reverse { -1 } else { 1 };
+                let product = i32::from(number) * i32::from(factor.unwrap_or(1)) * sign;
+                i16::try_from(product.clamp(-MOST, MOST)).unwrap_or(0)
+            }
             (Some(weight), Health::Down) if weight < 0 => weight,
             (Some(weight), Health::Up) if weight > 0 => weight,
             _ => 0,
         }
     }
 
+    /// The weight, if it has one: without another, that of a number in a file is 1.
+    pub fn weight(&self) -> Option<i16> {
+        match self.health {
+            Health::Weight(_) => Some(self.track.weight.unwrap_or(1)),
+            Health::Pending | Health::Up | Health::Down => self.track.weight,
+        }
+    }
+
     /// What is known, if it decides whether the instance may take part at all.
     pub fn decides(&self) -> Option<Health> {
-        match self.track.weight {
+        match self.weight() {
             None => Some(self.counts_as()),
             Some(_) => None,
         }
@@ -255,6 +272,31 @@ mod tests {
             });
             assert!(term.hear("nginx", health));
             assert_eq!(term.applied(), applied, "{weight} {reverse} {health:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_multiplied_by_the_weight_and_never_a_fault() {
+        for (weight, reverse, number, applied) in [
+            (None, false, 30, 30),
+            (None, false, -30, -30),
+            (None, true, 30, -30),
+            (None, false, 0, 0),
+            (Some(-2), false, 30, -60),
+            (Some(-2), true, 30, 60),
+            (Some(253), false, 253, 253),
+            (Some(253), false, -253, -253),
+            (Some(-253), true, i16::MIN, -253),
+        ] {
+            let mut term = Term::new(&Track {
+                weight,
+                reverse,
+                ..Track::check("load")
+            });
+            term.hear("load", Health::Weight(number));
+            assert_eq!(term.applied(), applied, "{weight:?} {reverse} {number}");
+            assert_eq!(term.decides(), None);
+            assert_eq!(term.weight(), Some(weight.unwrap_or(1)));
         }
     }
 

@@ -27,7 +27,8 @@ fn check(status: &CheckStatus, config: &model::Check, now: Now) -> Check {
         kind: match config.probe {
             model::Probe::Http(_) => CheckKind::Http,
             model::Probe::Tcp(_) => CheckKind::Tcp,
-            model::Probe::Process(_) => CheckKind::Process,
+            model::Probe::Process(_) | model::Probe::ProcessCount(_) => CheckKind::Process,
+            model::Probe::File(_) => CheckKind::File,
             model::Probe::Command(_) => CheckKind::Command,
         },
         target: status.target.clone(),

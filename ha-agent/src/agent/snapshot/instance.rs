@@ -103,7 +103,7 @@ fn priority_sum(view: &View) -> PrioritySum {
     let weighted = view.terms.iter().filter_map(|term| {
         Some(Term {
             check: term.to_string(),
-            weight: term.track.weight?,
+            weight: term.weight()?,
             applied: term.applied() != 0,
             adds: term.applied(),
             when: tracked::when(term),

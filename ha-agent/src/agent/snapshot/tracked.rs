@@ -11,19 +11,29 @@ pub(super) fn tracked(terms: &[Term], now: Now) -> Vec<Tracked> {
         name: term.to_string(),
         state: match term.counts_as() {
             Health::Pending => TrackedState::Pending,
-            Health::Up => TrackedState::Up,
+            Health::Up | Health::Weight(_) => TrackedState::Up,
             Health::Down => TrackedState::Down,
         },
-        found: term.sight.map(|sight| sight.to_string()),
-        weight: term.track.weight,
+        found: found(term),
+        weight: term.weight(),
         reverse: term.track.reverse,
         counts_in_us: term.due().map(|due| due.since(now.monotonic).0 / 1000),
     };
     terms.iter().map(one).collect()
 }
 
+fn found(term: &Term) -> Option<String> {
+    match term.health {
+        Health::Weight(_) => Some(format!("adds {}", term.applied())),
+        Health::Pending | Health::Up | Health::Down => term.sight.map(|sight| sight.to_string()),
+    }
+}
+
 /// When a weight is added, in words.
 pub(super) fn when(term: &Term) -> String {
+    if let Health::Weight(number) = term.health {
+        return format!("times {number}, which {} says", term.track.subject);
+    }
     let fails = term.track.weight.is_some_and(|weight| weight < 0) != term.track.reverse;
     let (fail, succeed) = match term.track.subject {
         Subject::Check(_) => ("fails", "succeeds"),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::config::model::{Check, HttpProbe, Probe};
+use crate::config::model::{Check, CountProbe, HttpProbe, Probe};
 
 use super::CheckError;
 use super::exec::{ExecError, Leftovers, Runner};
@@ -11,6 +11,7 @@ use super::machine::Outcome;
 use super::pidfd::Held;
 use super::user::Identity;
 
+mod count;
 mod http;
 mod process;
 mod tcp;
@@ -32,7 +33,10 @@ enum Target {
     Http(Box<HttpProbe>),
     Tcp(SocketAddr),
     Process(Finder),
+    Count(CountProbe),
     Command(Runner),
+    /// Nothing to run: the check is told of changes.
+    Told,
 }
 
 /// What one run found, for machine and status.
@@ -44,8 +48,8 @@ pub(super) struct Report {
     pub(super) text: String,
     /// How long it took.
     pub(super) latency: Duration,
-    /// The process to watch, if the probe is about one.
-    pub(super) held: Option<Held>,
+    /// The processes to watch, if the probe is about processes.
+    pub(super) held: Vec<Held>,
 }
 
 /// What a probe found, before anybody asks about time limits.
@@ -53,7 +57,7 @@ pub(super) struct Report {
 struct Finding {
     verdict: Found,
     text: String,
-    held: Option<Held>,
+    held: Vec<Held>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,7 +86,7 @@ impl Finding {
         Self {
             verdict,
             text,
-            held: None,
+            held: Vec::new(),
         }
     }
 
@@ -104,6 +108,8 @@ impl Prober {
             Probe::Http(http) => Target::Http(Box::new(http.clone())),
             Probe::Tcp(address) => Target::Tcp(*address),
             Probe::Process(process) => Target::Process(Finder::new(process)),
+            Probe::ProcessCount(count) => Target::Count(count.clone()),
+            Probe::File(_) => Target::Told,
             Probe::Command(command) => {
                 let identity = Identity::of(&check.name, &command.user)?;
                 Target::Command(Runner::new(&command.argv, identity, Leftovers::Kill))
@@ -133,6 +139,8 @@ impl Prober {
             Target::Http(check) => self.limited(http::probe(check)).await,
             Target::Tcp(address) => self.limited(tcp::probe(*address)).await,
             Target::Process(finder) => self.limited(process(finder)).await,
+            Target::Count(count) => self.limited(processes(count.clone())).await,
+            Target::Told => Finding::passed("it tells by itself".into()),
             // Its limit is enforced where its processes are.
             Target::Command(runner) => self.command(runner).await,
         }
@@ -163,10 +171,21 @@ impl Prober {
 async fn process(finder: &Finder) -> Finding {
     match finder.find().await {
         Ok(held) => Finding {
-            held: Some(held),
+            held: vec![held],
             ..Finding::passed("it lives".into())
         },
         Err(text) => Finding::gone(text),
+    }
+}
+
+async fn processes(probe: CountProbe) -> Finding {
+    match tokio::task::spawn_blocking(move || count::count(&probe)).await {
+        Ok(count) if count.fits => Finding {
+            held: count.held,
+            ..Finding::passed(count.text)
+        },
+        Ok(count) => Finding::failed(count.text),
+        Err(error) => Finding::failed(error.to_string()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::checks::pidfd::{Held, ProcessId};
 use crate::config::model::ProcessProbe;
 
 /// The kernel keeps 15 bytes of a process's name.
-const COMM_LENGTH: usize = 15;
+pub(super) const COMM_LENGTH: usize = 15;
 /// A pid and a line end; more is not a pid file.
 const PID_FILE_LIMIT: u64 = 64;
 

@@ -5,6 +5,7 @@ mod fuzzed;
 mod groups;
 mod held;
 mod loading;
+mod probes;
 mod reload;
 mod routes;
 mod sample;
@@ -57,7 +58,7 @@ fn section(header: &str, needs: &[(&str, &str)], lines: &str) -> String {
     for (key, value) in needs {
         let given = |line: &str| line.trim_start_matches('|').starts_with(&format!("{key} "));
         // A check has one probe: a given one takes the place of the default.
-        let probe = ["http ", "process ", "command ", "tcp "];
+        let probe = ["http ", "process ", "command ", "tcp ", "file "];
         let other_probe = *key == "tcp"
             && lines
                 .lines()

@@ -5,7 +5,7 @@ use super::*;
 const SAMPLE: &str = include_str!("../../../../packaging/ha-agent.toml");
 
 /// Keys whose commented line is an example rather than a default.
-const EXAMPLES: [(&str, &str); 13] = [
+const EXAMPLES: [(&str, &str); 14] = [
     ("[node]", "name"),
     ("[[instance]]", "source"),
     ("[[instance]]", "peers"),
@@ -18,6 +18,7 @@ const EXAMPLES: [(&str, &str); 13] = [
     ("[[check]]", "tcp"),
     ("[[check]]", "process"),
     ("[[check]]", "command"),
+    ("[[check]]", "file"),
     ("[[check]]", "user"),
 ];
 
@@ -76,11 +77,15 @@ fn every_commented_example_of_the_sample_is_accepted_in_its_place() {
             continue;
         }
         let mut text = uncommented(index);
-        if ["tcp", "process", "command", "user"].contains(&key) {
+        if ["tcp", "process", "command", "user", "file"].contains(&key) {
             text = text.replace("\nhttp = ", "\n# http = ");
         }
         if ["peer_ttl", "ttl", "check_source"].contains(&key) {
             text = text.replace("# peers = ", "peers = ");
+        }
+        if key == "file" {
+            // No run, nothing to restart.
+            text = text.replace("\nrestart = ", "\n# restart = ");
         }
         if key == "user" {
             text = text.replace("# command = ", "command = ");
@@ -88,8 +93,8 @@ fn every_commented_example_of_the_sample_is_accepted_in_its_place() {
         accepted(&text);
         tried += 1;
     }
-    // `process` has two examples.
-    assert_eq!(tried, EXAMPLES.len() + 1);
+    // `process` has three examples, `file` two.
+    assert_eq!(tried, EXAMPLES.len() + 3);
 }
 
 #[test]
@@ -107,6 +112,7 @@ fn the_sample_mentions_every_key_that_exists() {
         instance("track = [{ check = \"nginx\", zzzzzz = 1 }]") + &check(""),
         tracked("zzzzzz = 1"),
         tracked("process = { name = \"x\", zzzzzz = 1 }"),
+        tracked("file = { path = \"/x\", zzzzzz = 1 }"),
         instance("")
             + &instance("name = \"dns\"\nvrid = 52\naddresses = [\"10.99.0.101/24\"]")
             + "[[group]]\nzzzzzz = 1\nname = \"a\"\ninstances = [\"web\", \"dns\"]\n",
