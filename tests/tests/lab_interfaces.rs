@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
-use ha_tests::lab::agent::{Agent, State};
+use ha_tests::lab::agent::{Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
+use ha_tests::lab::netns::Namespace;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
+use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools};
 
 #[test]
@@ -106,6 +108,135 @@ fn a_renamed_interface_is_gone_until_it_has_its_name_again() -> Result<()> {
         })?;
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()
+}
+
+/// Modern kernels rename an interface that is up, without as much as a carrier change.
+#[test]
+fn a_master_whose_interface_is_renamed_while_it_is_up_says_so_and_lets_the_address_go() -> Result<()>
+{
+    let pair = Pair::start()?;
+    let renamed = now();
+    pair.h1().ns().batch("link set eth0 name lan0\n")?;
+    pair.capture.wait_advert(pair.h1(), 0, renamed, PATIENCE)?;
+    pair.on_backup.wait_present(PATIENCE)?;
+    pair.on_master.wait_absent(PATIENCE)?;
+    let found = pair
+        .master
+        .wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+    let reason = found.reason.context("no reason")?;
+    ensure!(reason.contains("eth0 is called lan0 now"), "{reason}");
+    ensure!(found.ifindex.is_none() && found.datapath.kind.is_none());
+
+    pair.h1().ns().batch("link set lan0 name eth0\n")?;
+    pair.on_master.wait_present(PATIENCE)?;
+    pair.on_backup.wait_absent(PATIENCE)?;
+    pair.master.wait_state(State::Master, PATIENCE)?;
+    ensure!(pair.master.only()?.reason.is_none());
+    pair.is_settled()
+}
+
+#[test]
+fn an_instance_goes_with_the_name_when_two_interfaces_change_theirs() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(2)?;
+    lab.plug(lab.host(1), "eth1", "10.99.0.11/24")?;
+    let pair = Pair::settle(lab, instance(100), instance(90), &Launch::default())?;
+    let before = pair.master.only()?.ifindex.context("no index")?;
+    let swapped = now();
+    pair.h1().ns().batch(
+        "link set eth0 name old0\n\
+         link set eth1 name eth0\n",
+    )?;
+    // The same host on another wire: its adverts come from the other interface's address.
+    let source: IpAddr = "10.99.0.11".parse()?;
+    pair.backup
+        .wait_instance("web", "follows it there", PATIENCE, |it| {
+            it.state == State::Backup
+                && it
+                    .master
+                    .as_ref()
+                    .is_some_and(|master| master.address == source)
+        })
+        .with_context(|| format!("since {swapped:?}"))?;
+    let found = pair
+        .master
+        .wait_instance("web", "master there", PATIENCE, |it| {
+            it.state == State::Master && it.ifindex.is_some_and(|new| new != before)
+        })?;
+    ensure!(
+        found.datapath.kind.as_deref() == Some("native"),
+        "{:?}",
+        found.datapath
+    );
+    ensure!(found.addresses.iter().all(|address| address.present));
+    let old = pair.h1().run(&["ip", "-br", "address", "show", "old0"])?;
+    ensure!(!old.contains("10.99.0.100"), "left behind: {old}");
+    Ok(())
+}
+
+#[test]
+fn neighbours_learn_the_new_ethernet_address_of_a_master_at_once() -> Result<()> {
+    let pair = Pair::start()?;
+    let changed = now();
+    let mac = [2, 0, 0, 0, 0, 0x77];
+    pair.h1()
+        .ns()
+        .batch("link set eth0 address 02:00:00:00:00:77\n")?;
+    pair.capture
+        .wait_for("an announcement of 02:...:77", changed, PATIENCE, |frame| {
+            frame.is_from(pair.h1())
+                && frame.announces(VIP)
+                && frame.arp().is_some_and(|arp| arp.sender_mac == mac)
+        })?;
+    ensure!(pair.on_backup.changes_since(changed).is_empty());
+    ensure!(pair.master.state()? == State::Master);
+    Ok(())
+}
+
+/// The kernel keeps the index of an interface that goes to another network namespace and comes back, and
+/// whoever looks only then sees nothing but the same name and index. What was attached is gone all the same.
+#[test]
+fn an_interface_that_went_away_and_came_back_unseen_is_attached_again() -> Result<()> {
+    let pair = Pair::start()?;
+    let old = pair.backup.only()?.ifindex.context("no index")?;
+    // An empty one, in which nobody has the index.
+    let away = Namespace::create(&format!("{}-away", pair.lab.name()))?;
+    let (there, here) = (away.name(), pair.h2().ns().name());
+    pair.backup.process().signal(Signal::STOP)?;
+    pair.h2()
+        .ns()
+        .batch(&format!("link set eth0 netns {there}\n"))?;
+    away.batch(&format!("link set eth0 netns {here}\n"))?;
+    pair.h2()
+        .ns()
+        .batch("addr add 10.99.0.2/24 dev eth0\nlink set eth0 up\n")?;
+    pair.backup.process().signal(Signal::CONT)?;
+    let resumed = now();
+    let back = pair
+        .backup
+        .wait_instance("web", "follows anew", PATIENCE, |it| {
+            it.state == State::Backup
+                && it.master.as_ref().is_some_and(|master| !master.is_self)
+                && it
+                    .last_transition
+                    .as_ref()
+                    .is_some_and(|last| last.from != State::Backup)
+        })?;
+    ensure!(back.ifindex == Some(old), "another index: {back:?}");
+    ensure!(
+        back.datapath.kind.as_deref() == Some("native"),
+        "{:?}",
+        back.datapath
+    );
+    ensure!(back.timer.kind == "kernel");
+    // It hears the master: otherwise it would have the address by its deadline.
+    let heard = back.counters.adverts_received;
+    pair.backup
+        .wait_instance("web", "hears adverts", PATIENCE, |it| {
+            it.counters.adverts_received > heard + 10
+        })?;
+    ensure!(pair.on_backup.changes_since(resumed).is_empty());
+    pair.is_settled()
 }
 
 #[test]

@@ -83,19 +83,22 @@ impl Driver {
         let mut gone = Vec::new();
         for instance in &mut self.instances {
             let Some(port) = &instance.port else { continue };
-            let ifindex = port.ifindex;
+            let is_same = |link: &Link| link.index == port.ifindex && link.life == port.life;
             let still = links
                 .by_name(&instance.config.interface)
-                .is_some_and(|link| link.index == ifindex);
+                .is_some_and(is_same);
             if still {
                 continue;
             }
+            instance.was_on = Some((port.ifindex, port.life));
             instance.link_changed(LinkState::Gone, &mut edges!(self), now);
             gone.extend(instance.close_port(&mut edges!(self)));
         }
         for port in gone {
             self.release(&port);
-            if links.get(port.ifindex).is_none() {
+            // What was attached to it went with it, also if another one has its index by now.
+            let lives = |link: &Link| link.life == port.life;
+            if !links.get(port.ifindex).is_some_and(lives) {
                 self.attachments.detach(port.ifindex);
             }
         }
@@ -112,6 +115,11 @@ impl Driver {
             return;
         };
         let Some(link) = link else {
+            let renamed = instance.was_on.and_then(|(index, life)| {
+                let link = self.links.get(index)?;
+                (link.life == life).then(|| link.name.clone())
+            });
+            instance.renamed_to(renamed, &mut edges!(self));
             instance.link_changed(LinkState::Gone, &mut edges!(self), now);
             return;
         };

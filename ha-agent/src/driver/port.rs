@@ -29,6 +29,8 @@ use crate::net::receive::{ReceiveError, Receiver};
 pub(crate) struct Port {
     /// The interface's index.
     pub(crate) ifindex: u32,
+    /// Which interface of that index it is.
+    pub(crate) life: u64,
     /// Its Ethernet address; zeros on links that have none.
     pub(crate) mac: [u8; 6],
     /// Where adverts leave and how they come in.
@@ -232,6 +234,7 @@ pub(crate) fn open(
     let (detector, kind) = open_detector(opening, key, kernel, attachments, &mut refusals)?;
     Ok(Port {
         ifindex: link.index,
+        life: link.life,
         mac: link.mac.unwrap_or_default(),
         way,
         // Where it cannot be read, the host has no IPv6.

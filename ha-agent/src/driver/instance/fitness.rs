@@ -91,6 +91,21 @@ impl Instance {
         self.weigh(now, edges);
     }
 
+    /// There is no interface of the name. The one that had it is called this now, if it is still there.
+    pub(crate) fn renamed_to(&mut self, name: Option<String>, edges: &mut Edges<'_>) {
+        if name == self.renamed {
+            return;
+        }
+        self.dirty = true;
+        if let Some(name) = &name {
+            edges.reporter.say(Report::Warning {
+                instance: Arc::clone(&self.name),
+                what: renamed(&self.config.interface, name),
+            });
+        }
+        self.renamed = name;
+    }
+
     /// The port could not be opened.
     pub(crate) fn port_failed(&mut self, why: String, edges: &mut Edges<'_>) {
         self.dirty = true;
@@ -119,6 +134,9 @@ impl Instance {
                 Some(format!("waiting for the first result of check {check}"))
             }
             Fitness::Unfit(cause) => {
+                if let (FaultCause::InterfaceGone, Some(name)) = (cause, &self.renamed) {
+                    return Some(renamed(&self.config.interface, name));
+                }
                 let cause = ha_common::election::Cause::Fault(cause);
                 Some(cause.with_names(edges.checks).to_string())
             }
@@ -227,6 +245,10 @@ impl Instance {
         }
         self.fed = fitness;
     }
+}
+
+fn renamed(from: &str, to: &str) -> String {
+    format!("no such interface: {from} is called {to} now; rename it back, or change `interface`")
 }
 
 /// What a failure is called, by its number in the driver's list of names.

@@ -74,9 +74,13 @@ pub(crate) struct Instance {
     pub(crate) config: Arc<Config>,
     /// Its place on the interface, while there is one.
     pub(crate) port: Option<Port>,
+    /// Index and life of the interface that it was on before it was lost.
+    pub(crate) was_on: Option<(u32, u64)>,
     election: Election,
     terms: Vec<Term>,
     link: LinkState,
+    /// What the interface is called now, if it was lost by being renamed.
+    renamed: Option<String>,
     port_error: Option<String>,
     /// Refused addresses keep it out until then.
     refused_until: Option<Instant>,
@@ -132,7 +136,9 @@ impl Instance {
             election: Election::new(params),
             config,
             port: None,
+            was_on: None,
             link: LinkState::Gone,
+            renamed: None,
             port_error: None,
             refused_until: None,
             refused_wait: REFUSED_WAIT,
@@ -200,6 +206,7 @@ impl Instance {
     pub(crate) fn opened(&mut self, port: Port, edges: &mut Edges<'_>, now: Instant) {
         self.dirty = true;
         self.port_error = None;
+        (self.was_on, self.renamed) = (None, None);
         edges.reporter.say(Report::Attached {
             instance: Arc::clone(&self.name),
             datapath: port.kind,

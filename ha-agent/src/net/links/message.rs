@@ -17,6 +17,8 @@ pub(crate) fn link_from_message(message: &LinkMessage) -> Option<Link> {
     }
     let mut link = Link {
         index: header.index,
+        // The table knows.
+        life: 0,
         name: String::new(),
         mac: None,
         mtu: 0,

@@ -18,6 +18,10 @@ use super::present::Present;
 pub struct Link {
     /// The index; it never changes, and an interface that is made anew has another one.
     pub index: u32,
+    /// Which interface of that index this is: an index can be used again, even for an interface of the same
+    /// name, such as one that was in another network namespace meanwhile. What was attached to the one
+    /// before is gone.
+    pub life: u64,
     /// The name, which can change.
     pub name: String,
     /// The Ethernet address; `None` on links that have none.
@@ -132,6 +136,8 @@ impl Link {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LinkTable {
     links: BTreeMap<u32, Link>,
+    /// Lives that were given out.
+    lives: u64,
 }
 
 impl LinkTable {
@@ -161,8 +167,27 @@ impl LinkTable {
     fn put_link(&mut self, mut link: Link) {
         if let Some(known) = self.links.remove(&link.index) {
             link.addresses = known.addresses;
+            link.life = known.life;
+        } else {
+            self.lives += 1;
+            link.life = self.lives;
         }
         self.links.insert(link.index, link);
+    }
+
+    /// The whole of it was read anew. Who has the index of one that was known is taken for the same one.
+    fn replace(&mut self, links: Vec<Link>) {
+        let mut known = std::mem::take(&mut self.links);
+        for mut link in links {
+            link.life = known.remove(&link.index).map_or_else(
+                || {
+                    self.lives += 1;
+                    self.lives
+                },
+                |known| known.life,
+            );
+            self.links.insert(link.index, link);
+        }
     }
 
     fn remove_link(&mut self, index: u32) {
@@ -205,6 +230,7 @@ pub(crate) mod tests {
     pub(crate) fn link(index: u32, name: &str, addresses: &[Present]) -> Link {
         Link {
             index,
+            life: 0,
             name: name.to_owned(),
             mac: Some([2, 0, 0, 0, 0, 1]),
             mtu: 1500,
@@ -292,6 +318,27 @@ pub(crate) mod tests {
         assert!(ready.can_send_from("fe80::1".parse().unwrap()));
         let waiting = link(2, "eth0", &[tentative]);
         assert!(!waiting.can_send_from("fe80::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_index_that_is_used_again_is_another_life_and_a_change_is_not() {
+        let mut table = table(&[link(2, "eth0", &[]), link(3, "eth1", &[])]);
+        let life = |table: &LinkTable, index| table.get(index).unwrap().life;
+        let first = life(&table, 2);
+        assert_ne!(first, life(&table, 3));
+        table.put_link(link(2, "lan0", &[]));
+        assert_eq!(life(&table, 2), first, "a new name is the same interface");
+        table.replace(vec![link(2, "lan0", &[]), link(4, "eth2", &[])]);
+        assert_eq!(
+            life(&table, 2),
+            first,
+            "read again it is the same interface"
+        );
+        assert!(table.get(3).is_none());
+        let fourth = life(&table, 4);
+        table.remove_link(2);
+        table.put_link(link(2, "lan0", &[]));
+        assert!(life(&table, 2) > fourth && fourth > first);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use rtnetlink::{MulticastGroup, new_multicast_connection};
 use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
-use super::{LinkTable, link_from_message};
+use super::{Link, LinkTable, link_from_message};
 use crate::net::interface;
 use crate::net::netlink::NetlinkError;
 use crate::net::present::Present;
@@ -92,7 +92,8 @@ fn watch_with_buffer(
         .set_rx_buf_sz(receive_buffer)
         .map_err(MonitorError::Open)?;
     // After the subscription: what changes from here on is both read and notified.
-    let current = read_table()?;
+    let mut current = LinkTable::default();
+    current.replace(read_links()?);
     let mut tasks = JoinSet::new();
     tasks.spawn(connection);
     let (table_sender, table) = tokio_watch::channel(Arc::new(current.clone()));
@@ -141,7 +142,7 @@ impl<S: Stream<Item = Notification> + Unpin> Monitor<S> {
             // Blocks for as long as the kernel's system call takes. Notifications that are still
             // queued are older than this table, but each tells a whole state, and the last one of
             // each object is right again.
-            self.current = read_table()?;
+            self.current.replace(read_links()?);
         }
         Ok(())
     }
@@ -194,11 +195,8 @@ impl<S: Stream<Item = Notification> + Unpin> Monitor<S> {
     }
 }
 
-fn read_table() -> Result<LinkTable, MonitorError> {
-    let links = interface::all().map_err(MonitorError::Read)?;
-    Ok(LinkTable {
-        links: links.into_iter().map(|link| (link.index, link)).collect(),
-    })
+fn read_links() -> Result<Vec<Link>, MonitorError> {
+    interface::all().map_err(MonitorError::Read)
 }
 
 #[cfg(test)]
@@ -206,7 +204,6 @@ mod tests {
     use super::*;
     use crate::net::address::{AddressBook, Outcome, Placement};
     use crate::net::lab::{self, Lab, PATIENCE};
-    use crate::net::links::Link;
 
     /// Runs a test beside a monitor, in one thread, so that both are in the lab's namespace.
     fn with_watch(receive_buffer: u32, test: impl AsyncFnOnce(&Lab, &mut Watch) + Send) {
@@ -319,10 +316,9 @@ mod tests {
             until(watch, lab.near, |link| has(link, "10.99.0.200/24")).await;
             assert!(watch.resyncs() > 0);
             let table = watch.table.borrow().clone();
-            assert_eq!(
-                *table.get(lab.near).unwrap(),
-                interface::interface("near").unwrap()
-            );
+            let found = table.get(lab.near).unwrap().clone();
+            let read = interface::interface("near").unwrap();
+            assert_eq!(Link { life: 0, ..found }, read);
         });
     }
 
