@@ -215,6 +215,7 @@ impl Driver {
 
     fn drain_commands(&mut self, now: Instant) -> Drained {
         let mut drained = Drained::Quiet;
+        let mut links_changed = false;
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Check { name, health } => {
@@ -223,8 +224,9 @@ impl Driver {
                 }
                 Command::Links(links) => {
                     count(&self.board.wakeups.links);
+                    // Each tells the whole state: of many only the newest counts.
                     self.links = links;
-                    self.follow_links(now);
+                    links_changed = true;
                 }
                 Command::WaysRemoved => {
                     count(&self.board.wakeups.links);
@@ -251,6 +253,9 @@ impl Driver {
                 }
             }
             drained = Drained::Touched;
+        }
+        if links_changed {
+            self.follow_links(now);
         }
         drained
     }

@@ -25,7 +25,29 @@ const REFUSED_WAIT_MAX: Nanos = Nanos::from_millis(320_000);
 /// How soon addresses that could not be removed are tried again.
 const REMOVAL_WAIT: Nanos = Nanos::from_millis(1_000);
 
+/// How soon the interfaces' table must show what was added; until then it may be behind.
+const SHOWN_WITHIN: Nanos = Nanos::from_millis(1_000);
+
+/// Addresses that were added, and that the interfaces' table has not shown yet. It is told of them in their
+/// order: before it shows the last one, nothing can be said of those that it lacks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unseen {
+    last: IpAddr,
+    /// When it is believed all the same.
+    pub(super) until: Instant,
+}
+
 impl Instance {
+    /// The table has had its time to show what was added.
+    pub(super) fn verify_unseen(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        if self.unseen.is_some_and(|it| it.until <= now) {
+            self.unseen = None;
+            if let Some(link) = edges.links.by_name(&self.config.interface) {
+                self.verify_addresses(link, edges, now);
+            }
+        }
+    }
+
     /// While master: puts back what somebody else has removed.
     pub(crate) fn verify_addresses(&mut self, link: &Link, edges: &mut Edges<'_>, now: Instant) {
         if self.role() != Role::Master {
@@ -33,6 +55,13 @@ impl Instance {
         }
         let Some(port) = &self.port else { return };
         let present = addresses_of(&link.addresses);
+        if self
+            .unseen
+            .is_some_and(|it| now < it.until && !present.contains(&it.last))
+        {
+            return;
+        }
+        self.unseen = None;
         let missing: Vec<_> = port
             .placements
             .iter()
@@ -161,6 +190,12 @@ impl Instance {
             .filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Already)))
             .map(|(place, _)| place.net.addr())
             .collect();
+        let added = placements.iter().zip(&outcomes).rev();
+        let mut added = added.filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Done)));
+        self.unseen = added.next().map(|(place, _)| Unseen {
+            last: place.net.addr(),
+            until: now + SHOWN_WITHIN,
+        });
         self.tell_foreign(&was_there, edges, now);
         if let Some(error) = outcomes.into_iter().find_map(Result::err) {
             return self.refused(error.to_string(), edges, now);
@@ -221,6 +256,7 @@ impl Instance {
     pub(super) fn remove_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
         self.plan = None;
         self.removal_due = None;
+        self.unseen = None;
         if self.port.is_none() {
             return;
         }

@@ -36,7 +36,7 @@ use crate::record::Recorder;
 
 use advertise::farewell;
 use fitness::FIRST_RESULT_WAIT;
-use hold::REFUSED_WAIT;
+use hold::{REFUSED_WAIT, Unseen};
 use ways::Ways;
 
 pub(crate) use fitness::LinkState;
@@ -90,6 +90,7 @@ pub(crate) struct Instance {
     removal_due: Option<Instant>,
     /// Virtual addresses that were on the interface before we came: an administrator's, and to stay there.
     foreign: Vec<IpAddr>,
+    unseen: Option<Unseen>,
     ways: Ways,
     /// Until when a check may be without a result; `None` once that is over.
     patience_until: Option<Instant>,
@@ -144,6 +145,7 @@ impl Instance {
             refused_wait: REFUSED_WAIT,
             removal_due: None,
             foreign: Vec::new(),
+            unseen: None,
             ways: Ways::default(),
             patience_until: Some(now + FIRST_RESULT_WAIT),
             fed: Fitness::Waiting,
@@ -272,6 +274,7 @@ impl Instance {
             self.refused_until
                 .map(|at| if self.owes_refusal() { Instant(0) } else { at }),
             self.removal_due,
+            self.unseen.map(|it| it.until),
             self.ways.next_deadline(),
             self.look_at,
             self.patience_until.filter(|_| waiting),
@@ -302,6 +305,7 @@ impl Instance {
         if self.removal_due.is_some_and(|at| at <= now) {
             self.remove_addresses_again(edges, now);
         }
+        self.verify_unseen(edges, now);
         self.ways_due(edges, now);
         self.tick_tracked(edges, now);
         if self.patience_until.is_some_and(|at| at <= now) {
