@@ -35,8 +35,16 @@ fuzz_target!(|data: &[u8]| {
     };
     let unicast = options[0] & 0x40 != 0;
     read(locate(SliceCursor::new(frame)), expect, unicast);
-    read(locate(SliceCursor::new(&summed(frame, 14))), expect, unicast);
-    read(locate_ipv4(SliceCursor::new(&summed(frame, 0))), expect, unicast);
+    read(
+        locate(SliceCursor::new(&summed(frame, 14))),
+        expect,
+        unicast,
+    );
+    read(
+        locate_ipv4(SliceCursor::new(&summed(frame, 0))),
+        expect,
+        unicast,
+    );
     read(locate_ipv6(SliceCursor::new(frame)), expect, unicast);
     round_trip(*options, frame);
 });

@@ -142,8 +142,8 @@ impl Driver {
         let below_vlans = port::has_vlans(link, &self.links);
         let transport = &instance.config.transport;
         let fits = |port: &Port| {
-            port.way.source == source
-                && port.way.transport == *transport
+            port.path.source == source
+                && port.path.transport == *transport
                 && port.below_vlans == below_vlans
         };
         if !instance.port.as_ref().is_some_and(fits) {
@@ -212,11 +212,11 @@ impl Driver {
         let mut groups: HashMap<(u32, u8), Vec<IpAddr>> = HashMap::new();
         for port in ports().filter(|port| !in_kernel(port)) {
             let listened = groups.entry((port.ifindex, port.detector.key.family));
-            listened.or_default().extend(port.way.group());
+            listened.or_default().extend(port.path.group());
         }
         let inlets: HashSet<Inlet> = ports()
             .filter(in_kernel)
-            .filter_map(|port| Some((port.ifindex, port.way.group()?)))
+            .filter_map(|port| Some((port.ifindex, port.path.group()?)))
             .collect();
         self.attachments
             .inlets

@@ -4,6 +4,7 @@
 //! It owns the kernel half, the ring, the netlink socket and the instances. It is told things by
 //! [`Command`]s and a bell, and shows itself on the [`board::Board`] and by [`report::Report`]s.
 
+mod advert_path;
 pub mod board;
 pub mod clock;
 pub mod debounce;
@@ -22,7 +23,6 @@ pub mod tracked;
 mod turn;
 pub mod wake;
 mod watchdog;
-mod way;
 pub(crate) mod ways;
 pub mod words;
 

@@ -1,4 +1,4 @@
-//! An instance's place on a live interface: its way to its peers, and its detector.
+//! An instance's place on a live interface: the path to its peers, and its detector.
 //!
 //! It comes with the interface and goes with it; the instance outlives it.
 
@@ -12,9 +12,9 @@ use ha_common::election::Rules;
 use ha_common::layout::SlotKey;
 use ha_common::units::{Family, Instant};
 
+use super::advert_path::{self, AdvertPath};
 use super::detector::{Detector, Place};
 use super::inlets::Inlets;
-use super::way::{self, Way};
 use crate::config::model::{DatapathChoice, Instance as Config};
 use crate::datapath::attach::{AttachError, Attachment, Mode, attach, remove_links};
 use crate::datapath::kernel::{Kernel, KernelError, Timer};
@@ -34,7 +34,7 @@ pub(crate) struct Port {
     /// Its Ethernet address; zeros on links that have none.
     pub(crate) mac: [u8; 6],
     /// Where adverts leave and how they come in.
-    pub(crate) way: Way,
+    pub(crate) path: AdvertPath,
     /// Whether the host forwards IPv6 on it: the router flag of neighbour advertisements.
     pub(crate) router: bool,
     /// The virtual addresses on this interface, the excluded ones after those of the adverts.
@@ -228,7 +228,7 @@ pub(crate) fn open(
         link,
         ..
     } = *opening;
-    let way = Way::open(config, link, rules.own_address)?;
+    let path = AdvertPath::open(config, link, rules.own_address)?;
     let key = SlotKey::new(link.index, config.family, config.vrid.get());
     let mut refusals = Vec::new();
     let (detector, kind) = open_detector(opening, key, kernel, attachments, &mut refusals)?;
@@ -236,7 +236,7 @@ pub(crate) fn open(
         ifindex: link.index,
         life: link.life,
         mac: link.mac.unwrap_or_default(),
-        way,
+        path,
         // Where it cannot be read, the host has no IPv6.
         router: forwards_ipv6(link).unwrap_or(false),
         placements: config
@@ -290,7 +290,7 @@ fn open_detector(
         kernel
             .publish(key, slot)
             .map_err(|error| error.to_string())?;
-        if let Some(group) = way::group(&config.transport)
+        if let Some(group) = advert_path::group(&config.transport)
             && attachments.pin_dir.is_some()
         {
             attachments.inlets.open((link.index, group));
@@ -314,7 +314,7 @@ fn open_detector(
         free_left_slot(kernel, key).map_err(|error| error.to_string())?;
     }
     attachments
-        .listen(link, config.family, way::group(&config.transport))
+        .listen(link, config.family, advert_path::group(&config.transport))
         .map_err(|error| error.to_string())?;
     let mut detector = Detector {
         place: Place::Soft(Box::new(SoftSlot::new(key))),
@@ -392,7 +392,7 @@ pub(crate) fn source_of(
     if let Some(source) = config.source {
         return link.can_send_from(source).then_some(source);
     }
-    let beyond = way::needs_global_source(&config.transport);
+    let beyond = advert_path::needs_global_source(&config.transport);
     let source = |is_virtual: &dyn Fn(IpAddr) -> bool| match config.family {
         Family::V4 => link.primary_ipv4(is_virtual).map(IpAddr::V4),
         Family::V6 if beyond => link.global_ipv6(is_virtual).map(IpAddr::V6),

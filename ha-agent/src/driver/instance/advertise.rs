@@ -26,7 +26,7 @@ impl Instance {
         let port = self.port.as_ref()?;
         let interval = rules.interval.nanos();
         Some(Program {
-            socket: Arc::clone(&port.way.socket),
+            socket: Arc::clone(&port.path.socket),
             messages: self.messages(port, rules, rules.priority)?,
             releases: self.messages(port, rules, Priority::RELEASE)?,
             interval,
@@ -41,7 +41,7 @@ impl Instance {
     fn messages(&self, port: &Port, rules: &Rules, priority: Priority) -> Option<Vec<Vec<u8>>> {
         let addresses = raw_list(&self.config);
         let mut room = [0; build::MAX_MESSAGE];
-        let destinations = port.way.socket.destinations().iter();
+        let destinations = port.path.socket.destinations().iter();
         destinations
             .map(|to| {
                 let message = build::Message {
@@ -55,7 +55,7 @@ impl Instance {
                         Auth::None => None,
                         Auth::Pass(password) => Some(password),
                     },
-                    source: raw_address(port.way.source),
+                    source: raw_address(port.path.source),
                     destination: raw_address(to.address),
                     flavour: match self.config.checksum {
                         ChecksumFlavour::PseudoHeader => Flavour::PseudoHeader,

@@ -219,7 +219,7 @@ impl Instance {
                 .collect(),
             kernel_timer: port.detector.has_kernel_timer(),
         });
-        let source = port.way.source;
+        let source = port.path.source;
         self.port = Some(port);
         self.feed(now, Input::OwnAddress(source), edges);
         if self.role() != Role::Initialize {

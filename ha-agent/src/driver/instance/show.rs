@@ -31,7 +31,7 @@ impl Instance {
             priority: self.election.rules().priority,
             terms: self.terms.clone(),
             seat: self.seat.clone(),
-            source: self.port.as_ref().map(|port| port.way.source),
+            source: self.port.as_ref().map(|port| port.path.source),
             datapath: self.port.as_ref().map(datapath_view),
             last: self.last.clone(),
             transitions: self.transitions,

@@ -1,4 +1,4 @@
-//! An instance's way to its peers on a live interface: the socket that its adverts leave by, and what makes
+//! An instance's path to its peers on a live interface: the socket that its adverts leave by, and what makes
 //! theirs come in.
 
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::net::sink::Sink;
 
 /// The socket, and what makes adverts come in for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Way {
+pub(crate) struct AdvertPath {
     /// As configured when it was opened.
     pub(crate) transport: Transport,
     /// Where adverts leave from.
@@ -33,7 +33,7 @@ enum Inlet {
     Peers(#[expect(dead_code, reason = "dropping it closes the socket")] Sink),
 }
 
-impl Way {
+impl AdvertPath {
     /// Opens it from a source address. Errors are for a person.
     pub(crate) fn open(config: &Config, link: &Link, source: IpAddr) -> Result<Self, String> {
         let transport = config.transport.clone();
