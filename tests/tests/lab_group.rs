@@ -56,6 +56,7 @@ fn an_agent_leads_a_keepalived_in_a_group_of_their_own() -> Result<()> {
 
     first.process().signal(Signal::TERM)?;
     on_peer.wait_present(PATIENCE)?;
+    first.process().wait(PATIENCE)?;
     let _again = Agent::start_again(h1)?;
     on_agent.wait_present(PATIENCE)?;
     on_peer.wait_absent(PATIENCE).map(drop)

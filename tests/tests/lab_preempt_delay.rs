@@ -79,6 +79,7 @@ fn a_preempt_delay_does_not_keep_a_host_from_the_place_of_a_dead_master_or_of_on
         "it waited for {waited:?} after priority 0"
     );
     pair.on_backup.wait_present(PATIENCE)?;
+    pair.master.process().wait(PATIENCE)?;
     // The returning one is a better master; it is the other one's turn to wait.
     pair.master = Agent::start_again(pair.h1())?;
     pair.master.wait_state(State::Backup, PATIENCE)

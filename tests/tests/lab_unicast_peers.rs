@@ -145,6 +145,7 @@ fn an_agent_leads(over: Over) -> Result<()> {
     );
     ensure!(!on_agent.present());
 
+    agent.process().wait(PATIENCE)?;
     let agent = Agent::start_again(h1)?;
     on_agent.wait_present(PATIENCE)?;
     on_peer.wait_absent(PATIENCE)?;

@@ -28,8 +28,9 @@ fn as_received(vector: &Vector) -> Option<Received<'_>> {
             packet: packet.get(..told)?,
         });
     }
-    if kind != [0x86, 0xdd] || vector.receiver.family() != Family::V6 || packet.get(6) != Some(&112)
-    {
+    // Of another IP version it gets no further than its first byte.
+    let is_ipv6 = packet.first()? >> 4 == 6 && packet.get(6) == Some(&112);
+    if kind != [0x86, 0xdd] || vector.receiver.family() != Family::V6 || !is_ipv6 {
         return None;
     }
     let told = usize::from(u16::from_be_bytes([*packet.get(4)?, *packet.get(5)?]));
