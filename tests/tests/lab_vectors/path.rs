@@ -34,7 +34,9 @@ impl Path {
     /// Whether it is certain what the frame comes to on its way: which other destinations a socket hears is the
     /// business of the host's routes and memberships.
     pub(crate) fn carries(self, vector: &Vector) -> bool {
-        self.is_xdp() || vector.expected != Expected::Rejected(Reject::Destination)
+        let astray = vector.expected == Expected::Rejected(Reject::Destination)
+            || vector.name.ends_with(" astray");
+        self.is_xdp() || !astray
     }
 
     /// What must come of a frame. XDP sees it as it is; a socket hears only what the host's IP stack lets
