@@ -160,3 +160,27 @@ fn a_reload_gives_a_running_backup_another_multiplier() -> Result<()> {
     );
     Ok(())
 }
+
+/// A reload that opens the sockets anew configures the slot anew as well.
+#[test]
+fn a_reload_of_the_transport_does_not_end_a_delay_that_runs() -> Result<()> {
+    let to = |instance: Instance, peer: u8| instance.with("peers", vec![format!("10.99.0.{peer}")]);
+    let pair = Pair::of(to(instance(100), 2), to(returning("10m"), 1))?;
+    let config = AgentConfig::new(pair.h2(), to(returning("10m"), 1).with("ttl", 254));
+    Agent::write_config(pair.h2(), &config)?;
+    let said = pair.backup.reload()?;
+    ensure!(said.code == Some(0), "{said:?}");
+    let heard = pair.backup.only()?.counters.adverts_received;
+    // Longer than a slot that preempts would wait.
+    let wanted = heard + 10;
+    pair.backup
+        .wait_instance("web", "ten more adverts", PATIENCE, |it| {
+            it.counters.adverts_received >= wanted
+        })?;
+    let found = pair.backup.only()?;
+    ensure!(
+        found.state == State::Backup && found.transitions == 1,
+        "{found:#?}"
+    );
+    pair.is_settled()
+}

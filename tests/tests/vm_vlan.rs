@@ -75,14 +75,24 @@ fn a_vlan_that_comes_later_moves_the_parent_to_the_plain_socket_and_back_when_it
         "it did not stay a backup: {found:#?}"
     );
 
-    // As master it loses neither its place nor its address.
+    // Back in the kernel it follows on, and the kernel keeps the deadline.
+    guest.vm.run("ip link del eth0.10")?;
+    runs_by(&agent, "generic")?;
+    follows(&agent, PARENT, &untagged())?;
     let last = master.fall_silent()?;
     guest.takes_over(None, last)?;
     let held = agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
-    guest.vm.run("ip link del eth0.10")?;
-    runs_by(&agent, "generic")?;
+    ensure!(
+        held.transitions == following.transitions + 1 && held.counters.timer_fired >= 1,
+        "{held:#?}"
+    );
+
+    // As master it loses neither its place nor its address.
     guest.add_vlan()?;
     runs_by(&agent, "socket")?;
+    guest.takes_over(None, now())?;
+    guest.vm.run("ip link del eth0.10")?;
+    runs_by(&agent, "generic")?;
     guest.takes_over(None, now())?;
     let found = agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
     ensure!(
@@ -93,7 +103,7 @@ fn a_vlan_that_comes_later_moves_the_parent_to_the_plain_socket_and_back_when_it
 }
 
 #[test]
-fn a_configured_native_is_a_fault_once_a_vlan_is_above_the_interface() -> Result<()> {
+fn a_configured_native_is_a_fault_while_a_vlan_is_above_the_interface() -> Result<()> {
     let guest = Guest::without_vlan(Card::VirtioNet, parent().with("datapath", "native"))?;
     let agent = GuestAgent::start(&guest.vm)?;
     agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
@@ -105,7 +115,10 @@ fn a_configured_native_is_a_fault_once_a_vlan_is_above_the_interface() -> Result
     let leave = |frame: &Frame| frame.vrrp().is_some_and(|it| it.priority == 0);
     let segment = guest.vm.segment();
     segment.wait_for("farewell", Instant(0), PATIENCE, leave)?;
-    Ok(())
+    guest.vm.run("ip link del eth0.10")?;
+    agent
+        .wait_instance(PARENT, "master again", PATIENCE, is_master)
+        .map(drop)
 }
 
 /// A virtual machine with an interface and a VLAN device above it.

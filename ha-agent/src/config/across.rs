@@ -142,7 +142,10 @@ fn peers_are_other_hosts(report: &Report<'_>, instances: &[instance::Draft]) {
     };
     let virtuals: HashSet<(IpAddr, Option<String>)> = instances
         .iter()
-        .flat_map(|draft| draft.held.addresses.iter().map(move |at| (draft, at)))
+        .flat_map(|draft| {
+            let held = draft.held.addresses.iter().chain(&draft.held.excluded);
+            held.map(move |at| (draft, at))
+        })
         .map(|(draft, at)| (at.get_ref().addr(), link_of(draft, at.get_ref().addr())))
         .collect();
     for draft in instances {

@@ -90,6 +90,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         report,
         family: held.family,
         addresses: &held.addresses,
+        excluded: &held.excluded,
         priority: priority.as_ref().map(|p| *p.get_ref()),
     });
     let complete = held.complete && all_track;

@@ -64,6 +64,7 @@ pub(super) struct Context<'c> {
     pub(super) report: &'c Report<'c>,
     pub(super) family: Option<Family>,
     pub(super) addresses: &'c [At<VirtualAddress>],
+    pub(super) excluded: &'c [At<VirtualAddress>],
     pub(super) priority: Option<Priority>,
 }
 
@@ -154,13 +155,15 @@ impl Draft {
         let report = context.report;
         let address = *source.get_ref();
         let is_owner = context.priority.is_some_and(Priority::is_owner);
-        let is_virtual = context
-            .addresses
-            .iter()
-            .any(|net| net.get_ref().addr() == address);
+        let is_in = |list: &[At<VirtualAddress>]| {
+            let mut all = list.iter().map(|at| at.get_ref().addr());
+            all.any(|held| held == address)
+        };
+        // An owner has its `addresses` always.
+        let moves = is_in(context.addresses) && !is_owner || is_in(context.excluded);
         if family_of(address) != family {
             report.error(&source.span(), other_family("source", address, family));
-        } else if is_virtual && !is_owner {
+        } else if moves {
             let message = format!(
                 "`source` must be an address that stays on this host, and {address} is one of the \
                  virtual `addresses`"

@@ -146,7 +146,8 @@ impl Driver {
                 && port.path.transport == *transport
                 && port.below_vlans == below_vlans
         };
-        if !instance.port.as_ref().is_some_and(fits) {
+        // One that is left from before a failure fits again once what failed is taken back.
+        if instance.has_port_error() || !instance.port.as_ref().is_some_and(fits) {
             self.open_port(index, link, source, now);
         }
         let Some(instance) = self.instances.get_mut(index) else {

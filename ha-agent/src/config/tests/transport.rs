@@ -121,6 +121,14 @@ const WRONG: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "excluded = [\"10.99.0.7/24\"]\npeers = [|\"10.99.0.7\"]",
+        &["10.99.0.7 is a virtual address"],
+    ),
+    (
+        "excluded = [\"10.99.0.7/24\"]\nsource = |\"10.99.0.7\"",
+        &["an address that stays on this host", "10.99.0.7"],
+    ),
+    (
         "source = \"10.99.0.1\"\npeers = [|\"10.99.0.1\"]",
         &["10.99.0.1 is this host's own `source`"],
     ),

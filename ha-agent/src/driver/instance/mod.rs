@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use ha_common::election::{Action, Detector, Election, Input, Params, Role, Rules, Transition};
 use ha_common::group::Fitness;
+use ha_common::layout::state;
 use ha_common::units::{Family, Instant, Nanos, Priority};
 
 use super::board::View;
 use super::clock;
-use super::detector::Place;
 use super::groups::Seat;
 use super::port::Port;
 use super::priority::{self, Health};
@@ -181,12 +181,17 @@ impl Instance {
         self.election.rules()
     }
 
-    /// The rules with another own address, for opening a port.
+    /// The detector's rules with another own address, for opening a port.
     pub(crate) fn rules_from(&self, source: IpAddr) -> Rules {
         Rules {
             own_address: source,
-            ..*self.election.rules()
+            ..self.election.detector_rules()
         }
+    }
+
+    /// Whether the port as it was last wanted could not be had, whatever is left of an earlier one.
+    pub(crate) const fn has_port_error(&self) -> bool {
+        self.port_error.is_some()
     }
 
     /// Feeds the election and runs what it says.
@@ -243,10 +248,10 @@ impl Instance {
             self.start_adverts(&rules, edges);
             self.announce(edges, now);
         }
-        let is_new = self
-            .port
-            .as_ref()
-            .is_some_and(|port| matches!(port.detector.place, Place::Soft(_)));
+        // A slot in the kernel that it had before goes on; a plain socket's, or one that it came to from a
+        // plain socket, knows nothing yet.
+        let is_new = self.slot(edges).is_some_and(|it| it.state == state::IDLE);
+        let rules = self.election.detector_rules();
         match role {
             Role::Master if is_new => self.detect(Detector::Master, &rules, edges, now),
             Role::Backup if is_new => {
@@ -293,7 +298,10 @@ impl Instance {
         }
         self.announce_due(edges, now);
         if self.look_at.is_some_and(|at| at <= now) {
-            self.look_at = self.look(edges, now);
+            // What it leads to may set a time of its own.
+            self.look_at = None;
+            let next = self.look(edges, now);
+            self.look_at = next.or(self.look_at);
         }
         if self.owes_refusal() {
             self.weigh(now, edges);
