@@ -17,8 +17,13 @@ fn a_backup_says_once_that_the_master_lists_other_addresses_and_follows_it() -> 
         ..instance(90)
     };
     let pair = Pair::of(instance(100), more)?;
-    std::thread::sleep(Duration::from_millis(500));
-    let notices = pair.backup.only()?.notices;
+    // Each of them lists other addresses.
+    let found = pair
+        .backup
+        .wait_instance("web", "ten adverts", PATIENCE, |it| {
+            it.counters.adverts_received >= 10
+        })?;
+    let notices = found.notices;
     let said = notices.iter().filter(|it| it.text.contains("lists other"));
     ensure!(said.count() == 1, "{notices:?}");
     pair.is_settled()

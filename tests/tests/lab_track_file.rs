@@ -153,6 +153,23 @@ fn a_file_that_must_not_be_there_faults_the_instance_while_it_is() -> Result<()>
     stage.moved_back()
 }
 
+/// Gives the master a check of processes by a reload.
+fn track_workers(pair: &Pair, probe: toml::Table, interval: Duration) -> Result<()> {
+    let check = Check {
+        name: "workers".to_owned(),
+        probe,
+        interval,
+        timeout: Duration::from_secs(2),
+        fall: 1,
+        rise: 1,
+        restart: None,
+    };
+    let config = AgentConfig::new(pair.h1(), instance(100)).tracking(check);
+    Agent::write_config(pair.h1(), &config)?;
+    ensure!(pair.master.reload()?.code == Some(0));
+    Ok(())
+}
+
 /// `sleep` under this name, since the kernel's names are of programs.
 fn sleeper(pair: &Pair, program: &str, label: &str) -> Result<Process> {
     let path = pair.h1().dir().join(program);
@@ -172,18 +189,8 @@ fn a_death_that_leaves_too_few_processes_is_noticed_at_once() -> Result<()> {
     let _first = sleeper(&pair, &name, "first")?;
     let second = sleeper(&pair, &name, "second")?;
     let counted = name.clone();
-    let check = Check {
-        name: "workers".to_owned(),
-        probe: toml! { process = { name = counted, min = 2 } },
-        interval: Duration::from_mins(1),
-        timeout: Duration::from_secs(2),
-        fall: 1,
-        rise: 1,
-        restart: None,
-    };
-    let config = AgentConfig::new(pair.h1(), instance(100)).tracking(check);
-    Agent::write_config(pair.h1(), &config)?;
-    ensure!(pair.master.reload()?.code == Some(0));
+    let probe = toml! { process = { name = counted, min = 2 } };
+    track_workers(&pair, probe, Duration::from_mins(1))?;
     wait_until(PATIENCE, "the processes are watched", || {
         let status = pair.master.status();
         status.is_ok_and(|it| it.checks.iter().all(|check| check.watched_pid.is_some()))
@@ -209,18 +216,8 @@ fn too_few_and_too_many_processes_move_the_address() -> Result<()> {
     let first = sleeper(&pair, &name, "first")?;
     let second = sleeper(&pair, &name, "second")?;
     let counted = name.clone();
-    let check = Check {
-        name: "workers".to_owned(),
-        probe: toml! { process = { name = counted, min = 2, max = 2 } },
-        interval: Duration::from_millis(100),
-        timeout: Duration::from_secs(2),
-        fall: 1,
-        rise: 1,
-        restart: None,
-    };
-    let config = AgentConfig::new(pair.h1(), instance(100)).tracking(check);
-    Agent::write_config(pair.h1(), &config)?;
-    ensure!(pair.master.reload()?.code == Some(0));
+    let probe = toml! { process = { name = counted, min = 2, max = 2 } };
+    track_workers(&pair, probe, Duration::from_millis(100))?;
     wait_until(PATIENCE, "the check is up", || {
         let status = pair.master.status();
         status.is_ok_and(|it| it.checks.iter().all(|check| check.state == "up"))

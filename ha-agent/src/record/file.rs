@@ -221,9 +221,9 @@ impl<S: Sink> Lines<S> {
 mod tests {
     use std::sync::Arc;
 
-    use ha_common::election::{Election, Input, Params, Rules};
-    use ha_common::units::{Centiseconds, Nanos, Priority, Version};
+    use ha_common::election::{Election, Input};
 
+    use super::super::usual_params;
     use super::*;
 
     /// Takes as many bytes as it has room for, as a disk does.
@@ -256,24 +256,8 @@ mod tests {
         }
     }
 
-    fn params() -> Params {
-        Params {
-            rules: Rules {
-                version: Version::V3,
-                own_address: [10, 99, 0, 2].into(),
-                priority: Priority(100),
-                interval: Centiseconds(100),
-                preempt: true,
-                down_multiplier: 3,
-            },
-            start_hold: Nanos(0),
-            preempt_delay: Nanos(0),
-            grouped: false,
-        }
-    }
-
     fn shutdown(at: u64, lost_before: u64) -> Entry {
-        let mut election = Election::new(params());
+        let mut election = Election::new(usual_params());
         let input = Input::Shutdown;
         Entry {
             instance: Arc::from("web"),

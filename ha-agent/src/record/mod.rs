@@ -13,3 +13,23 @@ mod writer;
 pub use config::without_secrets;
 pub use queue::Recorder;
 pub use writer::{Recording, start};
+
+/// An ordinary backup's parameters, for the tests of this folder.
+#[cfg(test)]
+fn usual_params() -> ha_common::election::Params {
+    use ha_common::election::{Params, Rules};
+    use ha_common::units::{Centiseconds, Nanos, Priority, Version};
+    Params {
+        rules: Rules {
+            version: Version::V3,
+            own_address: [10, 99, 0, 2].into(),
+            priority: Priority(100),
+            interval: Centiseconds(100),
+            preempt: true,
+            down_multiplier: 3,
+        },
+        start_hold: Nanos(0),
+        preempt_delay: Nanos(0),
+        grouped: false,
+    }
+}

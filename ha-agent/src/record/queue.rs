@@ -144,6 +144,7 @@ impl Entries {
 
 #[cfg(test)]
 mod tests {
+    use super::super::usual_params;
     use super::*;
 
     fn tick(recorder: &Recorder, at: u64) {
@@ -153,22 +154,7 @@ mod tests {
 
     /// What a new election makes of a tick: nothing.
     fn no_actions() -> Actions {
-        use ha_common::election::{Election, Rules};
-        use ha_common::units::{Centiseconds, Nanos, Priority, Version};
-        let params = Params {
-            rules: Rules {
-                version: Version::V3,
-                own_address: [10, 0, 0, 1].into(),
-                priority: Priority(100),
-                interval: Centiseconds(100),
-                preempt: true,
-                down_multiplier: 3,
-            },
-            start_hold: Nanos(0),
-            preempt_delay: Nanos(0),
-            grouped: false,
-        };
-        Election::new(params).handle(Instant(1), Input::Tick)
+        ha_common::election::Election::new(usual_params()).handle(Instant(1), Input::Tick)
     }
 
     #[test]

@@ -146,31 +146,16 @@ fn drain(entries: &Entries, lines: &mut Lines<impl Sink>, path: &Path) -> u64 {
 mod tests {
     use std::sync::Mutex;
 
-    use ha_common::election::{Election, Input, Params, Rules};
-    use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
+    use ha_common::election::{Election, Input};
+    use ha_common::units::Instant;
 
+    use super::super::usual_params;
     use super::*;
 
     fn config() -> Config {
         let text =
             "[[instance]]\nname = 'web'\ninterface = 'eth0'\nvrid = 51\naddresses = ['10.0.0.9']";
         crate::config::parse("test", text).unwrap()
-    }
-
-    fn params() -> Params {
-        Params {
-            rules: Rules {
-                version: Version::V3,
-                own_address: [10, 0, 0, 2].into(),
-                priority: Priority(100),
-                interval: Centiseconds(100),
-                preempt: true,
-                down_multiplier: 3,
-            },
-            start_hold: Nanos(0),
-            preempt_delay: Nanos(0),
-            grouped: false,
-        }
     }
 
     /// A disk that takes nothing until it is let go.
@@ -211,7 +196,7 @@ mod tests {
             let mut lines = Lines::new(sink, Instant(0));
             run(&for_thread, &mut lines, Path::new("hung"));
         });
-        let (name, mut election) = (Arc::from("web"), Election::new(params()));
+        let (name, mut election) = (Arc::from("web"), Election::new(usual_params()));
         for at in 0..TOTAL {
             let actions = election.handle(Instant(at), Input::Tick);
             recorder.fed(&name, Instant(at), &Input::Tick, &actions, &[]);
@@ -235,7 +220,7 @@ mod tests {
     fn what_came_before_the_end_is_in_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let (recorder, recording) = start(&dir.path().join("incident"), &config()).unwrap();
-        let params = params();
+        let params = usual_params();
         let (name, now) = (Arc::from("web"), clock::now());
         let mut election = Election::new(params);
         recorder.begins(&name, now, &params);
