@@ -1,0 +1,148 @@
+//! The link messages of a macvlan: what is asked for, and what is read.
+
+use netlink_packet_core::{DefaultNla, Emitable as _};
+use netlink_packet_route::link::{
+    AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoMacVlan,
+    LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
+};
+
+use super::Wanted;
+use super::marker::Arp;
+
+/// `IFLA_INET_CONF` of linux/if_link.h: settings by their number, each with 32 bits.
+const INET_CONF: u16 = 1;
+
+/// An IPv4 setting of a device that netlink can change, with its number (`IPV4_DEVCONF_*`, linux/ip.h).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Setting {
+    /// `rp_filter`.
+    ReversePathFilter = 8,
+    /// `arp_announce`.
+    ArpAnnounce = 18,
+    /// `arp_ignore`.
+    ArpIgnore = 19,
+}
+
+/// A device as the kernel tells of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Found {
+    pub(super) index: u32,
+    pub(super) name: String,
+    pub(super) address: Option<[u8; 6]>,
+    pub(super) parent: Option<u32>,
+    /// A macvlan in private mode.
+    pub(super) is_macvlan: bool,
+    pub(super) is_up: bool,
+    pub(super) alias: Option<String>,
+    pub(super) arp: Option<Arp>,
+}
+
+/// Names a device, and asks nothing yet.
+pub(super) fn of(index: u32) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message
+}
+
+/// In private mode nothing passes between the devices above one interface.
+pub(super) fn creating(index: u32, wanted: &Wanted<'_>) -> LinkMessage {
+    let mut message = of(index);
+    message.attributes = vec![
+        LinkAttribute::IfName(wanted.device.to_owned()),
+        LinkAttribute::Link(wanted.parent.index),
+        LinkAttribute::Address(wanted.address.to_vec()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::MacVlan),
+            LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(
+                MacVlanMode::Private,
+            )])),
+        ]),
+    ];
+    message
+}
+
+pub(super) fn switching(index: u32, up: bool) -> LinkMessage {
+    let mut message = of(index);
+    message.header.change_mask = LinkFlags::Up;
+    if up {
+        message.header.flags = LinkFlags::Up;
+    }
+    message
+}
+
+/// IPv4 settings; a value of zero is one like any other.
+pub(super) fn settings(index: u32, settings: &[(Setting, i32)]) -> LinkMessage {
+    let nested: Vec<DefaultNla> = settings
+        .iter()
+        .map(|(setting, value)| DefaultNla::new(*setting as u16, value.to_ne_bytes().to_vec()))
+        .collect();
+    let mut bytes = vec![0; nested.as_slice().buffer_len()];
+    nested.as_slice().emit(&mut bytes);
+    let conf = AfSpecInet::Other(DefaultNla::new(INET_CONF, bytes));
+    let mut message = of(index);
+    message
+        .attributes
+        .push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![
+            conf,
+        ])]));
+    message
+}
+
+/// RFC 9568 section 7.4 (interface-id): no address is derived from the virtual MAC.
+pub(super) fn no_link_local(index: u32) -> LinkMessage {
+    let mode = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+    let mut message = of(index);
+    message
+        .attributes
+        .push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(
+            vec![mode],
+        )]));
+    message
+}
+
+pub(super) fn found(message: &LinkMessage) -> Found {
+    let mut found = Found {
+        index: message.header.index,
+        name: String::new(),
+        address: None,
+        parent: None,
+        is_macvlan: false,
+        is_up: message.header.flags.contains(LinkFlags::Up),
+        alias: None,
+        arp: None,
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => found.name.clone_from(name),
+            LinkAttribute::Address(address) => found.address = address.as_slice().try_into().ok(),
+            LinkAttribute::Link(index) => found.parent = Some(*index),
+            LinkAttribute::LinkInfo(info) => found.is_macvlan = is_private_macvlan(info),
+            LinkAttribute::IfAlias(alias) => found.alias = Some(alias.clone()),
+            LinkAttribute::AfSpecUnspec(families) => found.arp = arp(families),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn is_private_macvlan(info: &[LinkInfo]) -> bool {
+    info.iter().any(|info| match info {
+        LinkInfo::Data(InfoData::MacVlan(data)) => {
+            data.contains(&InfoMacVlan::Mode(MacVlanMode::Private))
+        }
+        _ => false,
+    })
+}
+
+fn arp(families: &[AfSpecUnspec]) -> Option<Arp> {
+    families.iter().find_map(|family| match family {
+        AfSpecUnspec::Inet(settings) => settings.iter().find_map(|settings| match settings {
+            AfSpecInet::DevConf(conf) => Some(Arp {
+                ignore: conf.arp_ignore,
+                announce: conf.arp_announce,
+            }),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
