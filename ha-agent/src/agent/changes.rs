@@ -96,6 +96,14 @@ fn instance(field: InstanceField, old: &Instance, new: &Instance) -> String {
         F::Checksum => moved("checksum", checksum(old.checksum), checksum(new.checksum)),
         F::Garp => changed("garp"),
         F::StartDelay => moved("start_delay", span(old.start_delay), span(new.start_delay)),
+        F::VirtualMac => moved("virtual_mac", virtual_mac(old), virtual_mac(new)),
+    }
+}
+
+fn virtual_mac(instance: &Instance) -> &str {
+    match &instance.virtual_mac {
+        None => "false",
+        Some(mac) => &mac.device,
     }
 }
 
@@ -261,6 +269,11 @@ mod tests {
                 "",
                 "datapath = \"socket\"",
                 "datapath auto -> socket; it starts anew",
+            ),
+            (
+                "",
+                "virtual_mac = true",
+                "virtual_mac false -> vrrp4-51; it starts anew",
             ),
             (
                 "",

@@ -21,6 +21,7 @@ use crate::net::interface;
 use crate::net::links::Link;
 use crate::net::netlink::NetlinkError;
 use crate::net::present::Present;
+use crate::net::virtual_mac::DeviceBook;
 use crate::net::way::{Way, WayBook};
 
 /// Results of a systemd service (`$SERVICE_RESULT`, systemd.exec(5)) that are followed by a restart: the
@@ -62,14 +63,15 @@ impl Cleaned {
     }
 }
 
-/// Removes the routes, rules and addresses that an agent has added, never an administrator's; then takes the programs off
-/// the interfaces, and removes the pins. An error means that nothing was done: an agent runs.
+/// Removes the routes, rules, devices and addresses that an agent has added, never an administrator's; then
+/// takes the programs off the interfaces, and removes the pins. An error means that nothing was done: an agent runs.
 pub fn cleanup(dirs: &Dirs, file: &Path) -> Result<Cleaned, Failure> {
     // An agent that runs holds both; so nothing can be taken away from one.
     let _socket = ControlSocket::claim(&dirs.runtime_dir)?;
     let pins = pins::claim(&dirs.pin_dir)?;
     let mut cleaned = Cleaned::default();
     cleaned.take(remove_ways());
+    cleaned.take(remove_devices());
     if pins.is_some() {
         cleaned.take(remove_held(&dirs.pin_dir));
     }
@@ -97,6 +99,20 @@ fn remove_ways() -> Result<Vec<String>, Failure> {
             Outcome::Done => done.push(format!("removed {way}")),
             Outcome::Already => {}
         }
+    }
+    Ok(done)
+}
+
+/// The devices of virtual MACs are known by their alias; their addresses and the settings of the interface
+/// beneath go with them.
+fn remove_devices() -> Result<Vec<String>, Failure> {
+    let failure = |error: NetlinkError| Failure::new(Exit::General, &error);
+    let mut book = DeviceBook::open().map_err(failure)?;
+    let mut done = Vec::new();
+    for device in book.left().map_err(failure)? {
+        book.delete(device.index, device.parent.unwrap_or(0))
+            .map_err(|error| Failure::new(Exit::General, &error))?;
+        done.push(format!("removed {}", device.name));
     }
     Ok(done)
 }

@@ -10,7 +10,7 @@ use super::reader::{At, quoted_list, shortened};
 use super::report::Report;
 use super::virtual_route::{self, VirtualRoute};
 use super::virtual_rule::VirtualRule;
-use super::{address, check, instance, weights};
+use super::{address, check, instance, virtual_mac, weights};
 
 /// One for every slot that the kernel half can be told to have.
 pub(super) const MAX_INSTANCES: usize = 65536;
@@ -35,6 +35,7 @@ pub(super) fn check(
     unique_routers(report, instances);
     unique_addresses(report, instances);
     peers_are_other_hosts(report, instances);
+    virtual_mac::check(report, instances);
     unique_routes(report, instances);
     tracked_checks_exist(report, instances, checks);
     checks_are_tracked(report, instances, checks);

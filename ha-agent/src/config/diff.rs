@@ -61,13 +61,14 @@ pub enum InstanceField {
     Checksum,
     Garp,
     StartDelay,
+    VirtualMac,
 }
 
 impl InstanceField {
     /// False where the instance has to be stopped and started anew.
     pub const fn applies_live(self) -> bool {
         match self {
-            Self::Version | Self::Datapath => false,
+            Self::Version | Self::Datapath | Self::VirtualMac => false,
             Self::Name
             | Self::Priority
             | Self::AdvertInterval
@@ -277,6 +278,7 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
         addresses,
         source,
         transport,
+        virtual_mac,
         excluded,
         routes,
         rules,
@@ -322,6 +324,7 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
         (*checksum == new.checksum, InstanceField::Checksum),
         (*garp == new.garp, InstanceField::Garp),
         (*start_delay == new.start_delay, InstanceField::StartDelay),
+        (*virtual_mac == new.virtual_mac, InstanceField::VirtualMac),
     ])
 }
 

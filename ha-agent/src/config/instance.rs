@@ -14,6 +14,7 @@ use super::names;
 use super::reader::{At, Field, Table};
 use super::track;
 use super::transport_keys::{self, Context};
+use super::virtual_mac::{self, Wish};
 
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 const HOUR: Duration = Duration::from_hours(1);
@@ -28,6 +29,8 @@ pub(super) struct Draft {
     /// How its adverts travel.
     pub(super) transport: transport_keys::Draft,
     pub(super) priority: Option<At<Priority>>,
+    /// Whether it has a MAC of its own.
+    pub(super) virtual_mac: Option<At<Wish>>,
     /// Those that could be read; the place is that of the name of what is tracked.
     pub(super) track: Vec<At<Track>>,
     /// False if there are more that could not be read.
@@ -53,6 +56,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     });
     let held = Held::read(t, interface.as_ref());
     let transport = transport_keys::read(t);
+    let virtual_mac = t.optional("virtual_mac", Wish::No, virtual_mac::read);
     let preempt = t.optional("preempt", true, Field::boolean);
     let preempt_delay = t.optional("preempt_delay", Duration::ZERO, |f| {
         f.duration(&(Duration::ZERO..=HOUR))
@@ -101,6 +105,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         held,
         transport,
         priority,
+        virtual_mac,
         track,
         all_track,
         model: None,
@@ -122,6 +127,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
             rules: values(&d.held.rules),
             source,
             transport,
+            virtual_mac: d.virtual_mac.as_ref()?.get_ref().resolve(d),
             preempt: preempt?.into_inner(),
             preempt_delay: preempt_delay?.into_inner(),
             auth: auth?.into_inner(),

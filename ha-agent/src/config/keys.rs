@@ -4,7 +4,7 @@
 const MAX_BYTES: usize = 64;
 
 /// What keepalived and FRR call it, and what it is here.
-const FOREIGN: [(&str, &str); 30] = [
+const FOREIGN: [(&str, &str); 32] = [
     ("virtual_router_id", "vrid"),
     ("virtual_ipaddress", "addresses"),
     ("virtual_ipaddress_excluded", "excluded"),
@@ -35,6 +35,8 @@ const FOREIGN: [(&str, &str); 30] = [
     ("check_unicast_src", "check_source"),
     ("vrrp_mcast_group4", "group"),
     ("vrrp_mcast_group6", "group"),
+    ("use_vmac", "virtual_mac"),
+    ("vmac_xmit_base", "virtual_mac"),
 ];
 
 /// The known key that is meant, if one is near.

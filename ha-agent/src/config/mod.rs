@@ -31,6 +31,7 @@ mod track;
 pub mod transport;
 mod transport_keys;
 pub mod virtual_address;
+pub mod virtual_mac;
 pub mod virtual_route;
 pub mod virtual_rule;
 mod weights;

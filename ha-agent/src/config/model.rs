@@ -15,6 +15,7 @@ pub use track::{Carrier, Delay, Subject, Track};
 use super::problem::Problem;
 pub use super::transport::{Peer, Transport, Unicast};
 use super::virtual_address::VirtualAddress;
+pub use super::virtual_mac::VirtualMac;
 use super::virtual_route::VirtualRoute;
 use super::virtual_rule::VirtualRule;
 
@@ -85,6 +86,8 @@ pub struct Instance {
     pub source: Option<IpAddr>,
     /// `group` or `peers`, and what goes with them.
     pub transport: Transport,
+    /// `virtual_mac`: the virtual router's own MAC on a device of its own; default none, the interface's.
+    pub virtual_mac: Option<VirtualMac>,
     /// `down_multiplier`: intervals without an advert until the master is dead, 1 to 10; default 3.
     pub down_multiplier: u8,
     /// `preempt`; default true.
@@ -290,6 +293,11 @@ impl Instance {
     /// The addresses of the adverts without their prefixes, in configured order.
     pub fn virtual_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.addresses.iter().map(VirtualAddress::addr)
+    }
+
+    /// Whether an IPv6 address is among them.
+    pub fn holds_ipv6(&self) -> bool {
+        self.held().any(|address| address.addr().is_ipv6())
     }
 
     /// All that a master holds: the addresses of the adverts first, then the excluded ones.

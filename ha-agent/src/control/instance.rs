@@ -11,6 +11,7 @@ use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;
 use super::tracked::Tracked;
 use super::transport::Transport;
+use super::virtual_mac::VirtualMac;
 use super::ways::{Route, Rule};
 
 /// One `[[instance]]`.
@@ -52,6 +53,9 @@ pub struct Instance {
     pub source: Option<IpAddr>,
     /// How adverts travel.
     pub transport: Transport,
+    /// The virtual router's own MAC; `null` if it uses the interface's.
+    #[serde(default)]
+    pub virtual_mac: Option<VirtualMac>,
     /// Those that move along and are not in the adverts, in configured order.
     #[serde(default)]
     pub excluded: Vec<Address>,

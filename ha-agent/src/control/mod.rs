@@ -25,6 +25,7 @@ pub mod status;
 mod text;
 pub mod tracked;
 pub mod transport;
+pub mod virtual_mac;
 pub mod ways;
 
 pub use moment::Moment;

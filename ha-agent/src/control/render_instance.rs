@@ -53,6 +53,9 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
     if let Some(travel) = instance.transport.in_words(instance.source) {
         field(out, "transport", PLAIN, &travel);
     }
+    if let Some(mac) = &instance.virtual_mac {
+        field(out, "virtual mac", PLAIN, &mac.to_string());
+    }
     render_datapath(out, &instance.datapath);
     render_timer(out, instance);
     field(out, "consume", PLAIN, &consume(&instance.consume));

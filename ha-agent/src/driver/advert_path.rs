@@ -11,6 +11,7 @@ use crate::net::advert::AdvertSocket;
 use crate::net::group::Membership;
 use crate::net::links::Link;
 use crate::net::sink::Sink;
+use crate::net::virtual_mac::Device;
 
 /// The socket, and what makes adverts come in for as long as it lives.
 #[derive(Debug)]
@@ -34,12 +35,20 @@ enum Inlet {
 }
 
 impl AdvertPath {
-    /// Opens it from a source address. Errors are for a person.
-    pub(crate) fn open(config: &Config, link: &Link, source: IpAddr) -> Result<Self, String> {
+    /// Opens it from a source address of the interface; adverts leave by the device of a virtual MAC if there is
+    /// one (RFC 9568 section 7.2 (mac), RFC 3768 section 7.2 (mac)), and come in by the interface. Errors are
+    /// for a person.
+    pub(crate) fn open(
+        config: &Config,
+        link: &Link,
+        device: Option<&Device>,
+        source: IpAddr,
+    ) -> Result<Self, String> {
         let transport = config.transport.clone();
         let destinations = transport.destinations();
         let hops = transport.ttl();
-        let socket = AdvertSocket::open(&link.name, link.index, source, hops, destinations)
+        let (name, index) = device.map_or((&link.name, link.index), |it| (&it.name, it.index));
+        let socket = AdvertSocket::open(name, index, source, hops, destinations)
             .map_err(|error| error.to_string())?;
         let inlet = match transport {
             Transport::Multicast { group } => Inlet::Group(

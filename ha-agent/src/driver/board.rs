@@ -20,6 +20,7 @@ use super::sender::Sent;
 use super::tracked::Term;
 use super::wake::Wake;
 use crate::config::model::Instance as Config;
+use crate::net::virtual_mac::Device;
 
 /// One instance, as of the driver's last turn that touched it.
 #[derive(Clone, Debug)]
@@ -44,6 +45,10 @@ pub struct View {
     pub(crate) seat: Option<Seat>,
     /// The address that adverts leave from.
     pub source: Option<IpAddr>,
+    /// The index of what holds the addresses: its interface, or the device of its virtual MAC.
+    pub holder: Option<u32>,
+    /// The device of its virtual MAC.
+    pub device: Option<Device>,
     /// Where adverts are heard.
     pub datapath: Option<DatapathView>,
     /// The last transition, its cause in words, and its latency.
@@ -80,6 +85,8 @@ impl View {
             terms: Vec::new(),
             seat: None,
             source: None,
+            holder: None,
+            device: None,
             datapath: None,
             last: None,
             transitions: 0,

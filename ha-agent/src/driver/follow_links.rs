@@ -145,9 +145,14 @@ impl Driver {
             port.path.source == source
                 && port.path.transport == *transport
                 && port.below_vlans == below_vlans
+                && port::in_the_way(&instance.config, link).is_none()
         };
         // One that is left from before a failure fits again once what failed is taken back.
-        if instance.has_port_error() || !instance.port.as_ref().is_some_and(fits) {
+        let device = instance.port.as_ref().and_then(Port::device);
+        let lost_device = device.is_some_and(|device| {
+            self.links.get(device).is_none() && matches!(self.devices.state(device), Ok(None))
+        });
+        if instance.has_port_error() || lost_device || !instance.port.as_ref().is_some_and(fits) {
             self.open_port(index, link, source, now);
         }
         let Some(instance) = self.instances.get_mut(index) else {
@@ -163,7 +168,8 @@ impl Driver {
             LinkState::Down
         };
         instance.link_changed(state, &mut edges!(self), now);
-        instance.verify_addresses(link, &mut edges!(self), now);
+        instance.verify_device(&mut edges!(self), now);
+        instance.verify_addresses(&mut edges!(self), now);
         instance.verify_ways(&mut edges!(self), now);
     }
 
@@ -183,7 +189,8 @@ impl Driver {
             no_kernel: self.no_kernel.as_deref(),
             now,
         };
-        match port::open(&opening, self.kernel.as_mut(), &mut self.attachments) {
+        let (kernel, attachments) = (self.kernel.as_mut(), &mut self.attachments);
+        match port::open(&opening, kernel, attachments, &mut self.devices) {
             Ok(port) => instance.opened(port, &mut edges!(self), now),
             Err(why) => instance.port_failed(why, &mut edges!(self)),
         }
@@ -202,6 +209,9 @@ impl Driver {
             // A slot that cannot be freed is found again under its key.
             let _ = kernel.unfence(port.detector.key, *slot);
             let _ = kernel.release(port.detector.key, *slot);
+        }
+        if let Some(index) = port.device() {
+            self.delete_device(index, port.ifindex);
         }
     }
 

@@ -9,8 +9,10 @@ pub mod board;
 pub mod clock;
 pub mod debounce;
 mod detector;
+mod devices;
 mod follow_links;
 mod groups;
+mod holder;
 mod inlets;
 mod instance;
 mod port;
@@ -43,6 +45,7 @@ use crate::datapath::kernel::Kernel;
 use crate::net::address::AddressBook;
 use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
+use crate::net::virtual_mac::DeviceBook;
 use crate::record::Recorder;
 
 use crate::net::way::WayBook;
@@ -67,6 +70,7 @@ macro_rules! edges {
             kernel: $driver.kernel.as_mut(),
             book: &mut $driver.book,
             ways: &mut $driver.ways,
+            devices: &mut $driver.devices,
             links: &$driver.links,
             announcer: &$driver.announcer,
             sender: &$driver.sender,
@@ -167,6 +171,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let (tell, told) = mpsc::sync_channel(1);
     let book = AddressBook::open().map_err(io::Error::other)?;
     let ways = WayBook::open().map_err(io::Error::other)?;
+    let devices = DeviceBook::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;
     let (kernel, ring, no_kernel) = match setup.kernel {
         Ok((kernel, ring)) => (Some(kernel), Some(ring), None),
@@ -191,6 +196,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         no_kernel,
         book,
         ways,
+        devices,
         announcer,
         sender,
         commands,
@@ -227,6 +233,7 @@ struct Driver {
     links: Arc<LinkTable>,
     book: AddressBook,
     ways: WayBook,
+    devices: DeviceBook,
     announcer: Announcer,
     sender: Sender,
     commands: Receiver<Command>,

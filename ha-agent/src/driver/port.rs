@@ -14,8 +14,10 @@ use ha_common::units::{Family, Instant};
 
 use super::advert_path::{self, AdvertPath};
 use super::detector::{Detector, Place};
+use super::holder::{self, Above};
 use super::inlets::Inlets;
 use crate::config::model::{DatapathChoice, Instance as Config};
+use crate::config::virtual_address::VirtualAddress;
 use crate::datapath::attach::{AttachError, Attachment, Mode, attach, remove_links};
 use crate::datapath::kernel::{Kernel, KernelError, Timer};
 use crate::datapath::soft::SoftSlot;
@@ -23,6 +25,7 @@ use crate::net::address::Placement;
 use crate::net::interface::forwards_ipv6;
 use crate::net::links::{Link, LinkKind, LinkTable};
 use crate::net::receive::{ReceiveError, Receiver};
+use crate::net::virtual_mac::{DeviceBook, Wanted};
 
 /// Sockets and detector of an instance.
 #[derive(Debug)]
@@ -33,11 +36,13 @@ pub(crate) struct Port {
     pub(crate) life: u64,
     /// Its Ethernet address; zeros on links that have none.
     pub(crate) mac: [u8; 6],
+    /// The device of the virtual MAC, which then holds the addresses and sends.
+    pub(crate) above: Option<Above>,
     /// Where adverts leave and how they come in.
     pub(crate) path: AdvertPath,
     /// Whether the host forwards IPv6 on it: the router flag of neighbour advertisements.
     pub(crate) router: bool,
-    /// The virtual addresses on this interface, the excluded ones after those of the adverts.
+    /// The virtual addresses where they are to be, the excluded ones after those of the adverts.
     pub(crate) placements: Vec<Placement>,
     /// The slot.
     pub(crate) detector: Detector,
@@ -216,9 +221,64 @@ pub(crate) struct Opening<'a> {
     pub(crate) now: Instant,
 }
 
-/// Opens sockets, joins the group if there is one, and configures the detector. Errors are for a person.
+/// Makes the device of a virtual MAC if there is to be one, opens sockets, joins the group if there is one,
+/// and configures the detector. Errors are for a person.
 pub(crate) fn open(
     opening: &Opening<'_>,
+    kernel: Option<&mut Kernel>,
+    attachments: &mut Attachments,
+    devices: &mut DeviceBook,
+) -> Result<Port, String> {
+    let above = open_device(opening, devices)?;
+    let made = above
+        .as_ref()
+        .filter(|above| above.device.is_new)
+        .map(|above| above.device.index);
+    let port = open_above(opening, above, kernel, attachments);
+    if let (Err(_), Some(index)) = (&port, made) {
+        // Without a port nobody would remove it; why there is none is what counts.
+        let _ = devices.delete(index, opening.link.index);
+    }
+    port
+}
+
+/// A virtual address that an administrator has put on the interface, which would answer for it with its own
+/// MAC: RFC 9568 sections 8.1.2 (boot), 8.2.2 (boot); RFC 3768 section 8.2 (boot).
+pub(crate) fn in_the_way(config: &Config, link: &Link) -> Option<IpAddr> {
+    config.virtual_mac.as_ref()?;
+    let theirs = |address: &IpAddr| {
+        let mut present = link.addresses.iter().filter(|present| !present.ours);
+        present.any(|present| present.net.addr() == *address)
+    };
+    config.held().map(VirtualAddress::addr).find(theirs)
+}
+
+fn open_device(opening: &Opening<'_>, devices: &mut DeviceBook) -> Result<Option<Above>, String> {
+    let Opening { config, link, .. } = *opening;
+    let Some(mac) = &config.virtual_mac else {
+        return Ok(None);
+    };
+    if let Some(address) = in_the_way(config, link) {
+        return Err(format!(
+            "{address} is on {0}, which answers for it with its own MAC: with `virtual_mac` a virtual address \
+             is the agent's alone; take it out of the host's own network configuration",
+            link.name
+        ));
+    }
+    let wanted = Wanted {
+        instance: &config.name,
+        device: &mac.device,
+        address: mac.address,
+        parent: link,
+        ipv6: config.holds_ipv6(),
+    };
+    let device = devices.ensure(&wanted).map_err(|error| error.to_string())?;
+    Ok(Some(Above::new(device, link)))
+}
+
+fn open_above(
+    opening: &Opening<'_>,
+    above: Option<Above>,
     kernel: Option<&mut Kernel>,
     attachments: &mut Attachments,
 ) -> Result<Port, String> {
@@ -228,7 +288,8 @@ pub(crate) fn open(
         link,
         ..
     } = *opening;
-    let path = AdvertPath::open(config, link, rules.own_address)?;
+    let device = above.as_ref().map(|above| &above.device);
+    let path = AdvertPath::open(config, link, device, rules.own_address)?;
     let key = SlotKey::new(link.index, config.family, config.vrid.get());
     let mut refusals = Vec::new();
     let (detector, kind) = open_detector(opening, key, kernel, attachments, &mut refusals)?;
@@ -241,11 +302,12 @@ pub(crate) fn open(
         router: forwards_ipv6(link).unwrap_or(false),
         placements: config
             .held()
-            .map(|address| Placement::of(link.index, address))
+            .map(|address| holder::place(link.index, above.as_ref(), address))
             .collect(),
         detector,
         kind,
         refusals,
+        above,
         below_vlans: has_vlans(link, opening.links),
     })
 }

@@ -17,7 +17,7 @@ impl Driver {
             let stays = config
                 .instances
                 .iter()
-                .any(|new| identity(new) == key && new.datapath == instance.config.datapath);
+                .any(|new| identity(new) == key && carries_on(&instance.config, new));
             if stays {
                 kept.insert(key, instance);
             } else {
@@ -93,6 +93,14 @@ pub(super) fn names(config: &Config) -> Vec<String> {
         .collect();
     let checks = config.checks.iter().map(|check| check.name.clone());
     checks.chain(complaints).collect()
+}
+
+/// Whether an instance can take on a new configuration where it is.
+fn carries_on(old: &InstanceConfig, new: &InstanceConfig) -> bool {
+    // Its device has IPv6 or has it not from the beginning.
+    let same_device = old.virtual_mac == new.virtual_mac
+        && (new.virtual_mac.is_none() || old.holds_ipv6() == new.holds_ipv6());
+    old.datapath == new.datapath && same_device
 }
 
 /// What makes two configured instances the same virtual router.

@@ -28,6 +28,7 @@ impl Driver {
     pub(super) fn run(&mut self) {
         self.clear_left_ways();
         self.clear_orphans();
+        self.clear_left_devices();
         self.assign_seats(clock::now());
         self.follow_links(clock::now());
         self.sync_groups(clock::now());

@@ -37,6 +37,8 @@ pub struct Placement {
     pub net: IpNet,
     /// What it has beside that. Of it, only the peer says which address is meant.
     pub form: Form,
+    /// Whether the network of the prefix is reached by this interface.
+    pub prefix_route: bool,
 }
 
 impl Placement {
@@ -46,6 +48,7 @@ impl Placement {
             ifindex,
             net: address.net,
             form: address.form,
+            prefix_route: true,
         }
     }
 
@@ -58,6 +61,7 @@ impl Placement {
                 peer: present.peer,
                 ..Form::default()
             },
+            prefix_route: true,
         }
     }
 }
@@ -210,10 +214,13 @@ fn to_add(placement: &Placement) -> AddressMessage {
     message
         .attributes
         .push(AddressAttribute::Protocol(AddressProtocol::from(MARK)));
+    let mut flags = AddressFlags::empty();
+    flags.set(AddressFlags::Noprefixroute, !placement.prefix_route);
+    flags.set(AddressFlags::Nodad, placement.net.addr().is_ipv6());
+    if !flags.is_empty() {
+        message.attributes.push(AddressAttribute::Flags(flags));
+    }
     if placement.net.addr().is_ipv6() {
-        message
-            .attributes
-            .push(AddressAttribute::Flags(AddressFlags::Nodad));
         let mut lifetime = CacheInfo::default();
         lifetime.ifa_preferred = 0;
         lifetime.ifa_valid = u32::MAX;

@@ -48,6 +48,7 @@ fn instance(text: &mut String, instance: &Instance) {
         rules: _,
         source: _,
         transport: _,
+        virtual_mac: _,
         start_delay,
     } = instance;
     let addresses: Vec<String> = addresses

@@ -97,6 +97,8 @@ pub struct Instance {
     pub interval: Interval,
     /// Who is master.
     pub master: Option<Master>,
+    /// Its own MAC, if it has one.
+    pub virtual_mac: Option<VirtualMac>,
     /// The virtual addresses.
     pub addresses: Vec<Address>,
     /// Those that are not in the adverts.
@@ -185,6 +187,17 @@ pub struct Master {
     pub address: IpAddr,
     /// Its priority.
     pub priority: u8,
+}
+
+/// A virtual router's own MAC.
+#[derive(Clone, Debug, Deserialize)]
+pub struct VirtualMac {
+    /// The device that has it.
+    pub device: String,
+    /// Written with colons.
+    pub address: String,
+    /// Whether the device is switched on.
+    pub up: bool,
 }
 
 /// A virtual address.

@@ -21,6 +21,7 @@ use crate::control::instance::{
     Term, Transition,
 };
 use crate::control::rejects::RejectCounts;
+use crate::control::virtual_mac::{MacAddress, VirtualMac};
 use crate::driver::board::View;
 use crate::net::way::Way;
 
@@ -53,6 +54,7 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
         master: master(view, slot.as_ref(), now),
         source: view.source,
         transport: transport(config),
+        virtual_mac: virtual_mac(view),
         addresses: addresses(agent, view, &config.addresses),
         excluded: addresses(agent, view, &config.excluded),
         routes,
@@ -164,7 +166,7 @@ fn own_checksum(config: &model::Instance) -> Option<Checksum> {
 
 fn addresses(agent: &Agent, view: &View, configured: &[VirtualAddress]) -> Vec<Address> {
     let links = agent.links.borrow();
-    let link = links.by_name(&view.config.interface);
+    let link = view.holder.and_then(|index| links.get(index));
     let found: HashSet<IpAddr> = link
         .into_iter()
         .flat_map(|link| &link.addresses)
@@ -181,6 +183,16 @@ fn addresses(agent: &Agent, view: &View, configured: &[VirtualAddress]) -> Vec<A
             peer: form.peer,
         })
         .collect()
+}
+
+fn virtual_mac(view: &View) -> Option<VirtualMac> {
+    let mac = view.config.virtual_mac.as_ref()?;
+    Some(VirtualMac {
+        device: mac.device.clone(),
+        address: MacAddress(mac.address).to_string(),
+        ifindex: view.device.as_ref().map(|device| device.index),
+        up: view.device.as_ref().is_some_and(|device| device.is_up),
+    })
 }
 
 fn interval(view: &View, slot: Option<&Slot>) -> Interval {

@@ -26,6 +26,7 @@ fn the_documented_first_config_becomes_this_model() {
         rules: Vec::new(),
         source: None,
         transport: Transport::standard(Family::V4),
+        virtual_mac: None,
         preempt: true,
         preempt_delay: Duration::ZERO,
         auth: Auth::None,

@@ -13,6 +13,7 @@ mod sections;
 mod tracking;
 mod transport;
 mod values;
+mod virtual_mac;
 
 use super::{Config, Problem, Problems, Severity, parse};
 

@@ -107,6 +107,12 @@ fn each_key_of_an_instance_shows_as_itself_and_says_whether_it_applies_live() {
         ),
         (
             "vrid = 1",
+            "vrid = 1\nvirtual_mac = true",
+            vec![F::VirtualMac],
+            false,
+        ),
+        (
+            "vrid = 1",
             "vrid = 1\nconsume = true",
             vec![F::Consume],
             true,

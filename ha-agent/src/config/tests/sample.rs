@@ -108,6 +108,7 @@ fn the_sample_mentions_every_key_that_exists() {
         instance("addresses = [{ address = \"10.0.0.1\", zzzzzz = 1 }]"),
         instance("routes = [{ to = \"10.0.0.1\", zzzzzz = 1 }]"),
         instance("rules = [{ to = \"10.0.0.1\", table = 1, priority = 1, zzzzzz = 1 }]"),
+        instance("virtual_mac = { device = \"x\", zzzzzz = 1 }"),
         instance("auth = { type = \"none\", zzzzzz = 1 }"),
         instance("track = [{ check = \"nginx\", zzzzzz = 1 }]") + &check(""),
         tracked("zzzzzz = 1"),

@@ -16,6 +16,7 @@ use crate::driver::{clock, raw_address};
 
 impl Instance {
     pub(super) fn start_adverts(&mut self, rules: &Rules, edges: &mut Edges<'_>) {
+        self.raise_device(edges);
         if let Some(program) = self.program(rules) {
             edges.sender.begin(self.id, program);
         }

@@ -1,6 +1,6 @@
 //! Holding the virtual addresses: adding, removing, verifying and announcing them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,7 +14,6 @@ use crate::config::model::Instance as Config;
 use crate::driver::clock;
 use crate::driver::report::Report;
 use crate::net::address::{Outcome, Placement};
-use crate::net::links::Link;
 use crate::net::plan::{AnnouncePlan, Cadence};
 use crate::net::present::Present;
 
@@ -42,19 +41,19 @@ impl Instance {
     pub(super) fn verify_unseen(&mut self, edges: &mut Edges<'_>, now: Instant) {
         if self.unseen.is_some_and(|it| it.until <= now) {
             self.unseen = None;
-            if let Some(link) = edges.links.by_name(&self.config.interface) {
-                self.verify_addresses(link, edges, now);
-            }
+            self.verify_addresses(edges, now);
         }
     }
 
     /// While master: puts back what somebody else has removed.
-    pub(crate) fn verify_addresses(&mut self, link: &Link, edges: &mut Edges<'_>, now: Instant) {
+    pub(crate) fn verify_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
         if self.role() != Role::Master {
             return;
         }
         let Some(port) = &self.port else { return };
-        let present = addresses_of(&link.addresses);
+        // A device that the table does not show yet has none that it could tell of.
+        let shown = edges.links.get(port.holder());
+        let present = shown.map_or_else(HashSet::new, |link| addresses_of(&link.addresses));
         if self
             .unseen
             .is_some_and(|it| now < it.until && !present.contains(&it.last))
@@ -68,7 +67,7 @@ impl Instance {
             .filter(|place| !present.contains(&place.net.addr()))
             .copied()
             .collect();
-        if missing.is_empty() {
+        if missing.is_empty() || self.device_is_gone(edges) {
             return;
         }
         let outcomes = match edges.book.add(&missing) {
@@ -101,7 +100,9 @@ impl Instance {
         if let Some(port) = &mut self.port {
             port.mac = mac;
         }
-        if self.role() == Role::Master {
+        // The virtual MAC is the same whatever the interface's is.
+        let announced = self.port.as_ref().is_some_and(|port| port.above.is_none());
+        if announced && self.role() == Role::Master {
             self.announce(edges, now);
         }
     }
@@ -116,7 +117,10 @@ impl Instance {
         if slot.state != state::MASTER || ha_common::follow::is_claimed(&slot, now.0) {
             return false;
         }
-        let Ok(present) = edges.book.list(port.ifindex) else {
+        if port.above.as_ref().is_some_and(|above| !above.device.is_up) {
+            return false;
+        }
+        let Ok(present) = edges.book.list(port.holder()) else {
             return false;
         };
         let present = addresses_of(&present);
@@ -132,9 +136,12 @@ impl Instance {
             self.clear_left_ways(edges);
         }
         let Some(port) = &self.port else { return };
-        let Ok(present) = edges.book.list(port.ifindex) else {
-            return;
-        };
+        // Before the instance had a device of its own, they were on the interface.
+        let mut present = Vec::new();
+        for ifindex in BTreeSet::from([port.ifindex, port.holder()]) {
+            let listed = edges.book.list(ifindex).unwrap_or_default();
+            present.extend(listed.into_iter().map(|found| (ifindex, found)));
+        }
         let held: HashSet<IpAddr> = port
             .detector
             .held(edges.kernel.as_deref())
@@ -154,8 +161,11 @@ impl Instance {
         };
         let left: Vec<_> = present
             .iter()
-            .filter(|found| left_behind(found) && !(resumes && configured(found)))
-            .map(|found| Placement::found(port.ifindex, found))
+            .filter(|(ifindex, found)| {
+                let stays = resumes && *ifindex == port.holder() && configured(found);
+                left_behind(found) && !stays
+            })
+            .map(|(ifindex, found)| Placement::found(*ifindex, found))
             .collect();
         if left.is_empty() {
             return;
@@ -213,7 +223,7 @@ impl Instance {
         };
         // Without marks, the kernel half's word is all there is.
         let ours: HashSet<IpAddr> = if edges.book.marks() {
-            let present = edges.book.list(port.ifindex).unwrap_or_default();
+            let present = edges.book.list(port.holder()).unwrap_or_default();
             let marked = present.iter().filter(|found| found.ours);
             marked.map(|found| found.net.addr()).collect()
         } else {
@@ -312,9 +322,12 @@ impl Instance {
         while let Some(portion) = plan.due(now) {
             let batch = port.placements.get(portion.clone()).unwrap_or_default();
             let addresses = batch.iter().map(|place| place.net.addr());
-            let told = edges
-                .announcer
-                .announce(port.ifindex, port.mac, port.router, addresses);
+            let told = edges.announcer.announce(
+                port.holder(),
+                port.announced_mac(),
+                port.router,
+                addresses,
+            );
             let sent = match told {
                 Ok(()) => {
                     plan.sent();
@@ -337,8 +350,7 @@ impl Instance {
         let Some(port) = self.port.as_ref().filter(|_| self.role() == Role::Master) else {
             return;
         };
-        let ifindex = port.ifindex;
-        let stays: HashSet<Placement> = placements(coming, ifindex).collect();
+        let stays: HashSet<Placement> = coming.held().map(|it| port.place(it)).collect();
         let leaves =
             |place: &Placement| !stays.contains(place) && !self.foreign.contains(&place.net.addr());
         let dropped: Vec<_> = port.placements.iter().copied().filter(leaves).collect();
@@ -356,7 +368,7 @@ impl Instance {
     /// Takes what the new configuration has here, after [`Self::drop_addresses`].
     pub(super) fn move_addresses(&mut self, old: &Config, edges: &mut Edges<'_>, now: Instant) {
         let Some(port) = &mut self.port else { return };
-        port.placements = placements(&self.config, port.ifindex).collect();
+        port.placements = self.config.held().map(|it| port.place(it)).collect();
         if self.election.state().role() != Role::Master || old.held().eq(self.config.held()) {
             return;
         }
@@ -369,12 +381,6 @@ impl Instance {
 
 fn addresses_of(present: &[Present]) -> HashSet<IpAddr> {
     present.iter().map(|found| found.net.addr()).collect()
-}
-
-fn placements(config: &Config, ifindex: u32) -> impl Iterator<Item = Placement> + '_ {
-    config
-        .held()
-        .map(move |address| Placement::of(ifindex, address))
 }
 
 fn cadence(config: &Config) -> Cadence {

@@ -1,6 +1,7 @@
 //! One virtual router as the driver runs it: its election, and the hands that do what that says.
 
 mod advertise;
+mod device;
 mod fitness;
 mod hold;
 mod listen;
@@ -31,6 +32,7 @@ use crate::net::address::AddressBook;
 use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
 use crate::net::plan::AnnouncePlan;
+use crate::net::virtual_mac::DeviceBook;
 use crate::net::way::WayBook;
 use crate::record::Recorder;
 
@@ -49,6 +51,8 @@ pub(crate) struct Edges<'a> {
     pub(crate) book: &'a mut AddressBook,
     /// Routes and rules.
     pub(crate) ways: &'a mut WayBook,
+    /// Devices of virtual MACs.
+    pub(crate) devices: &'a mut DeviceBook,
     /// The interfaces.
     pub(crate) links: &'a LinkTable,
     /// Gratuitous ARP and unsolicited NA.
@@ -198,12 +202,16 @@ impl Instance {
     pub(crate) fn feed(&mut self, now: Instant, input: Input, edges: &mut Edges<'_>) {
         self.dirty = true;
         self.moved = true;
+        let was_master = self.role() == Role::Master;
         let actions = self.election.handle(now, input);
         edges
             .recorder
             .fed(&self.name, now, &input, &actions, edges.checks);
         for action in actions {
             self.run(now, action, edges);
+        }
+        if was_master {
+            self.lower_device(edges);
         }
         self.deadline = None;
         self.latency = None;
@@ -236,6 +244,8 @@ impl Instance {
         if resumes {
             self.believe_the_earlier_sum(edges, now);
             self.feed(now, Input::Resume, edges);
+        } else {
+            self.lower_device(edges);
         }
     }
 

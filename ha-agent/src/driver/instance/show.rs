@@ -32,6 +32,8 @@ impl Instance {
             terms: self.terms.clone(),
             seat: self.seat.clone(),
             source: self.port.as_ref().map(|port| port.path.source),
+            holder: self.port.as_ref().map(Port::holder),
+            device: self.device().cloned(),
             datapath: self.port.as_ref().map(datapath_view),
             last: self.last.clone(),
             transitions: self.transitions,

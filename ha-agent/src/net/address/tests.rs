@@ -122,6 +122,7 @@ fn root_an_address_gets_its_form_and_is_removed_by_its_peer() {
             ifindex: lab.near,
             net: net.parse().unwrap(),
             form,
+            prefix_route: true,
         };
         let peer = |text: &str| Form {
             peer: Some(text.parse().unwrap()),

@@ -9,7 +9,7 @@ use netlink_packet_route::link::{
 use super::Wanted;
 use super::marker::Arp;
 
-/// `IFLA_INET_CONF` of linux/if_link.h: settings by their number, each with 32 bits.
+/// `IFLA_INET_CONF` of `linux/if_link.h`: settings by their number, each with 32 bits.
 const INET_CONF: u16 = 1;
 
 /// An IPv4 setting of a device that netlink can change, with its number (`IPV4_DEVCONF_*`, linux/ip.h).

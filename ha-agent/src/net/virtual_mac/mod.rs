@@ -14,6 +14,7 @@
 mod marker;
 mod message;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -24,7 +25,7 @@ use nix::errno::Errno;
 
 use super::links::{Link, LinkKind};
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
-use marker::Marker;
+use marker::{Arp, Marker};
 use message::{Found, Setting};
 
 /// Where the kernel keeps what netlink does not have.
@@ -134,6 +135,8 @@ pub struct Left {
 /// The hand on the kernel's devices.
 pub struct DeviceBook {
     socket: RouteSocket,
+    /// What interfaces had, for when somebody deletes the device that says so.
+    originals: HashMap<u32, Arp>,
 }
 
 impl DeviceBook {
@@ -141,6 +144,7 @@ impl DeviceBook {
     pub fn open() -> Result<Self, NetlinkError> {
         Ok(Self {
             socket: RouteSocket::open()?,
+            originals: HashMap::new(),
         })
     }
 
@@ -158,9 +162,14 @@ impl DeviceBook {
         }
         let parent = all.iter().find(|found| found.index == wanted.parent.index);
         let present = parent.and_then(|it| it.arp).unwrap_or_default();
-        let original = ours(&all)
+        let written = ours(&all)
             .find(|(found, _)| found.parent == Some(wanted.parent.index))
-            .map_or(present, |(_, marker)| marker.original);
+            .map(|(_, marker)| marker.original);
+        let remembered = self.originals.get(&wanted.parent.index).copied();
+        let original = written
+            .or(remembered.filter(|it| it.raised() == present))
+            .unwrap_or(present);
+        self.originals.insert(wanted.parent.index, original);
         let device = match known {
             Some(found) => Device {
                 index: found.index,
@@ -174,7 +183,7 @@ impl DeviceBook {
         let done = self.settle(wanted, &device, present.raised() != present);
         if done.is_err() && device.is_new {
             // What cannot be as it must is not left behind; why it cannot is what counts.
-            let _ = self.delete(device.index);
+            let _ = self.delete(device.index, wanted.parent.index);
         }
         done.map(|()| device)
     }
@@ -184,7 +193,7 @@ impl DeviceBook {
         &mut self,
         wanted: &Wanted<'_>,
         all: &[Found],
-        original: marker::Arp,
+        original: Arp,
     ) -> Result<Device, DeviceError> {
         // A number of our choice names the device in the second request whatever became of the first.
         let highest = all.iter().map(|found| found.index).max().unwrap_or(0);
@@ -219,7 +228,8 @@ impl DeviceBook {
         })
     }
 
-    /// All settings, those of IPv6 before the device is up for the first time.
+    /// All settings, those of IPv6 before the device is up for the first time: RFC 9568 sections 8.1.2 (mac),
+    /// 8.2.2 (mac); RFC 3768 section 8.2 (mac).
     fn settle(
         &mut self,
         wanted: &Wanted<'_>,
@@ -241,7 +251,7 @@ impl DeviceBook {
             )?;
         }
         if raise {
-            self.set_arp(wanted.parent.index, &wanted.parent.name, |arp| arp.raised())?;
+            self.set_arp(wanted.parent.index, Arp::raised)?;
         }
         Ok(())
     }
@@ -276,37 +286,31 @@ impl DeviceBook {
             .collect())
     }
 
-    /// Removes one of ours. With the last one above an interface go the settings of that.
-    pub fn delete(&mut self, index: u32) -> Result<(), DeviceError> {
+    /// Removes one of ours from above an interface, whose settings go with the last of them.
+    pub fn delete(&mut self, index: u32, parent: u32) -> Result<(), DeviceError> {
         let all = self.all()?;
-        let Some((found, marker)) = ours(&all).find(|(found, _)| found.index == index) else {
+        let known = ours(&all).find(|(found, _)| found.index == index);
+        let mut others = ours(&all).filter(|(other, _)| other.index != index);
+        if !others.any(|(other, _)| other.parent == Some(parent)) {
+            let remembered = self.originals.remove(&parent);
+            let written = known.as_ref().map(|(_, marker)| marker.original);
+            if let Some(original) = written.or(remembered) {
+                self.set_arp(parent, |arp| arp.restored(original))?;
+            }
+        }
+        let Some((found, _)) = known else {
             // It went with its interface, or by somebody's hand.
             return Ok(());
         };
-        let mut others = ours(&all).filter(|(other, _)| other.index != index);
-        let is_last = !others.any(|(other, _)| other.parent == found.parent);
-        if let Some(parent) = found.parent.filter(|_| is_last) {
-            self.set_arp(parent, &marker.interface, |arp| {
-                arp.restored(marker.original)
-            })?;
-        }
         let request = RouteNetlinkMessage::DelLink(message::of(index));
         self.one("removing the device", &found.name, request)
     }
 
     /// Changes what the interface itself answers and asks, if that is a change.
-    fn set_arp(
-        &mut self,
-        index: u32,
-        name: &str,
-        change: impl FnOnce(marker::Arp) -> marker::Arp,
-    ) -> Result<(), DeviceError> {
+    fn set_arp(&mut self, index: u32, change: impl FnOnce(Arp) -> Arp) -> Result<(), DeviceError> {
         let all = self.all()?;
-        let Some(present) = all
-            .iter()
-            .find(|found| found.index == index)
-            .and_then(|found| found.arp)
-        else {
+        let interface = all.iter().find(|found| found.index == index);
+        let Some((found, present)) = interface.and_then(|it| Some((it, it.arp?))) else {
             return Ok(());
         };
         let changed = change(present);
@@ -317,7 +321,11 @@ impl DeviceBook {
             (Setting::ArpIgnore, changed.ignore),
             (Setting::ArpAnnounce, changed.announce),
         ];
-        self.set("setting ARP on", name, message::settings(index, &settings))
+        self.set(
+            "setting ARP on",
+            &found.name,
+            message::settings(index, &settings),
+        )
     }
 
     fn set(

@@ -1,3 +1,5 @@
+//! Devices in a network namespace of their own.
+
 use std::fs;
 
 use super::*;
@@ -51,19 +53,19 @@ fn root_a_device_comes_with_its_settings_and_takes_them_along() {
         book.set_up(&second, true).unwrap();
         assert_eq!(book.state(second.index).unwrap(), Some(true));
         assert_eq!(interface("vrrp6-51").unwrap().addresses, []);
-        book.delete(device.index).unwrap();
+        book.delete(device.index, lab.near).unwrap();
         assert_eq!(book.state(device.index).unwrap(), None);
         assert_eq!(arp_of_near(), ["1", "2"]);
-        book.delete(second.index).unwrap();
+        book.delete(second.index, lab.near).unwrap();
         assert_eq!(arp_of_near(), ["0", "1"]);
         // What is gone already is gone.
-        book.delete(second.index).unwrap();
+        book.delete(second.index, lab.near).unwrap();
     });
 }
 
 #[test]
 fn root_another_life_takes_the_device_on_and_knows_what_the_interface_had() {
-    lab::run(|_| {
+    lab::run(|lab| {
         let near = interface("near").unwrap();
         let ask = wanted("vrrp4-51", MAC, &near, false);
         let first = DeviceBook::open().unwrap().ensure(&ask).unwrap();
@@ -77,7 +79,7 @@ fn root_another_life_takes_the_device_on_and_knows_what_the_interface_had() {
         let left = book.left().unwrap();
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].name, "vrrp4-51");
-        book.delete(left[0].index).unwrap();
+        book.delete(left[0].index, lab.near).unwrap();
         assert_eq!(arp_of_near(), ["0", "0"]);
     });
 }
@@ -107,7 +109,7 @@ fn root_a_device_of_somebody_else_is_said_to_be_and_left_alone() {
             let error = error.unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
             let index = interface("vrrp4-51").unwrap().index;
-            book.delete(index).unwrap();
+            book.delete(index, lab.near).unwrap();
             assert_eq!(arp_of_near(), ["0", "0"]);
             lab.ip("link delete vrrp4-51");
         }
@@ -125,5 +127,21 @@ fn root_an_interface_that_carries_no_macs_is_refused_by_what_it_is() {
             error.unwrap_err().to_string(),
             "a virtual MAC needs an Ethernet interface, and lo is the loopback interface"
         );
+    });
+}
+
+#[test]
+fn root_what_the_interface_had_is_known_though_somebody_deletes_the_device() {
+    lab::run(|lab| {
+        let near = interface("near").unwrap();
+        let ask = wanted("vrrp4-51", MAC, &near, false);
+        let mut book = DeviceBook::open().unwrap();
+        book.ensure(&ask).unwrap();
+        lab.ip("link delete vrrp4-51");
+        let again = book.ensure(&ask).unwrap();
+        assert_eq!(arp_of_near(), ["1", "2"]);
+        lab.ip("link delete vrrp4-51");
+        book.delete(again.index, lab.near).unwrap();
+        assert_eq!(arp_of_near(), ["0", "0"]);
     });
 }

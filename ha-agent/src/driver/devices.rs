@@ -1,0 +1,57 @@
+//! The devices of virtual MACs over the driver's life: what an earlier agent left, and what goes with a port.
+
+use std::sync::Arc;
+
+use super::Driver;
+use super::report::Report;
+use crate::net::virtual_mac::Left;
+
+impl Driver {
+    /// Removes the devices that an earlier agent made and that no instance of this one wants as they are.
+    pub(super) fn clear_left_devices(&mut self) {
+        let left = match self.devices.left() {
+            Ok(left) => left,
+            Err(error) => return self.device_failed(error.to_string()),
+        };
+        for device in left {
+            if self.is_wanted(&device) {
+                continue;
+            }
+            match self
+                .devices
+                .delete(device.index, device.parent.unwrap_or(0))
+            {
+                Ok(()) => self.reporter.say(Report::Said {
+                    instance: Arc::from("an instance that is no longer configured so"),
+                    what: format!("removed {}, left behind by an earlier run", device.name),
+                }),
+                Err(error) => self.device_failed(error.to_string()),
+            }
+        }
+    }
+
+    fn is_wanted(&self, device: &Left) -> bool {
+        self.config.instances.iter().any(|instance| {
+            let parent = self.links.by_name(&instance.interface);
+            instance.virtual_mac.as_ref().is_some_and(|mac| {
+                mac.device == device.name
+                    && Some(mac.address) == device.address
+                    && parent.is_some_and(|link| Some(link.index) == device.parent)
+            })
+        })
+    }
+
+    /// With the port goes its device.
+    pub(super) fn delete_device(&mut self, index: u32, parent: u32) {
+        if let Err(error) = self.devices.delete(index, parent) {
+            self.device_failed(error.to_string());
+        }
+    }
+
+    fn device_failed(&self, what: String) {
+        self.reporter.say(Report::Failed {
+            instance: Arc::from("virtual MAC"),
+            what,
+        });
+    }
+}

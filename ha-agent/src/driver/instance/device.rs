@@ -1,0 +1,96 @@
+//! The device of a virtual MAC: up while master and at no other time.
+
+use std::sync::Arc;
+
+use ha_common::election::Role;
+use ha_common::units::Instant;
+
+use super::{Edges, Instance};
+use crate::driver::report::Report;
+use crate::net::virtual_mac::{Device, DeviceError};
+
+impl Instance {
+    /// Before the first advert: what leaves by the device has the virtual MAC. What comes to that is taken, and
+    /// forwarded by a host that forwards: RFC 9568 section 6.4.3 (mac), RFC 3768 section 6.4.3 (mac).
+    pub(super) fn raise_device(&mut self, edges: &mut Edges<'_>) {
+        self.switch_device(true, edges);
+    }
+
+    /// After the last advert: a backup takes no frames to the virtual MAC, and answers none:
+    /// RFC 9568 section 6.4.2 (mac), RFC 3768 section 6.4.2 (mac).
+    pub(super) fn lower_device(&mut self, edges: &mut Edges<'_>) {
+        if self.role() != Role::Master {
+            self.switch_device(false, edges);
+        }
+    }
+
+    fn switch_device(&mut self, up: bool, edges: &mut Edges<'_>) {
+        let Some(device) = self.device_mut().filter(|device| device.is_up != up) else {
+            return;
+        };
+        match edges.devices.set_up(device, up) {
+            Ok(()) => device.is_up = up,
+            Err(error) => self.device_failed(&error, edges),
+        }
+    }
+
+    /// Undoes what somebody else has switched. The table may be behind what was done here, so the kernel is
+    /// asked where it differs.
+    pub(crate) fn verify_device(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        let up = self.role() == Role::Master;
+        let Some(device) = self.device_mut() else {
+            return;
+        };
+        let shown = edges.links.get(device.index);
+        if shown.is_none_or(|link| link.admin_up == up) {
+            return;
+        }
+        if !matches!(edges.devices.state(device.index), Ok(Some(is)) if is != up) {
+            return;
+        }
+        let name = device.name.clone();
+        if let Err(error) = edges.devices.set_up(device, up) {
+            return self.device_failed(&error, edges);
+        }
+        device.is_up = up;
+        self.dirty = true;
+        self.restored += 1;
+        let (was, is) = if up { ("off", "on") } else { ("on", "off") };
+        edges.reporter.say(Report::Warning {
+            instance: Arc::clone(&self.name),
+            what: format!("somebody switched {name} {was}; it is {is} again"),
+        });
+        if up {
+            // IPv6 addresses went with it, and the neighbours may have noticed.
+            edges.sender.now(self.id);
+            self.verify_addresses(edges, now);
+            self.announce(edges, now);
+        }
+    }
+
+    /// Whether somebody has deleted the device. The table shows it soon, and then it is made anew.
+    pub(super) fn device_is_gone(&self, edges: &mut Edges<'_>) -> bool {
+        let Some(device) = self.device() else {
+            return false;
+        };
+        matches!(edges.devices.state(device.index), Ok(None))
+    }
+
+    /// The device, if it has one.
+    pub(super) fn device(&self) -> Option<&Device> {
+        let above = self.port.as_ref()?.above.as_ref()?;
+        Some(&above.device)
+    }
+
+    fn device_mut(&mut self) -> Option<&mut Device> {
+        let above = self.port.as_mut()?.above.as_mut()?;
+        Some(&mut above.device)
+    }
+
+    fn device_failed(&self, error: &DeviceError, edges: &Edges<'_>) {
+        edges.reporter.say(Report::Failed {
+            instance: Arc::clone(&self.name),
+            what: error.to_string(),
+        });
+    }
+}
