@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Driver;
+use super::instance::Instance;
 use super::report::Report;
+use super::{Driver, edges};
 use crate::net::virtual_mac::Left;
 
 impl Driver {
@@ -39,6 +40,17 @@ impl Driver {
                     && parent.is_some_and(|link| Some(link.index) == device.parent)
             })
         })
+    }
+
+    /// Switches off the device of one instance that is master no more: the kernel waits for some milliseconds
+    /// over each, and the others have their turns in between. The address is gone already.
+    pub(super) fn lower_one(&mut self) -> bool {
+        let owes = |instance: &&mut Instance| instance.owes_lowering();
+        let Some(instance) = self.instances.iter_mut().find(owes) else {
+            return false;
+        };
+        instance.lower_device(&mut edges!(self));
+        true
     }
 
     /// With the port goes its device.

@@ -70,6 +70,10 @@ impl Driver {
             if touched {
                 self.show();
             }
+            // Whoever asks need not wait for the kernel.
+            if self.lower_one() {
+                self.show();
+            }
         }
     }
 
@@ -114,7 +118,9 @@ impl Driver {
             .iter()
             .filter_map(Instance::next_deadline)
             .min();
-        [lease, own, self.watchdog.next_deadline()]
+        let lowering = self.instances.iter().any(Instance::owes_lowering);
+        let at_once = lowering.then_some(Instant(0));
+        [lease, own, at_once, self.watchdog.next_deadline()]
             .into_iter()
             .flatten()
             .min()

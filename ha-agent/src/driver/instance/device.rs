@@ -16,21 +16,25 @@ impl Instance {
         self.switch_device(true, edges);
     }
 
+    /// Whether the device is up still and is to go down.
+    pub(crate) fn owes_lowering(&self) -> bool {
+        self.role() != Role::Master && self.device().is_some_and(|device| device.is_up)
+    }
+
     /// After the last advert: a backup takes no frames to the virtual MAC, and answers none:
     /// RFC 9568 section 6.4.2 (mac), RFC 3768 section 6.4.2 (mac).
-    pub(super) fn lower_device(&mut self, edges: &mut Edges<'_>) {
-        if self.role() != Role::Master {
-            self.switch_device(false, edges);
-        }
+    pub(crate) fn lower_device(&mut self, edges: &mut Edges<'_>) {
+        self.switch_device(false, edges);
     }
 
     fn switch_device(&mut self, up: bool, edges: &mut Edges<'_>) {
         let Some(device) = self.device_mut().filter(|device| device.is_up != up) else {
             return;
         };
-        match edges.devices.set_up(device, up) {
-            Ok(()) => device.is_up = up,
-            Err(error) => self.device_failed(&error, edges),
+        // If it fails, the table shows it as somebody else's doing, and it is tried again.
+        device.is_up = up;
+        if let Err(error) = edges.devices.set_up(device, up) {
+            self.device_failed(&error, edges);
         }
     }
 
@@ -38,7 +42,8 @@ impl Instance {
     /// asked where it differs.
     pub(crate) fn verify_device(&mut self, edges: &mut Edges<'_>, now: Instant) {
         let up = self.role() == Role::Master;
-        let Some(device) = self.device_mut() else {
+        // What is yet to be done here is nobody's doing.
+        let Some(device) = self.device_mut().filter(|device| device.is_up == up) else {
             return;
         };
         let shown = edges.links.get(device.index);

@@ -202,16 +202,12 @@ impl Instance {
     pub(crate) fn feed(&mut self, now: Instant, input: Input, edges: &mut Edges<'_>) {
         self.dirty = true;
         self.moved = true;
-        let was_master = self.role() == Role::Master;
         let actions = self.election.handle(now, input);
         edges
             .recorder
             .fed(&self.name, now, &input, &actions, edges.checks);
         for action in actions {
             self.run(now, action, edges);
-        }
-        if was_master {
-            self.lower_device(edges);
         }
         self.deadline = None;
         self.latency = None;
@@ -244,8 +240,6 @@ impl Instance {
         if resumes {
             self.believe_the_earlier_sum(edges, now);
             self.feed(now, Input::Resume, edges);
-        } else {
-            self.lower_device(edges);
         }
     }
 

@@ -113,7 +113,7 @@ pub struct Device {
     pub name: String,
     /// The virtual MAC.
     pub address: [u8; 6],
-    /// Whether it is switched on, as far as the agent did it.
+    /// Whether it is switched on, as far as it goes by the agent.
     pub is_up: bool,
     /// Whether it was made just now, and not left by an earlier life.
     pub is_new: bool,
