@@ -47,10 +47,15 @@ beside_an_agent! {
     keepalived_in_version_3_over_ipv4: Pairing::new(&KEEPALIVED, Router::version_3());
     keepalived_in_version_3_over_ipv6: Pairing::new(&KEEPALIVED, Router::version_3_over_ipv6());
     keepalived_with_a_virtual_mac: Pairing::new(&KEEPALIVED_VMAC, Router::version_3());
+    keepalived_and_the_agent_with_a_virtual_mac:
+        Pairing::new(&KEEPALIVED_VMAC, Router::version_3().with_virtual_mac());
+    keepalived_and_the_agent_with_a_virtual_mac_over_ipv6:
+        Pairing::new(&KEEPALIVED_VMAC, Router::version_3_over_ipv6().with_virtual_mac());
+    frr_and_the_agent_with_a_virtual_mac: Pairing::new(&Frr, Router::version_3().with_virtual_mac());
     frr_in_version_2: Pairing::new(&Frr, Router::version_2());
     frr_in_version_3_over_ipv4: Pairing::new(&Frr, Router::version_3());
     frr_in_version_3_over_ipv6: Pairing::new(&Frr, Router::version_3_over_ipv6());
-    // What the agent learns to speak, such as unicast or its own virtual MAC, gets its lines here: a field
+    // What the agent learns to speak, such as unicast, gets its lines here: a field
     // of `Router`, what `Router::for_agent` and each `Peer` make of it, and a line for each peer.
 }
 

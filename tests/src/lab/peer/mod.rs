@@ -35,6 +35,8 @@ pub struct Router {
     pub addresses: Vec<IpAddr>,
     /// Version 2: the PASS authentication's.
     pub password: Option<&'static str>,
+    /// The virtual router has a hardware address of its own at the agent as well.
+    pub virtual_mac: bool,
 }
 
 impl Router {
@@ -56,6 +58,7 @@ impl Router {
             interval: Duration::from_millis(200),
             addresses: vec![VIP],
             password: None,
+            virtual_mac: false,
         }
     }
 
@@ -73,6 +76,13 @@ impl Router {
     #[must_use]
     pub fn with_password(mut self, password: &'static str) -> Self {
         self.password = Some(password);
+        self
+    }
+
+    /// The same with the virtual router's own hardware address at the agent.
+    #[must_use]
+    pub fn with_virtual_mac(mut self) -> Self {
+        self.virtual_mac = true;
         self
     }
 
@@ -99,6 +109,11 @@ impl Router {
             advert_interval: self.interval,
             addresses: self.addresses.iter().copied().map(with_prefix).collect(),
             ..Instance::default()
+        };
+        let instance = if self.virtual_mac {
+            instance.with("virtual_mac", true)
+        } else {
+            instance
         };
         match self.password {
             Some(password) => instance.with(
