@@ -10,6 +10,7 @@ use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::client::{Client, Pace};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{EARLINESS, INTERVAL, LATENESS, PATIENCE, at_deadline};
+use ha_tests::lab::virtual_mac;
 use ha_tests::nspawn::Deployment;
 use ha_tests::nspawn::deployment::{instance, single, timing};
 use ha_tests::nspawn::node::{CONFIG, config};
@@ -280,5 +281,29 @@ fn a_file_that_is_refused_fails_the_start_once_with_every_mistake_in_the_journal
     // Only the administrator can mend it: trying again would fill the journal.
     ensure!(node.property("ActiveState")? == "failed");
     ensure!(node.property("NRestarts")? == "0");
+    Ok(())
+}
+
+/// All settings of the device are to be had in the unit's sandbox, those that netlink does not have as well.
+#[test]
+fn a_virtual_mac_works_in_the_units_sandbox() -> Result<()> {
+    for router in virtual_mac::ROUTERS {
+        let (node, lab) = single(router.instance(100))?;
+        let capture = lab.capture()?;
+        node.must(&["start"])?;
+        lab.asker(&capture)?
+            .wait_held_by(node.host(), router.vip, PATIENCE)?;
+        let frames = capture.frames();
+        let claims: Vec<_> = frames
+            .iter()
+            .filter_map(|it| router.claimed_by(it))
+            .collect();
+        ensure!(
+            !claims.is_empty() && claims.iter().all(|mac| *mac == router.mac),
+            "{claims:x?}"
+        );
+        node.must(&["stop"])?;
+        virtual_mac::nothing_left(node.host())?;
+    }
     Ok(())
 }
