@@ -145,6 +145,32 @@ fn an_agent_that_is_killed_leaves_the_device_and_the_next_one_takes_it_on() -> R
     Ok(())
 }
 
+/// The fence is the interface's, which all that comes to the device has passed.
+#[test]
+fn a_master_that_stands_still_answers_no_more_once_another_has_the_address() -> Result<()> {
+    require_root_and_tools(&[])?;
+    for router in ROUTERS {
+        let lab = Lab::new(2)?;
+        let (h1, h2) = (lab.host(1), lab.host(2));
+        let capture = lab.capture()?;
+        let first = master(&lab, &router)?;
+        let second = Agent::start(h2, &AgentConfig::new(h2, router.instance(90)))?;
+        second.wait_state(State::Backup, PATIENCE)?;
+        first.process().signal(Signal::STOP)?;
+        second.wait_state(State::Master, PATIENCE)?;
+        let asker = lab.asker(&capture)?;
+        asker.wait_held_by(h2, router.vip, PATIENCE)?;
+        ensure!(is_up(h1, router.device)?, "a stopped agent removes nothing");
+        first.process().signal(Signal::CONT)?;
+        asker.wait_held_by(h1, router.vip, PATIENCE)?;
+        second.wait_state(State::Backup, PATIENCE)?;
+        wait_until(PATIENCE, "the backup's device goes down", || {
+            is_up(h2, router.device).is_ok_and(|up| !up)
+        })?;
+    }
+    Ok(())
+}
+
 #[test]
 fn what_a_killed_agent_left_is_removed_by_cleanup_or_by_one_that_wants_it_no_more() -> Result<()> {
     require_root_and_tools(&[])?;
