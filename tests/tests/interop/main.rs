@@ -55,7 +55,13 @@ beside_an_agent! {
     frr_in_version_2: Pairing::new(&Frr, Router::version_2());
     frr_in_version_3_over_ipv4: Pairing::new(&Frr, Router::version_3());
     frr_in_version_3_over_ipv6: Pairing::new(&Frr, Router::version_3_over_ipv6());
-    // What the agent learns to speak, such as unicast, gets its lines here: a field
+    keepalived_in_version_2_by_unicast:
+        Pairing::new(&KEEPALIVED, Router::version_2()).by_unicast();
+    keepalived_in_version_3_over_ipv4_by_unicast:
+        Pairing::new(&KEEPALIVED, Router::version_3()).by_unicast();
+    keepalived_in_version_3_over_ipv6_by_unicast:
+        Pairing::new(&KEEPALIVED, Router::version_3_over_ipv6()).by_unicast();
+    // What the agent learns to speak gets its lines here: a field
     // of `Router`, what `Router::for_agent` and each `Peer` make of it, and a line for each peer.
 }
 

@@ -17,11 +17,24 @@ use ha_tests::lab::{Agent, AgentConfig, Capture, Host, Lab, require_root_and_too
 pub(crate) struct Pairing {
     peer: &'static dyn Peer,
     router: Router,
+    by_unicast: bool,
 }
 
 impl Pairing {
     pub(crate) fn new(peer: &'static dyn Peer, router: Router) -> Self {
-        Self { peer, router }
+        Self {
+            peer,
+            router,
+            by_unicast: false,
+        }
+    }
+
+    /// The same with adverts from host to host.
+    pub(crate) fn by_unicast(self) -> Self {
+        Self {
+            by_unicast: true,
+            ..self
+        }
     }
 }
 
@@ -77,22 +90,55 @@ impl<'p> Segment<'p> {
         require_root_and_tools(pairing.peer.programs())?;
         let lab = Lab::new(2)?;
         let capture = lab.capture()?;
-        Ok(Self {
+        let segment = Self {
             pairing,
             lab,
             capture,
-        })
+        };
+        if pairing.by_unicast {
+            segment.introduce(1, 2)?;
+            segment.introduce(2, 1)?;
+        }
+        Ok(segment)
+    }
+
+    /// Writes down where a host's peer lives. One that is cut off answers no question about that, and then
+    /// no advert for it reaches the wire.
+    fn introduce(&self, host: u8, peer: u8) -> Result<()> {
+        let address = self.address_of(peer).to_string();
+        let mac = self.lab.host(peer).mac().map(|byte| format!("{byte:02x}"));
+        let (mac, interface) = (mac.join(":"), Host::INTERFACE);
+        let neighbour = ["ip", "neighbour", "replace", &address, "lladdr", &mac];
+        let place = ["dev", interface, "nud", "permanent"];
+        self.lab
+            .host(host)
+            .run(&[&neighbour[..], &place[..]].concat())
+            .map(drop)
     }
 
     /// One of the hosts is for somebody, who does not run yet.
     pub(crate) fn seat(&self, host: u8, party: Party, priority: u8) -> Seat<'p> {
+        let mut router = self.pairing.router.with_priority(priority);
+        if self.pairing.by_unicast {
+            let [own, peer] = [host, 3 - host].map(|it| self.address_of(it));
+            router = router.between(own, peer);
+        }
         Seat {
             pairing: self.pairing,
-            router: self.pairing.router.with_priority(priority),
+            router,
             host: self.lab.host(host).clone(),
             party,
             is_prepared: false,
             member: None,
+        }
+    }
+
+    fn address_of(&self, host: u8) -> IpAddr {
+        let host = self.lab.host(host);
+        if self.pairing.router.is_ipv6() {
+            host.ipv6().into()
+        } else {
+            host.ipv4().into()
         }
     }
 
@@ -167,6 +213,7 @@ impl<'p> Segment<'p> {
             leader.party
         );
         ensure!(self.adverts_of(other, begin).is_empty(), "both advertise");
+        self.goes_where_it_should(leader, begin)?;
         for address in self.addresses() {
             let claims = self.capture.announcements(&other.host, address, begin);
             ensure!(claims == 0, "both claim {address}");
@@ -175,6 +222,20 @@ impl<'p> Segment<'p> {
         let after = (leader.changes()?, other.changes()?);
         ensure!(before == after, "somebody flapped: {before:?}, {after:?}");
         self.wait_led_by(leader)
+    }
+
+    /// Every advert is for the group, or for the one peer and nobody else.
+    fn goes_where_it_should(&self, leader: &Seat<'_>, since: Instant) -> Result<()> {
+        let frames = self.capture.frames_since(since);
+        let own = frames.iter().filter(|it| it.is_from(&leader.host));
+        for vrrp in own.filter_map(Frame::vrrp) {
+            let right = match leader.router.unicast {
+                None => vrrp.destination.is_multicast(),
+                Some(ends) => (vrrp.source, vrrp.destination) == (ends.own, ends.peer),
+            };
+            ensure!(right, "{:?} sent {vrrp:?}", leader.party);
+        }
+        Ok(())
     }
 
     fn adverts_of(&self, seat: &Seat<'_>, since: Instant) -> Vec<Instant> {

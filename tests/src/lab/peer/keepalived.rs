@@ -1,8 +1,10 @@
 //! keepalived as a peer.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 
-use super::{Peer, Router, Running};
+use super::{Ends, Peer, Router, Running};
 use crate::lab::host::Host;
 use crate::lab::keepalived::{Instance, PROGRAM};
 
@@ -31,6 +33,13 @@ impl Peer for Keepalived {
             extra.push_str("  authentication {\n    auth_type PASS\n    auth_pass ");
             extra.push_str(password);
             extra.push_str("\n  }\n");
+        }
+        if let Some(Ends { own, peer }) = router.unicast {
+            // Writing to a String cannot fail.
+            let _ = write!(
+                extra,
+                "  unicast_src_ip {own}\n  unicast_peer {{\n    {peer}\n  }}\n  check_unicast_src\n"
+            );
         }
         let instance = Instance {
             version: router.version,

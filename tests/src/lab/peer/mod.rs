@@ -13,7 +13,7 @@ use anyhow::{Result, ensure};
 pub use self::frr::Frr;
 pub use self::keepalived::Keepalived;
 use super::VIP;
-use super::agent_config::{Instance, with_prefix};
+use super::agent_config::{Instance, far_peer, with_prefix};
 use super::host::Host;
 use super::process::{Process, Signal};
 
@@ -37,6 +37,17 @@ pub struct Router {
     pub password: Option<&'static str>,
     /// The virtual router has a hardware address of its own at the agent as well.
     pub virtual_mac: bool,
+    /// None: adverts go to the group.
+    pub unicast: Option<Ends>,
+}
+
+/// From where to where adverts go by unicast.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// The router's own address.
+    pub own: IpAddr,
+    /// The other one's.
+    pub peer: IpAddr,
 }
 
 impl Router {
@@ -59,6 +70,7 @@ impl Router {
             addresses: vec![VIP],
             password: None,
             virtual_mac: false,
+            unicast: None,
         }
     }
 
@@ -95,6 +107,13 @@ impl Router {
         }
     }
 
+    /// The same between two addresses.
+    #[must_use]
+    pub fn between(mut self, own: IpAddr, peer: IpAddr) -> Self {
+        self.unicast = Some(Ends { own, peer });
+        self
+    }
+
     /// Whether it is one of IPv6 addresses.
     pub fn is_ipv6(&self) -> bool {
         self.addresses.iter().any(IpAddr::is_ipv6)
@@ -102,7 +121,7 @@ impl Router {
 
     /// The agent's configuration of it.
     pub fn for_agent(&self) -> Instance {
-        let instance = Instance {
+        let mut instance = Instance {
             vrid: self.vrid,
             version: self.version,
             priority: self.priority,
@@ -110,20 +129,19 @@ impl Router {
             addresses: self.addresses.iter().copied().map(with_prefix).collect(),
             ..Instance::default()
         };
-        let instance = if self.virtual_mac {
-            instance.with("virtual_mac", true)
-        } else {
-            instance
-        };
-        match self.password {
-            Some(password) => instance.with(
-                "auth",
-                toml::Table::from_iter([
-                    ("type".to_owned(), "pass".into()),
-                    ("password".to_owned(), password.into()),
-                ]),
-            ),
+        if self.virtual_mac {
+            instance = instance.with("virtual_mac", true);
+        }
+        if let Some(password) = self.password {
+            let auth = [("type", "pass"), ("password", password)];
+            let auth = auth.map(|(key, value)| (key.to_owned(), value.into()));
+            instance = instance.with("auth", toml::Table::from_iter(auth));
+        }
+        match self.unicast {
             None => instance,
+            Some(Ends { peer, .. }) if peer.is_ipv4() => instance.to_peers(&[peer]),
+            // keepalived 2.2.7 sends its unicast over IPv6 with the hop limit of any other packet.
+            Some(Ends { peer, .. }) => instance.with("peers", vec![far_peer(peer, 64, 255)]),
         }
     }
 }
