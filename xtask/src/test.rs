@@ -168,7 +168,8 @@ impl Group {
         match self {
             Self::Unit | Self::Property | Self::Simulation => None,
             Self::Kernel | Self::Lab => Some(1),
-            Self::Interop | Self::Vm => Some(2),
+            Self::Interop => Some(8),
+            Self::Vm => Some(2),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Real routers beside an agent: the matrix of peers, dialects and exercises.
 //!
 //! Each line of the matrix is a peer and what the two speak; each line goes through every exercise. The
-//! tests wait for most of their time, so two of them run at once (`cargo xtask test --only interop`).
+//! tests wait for most of their time, so eight of them run at once (`cargo xtask test --only interop`).
 
 mod exercise;
 mod segment;
