@@ -161,15 +161,15 @@ impl Group {
         }
     }
 
-    /// How many tests may run at once, if not as many as there are processors. Some share the machine's one
-    /// network stack; routers at their standard intervals only wait for most of their time; a virtual machine
-    /// keeps one processor busy.
+    /// How many tests may run at once, if not as many as there are processors. Those of the programs measure
+    /// them; a lab is a world of its own, but its tests hold agents to deadlines; routers at their standard
+    /// intervals only wait for most of their time; a virtual machine keeps one processor busy.
     fn threads(self) -> Option<u8> {
         match self {
             Self::Unit | Self::Property | Self::Simulation => None,
-            Self::Kernel | Self::Lab => Some(1),
+            Self::Kernel => Some(1),
+            Self::Lab | Self::Vm => Some(2),
             Self::Interop => Some(8),
-            Self::Vm => Some(2),
         }
     }
 
