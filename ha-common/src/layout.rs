@@ -8,11 +8,12 @@ use core::mem::{align_of, offset_of, size_of};
 use bytemuck::{Pod, Zeroable};
 
 use crate::channel::Channel;
+use crate::hmac::Gate;
 use crate::reject::Reject;
 use crate::units::Family;
 
 /// Changes whenever a layout below changes, so that pins of another version are recognised.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
 /// First word of [`Meta`]: `HAgt` in memory.
 pub const META_MAGIC: u32 = 0x7467_4148;
 
@@ -168,6 +169,8 @@ pub struct Slot {
     pub own_hash: u64,
     /// Where adverts must have been sent, and by whom.
     pub channel: Channel,
+    /// What is asked of an HMAC trailer.
+    pub gate: Gate,
 
     /// The master that we follow; while master ourselves, the last one that beats us. Zero: none.
     pub master_address: RawAddress,
@@ -422,6 +425,8 @@ pub struct Command {
     pub own_address: RawAddress,
     /// `CONFIGURE`: where adverts must have been sent, and by whom.
     pub channel: Channel,
+    /// `CONFIGURE`: what is asked of an HMAC trailer.
+    pub gate: Gate,
     /// `CONFIGURE`: v2 password.
     pub auth_data: [u8; 8],
     /// `CONFIGURE`: interface index.
@@ -484,12 +489,12 @@ const _: () = {
     assert!(offset_of!(Slot, timer) == 0);
     assert!(size_of::<SlotKey>() == 8);
     assert!(size_of::<LastReject>() == 56);
-    assert!(size_of::<Slot>() == 416);
+    assert!(size_of::<Slot>() == 488);
     assert!(offset_of!(Slot, deadline) % 8 == 0);
     assert!(size_of::<PeerKey>() == 24);
-    assert!(size_of::<PeerStats>() == 280);
+    assert!(size_of::<PeerStats>() == 328);
     assert!(size_of::<Event>() == 72);
-    assert!(size_of::<Command>() == 96);
+    assert!(size_of::<Command>() == 120);
     assert!(size_of::<FenceKey>() == 24);
     assert!(size_of::<Meta>() == 24);
 };

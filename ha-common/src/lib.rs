@@ -16,6 +16,7 @@ pub mod election;
 pub mod fence;
 pub mod follow;
 pub mod group;
+pub mod hmac;
 pub mod layout;
 pub mod peer;
 pub mod reject;

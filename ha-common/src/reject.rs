@@ -35,11 +35,23 @@ pub enum Reject {
     AddressCount,
     /// The v2 interval differs from ours (RFC 3768 section 7.1), or a v3 interval is zero.
     Interval,
+    /// No HMAC trailer, and one is required.
+    HmacMissing,
+    /// An HMAC trailer of an unknown scheme.
+    HmacTrailer,
+    /// An HMAC trailer by a key that is not configured.
+    HmacKey,
+    /// An HMAC trailer whose time is out of the window.
+    HmacStale,
+    /// An HMAC trailer whose time its sender has used before: an advert that was recorded.
+    HmacReplay,
+    /// The HMAC is wrong: another key of that number, or a forgery.
+    HmacDigest,
 }
 
 impl Reject {
     /// How many variants there are, which is how many counters a peer has.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 20;
 
     /// Every variant, in the order of the checks.
     pub const ALL: [Self; Self::COUNT] = [
@@ -57,6 +69,12 @@ impl Reject {
         Self::OwnSource,
         Self::AddressCount,
         Self::Interval,
+        Self::HmacMissing,
+        Self::HmacTrailer,
+        Self::HmacKey,
+        Self::HmacStale,
+        Self::HmacReplay,
+        Self::HmacDigest,
     ];
 
     /// The name used in `peers --json`, metrics and logs.
@@ -76,6 +94,12 @@ impl Reject {
             Self::OwnSource => "own_source",
             Self::AddressCount => "address_count",
             Self::Interval => "interval",
+            Self::HmacMissing => "hmac_missing",
+            Self::HmacTrailer => "hmac_trailer",
+            Self::HmacKey => "hmac_key",
+            Self::HmacStale => "hmac_stale",
+            Self::HmacReplay => "hmac_replay",
+            Self::HmacDigest => "hmac_digest",
         }
     }
 

@@ -20,6 +20,7 @@ pub fn configure(slot: &mut Slot, command: &Command) {
     slot.own_address = command.own_address;
     slot.own_count = command.own_count;
     slot.channel = command.channel;
+    slot.gate = command.gate;
     slot.auth_type = command.auth_type;
     slot.auth_data = command.auth_data;
     slot.down_multiplier = command.down_multiplier;
