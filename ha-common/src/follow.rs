@@ -254,6 +254,7 @@ pub(crate) mod tests {
             count: 1,
             flavour: Flavour::PseudoHeader,
             length: 12,
+            signed: false,
         }
     }
 

@@ -24,8 +24,10 @@
 
 mod command;
 mod count;
+mod digest;
 mod events;
 mod fence;
+mod gate;
 mod maps;
 mod packet;
 mod peers;

@@ -3,10 +3,14 @@
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use ha_common::channel::TtlRange;
+use ha_common::hmac::freshness::Mark;
+use ha_common::hmac::{Key, Keyed};
 use ha_common::layout::{
-    Counter, DEFAULT_SLOTS, Event, FenceKey, MAX_PEERS, MAX_UNICAST, Meta, PeerKey, PeerStats,
-    RING_BYTES, Slot, SlotKey,
+    Counter, DEFAULT_SLOTS, Event, FenceKey, MAX_KEYS, MAX_PEERS, MAX_UNICAST, Meta, PeerKey,
+    PeerStats, RING_BYTES, Slot, SlotKey,
 };
+
+use crate::digest::Bench;
 
 #[btf_map]
 pub(crate) static HA_INDEX: HashMap<SlotKey, u32, { DEFAULT_SLOTS as usize }> = HashMap::new();
@@ -35,3 +39,12 @@ pub(crate) static HA_FENCE: HashMap<FenceKey, u32, { DEFAULT_SLOTS as usize }> =
 
 #[btf_map]
 pub(crate) static HA_UNICAST: HashMap<PeerKey, TtlRange, { MAX_UNICAST as usize }> = HashMap::new();
+
+#[btf_map]
+pub(crate) static HA_KEYS: HashMap<Keyed, Key, { MAX_KEYS as usize }> = HashMap::new();
+
+#[btf_map]
+pub(crate) static HA_MARKS: LruHashMap<PeerKey, Mark, { MAX_PEERS as usize }> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static HA_BENCH: PerCpuArray<Bench, 1> = PerCpuArray::new();

@@ -41,6 +41,14 @@ impl PacketCursor {
     }
 }
 
+impl PacketCursor {
+    /// How far it has come, in bytes.
+    #[inline(always)]
+    pub(crate) const fn offset(&self) -> usize {
+        self.offset
+    }
+}
+
 impl Cursor for PacketCursor {
     #[inline(always)]
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {

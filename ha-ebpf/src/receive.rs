@@ -15,7 +15,7 @@ use ha_common::wire::vrrp::{self, Advert, Expect};
 
 use crate::maps::{HA_INDEX, HA_SLOTS, HA_UNICAST};
 use crate::packet::{self, PacketCursor};
-use crate::{count, events, fence, peers, timer};
+use crate::{count, events, fence, gate, peers, timer};
 
 /// The verdict on a frame.
 #[inline(always)]
@@ -51,17 +51,22 @@ pub(crate) fn receive(context: &XdpContext) -> u32 {
     // SAFETY: a helper without conditions.
     let now = unsafe { bpf_ktime_get_ns() };
     let expect = expect(slot, key, envelope.source);
-    match vrrp::check(&envelope, header, body, &expect) {
-        Ok(advert) => on_advert(index, slot, key, &advert, now),
-        Err(reject) => {
-            on_reject(slot, key, &envelope, header, reject, now);
-            debug!(
-                context,
-                "vrid {}: rejected, reason {}", key.vrid, reject as u8
-            );
-            if matches!(reject, Reject::Destination) {
-                return XDP_PASS;
-            }
+    let judged = vrrp::check(&envelope, header, body, &expect).and_then(|advert| {
+        if expect.gated {
+            // Last, since it is the dearest: what is wrong in itself costs no digest.
+            gate::admit(context, slot, key, &advert, body, now)?;
+        }
+        on_advert(index, slot, key, &advert, now);
+        Ok(())
+    });
+    if let Err(reject) = judged {
+        on_reject(slot, key, &envelope, header, reject, now);
+        debug!(
+            context,
+            "vrid {}: rejected, reason {}", key.vrid, reject as u8
+        );
+        if matches!(reject, Reject::Destination) {
+            return XDP_PASS;
         }
     }
     verdict(slot)

@@ -15,11 +15,13 @@ use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use bytemuck::Zeroable as _;
 use ha_common::channel::TtlRange;
+use ha_common::hmac::Key;
 use ha_common::layout::{Command, RawAddress, Slot, SlotKey, flags, names, op, status};
 use ha_common::units::Instant;
 use thiserror::Error;
 
 use super::fences::Fences;
+use super::keyring::Keyring;
 use super::listed::Listed;
 use super::raw::Raw;
 use super::reader::Reader;
@@ -114,6 +116,7 @@ pub struct Kernel {
     no_timer: bool,
     fences: Fences,
     listed: Listed,
+    keyring: Keyring,
     used: HashSet<u32>,
     /// All slots below are in use.
     first_free: u32,
@@ -169,6 +172,7 @@ impl Kernel {
         })?;
         let fences = Fences::of(&object)?;
         let listed = Listed::of(&object)?;
+        let keyring = Keyring::of(&object)?;
         let mut kernel = Self {
             object,
             slots,
@@ -177,6 +181,7 @@ impl Kernel {
             no_timer: options.no_timer,
             fences,
             listed,
+            keyring,
             used: HashSet::new(),
             first_free: 0,
         };
@@ -254,6 +259,11 @@ impl Kernel {
         self.listed.set(key, peers)
     }
 
+    /// Makes the HMAC keys of a slot these, by their numbers.
+    pub fn set_keys(&mut self, slot: SlotKey, keys: &[(u8, Key)]) -> Result<(), KernelError> {
+        self.keyring.set(slot, keys)
+    }
+
     /// Configures a slot and gives it its timer.
     pub fn configure(&self, command: &Command) -> Result<Timer, KernelError> {
         let extra = if self.no_timer { flags::NO_TIMER } else { 0 };
@@ -328,6 +338,8 @@ impl Kernel {
             }
         }
         let unlisted = self.listed.set(key, &[]);
+        let locked = self.keyring.set(key, &[]);
+        let forgotten = self.keyring.forget_senders(key);
         self.used.remove(&slot);
         self.first_free = self.first_free.min(slot);
         self.command(&Command {
@@ -335,7 +347,7 @@ impl Kernel {
             slot,
             ..Command::zeroed()
         })?;
-        unlisted
+        unlisted.and(locked).and(forgotten)
     }
 
     fn run(&self, command: &Command) -> Result<u32, KernelError> {

@@ -2,7 +2,9 @@
 
 pub mod attach;
 mod fences;
+mod gatekeeper;
 pub mod kernel;
+mod keyring;
 mod listed;
 pub mod pins;
 mod raw;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use ha_common::channel::TtlRange;
 use ha_common::follow;
+use ha_common::hmac::Key;
 use ha_common::layout::{
     Command, Event, LastReject, PeerKey, PeerStats, RawAddress, Slot, SlotKey, event, flags, op,
     state,
@@ -17,6 +18,7 @@ use ha_common::wire::cursor::SliceCursor;
 use ha_common::wire::frame::{Envelope, Kind, Located, is_possible_source, locate_ipv4};
 use ha_common::wire::vrrp::{self, Expect};
 
+use super::gatekeeper::Gatekeeper;
 use crate::net::receive::Received;
 
 /// Peers that one slot keeps; the one not seen for longest goes first.
@@ -34,6 +36,7 @@ pub struct SoftSlot {
     peers: HashMap<RawAddress, PeerStats>,
     /// Whom a unicast slot hears.
     listed: HashMap<RawAddress, TtlRange>,
+    gate: Gatekeeper,
 }
 
 /// What came of a packet, for the driver.
@@ -53,6 +56,7 @@ impl SoftSlot {
             key,
             peers: HashMap::new(),
             listed: HashMap::new(),
+            gate: Gatekeeper::default(),
         }
     }
 
@@ -79,6 +83,11 @@ impl SoftSlot {
         self.listed = peers.iter().copied().collect();
     }
 
+    /// Makes the HMAC keys these, by their numbers.
+    pub fn set_keys(&mut self, keys: &[(u8, Key)]) {
+        self.gate.set_keys(keys);
+    }
+
     /// Runs a command as the kernel's command program does.
     pub fn command(&mut self, command: &Command, now: u64) {
         // There is no timer here, and nothing to end: the packet is the host's anyway.
@@ -94,7 +103,10 @@ impl SoftSlot {
                 let armed = command.state == state::BACKUP;
                 slot.deadline = if armed { now + command.arm_for } else { 0 };
             }
-            op::RELEASE => rules::release(slot, command),
+            op::RELEASE => {
+                rules::release(slot, command);
+                self.gate = Gatekeeper::default();
+            }
             _ => {}
         }
     }
@@ -152,7 +164,10 @@ impl SoftSlot {
         }
         let listed = self.listed.get(&envelope.source).copied();
         let expect = Expect::of(&self.slot, listed);
-        match vrrp::check(&envelope, header, body, &expect) {
+        let checked = vrrp::check(&envelope, header, body, &expect);
+        let keeper = &mut self.gate;
+        let slot = &self.slot;
+        match checked.and_then(|advert| keeper.admit(slot, advert, header, body, now)) {
             Ok(advert) => self.accept(&advert, now),
             Err(reject) => {
                 self.reject(&envelope, header, reject, now);

@@ -35,41 +35,62 @@ static ROUNDS: [u32; 64] = [
 /// Takes one block in.
 #[inline(always)]
 pub fn compress(state: &mut State, block: &[u8; BLOCK]) {
-    let mut schedule = [0; 16];
+    let mut bench = Bench::default();
     let (words, _) = block.as_chunks::<4>();
-    for (to, word) in schedule.iter_mut().zip(words) {
+    for (to, word) in bench.schedule.iter_mut().zip(words) {
         *to = u32::from_be_bytes(*word);
     }
-    rounds(state, &mut schedule);
+    bench.rounds(state);
 }
 
-/// The 64 rounds over a block's 16 words. The message schedule replaces the words as it goes: each round
-/// needs the last 16 of it and no others.
-#[expect(clippy::many_single_char_names, reason = "the standard's names")]
-#[inline(always)]
-pub fn rounds(state: &mut State, schedule: &mut [u32; 16]) {
-    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
-    for (round, constant) in ROUNDS.iter().enumerate() {
-        if round >= 16 {
-            let at = |ahead: usize| schedule[(round + ahead) & 15];
-            let word = at(0)
-                .wrapping_add(small(at(1), 7, 18, 3))
-                .wrapping_add(at(9))
-                .wrapping_add(small(at(14), 17, 19, 10));
-            schedule[round & 15] = word;
+/// What a block is worked on with. Apart, because the BPF stack has no room for it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Bench {
+    /// The block's 16 words as numbers; then, as the rounds go, the last 16 words of the message schedule.
+    pub schedule: [u32; 16],
+    /// The working variables `a` to `h`.
+    work: State,
+}
+
+impl Bench {
+    /// The 64 rounds. The working variables do not move from one to the next, as the standard has it: their
+    /// names do.
+    #[inline(always)]
+    pub fn rounds(&mut self, state: &mut State) {
+        self.work = *state;
+        for (round, constant) in ROUNDS.iter().enumerate() {
+            let [a, b, c, d, e, f, g, h] =
+                [0, 1, 2, 3, 4, 5, 6, 7_usize].map(|name| name.wrapping_sub(round) & 7);
+            let work = &mut self.work;
+            let choice = work[e] & work[f] ^ !work[e] & work[g];
+            let first = work[h]
+                .wrapping_add(big(work[e], 6, 11, 25))
+                .wrapping_add(choice)
+                .wrapping_add(*constant)
+                .wrapping_add(word(&mut self.schedule, round));
+            let majority = work[a] & work[b] ^ work[a] & work[c] ^ work[b] & work[c];
+            let second = big(work[a], 2, 13, 22).wrapping_add(majority);
+            work[d] = work[d].wrapping_add(first);
+            work[h] = first.wrapping_add(second);
         }
-        let first = h
-            .wrapping_add(big(e, 6, 11, 25))
-            .wrapping_add(e & f ^ !e & g)
-            .wrapping_add(*constant)
-            .wrapping_add(schedule[round & 15]);
-        let second = big(a, 2, 13, 22).wrapping_add(a & b ^ a & c ^ b & c);
-        (h, g, f, e) = (g, f, e, d.wrapping_add(first));
-        (d, c, b, a) = (c, b, a, first.wrapping_add(second));
+        for (sum, word) in state.iter_mut().zip(self.work) {
+            *sum = sum.wrapping_add(word);
+        }
     }
-    for (sum, word) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
-        *sum = sum.wrapping_add(word);
+}
+
+/// The round's word of the message schedule, in the place of the one that is not needed any more.
+#[inline(always)]
+fn word(schedule: &mut [u32; 16], round: usize) -> u32 {
+    let at = |ahead: usize| (round + ahead) & 15;
+    if round >= 16 {
+        schedule[at(0)] = schedule[at(0)]
+            .wrapping_add(small(schedule[at(1)], 7, 18, 3))
+            .wrapping_add(schedule[at(9)])
+            .wrapping_add(small(schedule[at(14)], 17, 19, 10));
     }
+    schedule[at(0)]
 }
 
 #[inline(always)]

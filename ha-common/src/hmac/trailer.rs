@@ -27,24 +27,11 @@ impl Trailer {
     /// Reads one. [`Reject::HmacTrailer`] if it is of a scheme that nobody knows.
     #[inline(always)]
     pub const fn read(bytes: [u8; TRAILER]) -> Result<Self, Reject> {
-        let [
-            scheme,
-            key_id,
-            r0,
-            r1,
-            s0,
-            s1,
-            s2,
-            s3,
-            s4,
-            s5,
-            s6,
-            s7,
-            tag @ ..,
-        ] = bytes;
-        if scheme != SHA256 || r0 != 0 || r1 != 0 {
-            return Err(Reject::HmacTrailer);
-        }
+        let [h0, h1, h2, h3, s0, s1, s2, s3, s4, s5, s6, s7, tag @ ..] = bytes;
+        let key_id = match key_id(u32::from_be_bytes([h0, h1, h2, h3])) {
+            Ok(key_id) => key_id,
+            Err(reject) => return Err(reject),
+        };
         Ok(Self {
             key_id,
             stamp: Stamp(u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7])),
@@ -57,6 +44,17 @@ impl Trailer {
         let [s0, s1, s2, s3, s4, s5, s6, s7] = stamp.0.to_be_bytes();
         [SHA256, key_id, 0, 0, s0, s1, s2, s3, s4, s5, s6, s7]
     }
+}
+
+/// The key that the first four bytes name. [`Reject::HmacTrailer`] if the scheme is none that anybody knows,
+/// or what is reserved is not zero.
+#[inline(always)]
+pub const fn key_id(head: u32) -> Result<u8, Reject> {
+    let [scheme, key_id, r0, r1] = head.to_be_bytes();
+    if scheme != SHA256 || r0 != 0 || r1 != 0 {
+        return Err(Reject::HmacTrailer);
+    }
+    Ok(key_id)
 }
 
 /// Compares two digests by all their bits, so that the time does not tell how many were right.

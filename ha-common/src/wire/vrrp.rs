@@ -23,6 +23,8 @@ pub const GROUP_V6: [u8; 16] = [0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 const ADVERTISEMENT: u8 = 1;
 /// The longest message that a 1500-byte IPv4 packet holds.
 pub(super) const MAX_LENGTH: u16 = 1480;
+/// Length of an HMAC trailer.
+const TRAILER: u16 = crate::hmac::TRAILER as u16;
 /// v2 authentication types (RFC 2338 section 5.3.6).
 pub const AUTH_NONE: u8 = 0;
 /// Simple text password.
@@ -57,6 +59,8 @@ pub struct Expect {
     pub ttl: TtlRange,
     /// Unicast: whether this sender may send adverts to us.
     pub known: bool,
+    /// Whether an HMAC trailer may stand behind the message.
+    pub gated: bool,
 }
 
 impl Expect {
@@ -73,6 +77,7 @@ impl Expect {
             group: slot.channel.group,
             ttl: listed.unwrap_or(slot.channel.ttl),
             known: listed.is_some() || slot.channel.any_source != 0,
+            gated: slot.gate.is_on(),
         }
     }
 }
@@ -92,8 +97,10 @@ pub struct Advert {
     pub count: u8,
     /// How its checksum was made.
     pub flavour: Flavour,
-    /// Message length in bytes.
+    /// Message length in bytes, with the trailer.
     pub length: u16,
+    /// Whether an HMAC trailer stands behind it, which is still to be judged.
+    pub signed: bool,
 }
 
 /// A hash of an address list that does not depend on its order.
@@ -178,11 +185,14 @@ pub fn check<C: Cursor>(
         check_auth(header, body, expect)?;
     }
     let address_words = u32::from(count) * words_per_address(envelope.family);
-    let (sum, hash) = walk(envelope, header, body, address_words)?;
-    let flavour = check_sum(envelope, sum, is_v2)?;
+    let auth = if is_v2 { 8 } else { 0 };
+    let needed = 8 + address_words * 4 + auth;
+    let signed = expect.gated && u32::from(envelope.length) == needed + u32::from(TRAILER);
+    let summed = summed(envelope, signed);
+    let (sum, hash) = walk(&summed, header, body, address_words)?;
+    let flavour = check_sum(&summed, sum, is_v2)?;
     check_addresses(envelope, expect)?;
-    let trailer = if is_v2 { 8 } else { 0 };
-    if count == 0 || 8 + address_words * 4 + trailer > u32::from(envelope.length) {
+    if count == 0 || needed > u32::from(envelope.length) {
         return Err(Reject::AddressCount);
     }
     let interval = check_interval(header, expect, is_v2)?;
@@ -194,7 +204,22 @@ pub fn check<C: Cursor>(
         count,
         flavour,
         length: envelope.length,
+        signed,
     })
+}
+
+/// The part that the checksum covers. Over IPv4 it was made before the trailer; over IPv6 the sender's
+/// kernel makes it of all that follows the IP header.
+#[inline(always)]
+fn summed(envelope: &Envelope, signed: bool) -> Envelope {
+    let beyond = match envelope.family {
+        Family::V4 if signed => TRAILER,
+        Family::V4 | Family::V6 => 0,
+    };
+    Envelope {
+        length: envelope.length.wrapping_sub(beyond),
+        ..*envelope
+    }
 }
 
 /// v2: the authentication type and, for a password, its eight bytes behind the address list
@@ -353,6 +378,7 @@ mod tests {
             group: group(family),
             ttl: TtlRange::LINK,
             known: false,
+            gated: false,
         }
     }
 

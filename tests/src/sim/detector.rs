@@ -198,5 +198,6 @@ fn on_the_wire(advert: &Advert) -> vrrp::Advert {
         count: 1,
         flavour: Flavour::PseudoHeader,
         length: 12,
+        signed: false,
     }
 }

@@ -3,6 +3,8 @@
 //! `repr(C)`, explicit padding, no `bool`, no enum: every bit pattern is a value. Names of maps and
 //! programs exist once, here; a test compares the loaded object with them.
 
+pub mod names;
+
 use core::mem::{align_of, offset_of, size_of};
 
 use bytemuck::{Pod, Zeroable};
@@ -23,45 +25,10 @@ pub const DEFAULT_SLOTS: u32 = 4096;
 pub const MAX_PEERS: u32 = 8192;
 /// Unicast peers of all virtual routers together.
 pub const MAX_UNICAST: u32 = 16384;
+/// HMAC keys of all virtual routers together.
+pub const MAX_KEYS: u32 = 16384;
 /// Size of the event ring in bytes: 1638 events.
 pub const RING_BYTES: u32 = 128 * 1024;
-
-/// Names of maps, programs and globals in the object file.
-pub mod names {
-    /// XDP program: the receive path.
-    pub const PROG_RECEIVE: &str = "ha_vrrp";
-    /// XDP program run by `BPF_PROG_TEST_RUN` only: configures slots, arms timers.
-    pub const PROG_COMMAND: &str = "ha_command";
-    /// Hash of [`super::SlotKey`] to the slot's index.
-    pub const MAP_INDEX: &str = "HA_INDEX";
-    /// Array of [`super::Slot`].
-    pub const MAP_SLOTS: &str = "HA_SLOTS";
-    /// LRU hash of [`super::PeerKey`] to [`super::PeerStats`].
-    pub const MAP_PEERS: &str = "HA_PEERS";
-    /// Per-CPU array of `u64`, indexed by [`super::Counter`].
-    pub const MAP_COUNTERS: &str = "HA_COUNTERS";
-    /// Ring of [`super::Event`].
-    pub const MAP_EVENTS: &str = "HA_EVENTS";
-    /// Array of one [`super::Meta`].
-    pub const MAP_META: &str = "HA_META";
-    /// Array of one zeroed [`super::PeerStats`]: the source of new entries (the BPF stack is 512 bytes).
-    pub const MAP_BLANK: &str = "HA_BLANK";
-    /// Hash of [`super::FenceKey`] to the index of the slot that owns the address.
-    pub const MAP_FENCE: &str = "HA_FENCE";
-    /// Hash of [`super::PeerKey`] to [`crate::channel::TtlRange`]: whom a unicast slot hears.
-    pub const MAP_UNICAST: &str = "HA_UNICAST";
-    /// The maps that are pinned.
-    pub const PINNED: [&str; 8] = [
-        MAP_INDEX,
-        MAP_SLOTS,
-        MAP_PEERS,
-        MAP_COUNTERS,
-        MAP_EVENTS,
-        MAP_META,
-        MAP_FENCE,
-        MAP_UNICAST,
-    ];
-}
 
 /// The kernel's `struct bpf_timer`: found in a map's value by this name in the BTF.
 // The verifier looks for this name.

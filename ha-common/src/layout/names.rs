@@ -1,0 +1,44 @@
+//! Names of maps, programs and globals in the object file.
+
+/// XDP program: the receive path.
+pub const PROG_RECEIVE: &str = "ha_vrrp";
+/// XDP program run by `BPF_PROG_TEST_RUN` only: configures slots, arms timers.
+pub const PROG_COMMAND: &str = "ha_command";
+/// Hash of [`super::SlotKey`] to the slot's index.
+pub const MAP_INDEX: &str = "HA_INDEX";
+/// Array of [`super::Slot`].
+pub const MAP_SLOTS: &str = "HA_SLOTS";
+/// LRU hash of [`super::PeerKey`] to [`super::PeerStats`].
+pub const MAP_PEERS: &str = "HA_PEERS";
+/// Per-CPU array of `u64`, indexed by [`super::Counter`].
+pub const MAP_COUNTERS: &str = "HA_COUNTERS";
+/// Ring of [`super::Event`].
+pub const MAP_EVENTS: &str = "HA_EVENTS";
+/// Array of one [`super::Meta`].
+pub const MAP_META: &str = "HA_META";
+/// Array of one zeroed [`super::PeerStats`]: the source of new entries (the BPF stack is 512 bytes).
+pub const MAP_BLANK: &str = "HA_BLANK";
+/// Hash of [`super::FenceKey`] to the index of the slot that owns the address.
+pub const MAP_FENCE: &str = "HA_FENCE";
+/// Hash of [`super::PeerKey`] to [`crate::channel::TtlRange`]: whom a unicast slot hears.
+pub const MAP_UNICAST: &str = "HA_UNICAST";
+/// Hash of [`crate::hmac::Keyed`] to [`crate::hmac::Key`].
+pub const MAP_KEYS: &str = "HA_KEYS";
+/// LRU hash of [`super::PeerKey`] to [`crate::hmac::freshness::Mark`]: entries are made by adverts whose
+/// digest was right, so that forged ones wash nothing out.
+pub const MAP_MARKS: &str = "HA_MARKS";
+/// Per-CPU array of one workbench for digests (the BPF stack is 512 bytes).
+pub const MAP_BENCH: &str = "HA_BENCH";
+/// The maps that are pinned.
+pub const PINNED: [&str; 10] = [
+    MAP_INDEX,
+    MAP_SLOTS,
+    MAP_PEERS,
+    MAP_COUNTERS,
+    MAP_EVENTS,
+    MAP_META,
+    MAP_FENCE,
+    MAP_UNICAST,
+    MAP_KEYS,
+    MAP_MARKS,
+];

@@ -1,0 +1,214 @@
+//! HMAC-SHA256 of an advert: kernels offer none to XDP programs, so it is made here, block by block.
+//!
+//! The message is copied to a workbench in a map, where it becomes what the digest is made of: the pseudo
+//! header before it, zeros over what it cannot cover, and SHA-256's padding behind it. Three global functions
+//! do the long loops; the verifier follows each once (see [`crate::packet`]).
+
+use core::arch::asm;
+
+use aya_ebpf::bindings::xdp_md;
+use aya_ebpf::programs::XdpContext;
+use ha_common::hmac::key::pseudo_header;
+use ha_common::hmac::sha256::{self, State};
+use ha_common::hmac::trailer::{TAG, TRAILER};
+use ha_common::hmac::{Key, Stamp};
+use ha_common::layout::SlotKey;
+use ha_common::units::Family;
+use ha_common::wire::cursor::Cursor;
+use ha_common::wire::vrrp::Advert;
+
+use crate::maps::HA_BENCH;
+use crate::packet::PacketCursor;
+
+/// Room for the longest message with all that stands round it, 24 blocks, and a power of two.
+const WORDS: usize = 512;
+/// Words before the message: the pseudo header.
+const HEAD: usize = 5;
+/// Words of SHA-256's block.
+const BLOCK: usize = 16;
+/// Words of its state.
+const STATE: usize = 8;
+/// The longest message in words.
+const MESSAGE: usize = 1480 / 4;
+/// Blocks of the longest.
+const BLOCKS: usize = 24;
+
+/// Where a digest is made.
+#[repr(C)]
+pub(crate) struct Bench {
+    /// What it is made of, as big-endian numbers.
+    words: [u32; WORDS],
+    /// For SHA-256's rounds.
+    block: sha256::Bench,
+    /// SHA-256's state: on the stack there is no room for it.
+    state: State,
+    /// The digest that the advert carries.
+    tag: [u32; TAG / 4],
+}
+
+/// This CPU's. A program of XDP is not interrupted by another on the same CPU.
+#[inline(always)]
+pub(crate) fn bench() -> Option<*mut Bench> {
+    HA_BENCH.get_ptr_mut(0)
+}
+
+/// Copies a message of so many bytes from there on to the bench, and gives the trailer's first word and its
+/// time.
+#[inline(always)]
+pub(crate) fn load(
+    context: &XdpContext,
+    offset: usize,
+    length: usize,
+    bench: *mut Bench,
+) -> Option<(u32, Stamp)> {
+    if length < 8 + TRAILER || ha_load(context.ctx, offset, length / 4) == 0 {
+        return None;
+    }
+    let first = HEAD + length / 4 - TRAILER / 4;
+    // SAFETY: the bench is a live map value, and each index is kept inside of it.
+    unsafe {
+        for index in 0..TAG / 4 {
+            (*bench).tag[index] = *word(bench, first + 3 + index);
+        }
+        let upper = u64::from(*word(bench, first + 1));
+        let lower = u64::from(*word(bench, first + 2));
+        Some((*word(bench, first), Stamp(upper << 32 | lower)))
+    }
+}
+
+/// Whether the advert's tag is the digest of the message on the bench. The key is a live map value; if the agent
+/// removes it at this moment, the advert is judged by some other and refused.
+#[inline(always)]
+pub(crate) fn proves(
+    bench: *mut Bench,
+    key: *const Key,
+    slot: SlotKey,
+    version: u8,
+    advert: &Advert,
+) -> bool {
+    let family = if slot.family == Family::V6 as u8 {
+        Family::V6
+    } else {
+        Family::V4
+    };
+    let (head, source) = pseudo_header(family, version, slot.vrid, advert.source);
+    let end = HEAD + usize::from(advert.length) / 4;
+    // The length that SHA-256 closes with counts the block of the key as well.
+    let bits = (sha256::BLOCK + end * 4) * 8;
+    let blocks = (end * 4 + 9).div_ceil(sha256::BLOCK);
+    // SAFETY: the bench is a live map value, and each index is kept inside of it.
+    unsafe {
+        *word(bench, 0) = u32::from_be_bytes(head);
+        let (parts, _) = source.as_chunks::<4>();
+        for (index, part) in parts.iter().enumerate() {
+            *word(bench, 1 + index) = u32::from_be_bytes(*part);
+        }
+        // The checksum is the lower half of the message's second word.
+        *word(bench, HEAD + 1) &= 0xffff_0000;
+        for index in 0..TAG / 4 {
+            *word(bench, end - 1 - index) = 0;
+        }
+        pad(bench, end, blocks, bits);
+        (*bench).state = (*key).inner;
+    }
+    for block in 0..BLOCKS {
+        if block >= blocks {
+            break;
+        }
+        ha_compress(block);
+    }
+    // SAFETY: as above.
+    unsafe {
+        for index in 0..STATE {
+            *word(bench, index) = (*bench).state[index];
+        }
+        pad(bench, STATE, 1, (sha256::BLOCK + STATE * 4) * 8);
+        (*bench).state = (*key).outer;
+    }
+    ha_compress(0);
+    // All of it, so that the time does not tell how much was right.
+    let mut differs = 0;
+    for index in 0..TAG / 4 {
+        // SAFETY: as above.
+        differs |= unsafe { (*bench).state[index] ^ (*bench).tag[index] };
+    }
+    differs == 0
+}
+
+/// FIPS 180-4 section 5.1.1: a one, zeros, and the length in bits at the end of the last block.
+#[inline(always)]
+unsafe fn pad(bench: *mut Bench, end: usize, blocks: usize, bits: usize) {
+    let last = blocks * BLOCK - 1;
+    // SAFETY: the bench is a live map value, and each index is kept inside of it.
+    unsafe {
+        *word(bench, end) = 0x8000_0000;
+        for index in 1..BLOCK + 2 {
+            if end + index >= last {
+                break;
+            }
+            *word(bench, end + index) = 0;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a message has at most 1480 bytes"
+        )]
+        let bits = bits as u32;
+        *word(bench, last) = bits;
+    }
+}
+
+/// A word of the bench.
+#[inline(always)]
+unsafe fn word(bench: *mut Bench, index: usize) -> *mut u32 {
+    // SAFETY: the caller's bench is a live map value, and the index is below its length.
+    unsafe { (&raw mut (*bench).words).cast::<u32>().add(inside(index)) }
+}
+
+/// `index & 0x1ff`, out of the compiler's sight: it would leave out what it knows to change nothing, and the
+/// verifier, which knows less, wants the bound.
+#[inline(always)]
+fn inside(mut index: usize) -> usize {
+    const { assert!(WORDS == 0x200) };
+    // SAFETY: it masks a register.
+    unsafe {
+        asm!("{index} &= 0x1ff", index = inout(reg) index, options(pure, nomem, nostack));
+    }
+    index
+}
+
+/// Copies so many words of the packet, from `offset` on, behind the head on the bench; 0 if the packet ends
+/// before.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn ha_load(context: *mut xdp_md, offset: usize, count: usize) -> u32 {
+    let Some(bench) = bench() else { return 0 };
+    let mut cursor = PacketCursor::new(&XdpContext::new(context));
+    cursor.skip(offset);
+    for index in 0..MESSAGE {
+        if index >= count {
+            break;
+        }
+        let Some(bytes) = cursor.take::<4>() else {
+            return 0;
+        };
+        // SAFETY: the bench is a live map value.
+        unsafe { *word(bench, HEAD + index) = u32::from_be_bytes(bytes) };
+    }
+    1
+}
+
+/// Takes one block of the bench into its state; 0 if there is no bench.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn ha_compress(block: usize) -> u32 {
+    let Some(bench) = bench() else { return 0 };
+    // SAFETY: the bench is a live map value of this CPU alone.
+    unsafe {
+        for index in 0..BLOCK {
+            (*bench).block.schedule[index] = *word(bench, block * BLOCK + index);
+        }
+        let Bench { block, state, .. } = &mut *bench;
+        block.rounds(state);
+    }
+    1
+}
