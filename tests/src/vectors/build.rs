@@ -32,6 +32,8 @@ pub enum Checksum {
     Payload,
     /// Over the first bytes of the message alone.
     PayloadOf(usize),
+    /// Over the pseudo-header and the first bytes of the message.
+    PseudoHeaderOf(usize),
     /// Right with the pseudo-header, then changed by this much.
     OffBy(u16),
 }
@@ -154,22 +156,23 @@ impl Frame {
 
     fn message_bytes(&self) -> Vec<u8> {
         let mut out = self.message_without_checksum();
-        let with_header = || {
-            let mut covered = self.pseudo_header(out.len());
-            covered.extend(&out);
+        let with_header = |length: usize| {
+            let mut covered = self.pseudo_header(length);
+            covered.extend(&out[..length]);
             internet_checksum(&covered)
         };
         let sum = match self.message.checksum {
-            Checksum::PseudoHeader => with_header(),
+            Checksum::PseudoHeader => with_header(out.len()),
+            Checksum::PseudoHeaderOf(length) => with_header(length),
             Checksum::Payload => internet_checksum(&out),
             Checksum::PayloadOf(length) => internet_checksum(&out[..length]),
-            Checksum::OffBy(offset) => with_header().wrapping_add(offset),
+            Checksum::OffBy(offset) => with_header(out.len()).wrapping_add(offset),
         };
         out[6..8].copy_from_slice(&sum.to_be_bytes());
         out
     }
 
-    fn message_without_checksum(&self) -> Vec<u8> {
+    pub(super) fn message_without_checksum(&self) -> Vec<u8> {
         let message = &self.message;
         let truth = u8::try_from(message.addresses.len()).unwrap_or(u8::MAX);
         let mut out = vec![

@@ -11,6 +11,7 @@ pub mod build;
 pub mod headers;
 pub mod lists;
 pub mod other;
+pub mod signed;
 pub mod transports;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

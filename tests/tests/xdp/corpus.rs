@@ -54,7 +54,10 @@ fn the_corpus_moves_every_reject_counter() {
             _ => None,
         })
         .collect();
-    assert_eq!(seen, BTreeSet::from(Reject::ALL));
+    // Those of the gate need keys and a clock: `hmac`.
+    let of_the_gate = |reject: &Reject| *reject >= Reject::HmacMissing;
+    let others = Reject::ALL.into_iter().filter(|it| !of_the_gate(it));
+    assert_eq!(seen, others.collect());
 }
 
 #[test]

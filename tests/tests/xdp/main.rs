@@ -8,6 +8,7 @@ mod counters;
 mod fence;
 mod follow;
 mod harness;
+mod hmac;
 mod object;
 mod observe;
 mod peers;

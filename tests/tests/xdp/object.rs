@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use aya::programs::Xdp;
 use ha_common::channel::TtlRange;
+use ha_common::hmac::freshness::Mark;
+use ha_common::hmac::{Key, Keyed};
 use ha_common::layout::{
     Counter, Event, FenceKey, MAX_PEERS, MAX_UNICAST, Meta, PeerKey, PeerStats, RING_BYTES, Slot,
     SlotKey, names,
@@ -34,6 +36,16 @@ fn shapes() -> [(&'static str, Shape); 9] {
             names::MAP_UNICAST,
             (size_of::<PeerKey>(), size_of::<TtlRange>(), MAX_UNICAST),
         ),
+        (
+            names::MAP_KEYS,
+            (size_of::<Keyed>(), size_of::<Key>(), MAX_KEYS),
+        ),
+        (
+            names::MAP_MARKS,
+            (size_of::<PeerKey>(), size_of::<Mark>(), MAX_PEERS),
+        ),
+        // 512 words of input, the rounds', the state, and a digest: the program's own.
+        (names::MAP_BENCH, (4, 2048 + 96 + 32 + 16, 1)),
     ]
 }
 

@@ -1,0 +1,446 @@
+//! The gate: what an HMAC trailer must be, in the kernel and in the plain socket alike.
+
+use std::collections::BTreeSet;
+
+use ha_agent::datapath::soft::SoftSlot;
+use ha_agent::net::receive::Received;
+use ha_common::hmac::freshness::Freshness;
+use ha_common::hmac::{Gate, Key, mode};
+use ha_common::layout::{Command, SlotKey, flags, op, state};
+use ha_common::reject::Reject;
+use ha_tests::vectors::build::{Checksum, Frame, sum_again};
+use ha_tests::vectors::signed::{Signer, TRAILER};
+use ha_tests::vectors::{Receiver, VRID};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::harness::{LOOPBACK, Lab, PATIENCE, command_for, now};
+
+const SECRET: [u8; 32] = *b"an open secret of thirty-two byt";
+const OTHER: [u8; 64] = [0x5a; 64];
+/// UTC when the tests' monotonic clock was zero, in seconds.
+const UTC: u64 = 1_790_000_000;
+const SECOND: u64 = 1 << 32;
+const WINDOW: u64 = 60;
+/// Those that have no other authentication.
+const RECEIVERS: [Receiver; 6] = [
+    Receiver::V3Ipv4,
+    Receiver::V3Ipv6,
+    Receiver::V2Plain,
+    Receiver::UnicastIpv4,
+    Receiver::UnicastIpv6,
+    Receiver::OtherGroup,
+];
+
+/// A slot in the kernel and one here, with the same keys and the same gate.
+struct Gates {
+    lab: Lab,
+    soft: SoftSlot,
+    receiver: Receiver,
+    command: Command,
+}
+
+impl Gates {
+    fn of(receiver: Receiver, mode: u8) -> Self {
+        let command = Command {
+            op: op::CONFIGURE,
+            gate: Gate {
+                freshness: Freshness {
+                    window: WINDOW * SECOND,
+                    utc_at_zero: UTC * SECOND,
+                },
+                mode,
+                ..Gate::default()
+            },
+            ..command_for(receiver, 0, VRID)
+        };
+        let keys = [
+            (1, Key::new(&SECRET).expect("its length")),
+            (9, Key::new(&OTHER).expect("its length")),
+        ];
+        let mut lab = Lab::new();
+        lab.list_peers(receiver, &receiver.peers());
+        let key = SlotKey::new(LOOPBACK, receiver.family(), VRID);
+        lab.kernel.set_keys(key, &keys).expect("keys");
+        lab.configure(&command);
+        let mut soft = SoftSlot::new(key);
+        soft.list_peers(&receiver.peers());
+        soft.set_keys(&keys);
+        soft.command(&command, now());
+        let mut gates = Self {
+            lab,
+            soft,
+            receiver,
+            command,
+        };
+        gates.backup();
+        gates
+    }
+
+    /// From here on an advert that counts arms the timer.
+    fn backup(&mut self) {
+        let part = Command {
+            op: op::SET_STATE,
+            state: state::BACKUP,
+            arm_for: u64::try_from(PATIENCE.as_nanos()).expect("short") * 100,
+            flags: flags::PREEMPT,
+            ..self.command
+        };
+        self.lab.command(&part);
+        self.soft.command(&part, now());
+    }
+
+    /// What both make of a frame; a panic if they differ, or if a refused one moved anything.
+    fn hear(&mut self, frame: &[u8]) -> Result<(), Reject> {
+        let before = (self.lab.slot(), *self.soft.slot());
+        self.lab.send(frame);
+        let received = received(self.receiver, frame);
+        self.soft.receive(&received, now());
+        let after = (self.lab.slot(), *self.soft.slot());
+        let verdicts = [(before.0, after.0), (before.1, after.1)].map(|(before, after)| {
+            let reasons = Reject::ALL.into_iter().filter(|reason| {
+                let index = *reason as usize;
+                after.rejects[index] != before.rejects[index]
+            });
+            let reasons: Vec<_> = reasons.collect();
+            if after.adverts != before.adverts {
+                assert_eq!(after.adverts, before.adverts + 1);
+                assert!(reasons.is_empty(), "{reasons:?}");
+                assert!(after.rearms > before.rearms, "it arms nothing");
+                return Ok(());
+            }
+            let [reason] = reasons[..] else {
+                panic!("neither counted nor refused: {reasons:?}");
+            };
+            assert_eq!(
+                (after.deadline, after.rearms, after.events),
+                (before.deadline, before.rearms, before.events),
+                "{reason:?} moved the slot"
+            );
+            assert_eq!(after.master_address, before.master_address, "{reason:?}");
+            Err(reason)
+        });
+        assert_eq!(verdicts[0], verdicts[1], "kernel and socket differ");
+        verdicts[0]
+    }
+}
+
+/// A packet as a raw socket gives it.
+fn received(receiver: Receiver, frame: &[u8]) -> Received<'_> {
+    let packet = &frame[14..];
+    if receiver.own_address().is_ipv4() {
+        return Received::V4 { packet };
+    }
+    let octets = |at: usize| -> [u8; 16] { packet[at..at + 16].try_into().expect("its length") };
+    Received::V6 {
+        source: octets(8).into(),
+        destination: octets(24).into(),
+        hop_limit: packet[7],
+        payload: &packet[40..],
+    }
+}
+
+/// Now, by the clock of the gate.
+fn stamp() -> u64 {
+    let nanos = now();
+    UTC * SECOND + nanos / 1_000_000_000 * SECOND + (nanos % 1_000_000_000 << 32) / 1_000_000_000
+}
+
+fn signer(stamp: u64) -> Signer<'static> {
+    Signer {
+        secret: &SECRET,
+        key_id: 1,
+        stamp,
+    }
+}
+
+/// A signed advert; `edit` is before, `wrong` after the signature.
+fn signed(
+    receiver: Receiver,
+    signer: Signer<'_>,
+    edit: impl FnOnce(&mut Frame),
+    wrong: impl FnOnce(&mut Frame),
+) -> Vec<u8> {
+    let mut frame = receiver.valid();
+    edit(&mut frame);
+    frame.sign(signer);
+    wrong(&mut frame);
+    frame.bytes()
+}
+
+fn plain(receiver: Receiver) -> Vec<u8> {
+    receiver.valid().bytes()
+}
+
+fn addresses(frame: &mut Frame, count: u8) {
+    let first = frame.message.addresses[0];
+    let another = |host: u8| match first {
+        std::net::IpAddr::V4(_) => [10, 99, 1, host].into(),
+        std::net::IpAddr::V6(_) => ha_tests::vectors::link_local(u16::from(host) + 0x200).into(),
+    };
+    frame.message.addresses = (0..count).map(another).collect();
+}
+
+#[test]
+fn a_right_trailer_opens_the_gate_for_every_dialect_and_length() {
+    for receiver in RECEIVERS {
+        let mut gates = Gates::of(receiver, mode::ENFORCE);
+        // What a frame of 1,500 bytes has room for.
+        let most = if receiver.own_address().is_ipv4() {
+            255
+        } else {
+            86
+        };
+        for count in [1, 2, 3, 9, 10, 11, 40, most] {
+            let frame = signed(receiver, signer(stamp()), |it| addresses(it, count), |_| {});
+            assert_eq!(
+                gates.hear(&frame),
+                Ok(()),
+                "{receiver:?}, {count} addresses"
+            );
+        }
+        let by_other = Signer {
+            secret: &OTHER,
+            key_id: 9,
+            stamp: stamp(),
+        };
+        let frame = signed(receiver, by_other, |_| {}, |_| {});
+        assert_eq!(gates.hear(&frame), Ok(()), "{receiver:?}");
+    }
+    let mut gates = Gates::of(Receiver::V3Ipv4, mode::ENFORCE);
+    let payload = |it: &mut Frame| it.message.checksum = Checksum::Payload;
+    let frame = signed(Receiver::V3Ipv4, signer(stamp()), payload, |_| {});
+    assert_eq!(
+        gates.hear(&frame),
+        Ok(()),
+        "a checksum without pseudo-header"
+    );
+}
+
+#[test]
+fn an_advert_without_a_trailer_counts_until_one_is_required() {
+    for receiver in RECEIVERS {
+        for (mode, verdict) in [
+            (mode::OFF, Ok(())),
+            (mode::RECEIVE_ONLY, Ok(())),
+            (mode::PERMISSIVE, Ok(())),
+            (mode::ENFORCE, Err(Reject::HmacMissing)),
+        ] {
+            let mut gates = Gates::of(receiver, mode);
+            assert_eq!(gates.hear(&plain(receiver)), verdict, "{receiver:?} {mode}");
+            if mode == mode::OFF {
+                continue;
+            }
+            let frame = signed(receiver, signer(stamp()), |_| {}, |_| {});
+            assert_eq!(gates.hear(&frame), Ok(()), "{receiver:?} {mode}");
+            // One that is there must be right, whatever the mode.
+            let forged = Signer {
+                secret: &OTHER,
+                ..signer(stamp())
+            };
+            let frame = signed(receiver, forged, |_| {}, |_| {});
+            assert_eq!(
+                gates.hear(&frame),
+                Err(Reject::HmacDigest),
+                "{receiver:?} {mode}"
+            );
+        }
+    }
+}
+
+#[test]
+fn everything_that_can_be_wrong_with_a_trailer_has_its_reason() {
+    let mut seen = BTreeSet::from([Reject::HmacMissing]);
+    for receiver in RECEIVERS {
+        let mut gates = Gates::of(receiver, mode::ENFORCE);
+        let start = |it: &Frame| it.message.trailer.len() - TRAILER;
+        let mut expect = |frame: Vec<u8>, reason: Reject, what: &str| {
+            assert_eq!(gates.hear(&frame), Err(reason), "{receiver:?}: {what}");
+            seen.insert(reason);
+        };
+        for (place, value) in [(0, 0), (0, 2), (2, 1), (3, 1)] {
+            let wrong = |it: &mut Frame| {
+                let at = start(it) + place;
+                it.message.trailer[at] = value;
+            };
+            let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
+            expect(frame, Reject::HmacTrailer, "scheme or reserved");
+        }
+        let unknown = Signer {
+            key_id: 2,
+            ..signer(stamp())
+        };
+        expect(
+            signed(receiver, unknown, |_| {}, |_| {}),
+            Reject::HmacKey,
+            "an unknown key",
+        );
+        for off in [
+            stamp() - (WINDOW + 5) * SECOND,
+            stamp() + (WINDOW + 5) * SECOND,
+        ] {
+            expect(
+                signed(receiver, signer(off), |_| {}, |_| {}),
+                Reject::HmacStale,
+                "another time",
+            );
+        }
+        for at in 12..TRAILER {
+            let wrong = |it: &mut Frame| {
+                let at = start(it) + at;
+                it.message.trailer[at] ^= 1;
+            };
+            let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
+            expect(frame, Reject::HmacDigest, "a changed digest");
+        }
+        // What another virtual router's advert proves, it does not prove here.
+        let mut elsewhere = receiver.valid();
+        elsewhere.message.vrid = VRID + 1;
+        elsewhere.sign(signer(stamp()));
+        elsewhere.message.vrid = VRID;
+        expect(elsewhere.bytes(), Reject::HmacDigest, "another vrid's");
+        let lie = |it: &mut Frame| it.message.priority = 0;
+        let frame = signed(receiver, signer(stamp()), |_| {}, lie);
+        expect(frame, Reject::HmacDigest, "another priority");
+        for odd in [1, 27, 29, 56] {
+            let wrong = |it: &mut Frame| {
+                let at = start(it);
+                it.message.trailer.resize(at + odd, 0);
+                it.message.checksum = match it.message.checksum {
+                    Checksum::PseudoHeaderOf(_) | Checksum::PseudoHeader => Checksum::PseudoHeader,
+                    _ => Checksum::Payload,
+                };
+            };
+            let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
+            expect(frame, Reject::HmacMissing, "another length");
+        }
+        let right = signed(receiver, signer(stamp()), |_| {}, |_| {});
+        assert_eq!(gates.hear(&right), Ok(()));
+        for _ in 0..3 {
+            assert_eq!(gates.hear(&right), Err(Reject::HmacReplay), "{receiver:?}");
+        }
+        seen.insert(Reject::HmacReplay);
+        // What was refused has left no mark: the next right one counts.
+        let next = signed(receiver, signer(stamp()), |_| {}, |_| {});
+        assert_eq!(gates.hear(&next), Ok(()), "{receiver:?}");
+    }
+    let all = Reject::ALL
+        .into_iter()
+        .filter(|it| *it >= Reject::HmacMissing);
+    assert_eq!(seen, all.collect());
+}
+
+/// Always the same changes: a failure here is one tomorrow, too.
+fn runner(cases: u32) -> TestRunner {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+}
+
+#[test]
+fn no_bit_of_a_signed_advert_can_be_turned() {
+    for receiver in RECEIVERS {
+        let gates = std::cell::RefCell::new(Gates::of(receiver, mode::ENFORCE));
+        runner(400)
+            .run(&any::<prop::sample::Index>(), |index| {
+                let mut frame = signed(receiver, signer(stamp()), |_| {}, |_| {});
+                let start = if receiver.own_address().is_ipv4() {
+                    34
+                } else {
+                    54
+                };
+                // The checksum is not signed, and made again.
+                let bits = (frame.len() - start) * 8;
+                let bit = index.index(bits);
+                if (6..8).contains(&(bit / 8)) {
+                    return Ok(());
+                }
+                frame[start + bit / 8] ^= 1 << (bit % 8);
+                let trailer = frame.split_off(frame.len() - TRAILER);
+                if receiver.own_address().is_ipv4() {
+                    sum_again(&mut frame);
+                    frame.extend(trailer);
+                } else {
+                    frame.extend(trailer);
+                    sum_again(&mut frame);
+                }
+                let verdict = if frame[start + 1] == VRID {
+                    gates.borrow_mut().hear(&frame)
+                } else {
+                    Err(Reject::Destination)
+                };
+                prop_assert!(verdict.is_err(), "bit {bit}");
+                Ok(())
+            })
+            .unwrap_or_else(|error| panic!("{receiver:?}: {error}"));
+    }
+}
+
+#[test]
+fn keys_are_taken_away_and_go_with_their_slot() {
+    let receiver = Receiver::V3Ipv4;
+    let mut gates = Gates::of(receiver, mode::ENFORCE);
+    let key = SlotKey::new(LOOPBACK, receiver.family(), VRID);
+    let only = [(9, Key::new(&OTHER).expect("its length"))];
+    gates.lab.kernel.set_keys(key, &only).expect("keys");
+    gates.soft.set_keys(&only);
+    let frame = signed(receiver, signer(stamp()), |_| {}, |_| {});
+    assert_eq!(gates.hear(&frame), Err(Reject::HmacKey));
+    let by_other = Signer {
+        secret: &OTHER,
+        key_id: 9,
+        stamp: stamp(),
+    };
+    let frame = signed(receiver, by_other, |_| {}, |_| {});
+    assert_eq!(gates.hear(&frame), Ok(()));
+    // The next life of the slot knows neither key nor sender.
+    gates.lab.kernel.release(key, 0).expect("release");
+    gates.soft.command(
+        &Command {
+            op: op::RELEASE,
+            ..gates.command
+        },
+        now(),
+    );
+    gates.lab.configure(&gates.command);
+    gates.soft.command(&gates.command, now());
+    gates.backup();
+    assert_eq!(gates.hear(&frame), Err(Reject::HmacKey));
+    gates.lab.kernel.set_keys(key, &only).expect("keys");
+    gates.soft.set_keys(&only);
+    assert_eq!(gates.hear(&frame), Ok(()), "its mark is gone, too");
+}
+
+#[test]
+fn what_an_authenticated_advert_costs() {
+    const RUNS: u32 = 20_000;
+    let receiver = Receiver::V3Ipv4;
+    let mut gates = Gates::of(receiver, mode::ENFORCE);
+    let frame = signed(receiver, signer(stamp()), |_| {}, |_| {});
+    assert_eq!(gates.hear(&frame), Ok(()));
+    let (_, replay) = gates.lab.send_many(&frame, RUNS);
+    let forged = Signer {
+        secret: &OTHER,
+        ..signer(stamp() + 30 * SECOND)
+    };
+    let wrong = signed(receiver, forged, |_| {}, |_| {});
+    let (_, digest) = gates.lab.send_many(&wrong, RUNS);
+    let long = signed(receiver, forged, |it| addresses(it, 20), |_| {});
+    let (_, twenty) = gates.lab.send_many(&long, RUNS);
+    println!(
+        "replayed advert                  {:4} ns",
+        replay.as_nanos()
+    );
+    println!(
+        "advert with a digest to be made  {:4} ns",
+        digest.as_nanos()
+    );
+    println!(
+        "the same with 20 addresses       {:4} ns",
+        twenty.as_nanos()
+    );
+    assert!(replay < digest, "a replay costs no digest");
+}
