@@ -89,6 +89,7 @@ fn instance(field: InstanceField, old: &Instance, new: &Instance) -> String {
             span(new.preempt_delay),
         ),
         F::Auth => changed("auth"),
+        F::Hmac => changed("hmac"),
         F::Track => changed("track"),
         F::Carrier => moved("carrier", carrier(old.carrier), carrier(new.carrier)),
         F::Datapath => moved("datapath", datapath(old.datapath), datapath(new.datapath)),

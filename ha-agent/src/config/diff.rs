@@ -54,6 +54,7 @@ pub enum InstanceField {
     Preempt,
     PreemptDelay,
     Auth,
+    Hmac,
     Track,
     Carrier,
     Datapath,
@@ -82,6 +83,7 @@ impl InstanceField {
             | Self::Preempt
             | Self::PreemptDelay
             | Self::Auth
+            | Self::Hmac
             | Self::Track
             | Self::Carrier
             | Self::Consume
@@ -285,6 +287,7 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
         preempt,
         preempt_delay,
         auth,
+        hmac,
         track,
         carrier,
         datapath,
@@ -317,6 +320,7 @@ fn instance_fields(old: &Instance, new: &Instance) -> Vec<InstanceField> {
             InstanceField::PreemptDelay,
         ),
         (*auth == new.auth, InstanceField::Auth),
+        (*hmac == new.hmac, InstanceField::Hmac),
         (*track == new.track, InstanceField::Track),
         (*carrier == new.carrier, InstanceField::Carrier),
         (*datapath == new.datapath, InstanceField::Datapath),

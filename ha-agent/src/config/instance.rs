@@ -10,11 +10,11 @@ use super::instance_rules::{self, Parts};
 use super::model::{
     Auth, Carrier, ChecksumFlavour, Consume, DatapathChoice, Garp, Instance, Track,
 };
-use super::names;
 use super::reader::{At, Field, Table};
 use super::track;
 use super::transport_keys::{self, Context};
 use super::virtual_mac::{self, Wish};
+use super::{hmac, names};
 
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 const HOUR: Duration = Duration::from_hours(1);
@@ -62,6 +62,8 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         f.duration(&(Duration::ZERO..=HOUR))
     });
     let auth = t.optional("auth", Auth::None, read_auth);
+    let own_interval = interval.as_ref().map(|at| *at.get_ref());
+    let hmac = t.optional("hmac", None, |f| hmac::read(f, own_interval).map(Some));
     let tracked = t.optional("track", (Vec::new(), true), track::read);
     let carrier = t.optional("carrier", Carrier::Fault, read_carrier);
     let datapath = t.optional("datapath", DatapathChoice::Auto, read_datapath);
@@ -85,6 +87,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
         preempt: preempt.as_ref(),
         preempt_delay: preempt_delay.as_ref(),
         auth: auth.as_ref(),
+        hmac: hmac.as_ref(),
         checksum: checksum.as_ref(),
         interface: interface.as_ref(),
         carrier: carrier.as_ref(),
@@ -131,6 +134,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
             preempt: preempt?.into_inner(),
             preempt_delay: preempt_delay?.into_inner(),
             auth: auth?.into_inner(),
+            hmac: hmac?.into_inner(),
             track: values(&d.track),
             carrier: carrier?.into_inner(),
             datapath: datapath?.into_inner(),

@@ -8,7 +8,7 @@ use ha_common::units::{Centiseconds, Family, Priority, Version};
 
 use super::address;
 use super::held::Held;
-use super::model::{Auth, Carrier, ChecksumFlavour, Subject, Track};
+use super::model::{Auth, Carrier, ChecksumFlavour, Hmac, Subject, Track};
 use super::reader::{At, Field};
 use super::report::Report;
 use super::virtual_address::VirtualAddress;
@@ -27,6 +27,7 @@ pub(super) struct Parts<'p> {
     pub(super) preempt: Option<&'p At<bool>>,
     pub(super) preempt_delay: Option<&'p At<Duration>>,
     pub(super) auth: Option<&'p At<Auth>>,
+    pub(super) hmac: Option<&'p At<Option<Hmac>>>,
     pub(super) checksum: Option<&'p At<ChecksumFlavour>>,
     pub(super) interface: Option<&'p At<String>>,
     pub(super) carrier: Option<&'p At<Carrier>>,
@@ -88,6 +89,14 @@ fn versions(parts: &Parts<'_>) {
     {
         let message = "`auth` must be { type = \"none\" } because version = 3 has no \
                        authentication; only version = 2 has passwords";
+        report.error(&auth.span(), message);
+    }
+    if let (Some(auth), Some(hmac)) = (parts.auth, parts.hmac)
+        && *auth.get_ref() != Auth::None
+        && hmac.get_ref().is_some()
+    {
+        let message = "`auth` must be { type = \"none\" } beside `hmac`: the password would be sent in clear \
+                       text and prove nothing";
         report.error(&auth.span(), message);
     }
     if let Some(checksum) = parts.checksum

@@ -4,7 +4,7 @@
 const MAX_BYTES: usize = 64;
 
 /// What keepalived and FRR call it, and what it is here.
-const FOREIGN: [(&str, &str); 32] = [
+const FOREIGN: [(&str, &str); 36] = [
     ("virtual_router_id", "vrid"),
     ("virtual_ipaddress", "addresses"),
     ("virtual_ipaddress_excluded", "excluded"),
@@ -21,6 +21,10 @@ const FOREIGN: [(&str, &str); 32] = [
     ("track_file", "track"),
     ("track_process", "track"),
     ("dont_track_primary", "carrier = \"ignore\""),
+    ("auth_hmac", "hmac"),
+    ("active_key", "active"),
+    ("time_window", "window"),
+    ("anti_replay", "replay"),
     ("auth_pass", "password"),
     ("auth_type", "type"),
     ("startup_delay", "start_delay"),

@@ -12,6 +12,7 @@ use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
 pub use probe::{CountProbe, FileProbe, FileUse};
 pub use track::{Carrier, Delay, Subject, Track};
 
+pub use super::hmac::Hmac;
 use super::problem::Problem;
 pub use super::transport::{Peer, Transport, Unicast};
 use super::virtual_address::VirtualAddress;
@@ -97,6 +98,8 @@ pub struct Instance {
     pub preempt_delay: Duration,
     /// `auth`; default none; v2 only.
     pub auth: Auth,
+    /// `hmac`; default none.
+    pub hmac: Option<Hmac>,
     /// `track`.
     pub track: Vec<Track>,
     /// `carrier`; default fault.

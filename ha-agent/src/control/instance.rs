@@ -7,6 +7,7 @@ use ha_common::units;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::hmac::Hmac;
 use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;
 use super::tracked::Tracked;
@@ -53,6 +54,9 @@ pub struct Instance {
     pub source: Option<IpAddr>,
     /// How adverts travel.
     pub transport: Transport,
+    /// How adverts are signed and verified; `null` if they are not.
+    #[serde(default)]
+    pub hmac: Option<Hmac>,
     /// The virtual router's own MAC; `null` if it uses the interface's.
     #[serde(default)]
     pub virtual_mac: Option<VirtualMac>,

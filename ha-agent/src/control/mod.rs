@@ -8,6 +8,7 @@
 pub mod checks;
 pub mod client;
 pub mod group;
+pub mod hmac;
 pub mod instance;
 pub mod moment;
 pub mod peers;

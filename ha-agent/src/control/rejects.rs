@@ -88,10 +88,10 @@ mod tests {
     fn counts_are_shown_by_name_in_the_order_of_the_checks() {
         let mut counts = RejectCounts::default();
         counts.add(Reject::Checksum, 3);
-        counts.add(Reject::Interval, 1);
+        counts.add(Reject::HmacDigest, 1);
         let json = serde_json::to_string(&counts).unwrap();
         assert!(json.starts_with(r#"{"truncated":0,"oversized":0,"fragment":0,"ttl":0,"#));
-        assert!(json.ends_with(r#""interval":1}"#));
+        assert!(json.ends_with(r#""hmac_digest":1}"#));
         assert_eq!(counts.total(), 4);
         assert_eq!(serde_json::from_str::<RejectCounts>(&json).unwrap(), counts);
     }

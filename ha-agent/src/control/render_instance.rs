@@ -50,6 +50,9 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
     render_tracked(out, &instance.tracked);
     field(out, "master", PLAIN, &master(instance.master.as_ref()));
     render_held(out, instance);
+    if let Some(hmac) = &instance.hmac {
+        field(out, "hmac", PLAIN, &hmac.in_words());
+    }
     if let Some(travel) = instance.transport.in_words(instance.source) {
         field(out, "transport", PLAIN, &travel);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ha_common::hmac::Stamp;
 use ha_common::units::{Instant, NANOS_PER_SECOND, Nanos};
 use nix::time::{ClockId, clock_gettime};
 
@@ -17,6 +18,19 @@ pub fn now() -> Instant {
                 .saturating_add(nanos),
         )
     })
+}
+
+/// UTC, nanoseconds since 1970.
+pub fn utc() -> u64 {
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| {
+        u64::try_from(Duration::from(time).as_nanos()).unwrap_or(u64::MAX)
+    })
+}
+
+/// UTC when [`now`] was zero. It changes when the wall clock is set, and for nothing else.
+pub fn utc_at_zero() -> Stamp {
+    let now = now();
+    Stamp(Stamp::span(utc()).wrapping_sub(Stamp::span(now.0)))
 }
 
 /// The standard library's span as ours; 584 years at most.

@@ -5,15 +5,16 @@ use std::net::IpAddr;
 use bytemuck::Zeroable as _;
 use ha_common::channel::{Channel, TtlRange};
 use ha_common::election::{Detector as Part, Rules};
+use ha_common::hmac::Gate;
 use ha_common::layout::{Command, RawAddress, Slot, SlotKey, flags, op, state};
 use ha_common::units::{Instant, Version};
 use ha_common::wire::vrrp::{AUTH_NONE, AUTH_PASS, AddressHash};
 
-use crate::config::model::{Auth, Instance as Config, Transport};
+use crate::config::model::{Auth, Hmac, Instance as Config, Transport};
 use crate::datapath::kernel::{Kernel, KernelError, Timer};
 use crate::datapath::soft::SoftSlot;
 
-use super::raw_address;
+use super::{clock, raw_address};
 
 /// Where the slot is.
 #[derive(Debug)]
@@ -70,13 +71,19 @@ impl Detector {
             op: op::CONFIGURE,
             generation: self.generation,
             flags: self.flags(rules),
+            gate: config
+                .hmac
+                .as_ref()
+                .map_or_else(Gate::default, |hmac| hmac.gate(clock::utc_at_zero())),
             ..configuration(self.key, config, rules)
         };
-        // Before the slot: it must not be unicast and know no peer.
+        let keys = config.hmac.as_ref().map(Hmac::ring).unwrap_or_default();
+        // Before the slot: it must not be unicast and know no peer, nor ask for a key that it lacks.
         let peers = listed(config);
         match (&mut self.place, kernel) {
             (Place::Kernel(slot), Some(kernel)) => {
                 kernel.list_peers(self.key, &peers)?;
+                kernel.set_keys(self.key, &keys)?;
                 self.timer = kernel.configure(&Command {
                     slot: *slot,
                     ..command
@@ -86,6 +93,7 @@ impl Detector {
             (Place::Kernel(_), None) => {}
             (Place::Soft(soft), _) => {
                 soft.list_peers(&peers);
+                soft.set_keys(&keys);
                 soft.command(&command, now.0);
             }
         }

@@ -20,6 +20,7 @@ pub mod priority;
 pub mod realtime;
 mod reload;
 pub mod report;
+pub mod seal;
 pub mod sender;
 pub mod tracked;
 mod turn;
@@ -36,6 +37,7 @@ use std::sync::mpsc::{self, Receiver, Sender as Queue, SyncSender};
 use std::thread::JoinHandle;
 
 use aya::maps::{MapData, RingBuf};
+use ha_common::hmac::Stamp;
 use ha_common::layout::RawAddress;
 use ha_common::units::{Family, Instant};
 use tokio::sync::oneshot;
@@ -191,6 +193,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         health: Vec::new(),
         deaf: setup.deaf,
         watchdog: Watchdog::default(),
+        utc_at_zero: clock::utc_at_zero(),
         kernel,
         ring,
         no_kernel,
@@ -243,6 +246,8 @@ struct Driver {
     recorder: Recorder,
     deaf: bool,
     watchdog: Watchdog,
+    /// What the gates of signed adverts take for UTC.
+    utc_at_zero: Stamp,
 }
 
 fn instances_of(config: &Config, now: Instant, recorder: &Recorder) -> Vec<Instance> {

@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use ha_common::hmac::Stamp;
 use ha_common::units::{Instant, Nanos};
 
 use super::clock;
 use super::realtime::{self, Ability};
+use super::seal::Seal;
 use super::wake::Wake;
 use crate::net::advert::AdvertSocket;
 
@@ -29,6 +31,8 @@ pub struct Program {
     pub messages: Vec<Vec<u8>>,
     /// The same with priority 0.
     pub releases: Vec<Vec<u8>>,
+    /// How they are signed, if they are.
+    pub seal: Option<Seal>,
     /// From one advert to the next.
     pub interval: Nanos,
     /// Being later than this means that others may have taken over meanwhile: what is left of their
@@ -119,8 +123,32 @@ struct Entry {
     program: Option<Program>,
     due: Instant,
     sent: Arc<Sent>,
+    /// The time of the last one that was signed: it must go on whatever becomes of the program.
+    stamp: Stamp,
     /// Stopped by the sender itself, and silent since then; the driver is to look.
     stopped: Option<Instant>,
+}
+
+impl Entry {
+    fn send(&mut self, what: Farewell) {
+        if let Some(program) = &mut self.program {
+            program.send(what, &mut self.stamp, &self.sent);
+        }
+    }
+}
+
+impl Program {
+    fn send(&mut self, what: Farewell, stamp: &mut Stamp, sent: &Sent) {
+        let messages = match what {
+            Farewell::Release => &mut self.releases,
+            Farewell::Own => &mut self.messages,
+            Farewell::None => return,
+        };
+        if let Some(seal) = &self.seal {
+            seal.close(messages, self.socket.destinations(), stamp);
+        }
+        sent.send(&self.socket, messages);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -241,13 +269,8 @@ impl Sender {
         table.cancel(id);
         let entry = table.entry(id);
         entry.stopped = None;
-        if let Some(program) = entry.program.take() {
-            match farewell {
-                Farewell::Release => entry.sent.send(&program.socket, &program.releases),
-                Farewell::Own => entry.sent.send(&program.socket, &program.messages),
-                Farewell::None => {}
-            }
-        }
+        entry.send(farewell);
+        entry.program = None;
     }
 
     /// Once after the sender stopped this virtual router by itself, or would if it had woken already: since
@@ -310,11 +333,11 @@ impl Table {
 
     fn send_now(&mut self, id: usize) {
         let entry = self.entry(id);
-        let Some(program) = &entry.program else {
+        let Some(interval) = entry.program.as_ref().map(|it| it.interval) else {
             return;
         };
-        entry.sent.send(&program.socket, &program.messages);
-        entry.due = clock::now() + program.interval;
+        entry.send(Farewell::Own);
+        entry.due = clock::now() + interval;
         let due = entry.due;
         self.schedule.insert((due, id));
     }
@@ -349,18 +372,14 @@ impl Table {
     /// RFC 9568 section 6.4.3 (advertise), RFC 3768 section 6.4.3 (advertise).
     fn send_due(&mut self, id: usize, now: Instant, conduct: &Conduct) {
         let entry = self.entry(id);
-        let Some(program) = &entry.program else {
+        let Some(interval) = entry.program.as_ref().map(|it| it.interval) else {
             return;
         };
-        conduct.was_late(now.since(entry.due), program.interval);
-        entry.sent.send(&program.socket, &program.messages);
+        conduct.was_late(now.since(entry.due), interval);
+        entry.send(Farewell::Own);
         // From the due time, so that lateness does not add up; but never a burst to catch up.
-        let next = entry.due + program.interval;
-        entry.due = if next > now {
-            next
-        } else {
-            now + program.interval
-        };
+        let next = entry.due + interval;
+        entry.due = if next > now { next } else { now + interval };
         let due = entry.due;
         self.schedule.insert((due, id));
     }
@@ -369,8 +388,9 @@ impl Table {
     fn lapse(&mut self, now: Instant) {
         self.schedule.clear();
         for entry in &mut self.entries {
-            if let Some(program) = entry.program.take() {
-                entry.sent.send(&program.socket, &program.releases);
+            if entry.program.is_some() {
+                entry.send(Farewell::Release);
+                entry.program = None;
                 entry.stopped = Some(now);
             }
         }

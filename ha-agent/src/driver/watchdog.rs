@@ -4,11 +4,13 @@
 //! wake-up may have been lost, and the slots of which something can be expected; a backup that the kernel
 //! watches and that nothing was heard of since has its slot read in every thorough round only.
 
+use ha_common::hmac::Stamp;
 use ha_common::layout::Counter;
 use ha_common::units::{Instant, Nanos};
 
+use super::instance::Instance;
 use super::turn::count;
-use super::{Driver, edges};
+use super::{Driver, clock, edges};
 use crate::datapath::kernel::Kernel;
 
 /// Bounds of the time between two rounds.
@@ -16,6 +18,9 @@ const MIN: Nanos = Nanos::from_millis(100);
 const MAX: Nanos = Nanos::from_millis(1000);
 /// Between two thorough rounds at the least.
 const THOROUGH: Nanos = Nanos::from_millis(500);
+
+/// By how much the wall clock must have moved against the other one to have been set: half a second.
+const CLOCK_SET: u64 = Stamp::span(500_000_000);
 
 /// When the next look is due.
 #[derive(Debug, Default)]
@@ -64,6 +69,7 @@ impl Driver {
 
     fn look_round(&mut self, now: Instant) -> bool {
         count(&self.board.wakeups.watchdog);
+        self.follow_the_wall_clock(now);
         let mut touched = self.drain_ring(now);
         let thorough = self.watchdog.is_thorough(self.kernel.as_ref(), now);
         for instance in &mut self.instances {
@@ -74,6 +80,23 @@ impl Driver {
             }
         }
         touched
+    }
+
+    /// The gates of signed adverts reckon by the monotonic clock, and are told when the other one was set.
+    fn follow_the_wall_clock(&mut self, now: Instant) {
+        let has_gate = |instance: &&mut Instance| instance.config.hmac.is_some();
+        let mut gated = self.instances.iter_mut().filter(has_gate).peekable();
+        if gated.peek().is_none() {
+            return;
+        }
+        let utc = clock::utc_at_zero();
+        if utc.ahead_of(self.utc_at_zero).unsigned_abs() < CLOCK_SET {
+            return;
+        }
+        self.utc_at_zero = utc;
+        for instance in gated {
+            instance.reset_gate(&mut edges!(self), now);
+        }
     }
 
     fn watchdog_span(&self) -> Option<Nanos> {

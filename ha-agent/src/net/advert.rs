@@ -188,7 +188,7 @@ impl AdvertSocket {
 
 impl Destination {
     /// A link-local address means something only together with its interface.
-    fn new(address: IpAddr, ifindex: u32) -> Self {
+    pub(crate) fn new(address: IpAddr, ifindex: u32) -> Self {
         let socket_address = match address {
             IpAddr::V4(address) => SocketAddr::V4(SocketAddrV4::new(address, 0)),
             IpAddr::V6(address) => SocketAddr::V6(SocketAddrV6::new(address, 0, 0, ifindex)),

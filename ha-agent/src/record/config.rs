@@ -49,6 +49,7 @@ fn instance(text: &mut String, instance: &Instance) {
         source: _,
         transport: _,
         virtual_mac: _,
+        hmac: _,
         start_delay,
     } = instance;
     let addresses: Vec<String> = addresses

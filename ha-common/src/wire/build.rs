@@ -75,6 +75,23 @@ pub fn write(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
     Some(length)
 }
 
+/// Makes the checksum of a message over IPv6 anew, with all that stands behind it.
+pub fn sum_again_v6(message: &mut [u8], source: RawAddress, destination: RawAddress) {
+    let Ok(length) = u32::try_from(message.len()) else {
+        return;
+    };
+    if let Some(field) = message.get_mut(6..8) {
+        field.fill(0);
+    }
+    let sum = Sum::ZERO
+        .bytes(message)
+        .pseudo_v6(source, destination, PROTOCOL, length)
+        .finish();
+    if let Some(field) = message.get_mut(6..8) {
+        field.copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
 /// v2: authentication type and seconds (RFC 3768 sections 5.3.6, 5.3.7). v3: 12 bits of
 /// centiseconds below a reserved nibble (RFC 9568 sections 5.2.6 (reserve-sent), 5.2.7).
 fn interval_bytes(message: &Message<'_>) -> [u8; 2] {

@@ -7,8 +7,8 @@ use ha_common::channel::TtlRange;
 use ha_common::hmac::freshness::Mark;
 use ha_common::hmac::{Key, Keyed};
 use ha_common::layout::{
-    Counter, Event, FenceKey, MAX_PEERS, MAX_UNICAST, Meta, PeerKey, PeerStats, RING_BYTES, Slot,
-    SlotKey, names,
+    Counter, Event, FenceKey, MAX_KEYS, MAX_PEERS, MAX_UNICAST, Meta, PeerKey, PeerStats,
+    RING_BYTES, Slot, SlotKey, names,
 };
 
 use crate::harness::Lab;

@@ -16,6 +16,7 @@ use crate::agent::handler::Agent;
 use crate::agent::peers::address;
 use crate::config::model;
 use crate::config::virtual_address::VirtualAddress;
+use crate::control::hmac::{Hmac, Verified};
 use crate::control::instance::{
     Address, Checksum, Counters, Family, Instance, Interval, Master, Notice, PrioritySum, State,
     Term, Transition,
@@ -54,6 +55,7 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
         master: master(view, slot.as_ref(), now),
         source: view.source,
         transport: transport(config),
+        hmac: config.hmac.as_ref().map(|it| hmac(it, view)),
         virtual_mac: virtual_mac(view),
         addresses: addresses(agent, view, &config.addresses),
         excluded: addresses(agent, view, &config.excluded),
@@ -81,6 +83,22 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
                 text: text.clone(),
             })
             .collect(),
+    }
+}
+
+fn hmac(hmac: &model::Hmac, view: &View) -> Hmac {
+    let verified = view.datapath.as_ref().map(|it| match it.kernel_slot {
+        Some(_) => Verified::Kernel,
+        None => Verified::Socket,
+    });
+    Hmac {
+        mode: hmac.mode.name().to_owned(),
+        keys: hmac.keys.iter().map(|it| it.id).collect(),
+        active: hmac.active,
+        window_us: hmac
+            .window
+            .map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX)),
+        verified,
     }
 }
 

@@ -84,6 +84,9 @@ fn differences(view: &View, slot: &Slot) -> Vec<Difference> {
             "a wrong one".to_owned(),
         );
     }
+    if let Some((expected, got)) = signature(view, last.reason) {
+        compare("hmac", expected, got.to_owned());
+    }
     if last.reason == Reject::AuthData as u8 {
         compare(
             "password",
@@ -92,4 +95,35 @@ fn differences(view: &View, slot: &Slot) -> Vec<Difference> {
         );
     }
     found
+}
+
+/// What the gate expected of a trailer, and what it found.
+fn signature(view: &View, reason: u8) -> Option<(String, &'static str)> {
+    let hmac = view.config.hmac.as_ref()?;
+    let known: Vec<String> = hmac.keys.iter().map(|it| it.id.to_string()).collect();
+    let window = hmac.window.map_or(0, |window| window.as_secs());
+    Some(match Reject::from_index(usize::from(reason))? {
+        Reject::HmacMissing => (
+            "a signature".to_owned(),
+            "none, or a message of another length",
+        ),
+        Reject::HmacTrailer => ("HMAC-SHA256".to_owned(), "an unknown scheme"),
+        Reject::HmacKey => (
+            format!("one of the keys {}", known.join(", ")),
+            "another key",
+        ),
+        Reject::HmacStale => (
+            format!("a time within {window} s of now"),
+            "another one: are both clocks right?",
+        ),
+        Reject::HmacReplay => (
+            "a later time than the sender's last".to_owned(),
+            "an earlier one, or the same: a recorded advert, or two senders of one address",
+        ),
+        Reject::HmacDigest => (
+            "the digest by our key of that number".to_owned(),
+            "another one: another secret, or a forgery",
+        ),
+        _ => return None,
+    })
 }

@@ -27,6 +27,7 @@ fn the_documented_first_config_becomes_this_model() {
         source: None,
         transport: Transport::standard(Family::V4),
         virtual_mac: None,
+        hmac: None,
         preempt: true,
         preempt_delay: Duration::ZERO,
         auth: Auth::None,

@@ -4,6 +4,7 @@ mod accepted;
 mod fuzzed;
 mod groups;
 mod held;
+mod hmac;
 mod loading;
 mod probes;
 mod reload;

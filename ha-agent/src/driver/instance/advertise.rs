@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ha_common::election::{LastAdvert, Rules};
+use ha_common::hmac::{Key, TRAILER};
 use ha_common::units::{Nanos, Priority};
 use ha_common::wire::build;
 use ha_common::wire::vrrp::Flavour;
@@ -11,6 +12,7 @@ use super::{Edges, Instance};
 use crate::config::model::{Auth, ChecksumFlavour};
 use crate::driver::detector::raw_list;
 use crate::driver::port::Port;
+use crate::driver::seal::Seal;
 use crate::driver::sender::{Farewell, Program};
 use crate::driver::{clock, raw_address};
 
@@ -30,11 +32,27 @@ impl Instance {
             socket: Arc::clone(&port.path.socket),
             messages: self.messages(port, rules, rules.priority)?,
             releases: self.messages(port, rules, Priority::RELEASE)?,
+            seal: self.seal(port),
             interval,
             // One interval has gone by when it is due.
             overslept: Nanos(
                 interval.0 * u64::from(rules.down_multiplier.saturating_sub(1).max(1)),
             ),
+        })
+    }
+
+    fn signing_key(&self) -> Option<Key> {
+        self.config.hmac.as_ref()?.signing_key()
+    }
+
+    fn seal(&self, port: &Port) -> Option<Seal> {
+        let hmac = self.config.hmac.as_ref()?;
+        Some(Seal {
+            key: self.signing_key()?,
+            key_id: hmac.active,
+            family: self.config.family,
+            source: raw_address(port.path.source),
+            window: hmac.window_span(),
         })
     }
 
@@ -64,7 +82,11 @@ impl Instance {
                     },
                 };
                 let length = build::write(&message, &mut room)?;
-                Some(room.get(..length)?.to_vec())
+                let mut message = room.get(..length)?.to_vec();
+                if self.signing_key().is_some() {
+                    message.extend([0; TRAILER]);
+                }
+                Some(message)
             })
             .collect()
     }

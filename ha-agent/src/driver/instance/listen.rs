@@ -246,6 +246,12 @@ impl Instance {
         }
     }
 
+    /// The wall clock was set: the gate of signed adverts reckons with it from here on.
+    pub(crate) fn reset_gate(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        let rules = self.election.detector_rules();
+        self.reconfigure_detector(&rules, edges, now);
+    }
+
     /// Whether adverts are to end in the XDP program.
     pub(crate) fn set_consume(&mut self, consume: bool, edges: &mut Edges<'_>, now: Instant) {
         let Some(port) = &mut self.port else { return };

@@ -1,0 +1,247 @@
+//! `hmac`: adverts with a keyed digest behind them.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ha_common::hmac::freshness::Freshness;
+use ha_common::hmac::{Gate, Key, Stamp, mode};
+use ha_common::units::{Centiseconds, NANOS_PER_SECOND};
+
+use super::key_file;
+pub use super::key_file::KeySource;
+use super::reader::{At, Field, Table};
+
+/// More than a rotation has at once, and it bounds what is read.
+const MAX_KEYS: usize = 8;
+/// Bounds of the window, as keepalived has them.
+const WINDOW: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(300);
+/// The least that is chosen by default: clocks differ.
+const LEAST_WINDOW: Duration = Duration::from_secs(5);
+
+/// `hmac = { keys = [...], active = 1, ... }`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hmac {
+    /// `keys`, 1 to 8; their numbers are unique.
+    pub keys: Vec<HmacKey>,
+    /// `active`: the number of the key that our own adverts are signed with; default the only one.
+    pub active: u8,
+    /// `mode`; default enforce.
+    pub mode: Mode,
+    /// `replay` and `window`: by how much the time of an advert may differ, 1 s to 300 s, default three
+    /// intervals and 5 s at least; `None` with replay = "monotonic": it need only grow.
+    pub window: Option<Duration>,
+}
+
+/// A key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HmacKey {
+    /// `id`: 1 to 255.
+    pub id: u8,
+    /// `file` or `credential`.
+    pub source: KeySource,
+    /// What was read there.
+    pub key: Key,
+}
+
+/// `mode`: the steps of a roll-out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// `receive-only`: verify what is signed, sign nothing.
+    ReceiveOnly,
+    /// `permissive`: sign, and take unsigned adverts as well.
+    Permissive,
+    /// `enforce`: sign, and refuse unsigned adverts.
+    Enforce,
+}
+
+impl Mode {
+    /// As it is written in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReceiveOnly => "receive-only",
+            Self::Permissive => "permissive",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+impl Hmac {
+    /// The slot's gate; `utc_at_zero` is UTC when `CLOCK_MONOTONIC` was zero.
+    pub fn gate(&self, utc_at_zero: Stamp) -> Gate {
+        Gate {
+            freshness: Freshness {
+                window: self.window_span(),
+                utc_at_zero: utc_at_zero.0,
+            },
+            mode: match self.mode {
+                Mode::ReceiveOnly => mode::RECEIVE_ONLY,
+                Mode::Permissive => mode::PERMISSIVE,
+                Mode::Enforce => mode::ENFORCE,
+            },
+            ..Gate::default()
+        }
+    }
+
+    /// The window as a span of stamps; 0: none.
+    pub fn window_span(&self) -> u64 {
+        let nanos = self.window.map_or(0, |window| window.as_nanos());
+        Stamp::span(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// The keys by their numbers.
+    pub fn ring(&self) -> Vec<(u8, Key)> {
+        self.keys.iter().map(|it| (it.id, it.key)).collect()
+    }
+
+    /// The key that our adverts are signed with, if they are.
+    pub fn signing_key(&self) -> Option<Key> {
+        let active = || self.keys.iter().find(|it| it.id == self.active);
+        match self.mode {
+            Mode::ReceiveOnly => None,
+            Mode::Permissive | Mode::Enforce => active().map(|it| it.key),
+        }
+    }
+}
+
+/// Reads the key; `interval` is the instance's own.
+pub(super) fn read(field: &Field<'_>, interval: Option<Centiseconds>) -> Option<Hmac> {
+    let mut table = field.table("`hmac`")?;
+    let t = &mut table;
+    let keys = t.required(
+        "keys",
+        "[{ id = 1, file = \"/etc/ha-agent/keys/web\" }]",
+        read_keys,
+    );
+    let active = t.optional("active", None, |f| key_id(f).map(Some));
+    let mode = t.optional("mode", Mode::Enforce, |f| {
+        f.choice(&[
+            ("receive-only", Mode::ReceiveOnly),
+            ("permissive", Mode::Permissive),
+            ("enforce", Mode::Enforce),
+        ])
+    });
+    let by_time = t.optional("replay", true, |f| {
+        f.choice(&[("time", true), ("monotonic", false)])
+    });
+    let window = t.get("window");
+    table.finish();
+    let keys = keys?.into_inner();
+    let active = active_key(&keys, &active?, field)?;
+    let by_time = by_time?.into_inner();
+    let window = match (&window, by_time) {
+        (Some(window), false) => {
+            return window.problem(
+                "goes with replay = \"time\": with replay = \"monotonic\" an advert need only be later than \
+                 the sender's last one",
+            );
+        }
+        (Some(window), true) => Some(window.duration(&WINDOW)?),
+        (None, true) => Some(usual_window(interval?)),
+        (None, false) => None,
+    };
+    Some(Hmac {
+        keys,
+        active,
+        mode: mode?.into_inner(),
+        window,
+    })
+}
+
+/// Three intervals, within the bounds.
+fn usual_window(interval: Centiseconds) -> Duration {
+    let nanos = interval.nanos().0.saturating_mul(3);
+    let span = Duration::new(nanos / NANOS_PER_SECOND, 0);
+    span.clamp(LEAST_WINDOW, *WINDOW.end())
+}
+
+fn active_key(keys: &[HmacKey], active: &At<Option<u8>>, field: &Field<'_>) -> Option<u8> {
+    let ids: Vec<String> = keys.iter().map(|it| it.id.to_string()).collect();
+    match (active.get_ref(), keys) {
+        (Some(active), _) if keys.iter().any(|it| it.id == *active) => Some(*active),
+        (Some(active), _) => field.problem(format_args!(
+            "has active = {active}, which is none of its keys ({})",
+            ids.join(", ")
+        )),
+        (None, [only]) => Some(only.id),
+        (None, _) => field.problem(format_args!(
+            "has {} keys ({}), and must say which of them signs: active = {}",
+            keys.len(),
+            ids.join(", "),
+            ids.first().map_or("1", String::as_str)
+        )),
+    }
+}
+
+fn read_keys(field: &Field<'_>) -> Option<Vec<HmacKey>> {
+    let entries = field.list(
+        "a list of keys such as [{ id = 1, file = \"...\" }]",
+        1..=MAX_KEYS,
+    )?;
+    let mut seen = HashSet::new();
+    let mut keys = Vec::new();
+    let mut complete = true;
+    for entry in &entries {
+        match read_key(entry) {
+            Some(key) if !seen.insert(key.id) => {
+                let message = format!("has the number {} of an earlier key", key.id);
+                complete = false;
+                entry.problem::<()>(message);
+            }
+            Some(key) => keys.push(key),
+            None => complete = false,
+        }
+    }
+    complete.then_some(keys)
+}
+
+fn read_key(field: &Field<'_>) -> Option<HmacKey> {
+    let mut table: Table<'_> = field.table("a key of `hmac`")?;
+    let id = table.required("id", "1", key_id);
+    let file = table.get("file");
+    let credential = table.get("credential");
+    table.finish();
+    let (place, source) = match (&file, &credential) {
+        (Some(file), None) => (file, KeySource::File(path(file)?)),
+        (None, Some(credential)) => (credential, KeySource::Credential(name(credential)?)),
+        _ => {
+            return field.problem(
+                "must have either `file` or `credential`, which is where the secret is; it never stands here",
+            );
+        }
+    };
+    let key = match key_file::read(&source) {
+        Ok(key) => key,
+        Err(error) => return place.problem(format_args!("({source}) {error}")),
+    };
+    Some(HmacKey {
+        id: id?.into_inner(),
+        source,
+        key,
+    })
+}
+
+fn key_id(field: &Field<'_>) -> Option<u8> {
+    u8::try_from(field.integer(1..=255, " (the number of a key)")?).ok()
+}
+
+fn path(field: &Field<'_>) -> Option<PathBuf> {
+    let expected = "the absolute path of a file with the secret";
+    let text = field.text(expected)?;
+    let path = PathBuf::from(text);
+    if path.is_absolute() && !text.contains('\0') {
+        return Some(path);
+    }
+    field.wrong(expected)
+}
+
+fn name(field: &Field<'_>) -> Option<String> {
+    let expected = "the name of a credential of the unit, without a slash";
+    let text = field.text(expected)?;
+    let plain = !text.is_empty() && text != "." && text != ".." && !text.contains(['/', '\0']);
+    if plain {
+        return Some(text.to_owned());
+    }
+    field.wrong(expected)
+}

@@ -1,0 +1,51 @@
+//! How adverts are signed and verified, as `status` shows it.
+
+use serde::{Deserialize, Serialize};
+
+use super::text::span;
+
+/// Adverts with a keyed digest.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Hmac {
+    /// `receive-only`, `permissive` or `enforce`.
+    pub mode: String,
+    /// The numbers of the keys that are known.
+    pub keys: Vec<u8>,
+    /// The number of the key that signs.
+    pub active: u8,
+    /// By how much the time of an advert may differ; `null`: it need only grow.
+    pub window_us: Option<u64>,
+    /// Where adverts are verified before they count; `null` while none are received.
+    pub verified: Option<Verified>,
+}
+
+/// Where adverts are verified.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verified {
+    /// In the XDP program: what is refused there moves no timer.
+    Kernel,
+    /// In the agent, which hears them by a plain socket.
+    Socket,
+}
+
+impl Hmac {
+    pub(super) fn in_words(&self) -> String {
+        let place = match self.verified {
+            Some(Verified::Kernel) => "verified in the kernel",
+            Some(Verified::Socket) => "verified in the agent",
+            None => "nothing is received",
+        };
+        let known: Vec<String> = self.keys.iter().map(u8::to_string).collect();
+        let time = match self.window_us {
+            Some(window) => format!("within {}", span(window)),
+            None => "only growing".to_owned(),
+        };
+        format!(
+            "{}, {place}; signs with key {}, knows {}; times {time}",
+            self.mode,
+            self.active,
+            known.join(", ")
+        )
+    }
+}

@@ -1,0 +1,85 @@
+//! Signing adverts as they leave: each has its own time, and so its own digest.
+
+use std::net::IpAddr;
+
+use ha_common::hmac::{Key, Stamp, TRAILER};
+use ha_common::layout::RawAddress;
+use ha_common::units::Family;
+use ha_common::wire::build;
+
+use super::{clock, raw_address};
+use crate::net::advert::Destination;
+
+/// How the adverts of a virtual router are signed. Their messages end with room for the trailer.
+#[derive(Clone, Debug)]
+pub struct Seal {
+    /// The key.
+    pub key: Key,
+    /// Its number.
+    pub key_id: u8,
+    /// The family of the adverts.
+    pub family: Family,
+    /// Where they leave from.
+    pub source: RawAddress,
+    /// How far the clock may be set back until the time follows it, as a span of stamps; 0: never.
+    pub window: u64,
+}
+
+impl Seal {
+    /// Signs one advert, as it goes to each of its destinations, with the time that follows the last one's.
+    /// Never allocates.
+    pub fn close(&self, messages: &mut [Vec<u8>], destinations: &[Destination], last: &mut Stamp) {
+        *last = last.next(Stamp::of_utc(clock::utc()), self.window);
+        let Some((first, _)) = messages
+            .first()
+            .and_then(|it| it.split_last_chunk::<TRAILER>())
+        else {
+            return;
+        };
+        // What differs between destinations is the checksum, which is not signed.
+        let trailer = self
+            .key
+            .sign(self.key_id, *last, self.family, self.source, first);
+        for (message, to) in messages.iter_mut().zip(destinations) {
+            self.put(message, trailer, to.address);
+        }
+    }
+
+    fn put(&self, message: &mut [u8], trailer: [u8; TRAILER], to: IpAddr) {
+        if let Some(room) = message.last_chunk_mut::<TRAILER>() {
+            *room = trailer;
+        }
+        if self.family == Family::V6 {
+            build::sum_again_v6(message, self.source, raw_address(to));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_advert_is_later_than_the_last_and_the_same_for_all_its_peers() {
+        let seal = Seal {
+            key: Key::new(&[7; 32]).unwrap(),
+            key_id: 3,
+            family: Family::V4,
+            source: [1; 16],
+            window: 0,
+        };
+        let peers = ["10.99.0.2", "10.99.0.3"].map(|it| Destination::new(it.parse().unwrap(), 1));
+        let mut messages = vec![vec![0x31; 12 + TRAILER]; 2];
+        let mut last = Stamp::default();
+        let mut earlier = last;
+        for _ in 0..1000 {
+            seal.close(&mut messages, &peers, &mut last);
+            assert!(last.is_after(earlier));
+            earlier = last;
+            let trailer = messages[0].last_chunk::<TRAILER>().unwrap();
+            assert_eq!(trailer[..4], [1, 3, 0, 0]);
+            assert_eq!(trailer[4..12], last.0.to_be_bytes());
+            assert_eq!(messages[0], messages[1]);
+        }
+    }
+}
