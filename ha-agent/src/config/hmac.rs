@@ -15,8 +15,7 @@ use super::reader::{At, Field, Table};
 /// More than a rotation has at once, and it bounds what is read.
 const MAX_KEYS: usize = 8;
 /// Bounds of the window, as keepalived has them.
-const WINDOW: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_secs(300);
+const WINDOW: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(5);
 /// The least that is chosen by default: clocks differ.
 const LEAST_WINDOW: Duration = Duration::from_secs(5);
 

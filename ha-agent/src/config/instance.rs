@@ -58,9 +58,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     let transport = transport_keys::read(t);
     let virtual_mac = t.optional("virtual_mac", Wish::No, virtual_mac::read);
     let preempt = t.optional("preempt", true, Field::boolean);
-    let preempt_delay = t.optional("preempt_delay", Duration::ZERO, |f| {
-        f.duration(&(Duration::ZERO..=HOUR))
-    });
+    let preempt_delay = t.optional("preempt_delay", Duration::ZERO, |f| up_to(f, HOUR));
     let auth = t.optional("auth", Auth::None, read_auth);
     let own_interval = interval.as_ref().map(|at| *at.get_ref());
     let hmac = t.optional("hmac", None, |f| hmac::read(f, own_interval).map(Some));
@@ -70,9 +68,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     let consume = t.optional("consume", Consume::Auto, read_consume);
     let checksum = t.optional("checksum", ChecksumFlavour::PseudoHeader, read_checksum);
     let garp = t.optional("garp", Garp::default(), read_garp);
-    let start_delay = t.optional("start_delay", Duration::ZERO, |f| {
-        f.duration(&(Duration::ZERO..=TEN_MINUTES))
-    });
+    let start_delay = t.optional("start_delay", Duration::ZERO, |f| up_to(f, TEN_MINUTES));
     let report = table.report;
     table.finish();
 
@@ -146,6 +142,11 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     };
     let model = complete.then(|| model(&draft)).flatten();
     Draft { model, ..draft }
+}
+
+/// A duration from nothing on.
+fn up_to(field: &Field<'_>, most: Duration) -> Option<Duration> {
+    field.duration(&(Duration::ZERO..=most))
 }
 
 /// A number that fits a byte.
@@ -238,13 +239,13 @@ fn read_garp(field: &Field<'_>) -> Option<Garp> {
         byte(f, 1, 100, " announcements")
     });
     let repeat_after = t.optional("repeat_after", default.repeat_after, |f| {
-        f.duration(&(Duration::ZERO..=Duration::from_mins(1)))
+        up_to(f, Duration::from_mins(1))
     });
     let repeat_count = t.optional("repeat_count", default.repeat_count, |f| {
         byte(f, 0, 100, " announcements")
     });
     let refresh = t.optional("refresh", default.refresh, |f| {
-        f.duration(&(Duration::ZERO..=Duration::from_hours(24)))
+        up_to(f, Duration::from_hours(24))
     });
     table.finish();
     Some(Garp {

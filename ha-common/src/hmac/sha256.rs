@@ -56,6 +56,7 @@ pub struct Bench {
 impl Bench {
     /// The 64 rounds. The working variables do not move from one to the next, as the standard has it: their
     /// names do.
+    #[expect(clippy::many_single_char_names, reason = "the standard's names")]
     #[inline(always)]
     pub fn rounds(&mut self, state: &mut State) {
         self.work = *state;

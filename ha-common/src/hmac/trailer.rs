@@ -5,6 +5,8 @@ use crate::reject::Reject;
 
 /// Length of the trailer in bytes.
 pub const TRAILER: usize = 28;
+/// The same as the IP header counts.
+pub const LENGTH: u16 = 28;
 /// The part of it that the digest covers.
 pub const SIGNED: usize = 12;
 /// Length of the digest that it carries, of SHA-256's 32 bytes.

@@ -7,6 +7,7 @@ use super::checksum::Sum;
 use super::cursor::Cursor;
 use super::frame::Envelope;
 use crate::channel::TtlRange;
+use crate::hmac::trailer;
 use crate::layout::{RawAddress, Slot};
 use crate::reject::Reject;
 use crate::units::{Centiseconds, Family, Priority, Version};
@@ -23,8 +24,6 @@ pub const GROUP_V6: [u8; 16] = [0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 const ADVERTISEMENT: u8 = 1;
 /// The longest message that a 1500-byte IPv4 packet holds.
 pub(super) const MAX_LENGTH: u16 = 1480;
-/// Length of an HMAC trailer.
-const TRAILER: u16 = crate::hmac::TRAILER as u16;
 /// v2 authentication types (RFC 2338 section 5.3.6).
 pub const AUTH_NONE: u8 = 0;
 /// Simple text password.
@@ -187,7 +186,7 @@ pub fn check<C: Cursor>(
     let address_words = u32::from(count) * words_per_address(envelope.family);
     let auth = if is_v2 { 8 } else { 0 };
     let needed = 8 + address_words * 4 + auth;
-    let signed = expect.gated && u32::from(envelope.length) == needed + u32::from(TRAILER);
+    let signed = expect.gated && u32::from(envelope.length) == needed + u32::from(trailer::LENGTH);
     let summed = summed(envelope, signed);
     let (sum, hash) = walk(&summed, header, body, address_words)?;
     let flavour = check_sum(&summed, sum, is_v2)?;
@@ -213,7 +212,7 @@ pub fn check<C: Cursor>(
 #[inline(always)]
 fn summed(envelope: &Envelope, signed: bool) -> Envelope {
     let beyond = match envelope.family {
-        Family::V4 if signed => TRAILER,
+        Family::V4 if signed => trailer::LENGTH,
         Family::V4 | Family::V6 => 0,
     };
     Envelope {

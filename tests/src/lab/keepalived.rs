@@ -58,11 +58,16 @@ impl Default for Instance {
 impl Instance {
     /// Starts a keepalived with this one instance. Its process ends cleanly on SIGTERM.
     pub fn start(&self, host: &Host) -> Result<Process> {
+        self.start_as(host, PROGRAM)
+    }
+
+    /// The same by another keepalived than Debian's.
+    pub fn start_as(&self, host: &Host, program: &str) -> Result<Process> {
         let run = host.run_dir();
         let config = run.join("keepalived.conf");
         fs::write(&config, self.text(host.name()))
             .with_context(|| format!("cannot write {}", config.display()))?;
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program);
         // In the foreground, VRRP only, logging to standard error at its normal level.
         command
             .args(["--dont-fork", "--vrrp", "--log-console", "--no-syslog"])

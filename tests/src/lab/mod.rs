@@ -27,6 +27,7 @@ pub mod client;
 pub mod clock;
 pub mod decode;
 pub mod forge;
+pub mod hmac;
 pub mod host;
 pub mod janitor;
 pub mod keepalived;

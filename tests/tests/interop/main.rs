@@ -11,27 +11,31 @@ use segment::{Pairing, Party};
 
 /// Tests of every exercise for each line.
 macro_rules! beside_an_agent {
-    ($($peer:ident: $pairing:expr;)*) => {$(
+    ($($(#[$attribute:meta])* $peer:ident: $pairing:expr;)*) => {$(
         mod $peer {
             use super::*;
 
             /// RFC 9568 sections 6.4.2 (learn), 6.4.3 (advertise, shutdown),
             /// RFC 3768 section 6.4.3 (advertise, shutdown).
+            $(#[$attribute])*
             #[test]
             fn follows_the_agent_and_takes_its_place_when_it_is_silent_or_leaves() -> anyhow::Result<()> {
                 exercise::lead_and_follow(&$pairing, Party::Agent)
             }
 
+            $(#[$attribute])*
             #[test]
             fn leads_the_agent_which_takes_its_place_when_it_is_silent_or_leaves() -> anyhow::Result<()> {
                 exercise::lead_and_follow(&$pairing, Party::Peer)
             }
 
+            $(#[$attribute])*
             #[test]
             fn yields_to_the_agent_of_equal_priority_and_higher_address() -> anyhow::Result<()> {
                 exercise::break_a_tie(&$pairing, Party::Agent)
             }
 
+            $(#[$attribute])*
             #[test]
             fn makes_the_agent_of_equal_priority_and_lower_address_yield() -> anyhow::Result<()> {
                 exercise::break_a_tie(&$pairing, Party::Peer)
@@ -61,8 +65,23 @@ beside_an_agent! {
         Pairing::new(&KEEPALIVED, Router::version_3()).by_unicast();
     keepalived_in_version_3_over_ipv6_by_unicast:
         Pairing::new(&KEEPALIVED, Router::version_3_over_ipv6()).by_unicast();
-    // What the agent learns to speak gets its lines here: a field
-    // of `Router`, what `Router::for_agent` and each `Peer` make of it, and a line for each peer.
+    #[ignore = "no Debian package signs: HA_KEEPALIVED names a keepalived of 2.4.2 or later"]
+    keepalived_signing_in_version_2:
+        Pairing::new(&KEEPALIVED, Router::version_2().signed());
+    #[ignore = "no Debian package signs: HA_KEEPALIVED names a keepalived of 2.4.2 or later"]
+    keepalived_signing_in_version_3_over_ipv4:
+        Pairing::new(&KEEPALIVED, Router::version_3().signed());
+    #[ignore = "no Debian package signs: HA_KEEPALIVED names a keepalived of 2.4.2 or later"]
+    keepalived_signing_in_version_3_over_ipv6:
+        Pairing::new(&KEEPALIVED, Router::version_3_over_ipv6().signed());
+    #[ignore = "no Debian package signs: HA_KEEPALIVED names a keepalived of 2.4.2 or later"]
+    keepalived_signing_in_version_3_over_ipv4_by_unicast:
+        Pairing::new(&KEEPALIVED, Router::version_3().signed()).by_unicast();
+    #[ignore = "no Debian package signs: HA_KEEPALIVED names a keepalived of 2.4.2 or later"]
+    keepalived_signing_in_version_3_over_ipv6_by_unicast:
+        Pairing::new(&KEEPALIVED, Router::version_3_over_ipv6().signed()).by_unicast();
+    // What the agent learns to speak gets its lines here: a field of `Router`, what `Router::for_agent` and
+    // each `Peer` make of it, and a line for each peer.
 }
 
 const KEEPALIVED: Keepalived = Keepalived { virtual_mac: false };

@@ -261,7 +261,7 @@ impl Seat<'_> {
         self.member = Some(match self.party {
             Party::Agent => Member::Agent(Agent::start(
                 &self.host,
-                &AgentConfig::new(&self.host, self.router.for_agent()),
+                &AgentConfig::new(&self.host, self.router.for_agent(&self.host)?),
             )?),
             Party::Peer => Member::Peer(self.pairing.peer.start(&self.host, &self.router)?),
         });

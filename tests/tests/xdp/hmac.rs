@@ -143,7 +143,7 @@ fn received(receiver: Receiver, frame: &[u8]) -> Received<'_> {
 /// Now, by the clock of the gate.
 fn stamp() -> u64 {
     let nanos = now();
-    UTC * SECOND + nanos / 1_000_000_000 * SECOND + (nanos % 1_000_000_000 << 32) / 1_000_000_000
+    UTC * SECOND + nanos / 1_000_000_000 * SECOND + ((nanos % 1_000_000_000) << 32) / 1_000_000_000
 }
 
 fn signer(stamp: u64) -> Signer<'static> {

@@ -18,7 +18,7 @@ type Shape = (usize, usize, u32);
 
 const SLOTS: u32 = 64;
 
-fn shapes() -> [(&'static str, Shape); 9] {
+fn shapes() -> [(&'static str, Shape); 12] {
     let slot_key = size_of::<SlotKey>();
     [
         (names::MAP_INDEX, (slot_key, 4, SLOTS)),

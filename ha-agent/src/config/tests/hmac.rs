@@ -36,16 +36,16 @@ impl Keys {
             "hmac = {{ keys = [{{ id = 1, file = \"{dir}/one\" }}, {{ id = 7, file = \"{dir}/two\" }}]{more} }}"
         )
     }
+}
 
-    fn read(&self, lines: &str) -> Hmac {
-        accepted(&instance(lines)).instances.remove(0).hmac.unwrap()
-    }
+fn the_hmac(lines: &str) -> Hmac {
+    accepted(&instance(lines)).instances.remove(0).hmac.unwrap()
 }
 
 #[test]
 fn keys_are_read_from_files_and_the_rest_has_defaults() {
     let keys = Keys::new();
-    let found = keys.read(&keys.both(", active = 7"));
+    let found = the_hmac(&keys.both(", active = 7"));
     assert_eq!(found.mode, Mode::Enforce);
     assert_eq!(found.active, 7);
     assert_eq!(found.window, Some(Duration::from_secs(5)));
@@ -57,13 +57,13 @@ fn keys_are_read_from_files_and_the_rest_has_defaults() {
     );
     assert_eq!(found.signing_key(), Some(found.keys[1].key));
     let slow = format!("advert_interval = \"10s\"\n{}", keys.both(", active = 1"));
-    assert_eq!(keys.read(&slow).window, Some(Duration::from_secs(30)));
+    assert_eq!(the_hmac(&slow).window, Some(Duration::from_secs(30)));
 
     let one = format!(
         "hmac = {{ keys = [{{ id = 3, file = \"{}/one\" }}], mode = \"receive-only\", replay = \"monotonic\" }}",
         keys.path().display()
     );
-    let found = keys.read(&one);
+    let found = the_hmac(&one);
     assert_eq!(
         (found.active, found.mode, found.window),
         (3, Mode::ReceiveOnly, None)
@@ -74,7 +74,7 @@ fn keys_are_read_from_files_and_the_rest_has_defaults() {
 #[test]
 fn no_secret_is_shown() {
     let keys = Keys::new();
-    let shown = format!("{:?}", keys.read(&keys.both(", active = 1")));
+    let shown = format!("{:?}", the_hmac(&keys.both(", active = 1")));
     assert!(
         !shown.contains("1111") && !shown.contains("2f2f"),
         "{shown}"

@@ -2,13 +2,17 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::{Ends, Peer, Router, Running};
+use crate::lab::hmac;
 use crate::lab::host::Host;
 use crate::lab::keepalived::{Instance, PROGRAM};
 
-/// Debian's keepalived.
+/// Names a keepalived of 2.4.2 or later, which Debian has none of, for the tests of signed adverts.
+const SIGNING: &str = "HA_KEEPALIVED";
+
+/// Debian's keepalived; another one where adverts are signed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Keepalived {
     /// `use_vmac`: the addresses and the adverts have the virtual router's own hardware address.
@@ -41,6 +45,14 @@ impl Peer for Keepalived {
                 "  unicast_src_ip {own}\n  unicast_peer {{\n    {peer}\n  }}\n  check_unicast_src\n"
             );
         }
+        if let Some(byte) = router.signed {
+            let secret = hmac::secret(byte);
+            // Writing to a String cannot fail.
+            let _ = write!(
+                extra,
+                "  auth_hmac {{\n    key 1 {secret}\n    active_key 1\n    mode enforce\n  }}\n"
+            );
+        }
         let instance = Instance {
             version: router.version,
             vrid: router.vrid,
@@ -50,6 +62,18 @@ impl Peer for Keepalived {
             extra,
             ..Instance::default()
         };
-        Ok(Running::new(instance.start(host)?, Vec::new()))
+        let process = match router.signed {
+            None => instance.start(host)?,
+            Some(_) => instance.start_as(host, &signing_program()?)?,
+        };
+        Ok(Running::new(process, Vec::new()))
     }
+}
+
+fn signing_program() -> Result<String> {
+    std::env::var(SIGNING).with_context(|| {
+        format!(
+            "set {SIGNING} to the path of a keepalived of 2.4.2 or later, built from its source"
+        )
+    })
 }

@@ -14,6 +14,7 @@ pub use self::frr::Frr;
 pub use self::keepalived::Keepalived;
 use super::VIP;
 use super::agent_config::{Instance, far_peer, with_prefix};
+use super::hmac;
 use super::host::Host;
 use super::process::{Process, Signal};
 
@@ -39,6 +40,8 @@ pub struct Router {
     pub virtual_mac: bool,
     /// None: adverts go to the group.
     pub unicast: Option<Ends>,
+    /// A byte of the secret that adverts are signed with.
+    pub signed: Option<u8>,
 }
 
 /// From where to where adverts go by unicast.
@@ -69,6 +72,7 @@ impl Router {
             interval: Duration::from_millis(200),
             addresses: vec![VIP],
             password: None,
+            signed: None,
             virtual_mac: false,
             unicast: None,
         }
@@ -107,6 +111,13 @@ impl Router {
         }
     }
 
+    /// The same with signed adverts.
+    #[must_use]
+    pub fn signed(mut self) -> Self {
+        self.signed = Some(0xa7);
+        self
+    }
+
     /// The same between two addresses.
     #[must_use]
     pub fn between(mut self, own: IpAddr, peer: IpAddr) -> Self {
@@ -119,8 +130,8 @@ impl Router {
         self.addresses.iter().any(IpAddr::is_ipv6)
     }
 
-    /// The agent's configuration of it.
-    pub fn for_agent(&self) -> Instance {
+    /// The agent's configuration of it on a host.
+    pub fn for_agent(&self, host: &Host) -> Result<Instance> {
         let mut instance = Instance {
             vrid: self.vrid,
             version: self.version,
@@ -137,12 +148,16 @@ impl Router {
             let auth = auth.map(|(key, value)| (key.to_owned(), value.into()));
             instance = instance.with("auth", toml::Table::from_iter(auth));
         }
-        match self.unicast {
+        if let Some(byte) = self.signed {
+            let keys = vec![hmac::key(host, 1, byte)?];
+            instance = instance.with("hmac", hmac::hmac(keys, 1, "enforce"));
+        }
+        Ok(match self.unicast {
             None => instance,
             Some(Ends { peer, .. }) if peer.is_ipv4() => instance.to_peers(&[peer]),
             // keepalived 2.2.7 sends its unicast over IPv6 with the hop limit of any other packet.
             Some(Ends { peer, .. }) => instance.with("peers", vec![far_peer(peer, 64, 255)]),
-        }
+        })
     }
 }
 
