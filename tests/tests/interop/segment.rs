@@ -194,6 +194,11 @@ impl<'p> Segment<'p> {
         other: &Seat<'_>,
         adverts: usize,
     ) -> Result<()> {
+        // At a virtual MAC the kernel answers by a work queue: who answered nothing may still be about to
+        // yield.
+        if let Some(Member::Agent(agent)) = &other.member {
+            agent.wait_state(State::Backup, PATIENCE)?;
+        }
         let before = (leader.changes()?, other.changes()?);
         let begin = now();
         wait_until(
