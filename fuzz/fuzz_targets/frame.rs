@@ -32,6 +32,7 @@ fuzz_target!(|data: &[u8]| {
             }
         },
         known: options[0] & 0x20 == 0,
+        gated: options[0] & 0x80 != 0,
     };
     let unicast = options[0] & 0x40 != 0;
     read(locate(SliceCursor::new(frame)), expect, unicast);
@@ -148,6 +149,7 @@ fn round_trip(options: [u8; 4], bytes: &[u8]) {
         group: vrrp::group(family),
         ttl: TtlRange::LINK,
         known: false,
+        gated: false,
     };
     let Some((header, body)) = out[..length].split_first_chunk::<8>() else {
         panic!("a message has eight bytes");

@@ -247,11 +247,13 @@ fn read_garp(field: &Field<'_>) -> Option<Garp> {
     let refresh = t.optional("refresh", default.refresh, |f| {
         up_to(f, Duration::from_hours(24))
     });
+    let gap = t.optional("gap", default.gap, |f| up_to(f, Duration::from_secs(10)));
     table.finish();
     Some(Garp {
         count: count?.into_inner(),
         repeat_after: repeat_after?.into_inner(),
         repeat_count: repeat_count?.into_inner(),
         refresh: refresh?.into_inner(),
+        gap: gap?.into_inner(),
     })
 }

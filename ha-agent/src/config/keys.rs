@@ -4,7 +4,7 @@
 const MAX_BYTES: usize = 64;
 
 /// What keepalived and FRR call it, and what it is here.
-const FOREIGN: [(&str, &str); 36] = [
+const FOREIGN: [(&str, &str); 39] = [
     ("virtual_router_id", "vrid"),
     ("virtual_ipaddress", "addresses"),
     ("virtual_ipaddress_excluded", "excluded"),
@@ -30,6 +30,9 @@ const FOREIGN: [(&str, &str); 36] = [
     ("startup_delay", "start_delay"),
     ("garp_master_refresh", "garp = { refresh = ... }"),
     ("garp_master_repeat", "garp = { count = ... }"),
+    ("garp_master_delay", "garp = { repeat_after = ... }"),
+    ("garp_interval", "garp = { gap = ... }"),
+    ("gna_interval", "garp = { gap = ... }"),
     ("script", "command"),
     ("unicast_peer", "peers"),
     ("unicast_peers", "peers"),

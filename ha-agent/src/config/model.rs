@@ -183,6 +183,8 @@ pub struct Garp {
     pub repeat_count: u8,
     /// `refresh`: one more of each every so often while master, 0 (never, the default) to 24 h.
     pub refresh: Duration,
+    /// `gap`: from one announcement to the next, 0 (the default: 256 in 2 ms) to 10 s.
+    pub gap: Duration,
 }
 
 impl Default for Garp {
@@ -192,6 +194,7 @@ impl Default for Garp {
             repeat_after: Duration::from_secs(5),
             repeat_count: 5,
             refresh: Duration::ZERO,
+            gap: Duration::ZERO,
         }
     }
 }

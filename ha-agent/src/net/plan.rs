@@ -16,8 +16,8 @@ pub const WINDOW_FRAMES: usize = 256;
 /// How long a window lasts, that is a pace of at most 128,000 announcements a second.
 pub const WINDOW: Nanos = Nanos::from_millis(2);
 
-/// How often in a row a portion is put off because the interface's queue is full: half a second in all.
-pub const MAX_DELAYS: u8 = 250;
+/// For how long a portion is put off in a row because the interface's queue is full: half a second.
+const MAX_DELAY: Nanos = Nanos::from_millis(500);
 
 /// How often to announce. Zero means never, for each of the values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,6 +30,28 @@ pub struct Cadence {
     pub repeat_count: u8,
     /// From one refresh to the next.
     pub refresh: Nanos,
+    /// From one announcement to the next; zero: as many as [`WINDOW`] holds.
+    pub gap: Nanos,
+}
+
+impl Cadence {
+    /// How long a window lasts, and what it holds.
+    fn window(&self) -> (Nanos, usize) {
+        if self.gap.0 > 0 {
+            (self.gap, 1)
+        } else {
+            (WINDOW, WINDOW_FRAMES)
+        }
+    }
+
+    /// How often in a row a portion is put off.
+    fn max_delays(&self) -> u64 {
+        MAX_DELAY
+            .0
+            .checked_div(self.window().0.0)
+            .unwrap_or(0)
+            .max(1)
+    }
 }
 
 impl From<Garp> for Cadence {
@@ -42,6 +64,7 @@ impl From<Garp> for Cadence {
             repeat_after: nanos(garp.repeat_after),
             repeat_count: garp.repeat_count,
             refresh: nanos(garp.refresh),
+            gap: nanos(garp.gap),
         }
     }
 }
@@ -60,7 +83,7 @@ pub struct AnnouncePlan {
     window_ends: Instant,
     window_left: usize,
     /// How often the running burst has been put off.
-    delays: u8,
+    delays: u64,
 }
 
 impl AnnouncePlan {
@@ -93,8 +116,9 @@ impl AnnouncePlan {
             return None;
         }
         if now >= self.window_ends {
-            self.window_ends = now + WINDOW;
-            self.window_left = WINDOW_FRAMES;
+            let (span, frames) = self.cadence.window();
+            self.window_ends = now + span;
+            self.window_left = frames;
         }
         let end = self
             .addresses
@@ -113,9 +137,9 @@ impl AnnouncePlan {
     }
 
     /// The queue had no room for the end of the portion that was due last: from this address on it is due
-    /// again in the next window. After [`MAX_DELAYS`] of these in a row the burst goes on without them.
+    /// again in the next window. After half a second of these in a row the burst goes on without them.
     pub fn put_off(&mut self, portion: &Range<usize>, from: usize) {
-        if self.delays >= MAX_DELAYS || !portion.contains(&from) {
+        if self.delays >= self.cadence.max_delays() || !portion.contains(&from) {
             return;
         }
         self.delays += 1;
@@ -168,6 +192,7 @@ mod tests {
         repeat_after: Nanos::from_millis(5000),
         repeat_count: 5,
         refresh: Nanos(0),
+        gap: Nanos(0),
     };
 
     /// Follows the plan by its own deadlines and notes when each portion went out.
@@ -237,6 +262,28 @@ mod tests {
     }
 
     #[test]
+    fn with_a_gap_announcements_leave_one_by_one_and_none_is_left_out() {
+        let cadence = Cadence {
+            gap: Nanos::from_millis(20),
+            ..FIVE_AND_FIVE
+        };
+        let mut plan = AnnouncePlan::new(cadence, 3, START);
+        let log = play(&mut plan, START + Nanos::from_millis(60_000));
+        let expected: Vec<_> = [0, 5000]
+            .iter()
+            .flat_map(|burst| (0..15).map(move |n| burst + 20 * n))
+            .zip([0, 1, 2].into_iter().cycle())
+            .map(|(at, address)| (at, address..address + 1))
+            .collect();
+        assert_eq!(log, expected);
+        // A claim by somebody else does not break it.
+        let mut plan = AnnouncePlan::new(cadence, 3, START);
+        assert_eq!(plan.due(START), Some(0..1));
+        plan.announce_again();
+        assert_eq!(plan.due(START + Nanos::from_millis(19)), None);
+    }
+
+    #[test]
     fn what_found_no_room_leaves_in_the_next_window_and_before_anything_leaves_twice() {
         let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 100, START);
         let whole = plan.due(START).unwrap();
@@ -268,7 +315,7 @@ mod tests {
                 now = plan.next_deadline().unwrap();
             }
         }
-        assert_eq!(attempts, usize::from(MAX_DELAYS) + 5);
+        assert_eq!(attempts, 250 + 5);
     }
 
     #[test]
@@ -278,6 +325,7 @@ mod tests {
             repeat_after: Nanos(0),
             repeat_count: 5,
             refresh: Nanos::from_millis(1000),
+            gap: Nanos(0),
         };
         let mut plan = AnnouncePlan::new(cadence, 1, START);
         assert_eq!(plan.due(START), Some(0..1));

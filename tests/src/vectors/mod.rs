@@ -12,6 +12,7 @@ pub mod headers;
 pub mod lists;
 pub mod other;
 pub mod signed;
+pub mod signed_by_keepalived;
 pub mod transports;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

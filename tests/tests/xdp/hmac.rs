@@ -10,6 +10,7 @@ use ha_common::layout::{Command, SlotKey, flags, op, state};
 use ha_common::reject::Reject;
 use ha_tests::vectors::build::{Checksum, Frame, sum_again};
 use ha_tests::vectors::signed::{Signer, TRAILER};
+use ha_tests::vectors::signed_by_keepalived::{CAPTURED, SECRET as KEEPALIVEDS};
 use ha_tests::vectors::{Receiver, VRID};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -443,4 +444,43 @@ fn what_an_authenticated_advert_costs() {
         twenty.as_nanos()
     );
     assert!(replay < digest, "a replay costs no digest");
+}
+
+/// What keepalived has sent opens the gate, by a clock that is set to its time, and not with any bit changed.
+#[test]
+fn what_keepalived_signed_is_believed_as_it_was_sent_and_not_otherwise() {
+    for captured in CAPTURED {
+        let frame = captured.bytes();
+        let receiver = match (captured.version, frame[12]) {
+            (2, _) => Receiver::V2Plain,
+            (_, 0x08) => Receiver::V3Ipv4,
+            _ => Receiver::V3Ipv6,
+        };
+        let trailer = frame.len() - TRAILER;
+        let stamp = u64::from_be_bytes(frame[trailer + 4..trailer + 12].try_into().expect("eight"));
+        let elapsed = now() / 1_000_000_000 * SECOND;
+        let mut gates = Gates::of(receiver, mode::ENFORCE);
+        gates.command.vrid = captured.vrid;
+        gates.command.gate.freshness.utc_at_zero = stamp - elapsed;
+        let key = SlotKey::new(LOOPBACK, receiver.family(), captured.vrid);
+        let keys = [(captured.key_id, Key::new(&KEEPALIVEDS).expect("its length"))];
+        gates.lab.kernel.set_keys(key, &keys).expect("keys");
+        gates.lab.configure(&gates.command);
+        gates.soft = SoftSlot::new(key);
+        gates.soft.set_keys(&keys);
+        gates.soft.command(&gates.command, now());
+        gates.backup();
+        let start = if receiver.own_address().is_ipv4() {
+            34
+        } else {
+            54
+        };
+        for at in (start + 2..frame.len()).filter(|at| *at != start + 6 && *at != start + 7) {
+            let mut wrong = frame.clone();
+            wrong[at] ^= 1;
+            assert!(gates.hear(&wrong).is_err(), "{captured:?}, byte {at}");
+        }
+        assert_eq!(gates.hear(&frame), Ok(()), "{captured:?}");
+        assert_eq!(gates.hear(&frame), Err(Reject::HmacReplay), "{captured:?}");
+    }
 }

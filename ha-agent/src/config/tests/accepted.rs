@@ -89,7 +89,7 @@ fn every_key_of_an_instance_reaches_the_model() {
         "version = 2\npriority = 255\nadvert_interval = \"255s\"\n\
          addresses = [\"10.0.0.1/24\", \"10.0.0.2\"]\n\
          auth = { type = \"pass\", password = \"secret\" }\ndatapath = \"generic\"\n\
-         garp = { count = 1, repeat_after = \"0s\", repeat_count = 0, refresh = \"1m\" }\n\
+         garp = { count = 1, repeat_after = \"0s\", repeat_count = 0, refresh = \"1m\", gap = \"20ms\" }\n\
          start_delay = \"1m 30s\"",
     );
     assert_eq!(instance.version, Version::V2);
@@ -104,6 +104,7 @@ fn every_key_of_an_instance_reaches_the_model() {
         repeat_after: Duration::ZERO,
         repeat_count: 0,
         refresh: Duration::from_mins(1),
+        gap: Duration::from_millis(20),
     };
     assert_eq!(instance.garp, garp);
     assert_eq!(instance.start_delay, Duration::from_secs(90));

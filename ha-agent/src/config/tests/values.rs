@@ -264,6 +264,10 @@ const INSTANCE_CASES: &[Case] = &[
         &["a duration from 0s to 1day"],
     ),
     (
+        "garp = { gap = |\"11s\" }",
+        &["`gap` must be a duration from 0s to 10s"],
+    ),
+    (
         "garp = { |refesh = \"1h\" }",
         &["unknown key `refesh` in `garp`; did you mean `refresh`?"],
     ),

@@ -11,7 +11,6 @@ use ha_common::units::{Instant, Nanos};
 use super::fitness::LinkState;
 use super::{Edges, Instance};
 use crate::config::model::Instance as Config;
-use crate::driver::clock;
 use crate::driver::report::Report;
 use crate::net::address::{Outcome, Placement};
 use crate::net::plan::{AnnouncePlan, Cadence};
@@ -310,7 +309,11 @@ impl Instance {
             plan.announce_again();
         } else {
             let addresses = self.config.held().count();
-            self.plan = Some(AnnouncePlan::new(cadence(&self.config), addresses, now));
+            self.plan = Some(AnnouncePlan::new(
+                Cadence::from(self.config.garp),
+                addresses,
+                now,
+            ));
         }
         self.announce_due(edges, now);
     }
@@ -381,13 +384,4 @@ impl Instance {
 
 fn addresses_of(present: &[Present]) -> HashSet<IpAddr> {
     present.iter().map(|found| found.net.addr()).collect()
-}
-
-fn cadence(config: &Config) -> Cadence {
-    Cadence {
-        count: config.garp.count,
-        repeat_after: clock::nanos(config.garp.repeat_after),
-        repeat_count: config.garp.repeat_count,
-        refresh: clock::nanos(config.garp.refresh),
-    }
 }

@@ -1,0 +1,67 @@
+//! Announcements one by one, for switches and neighbours that lose some of many at once.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use ha_tests::lab::agent::State;
+use ha_tests::lab::agent_config::AgentConfig;
+use ha_tests::lab::clock::now;
+use ha_tests::lab::pair::{PATIENCE, instance};
+use ha_tests::lab::{Agent, Lab, require_root_and_tools, wait_until};
+
+/// How many addresses, and how often each is announced.
+const ADDRESSES: u8 = 20;
+const ROUNDS: usize = 2;
+/// Between two announcements.
+const GAP: Duration = Duration::from_millis(20);
+/// The agent's clock and the capture's time stamp the same frame at slightly different times.
+const EARLINESS: Duration = Duration::from_millis(1);
+
+#[test]
+fn with_a_gap_every_address_is_announced_and_no_two_come_closer() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let capture = lab.capture()?;
+    let mut garp = toml::Table::new();
+    garp.insert("count".to_owned(), 2.into());
+    garp.insert("repeat_count".to_owned(), 0.into());
+    garp.insert("gap".to_owned(), "20ms".into());
+    let mut one = instance(100).with("garp", garp);
+    one.addresses = (1..=ADDRESSES).map(|n| format!("10.99.1.{n}/24")).collect();
+    let begin = now();
+    let agent = Agent::start(host, &AgentConfig::new(host, one))?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    let all = usize::from(ADDRESSES) * ROUNDS;
+    let announcements = || {
+        let frames = capture.frames_since(begin);
+        let own = frames.into_iter().filter(|it| it.is_from(host));
+        own.filter(|it| {
+            it.arp()
+                .is_some_and(ha_tests::lab::decode::Arp::is_gratuitous)
+        })
+        .collect::<Vec<_>>()
+    };
+    wait_until(PATIENCE, "every announcement", || {
+        announcements().len() >= all
+    })?;
+    let sent = announcements();
+    ensure!(sent.len() == all && capture.dropped() == 0);
+    for number in 1..=ADDRESSES {
+        let address = IpAddr::from([10, 99, 1, number]);
+        let of_it = sent.iter().filter(|it| it.announces(address)).count();
+        ensure!(of_it == ROUNDS, "{address}: {of_it}");
+    }
+    for two in sent.windows(2) {
+        let gap = two[1].at.since(two[0].at).to_duration();
+        ensure!(gap + EARLINESS >= GAP, "only {gap:?} apart");
+    }
+    // The driver did not wait meanwhile: its adverts went on.
+    let adverts = capture.frames_since(begin);
+    let adverts = adverts
+        .iter()
+        .filter(|it| it.is_from(host) && it.vrrp().is_some());
+    ensure!(adverts.count() >= 8);
+    Ok(())
+}
