@@ -54,8 +54,8 @@ fn with_a_gap_every_address_is_announced_and_no_two_come_closer() -> Result<()> 
         ensure!(of_it == ROUNDS, "{address}: {of_it}");
     }
     for two in sent.windows(2) {
-        let gap = two[1].at.since(two[0].at).to_duration();
-        ensure!(gap + EARLINESS >= GAP, "only {gap:?} apart");
+        let apart = two[1].at.since(two[0].at).to_duration();
+        ensure!(apart + EARLINESS >= GAP, "only {apart:?} apart");
     }
     // The driver did not wait meanwhile: its adverts went on.
     let adverts = capture.frames_since(begin);

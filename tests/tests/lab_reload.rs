@@ -8,7 +8,7 @@ use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Pair, VIP};
+use ha_tests::lab::{Lab, Pair, VIP, require_root_and_tools};
 
 /// A second address of the instance.
 const SECOND: &str = "10.99.0.101";
@@ -218,4 +218,28 @@ fn a_bad_file_changes_nothing_and_the_complaint_names_line_and_column() -> Resul
 
 fn nanos(count: u64) -> ha_common::units::Nanos {
     ha_common::units::Nanos(count)
+}
+
+/// The kernel half takes the memory of its maps at the start.
+#[test]
+fn a_reload_with_more_addresses_than_can_be_fenced_says_so_and_holds_them_all() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let agent = Agent::start(host, &AgentConfig::new(host, instance(100)))?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    let excluded: Vec<String> = (0..4096)
+        .map(|n| format!("10.97.{}.{}/32", n / 250, n % 250 + 1))
+        .collect();
+    let many = instance(100).with("excluded", excluded);
+    Agent::write_config(host, &AgentConfig::new(host, many))?;
+    let said = agent.reload()?;
+    ensure!(said.code == Some(0), "{said:?}");
+    ensure!(
+        said.out.contains("4097 addresses") && said.out.contains("room for 4096"),
+        "{said:?}"
+    );
+    let last = "10.97.16.96".parse()?;
+    host.vip_watch(last)?.wait_present(PATIENCE)?;
+    agent.wait_state(State::Master, PATIENCE)
 }

@@ -87,6 +87,18 @@ impl Agent {
     }
 
     /// Reads the file again; what is wrong with it changes nothing.
+    /// What is said of more addresses than the kernel half was loaded for. They are held all the same.
+    fn outgrown(&self, new: &Config) -> Option<String> {
+        let room = self.reader.as_ref()?.room_for_held();
+        let held: usize = new.instances.iter().map(|it| it.held().count()).sum();
+        (held > usize::try_from(room).unwrap_or(usize::MAX)).then(|| {
+            format!(
+                "the file has {held} addresses, and the kernel half was loaded with room for {room}: it cannot \
+                 fence the others, should this host stall as their master; restart the agent when it suits"
+            )
+        })
+    }
+
     async fn reload_now(&self) -> Result<Reloaded, ErrorReply> {
         let _one_at_a_time = self.reloading.lock().await;
         let file = self.file.clone();
@@ -102,7 +114,8 @@ impl Agent {
         let changes = changes::phrases(&config::diff(&old, &new), &old, &new);
         // It takes a restart, and until then each reload says so.
         new.node = old.node.clone();
-        let warnings = new.warnings.iter().map(Problem::one_line).collect();
+        let mut warnings: Vec<String> = new.warnings.iter().map(Problem::one_line).collect();
+        warnings.extend(self.outgrown(&new));
         let new = Arc::new(new);
         if let Some(checks) = self.checks.lock().await.as_mut() {
             checks

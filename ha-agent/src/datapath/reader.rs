@@ -12,6 +12,7 @@ use super::raw::Raw;
 
 /// Handles of its own to the maps; it takes no part in the protocol and can hold nothing up.
 pub struct Reader {
+    room_for_held: u32,
     slots: Array<MapData, Raw<Slot>>,
     index: HashMap<MapData, Raw<SlotKey>, u32>,
     peers: HashMap<MapData, Raw<PeerKey>, Raw<PeerStats>>,
@@ -33,11 +34,17 @@ impl Reader {
         mut get: impl FnMut(&'static str) -> Result<MapData, MapError>,
     ) -> Result<Self, MapError> {
         Ok(Self {
+            room_for_held: get(names::MAP_FENCE)?.info()?.max_entries(),
             slots: Array::try_from(Map::Array(get(names::MAP_SLOTS)?))?,
             index: HashMap::try_from(Map::HashMap(get(names::MAP_INDEX)?))?,
             peers: HashMap::try_from(Map::LruHashMap(get(names::MAP_PEERS)?))?,
             counters: PerCpuArray::try_from(Map::PerCpuArray(get(names::MAP_COUNTERS)?))?,
         })
+    }
+
+    /// How many addresses of masters there is room for.
+    pub fn room_for_held(&self) -> u32 {
+        self.room_for_held
     }
 
     /// A copy of a slot.
