@@ -9,6 +9,7 @@ use ha_tests::lab::agent::State;
 use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::client::{Client, Pace};
 use ha_tests::lab::clock::now;
+use ha_tests::lab::hmac;
 use ha_tests::lab::pair::{EARLINESS, INTERVAL, LATENESS, PATIENCE, at_deadline};
 use ha_tests::lab::virtual_mac;
 use ha_tests::nspawn::Deployment;
@@ -285,6 +286,40 @@ fn a_file_that_is_refused_fails_the_start_once_with_every_mistake_in_the_journal
 }
 
 /// All settings of the device are to be had in the unit's sandbox, those that netlink does not have as well.
+/// A key as a credential of the unit, which lies in a file that the agent itself may not see.
+#[test]
+fn adverts_are_signed_by_a_credential_of_the_unit() -> Result<()> {
+    const DROP_IN: &str = "/etc/systemd/system/ha-agent.service.d/key.conf";
+    let mut key = toml::Table::new();
+    key.insert("id".to_owned(), 1.into());
+    key.insert("credential".to_owned(), "web".into());
+    let signing = hmac::hmac(vec![key.into()], 1, "enforce");
+    let (node, lab) = single(instance(100, INTERVAL).with("hmac", signing))?;
+    // Without it the unit does not start, and says what it lacks.
+    let said = node.systemctl(&["start"])?;
+    ensure!(said.code != Some(0), "{said:?}");
+    node.journal.wait_after(0, "LoadCredential=", PATIENCE)?;
+
+    let secret = hmac::secret(0xa7) + "\n";
+    node.machine.write("/root/web.key", &secret)?;
+    node.machine
+        .run(&["mkdir", "-p", "/etc/systemd/system/ha-agent.service.d"])?;
+    let drop_in = "[Service]\nLoadCredential=web:/root/web.key\n";
+    node.machine.write(DROP_IN, drop_in)?;
+    node.machine.run(&["systemctl", "daemon-reload"])?;
+    let capture = lab.capture()?;
+    node.must(&["start"])?;
+    node.wait_instance("master", |it| it.state == State::Master)?;
+    let advert = capture.wait_advert(node.host(), 100, Moment(0), PATIENCE)?;
+    // Ethernet, IPv4, eight bytes, one address, and the trailer: HMAC-SHA256 by key 1.
+    ensure!(
+        advert.bytes.get(46..50) == Some(&[1, 1, 0, 0]),
+        "{:?}",
+        advert.bytes
+    );
+    Ok(())
+}
+
 #[test]
 fn a_virtual_mac_works_in_the_units_sandbox() -> Result<()> {
     for router in virtual_mac::ROUTERS {
