@@ -39,8 +39,8 @@ pub(super) enum KeyError {
     #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
     #[error(
-        "is a credential, and there is no ${CREDENTIALS}: the unit needs LoadCredential=, and a file with \
-         credentials is checked within it"
+        "cannot be had: there is no ${CREDENTIALS}; the unit needs LoadCredential=, and a file with credentials \
+         is checked within it"
     )]
     NoCredentials,
     #[error("is not a regular file")]
