@@ -8,8 +8,8 @@ use crate::units::Nanos;
 /// The fence waits this long at least: an agent on a busy machine must have had its chance to yield.
 const MIN_FENCE_GRACE: Nanos = Nanos::from_millis(50);
 
-/// How long a better master must have been heard until the fence goes up: long enough for an agent
-/// that is alive to yield, however short the interval.
+/// How long an event must have been unanswered until the fence goes up: long enough for an agent that is alive,
+/// however short the interval.
 #[inline(always)]
 pub fn grace(slot: &Slot) -> Nanos {
     let down = down_interval(slot);
@@ -20,20 +20,40 @@ pub fn grace(slot: &Slot) -> Nanos {
     }
 }
 
-/// Whether frames for our addresses are to be dropped: we say master, somebody else is heard to be it,
-/// and for the grace we have neither yielded to a better one nor, against a worse one, shown any life:
-/// each of its adverts wakes an agent that is alive.
+/// Notes that an event about another master was pushed, or found the ring full of events that nobody reads.
 ///
-/// `turned_at` is [`crate::layout::Meta::turned_at`].
+/// `turned_at` is [`crate::layout::Meta::turned_at`]: an agent that turns after this has answered.
+#[inline(always)]
+pub fn note_event(slot: &mut Slot, turned_at: u64, now: u64) {
+    if slot.state == state::MASTER && slot.unanswered_since <= turned_at {
+        slot.unanswered_since = now;
+    }
+}
+
+/// Until when a slot may be fenced unless another master is heard again; zero: nobody claims to be it.
+#[inline(always)]
+pub fn contested_until(slot: &Slot) -> u64 {
+    if slot.state == state::MASTER && slot.claimed_since != 0 {
+        slot.last_heard.saturating_add(down_interval(slot).0)
+    } else {
+        0
+    }
+}
+
+/// Whether frames for our addresses are to be dropped, and those in their name: we say master, somebody else is
+/// heard to be it, and an event that told the agent so has been left unanswered for the grace.
+///
+/// Only an event is evidence. Silence is none: the limit of events makes it too.
 #[inline(always)]
 pub fn is_up(slot: &Slot, turned_at: u64, now: u64) -> bool {
-    if slot.state != state::MASTER || slot.flags & flags::FENCE == 0 || !was_heard_lately(slot, now)
+    if slot.state != state::MASTER
+        || slot.flags & flags::FENCE == 0
+        || slot.claimed_since == 0
+        || !was_heard_lately(slot, now)
     {
         return false;
     }
-    let grace = grace(slot).0;
-    let lasts = |since: u64| since != 0 && now.saturating_sub(since) > grace;
-    lasts(slot.contested_since) || lasts(slot.claimed_since) && lasts(turned_at)
+    slot.unanswered_since > turned_at && now.saturating_sub(slot.unanswered_since) > grace(slot).0
 }
 
 #[cfg(test)]
@@ -41,45 +61,79 @@ mod tests {
     use super::*;
     use crate::follow::tests::{MS, START, advert, hear, slot};
 
-    #[test]
-    fn a_worse_master_raises_the_fence_only_over_an_agent_that_has_not_moved_since() {
-        let mut master = slot(state::MASTER);
-        let turned = START - MS;
-        for beat in 0..=6 {
-            let now = START + beat * 10 * MS;
-            hear(&mut master, &advert(1, 89), now);
-            assert!(!is_up(&master, now - MS, now), "each advert woke it");
-            assert!(!is_up(&master, 0, now), "it never lived");
-            assert_eq!(
-                is_up(&master, turned, now),
-                beat == 6,
-                "after {beat} adverts"
-            );
-        }
-        // An agent that had nothing to do for long is given its grace too.
-        let mut quiet = slot(state::MASTER);
-        hear(&mut quiet, &advert(1, 89), START);
-        assert!(!is_up(&quiet, START - 1000 * MS, START + MS));
+    /// One more advert, of which an event is pushed.
+    fn told(slot: &mut Slot, priority: u8, turned_at: u64, now: u64) {
+        hear(slot, &advert(1, priority), now);
+        note_event(slot, turned_at, now);
     }
 
     #[test]
-    fn the_fence_is_up_after_the_grace_while_the_contender_speaks() {
+    fn the_fence_goes_up_over_an_agent_that_leaves_an_event_unanswered_for_the_grace() {
+        for priority in [89, 100] {
+            let mut master = slot(state::MASTER);
+            assert_eq!(grace(&master), Nanos::from_millis(50), "at least");
+            for beat in 0..=6 {
+                let now = START + beat * 10 * MS;
+                told(&mut master, priority, START - MS, now);
+                assert_eq!(
+                    is_up(&master, START - MS, now),
+                    beat == 6,
+                    "priority {priority}, after {beat} adverts"
+                );
+                assert!(!is_up(&master, now, now), "it turned");
+            }
+        }
+    }
+
+    #[test]
+    fn adverts_that_nobody_was_told_of_raise_no_fence() {
         let mut master = slot(state::MASTER);
-        assert_eq!(grace(&master), Nanos::from_millis(50), "at least");
+        // Sixteen at once, and answered; the limit keeps the others from being told.
+        for _ in 0..16 {
+            told(&mut master, 89, START - MS, START);
+        }
+        let turned = START + MS;
+        for beat in 1..=90 {
+            let now = START + beat * MS;
+            hear(&mut master, &advert(1, 89), now);
+            assert!(!is_up(&master, turned, now), "{beat} ms later");
+        }
+    }
+
+    #[test]
+    fn the_first_event_after_a_turn_begins_the_grace_and_later_ones_do_not_move_it() {
+        let mut master = slot(state::MASTER);
+        told(&mut master, 89, 0, START);
+        told(&mut master, 89, 0, START + MS);
+        assert_eq!(master.unanswered_since, START);
+        told(&mut master, 89, START + 2 * MS, START + 3 * MS);
+        assert_eq!(master.unanswered_since, START + 3 * MS);
+        let mut backup = slot(state::BACKUP);
+        told(&mut backup, 100, 0, START);
+        assert_eq!(backup.unanswered_since, 0, "only a master has a fence");
+    }
+
+    #[test]
+    fn the_fence_comes_down_with_the_claim() {
+        let mut master = slot(state::MASTER);
         for beat in 0..=6 {
-            let now = START + beat * 10 * MS;
-            hear(&mut master, &advert(2, 100), now);
-            assert_eq!(is_up(&master, 0, now), beat == 6, "after {beat} adverts");
+            told(&mut master, 100, 0, START + beat * 10 * MS);
         }
         let last = master.last_heard;
         assert!(is_up(&master, 0, last + 36 * MS));
+        assert_eq!(contested_until(&master), last + 36_484_375);
         assert!(!is_up(&master, 0, last + 37 * MS), "it fell silent");
+        let mut left = master;
+        hear(&mut left, &advert(1, 0), last + MS);
+        assert!(!is_up(&left, 0, last + MS), "it left");
+        assert_eq!(contested_until(&left), 0);
         for other in [state::FREE, state::IDLE, state::BACKUP] {
             let slot = Slot {
                 state: other,
                 ..master
             };
             assert!(!is_up(&slot, 0, last));
+            assert_eq!(contested_until(&slot), 0);
         }
         let without = Slot { flags: 0, ..master };
         assert!(!is_up(&without, 0, last));

@@ -15,6 +15,7 @@ use crate::wire::vrrp::{Advert, same};
 const WINDOW_EVENTS: u32 = 16;
 /// Length of the window: 100 ms.
 const WINDOW: u64 = 100_000_000;
+
 /// What is to be done about an advert.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Outcome {

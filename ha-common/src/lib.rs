@@ -11,6 +11,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod address;
 pub mod channel;
 pub mod election;
 pub mod fence;

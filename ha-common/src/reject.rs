@@ -6,8 +6,14 @@
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 pub enum Reject {
+    /// Not sent to the configured multicast group; where unicast is configured, not to our own address.
+    Destination = 0,
+    /// A unicast advert whose source is not a configured peer.
+    UnknownPeer,
+    /// The source is our own address: a loop, or an address on two hosts.
+    OwnSource,
     /// The frame ends before the headers do, or lengths contradict each other.
-    Truncated = 0,
+    Truncated,
     /// The message is longer than a 1500-byte frame holds.
     Oversized,
     /// A fragment: adverts are never fragmented, and a fragment cannot be checked.
@@ -25,12 +31,6 @@ pub enum Reject {
     AuthData,
     /// The checksum is wrong, whichever way it is taken.
     Checksum,
-    /// Not sent to the configured multicast group; where unicast is configured, not to our own address.
-    Destination,
-    /// A unicast advert whose source is not a configured peer.
-    UnknownPeer,
-    /// The source is our own address: a loop, or an address on two hosts.
-    OwnSource,
     /// The address list is empty or longer than the message.
     AddressCount,
     /// The v2 interval differs from ours (RFC 3768 section 7.1), or a v3 interval is zero.
@@ -55,6 +55,9 @@ impl Reject {
 
     /// Every variant, in the order of the checks.
     pub const ALL: [Self; Self::COUNT] = [
+        Self::Destination,
+        Self::UnknownPeer,
+        Self::OwnSource,
         Self::Truncated,
         Self::Oversized,
         Self::Fragment,
@@ -64,9 +67,6 @@ impl Reject {
         Self::AuthType,
         Self::AuthData,
         Self::Checksum,
-        Self::Destination,
-        Self::UnknownPeer,
-        Self::OwnSource,
         Self::AddressCount,
         Self::Interval,
         Self::HmacMissing,
@@ -80,6 +80,9 @@ impl Reject {
     /// The name used in `peers --json`, metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Destination => "destination",
+            Self::UnknownPeer => "unknown_peer",
+            Self::OwnSource => "own_source",
             Self::Truncated => "truncated",
             Self::Oversized => "oversized",
             Self::Fragment => "fragment",
@@ -89,9 +92,6 @@ impl Reject {
             Self::AuthType => "auth_type",
             Self::AuthData => "auth_data",
             Self::Checksum => "checksum",
-            Self::Destination => "destination",
-            Self::UnknownPeer => "unknown_peer",
-            Self::OwnSource => "own_source",
             Self::AddressCount => "address_count",
             Self::Interval => "interval",
             Self::HmacMissing => "hmac_missing",

@@ -6,7 +6,7 @@
 use crate::layout::{Command, Slot, flags, state};
 
 /// Flags that belong to the owner of the timer, and that no command changes.
-const KEPT: u32 = flags::TIMER | flags::EXPIRED_UNSENT;
+const KEPT: u32 = flags::TIMER;
 
 /// [`crate::layout::op::CONFIGURE`]: the state stays, and a free slot becomes idle.
 #[inline(always)]
@@ -18,6 +18,7 @@ pub fn configure(slot: &mut Slot, command: &Command) {
     slot.own_interval = command.own_interval;
     slot.own_hash = command.own_hash;
     slot.own_address = command.own_address;
+    slot.own_mac = command.own_mac;
     slot.own_count = command.own_count;
     slot.channel = command.channel;
     slot.gate = command.gate;
@@ -49,6 +50,7 @@ pub fn set_state(slot: &mut Slot, command: &Command) -> bool {
     tune(slot, command);
     slot.contested_since = 0;
     slot.claimed_since = 0;
+    slot.unanswered_since = 0;
     if new == state::MASTER || new == state::BACKUP && slot.state != state::MASTER {
         // From here on, whoever is noted claims what is ours; or he is the first that a new backup hears,
         // which is news to its agent although the slot has noted him before. Only a master that yields
@@ -58,6 +60,22 @@ pub fn set_state(slot: &mut Slot, command: &Command) -> bool {
     }
     slot.state = new;
     true
+}
+
+/// [`crate::layout::op::TAKE_OVER`]: false, and nothing is changed, if the slot is no backup any more or has heard
+/// a master since the agent judged it dead.
+#[inline(always)]
+pub fn take_over(slot: &mut Slot, command: &Command) -> bool {
+    if slot.state != state::BACKUP || slot.last_heard != command.judged_at {
+        return false;
+    }
+    set_state(
+        slot,
+        &Command {
+            state: state::MASTER,
+            ..*command
+        },
+    )
 }
 
 /// [`crate::layout::op::RELEASE`]: no deadline. The next life of the slot may be another virtual router's:
@@ -75,6 +93,9 @@ pub fn release(slot: &mut Slot, command: &Command) {
     slot.last_heard = 0;
     slot.contested_since = 0;
     slot.claimed_since = 0;
+    slot.unanswered_since = 0;
+    slot.expiry_unsent = 0;
+    slot.armed_until = 0;
     slot.window_start = 0;
     slot.window_events = 0;
     slot.last_new_peer = 0;
@@ -86,6 +107,11 @@ pub fn release(slot: &mut Slot, command: &Command) {
     slot.fired = 0;
     slot.vetoed = 0;
     slot.fenced = 0;
+    slot.fenced_out = 0;
+    slot.fenced_since = 0;
+    slot.fenced_at = 0;
+    slot.claims = 0;
+    slot.claim_told_at = 0;
     slot.timer_errors = 0;
     slot.rejects = [0; crate::reject::Reject::COUNT];
     slot.last_reject.at = 0;
@@ -117,7 +143,7 @@ mod tests {
         let command = Command {
             op: op::SET_STATE,
             state: state::BACKUP,
-            flags: flags::CONSUME | flags::EXPIRED_UNSENT,
+            flags: flags::CONSUME,
             own_priority: 90,
             ..Command::default()
         };
@@ -155,6 +181,32 @@ mod tests {
         };
         assert!(set_state(&mut slot, &command));
         assert_eq!(slot.master_address, [0; 16]);
+    }
+
+    #[test]
+    fn a_backup_takes_over_unless_a_master_was_heard_since_it_was_judged_dead() {
+        let judged = Command {
+            judged_at: 70,
+            own_priority: 90,
+            ..Command::default()
+        };
+        for (state, last_heard, taken) in [
+            (state::BACKUP, 70, true),
+            (state::BACKUP, 71, false),
+            (state::MASTER, 70, false),
+            (state::IDLE, 70, false),
+            (state::FREE, 70, false),
+        ] {
+            let mut slot = Slot {
+                state,
+                last_heard,
+                ..used()
+            };
+            assert_eq!(take_over(&mut slot, &judged), taken);
+            let expected = if taken { state::MASTER } else { state };
+            assert_eq!(slot.state, expected);
+            assert_eq!(slot.own_priority == 90, taken, "refused: nothing changes");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! would free its timer, so every change of a slot is made here.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::programs::TcContext;
+use ha_common::follow;
 use ha_common::layout::{Command, Slot, op, state, status};
 use ha_common::slot as rules;
 
@@ -11,7 +12,7 @@ use crate::timer;
 
 /// Runs the command in the "packet": one of `ha_common::layout::status`.
 #[inline(always)]
-pub(crate) fn run(context: &XdpContext) -> u32 {
+pub(crate) fn run(context: &TcContext) -> u32 {
     let at = context.data();
     if at + size_of::<Command>() > context.data_end() {
         return status::BAD_COMMAND;
@@ -25,6 +26,7 @@ pub(crate) fn run(context: &XdpContext) -> u32 {
     match command.op {
         op::CONFIGURE => configure(slot, command),
         op::SET_STATE => set_state(slot, command),
+        op::TAKE_OVER => take_over(slot, command),
         op::RELEASE => release(slot, command),
         op::TUNE => tune(slot, command),
         _ => status::BAD_COMMAND,
@@ -62,6 +64,26 @@ fn set_state(slot: *mut Slot, command: &Command) -> u32 {
     } else {
         timer::disarm(slot);
     }
+    status::OK
+}
+
+/// An advert that arrives on another CPU while the state changes may still have been taken in by the old one: then
+/// the slot is a backup again, to which the master is new.
+#[inline(always)]
+fn take_over(slot: *mut Slot, command: &Command) -> u32 {
+    // SAFETY: as above.
+    unsafe {
+        if !rules::take_over(&mut *slot, command) {
+            return status::HEARD_SINCE;
+        }
+        if (&raw const (*slot).last_heard).read_volatile() != command.judged_at {
+            (*slot).state = state::BACKUP;
+            let span = follow::down_interval(&*slot);
+            timer::arm(slot, bpf_ktime_get_ns(), span.0);
+            return status::HEARD_SINCE;
+        }
+    }
+    timer::disarm(slot);
     status::OK
 }
 

@@ -2,12 +2,10 @@
 //!
 //! The message is copied to a workbench in a map, where it becomes what the digest is made of: the pseudo
 //! header before it, zeros over what it cannot cover, and SHA-256's padding behind it. Three global functions
-//! do the long loops; the verifier follows each once (see [`crate::packet`]).
+//! do the long loops; the verifier follows each once (see [`crate::xdp_frame`]).
 
 use core::arch::asm;
 
-use aya_ebpf::bindings::xdp_md;
-use aya_ebpf::programs::XdpContext;
 use ha_common::hmac::key::pseudo_header;
 use ha_common::hmac::sha256::{self, State};
 use ha_common::hmac::trailer::{TAG, TRAILER};
@@ -17,8 +15,8 @@ use ha_common::units::Family;
 use ha_common::wire::cursor::Cursor;
 use ha_common::wire::vrrp::Advert;
 
+use crate::frame::Message;
 use crate::maps::HA_BENCH;
-use crate::packet::PacketCursor;
 
 /// Room for the longest message with all that stands round it, 24 blocks, and a power of two.
 const WORDS: usize = 512;
@@ -46,22 +44,17 @@ pub(crate) struct Bench {
     tag: [u32; TAG / 4],
 }
 
-/// This CPU's. A program of XDP is not interrupted by another on the same CPU.
+/// This CPU's. Programs of these hooks run with soft interrupts off, and do not interrupt each other.
 #[inline(always)]
 pub(crate) fn bench() -> Option<*mut Bench> {
     HA_BENCH.get_ptr_mut(0)
 }
 
-/// Copies a message of so many bytes from there on to the bench, and gives the trailer's first word and its
-/// time.
+/// Copies a message of so many bytes, of which the body begins at its ninth, to the bench, and gives the trailer's
+/// first word and its time.
 #[inline(always)]
-pub(crate) fn load(
-    context: &XdpContext,
-    offset: usize,
-    length: usize,
-    bench: *mut Bench,
-) -> Option<(u32, Stamp)> {
-    if length < 8 + TRAILER || ha_load(context.ctx, offset, length / 4) == 0 {
+pub(crate) fn load<M: Message>(body: M, length: usize, bench: *mut Bench) -> Option<(u32, Stamp)> {
+    if length < 8 + TRAILER || !body.load(8, length / 4) {
         return None;
     }
     let first = HEAD + length / 4 - TRAILER / 4;
@@ -152,25 +145,21 @@ fn anew(number: &usize) -> usize {
     unsafe { core::ptr::from_ref(number).read_volatile() }
 }
 
-/// Copies so many words of the packet, from `offset` on, behind the head on the bench; 0 if the packet ends
-/// before.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn ha_load(context: *mut xdp_md, offset: usize, count: usize) -> u32 {
-    let Some(bench) = bench() else { return 0 };
-    let mut cursor = PacketCursor::new(&XdpContext::new(context));
-    cursor.skip(offset);
+/// Copies so many words behind the head on the bench; false if the frame ends before.
+#[inline(always)]
+pub(crate) fn copy<C: Cursor>(mut cursor: C, words: usize) -> bool {
+    let Some(bench) = bench() else { return false };
     for index in 0..MESSAGE {
-        if index >= anew(&count) {
+        if index >= anew(&words) {
             break;
         }
         let Some(bytes) = cursor.take::<4>() else {
-            return 0;
+            return false;
         };
         // SAFETY: the bench is a live map value.
         unsafe { *word(bench, HEAD + index) = u32::from_be_bytes(bytes) };
     }
-    1
+    true
 }
 
 /// Takes so many words of the bench, and SHA-256's padding, into its state; 0 if there is no bench.

@@ -1,144 +1,147 @@
-//! The fence: a stalled master must not answer for an address that somebody else holds.
+//! The fence: a stalled master must neither answer for an address that somebody else holds nor speak in its name.
 //!
-//! The agent lists the addresses of its masters in `HA_FENCE`, and how many there are in `HA_META`.
-//! Whether the fence of such an address is up is `ha_common::fence::is_up`; here it is found out which
-//! address a frame is for.
+//! The agent lists the addresses of its masters in `HA_FENCE`. Whether the fence of such an address is up is
+//! `ha_common::fence::is_up`; here it is found out which address a frame is about.
 
-use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use aya_ebpf::programs::XdpContext;
 use ha_common::fence;
-use ha_common::layout::{FenceKey, RawAddress};
+use ha_common::layout::{FenceKey, RawAddress, Slot};
 use ha_common::units::Family;
-use ha_common::wire::cursor::Cursor as _;
+use ha_common::wire::cursor::Cursor;
+use ha_common::wire::frame::Network;
+use ha_common::wire::vrrp::same;
 
-use crate::count;
+use crate::frame::Frame;
 use crate::maps::{HA_FENCE, HA_META, HA_SLOTS};
-use crate::packet::{self, PacketCursor};
+use crate::neighbour::{self, Neighbour, glance, ipv4};
+use crate::{contest, count};
 
-const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
-const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
-const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
-/// An ARP request for an IPv4 address over Ethernet, as it begins (RFC 826).
-const ARP_REQUEST: [u8; 8] = [0, 1, 0x08, 0x00, 6, 4, 0, 1];
-/// The next header of `ICMPv6` (RFC 4443 section 1).
-const ICMPV6: u8 = 58;
-/// The type of a neighbour solicitation (RFC 4861 section 4.3).
-const NEIGHBOUR_SOLICITATION: u8 = 135;
-
-/// What becomes of a frame that is not VRRP.
-///
-/// All the host's traffic comes through here: without an address to fence it costs one array lookup
-/// and one comparison.
-#[inline(always)]
-pub(crate) fn verdict(context: &XdpContext) -> u32 {
-    let Some(meta) = HA_META.get_ptr(0) else {
-        return XDP_PASS;
-    };
-    // SAFETY: `meta` is a live map value; the agent may write it meanwhile, a word at a time.
-    if unsafe { (*meta).fences } == 0 {
-        return XDP_PASS;
-    }
-    judge(context)
+/// Which of a packet's addresses counts.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Way {
+    In,
+    Out,
 }
 
-/// A tagged frame passes: it belongs to the VLAN's own device.
+/// What becomes of a frame that leaves.
 #[inline(always)]
-fn judge(context: &XdpContext) -> u32 {
-    let mut cursor = PacketCursor::new(context);
-    cursor.skip(12);
-    match cursor.take::<2>() {
-        Some(ETHERTYPE_ARP) => judge_arp(context, cursor),
-        Some(ETHERTYPE_IPV4) => judge_ipv4(context, cursor),
-        Some(ETHERTYPE_IPV6) => judge_ipv6(context, cursor),
-        _ => XDP_PASS,
+pub(crate) fn egress<F: Frame>(frame: F) -> F::Verdict {
+    if contest::is_possible() && is_fenced_out(frame) {
+        F::DROP
+    } else {
+        F::PASS
     }
 }
 
-/// Replies pass: they tell us who else has an address, they do not ask us.
+/// Whether an address that neighbours are asked for is fenced.
 #[inline(always)]
-fn judge_arp(context: &XdpContext, mut cursor: PacketCursor) -> u32 {
-    let Some(head) = cursor.take::<8>() else {
-        return XDP_PASS;
-    };
-    // Sender's hardware and protocol address, target's hardware address.
-    cursor.skip(16);
-    let Some([a, b, c, d]) = cursor.take::<4>() else {
-        return XDP_PASS;
-    };
-    if u64::from_ne_bytes(head) != u64::from_ne_bytes(ARP_REQUEST) {
-        return XDP_PASS;
+pub(crate) fn is_question_fenced(ifindex: u32, neighbour: &Neighbour) -> bool {
+    contest::is_possible() && judge(ifindex, neighbour.family, neighbour.asked, Way::In)
+}
+
+/// Whether the address that a packet is for is fenced.
+#[inline(always)]
+pub(crate) fn is_fenced_in<F: Frame>(frame: F, network: Network<F::Cursor>) -> bool {
+    if !contest::is_possible() {
+        return false;
     }
-    judge_address(context, Family::V4, ipv4(a, b, c, d))
+    let (family, address) = match u16::from_ne_bytes(network.ethertype) {
+        glance::IPV4 => (Family::V4, address_v4(network.cursor, Way::In)),
+        glance::IPV6 => (Family::V6, address_v6(network, Way::In)),
+        _ => return false,
+    };
+    judge(frame.ifindex(), family, address, Way::In)
+}
+
+/// Whether the address that a packet is from, or speaks of as its sender's, is fenced. A tagged frame passes: it
+/// belongs to the VLAN's own device.
+#[inline(always)]
+fn is_fenced_out<F: Frame>(frame: F) -> bool {
+    let Some(network) = frame.network() else {
+        return false;
+    };
+    if network.tagged {
+        return false;
+    }
+    let (family, address) = match u16::from_ne_bytes(network.ethertype) {
+        glance::IPV4 => (Family::V4, address_v4(network.cursor, Way::Out)),
+        glance::IPV6 => (Family::V6, address_v6(network, Way::Out)),
+        glance::ARP => (Family::V4, neighbour::read(network).claimed),
+        _ => return false,
+    };
+    judge(frame.ifindex(), family, address, Way::Out)
 }
 
 #[inline(always)]
-fn judge_ipv4(context: &XdpContext, mut cursor: PacketCursor) -> u32 {
-    cursor.skip(16);
-    match cursor.take::<4>() {
-        Some([a, b, c, d]) => judge_address(context, Family::V4, ipv4(a, b, c, d)),
-        None => XDP_PASS,
-    }
+fn address_v4<C: Cursor>(mut cursor: C, way: Way) -> RawAddress {
+    cursor.skip(if way == Way::In { 16 } else { 12 });
+    cursor.take::<4>().map_or([0; 16], ipv4)
 }
 
-/// A solicitation goes to a multicast group or to the address itself; its target counts in both
-/// cases. RFC 4861 knows no extension headers in front of one worth looking behind.
+/// What a host says of itself by neighbour discovery counts when it leaves, besides its source.
 #[inline(always)]
-fn judge_ipv6(context: &XdpContext, mut cursor: PacketCursor) -> u32 {
-    let Some(head) = cursor.take::<8>() else {
-        return XDP_PASS;
-    };
-    cursor.skip(16);
-    let Some(mut address) = cursor.take::<16>() else {
-        return XDP_PASS;
-    };
-    if head[6] == ICMPV6 {
-        let mut target = cursor;
-        target.skip(8);
-        if let Some([NEIGHBOUR_SOLICITATION]) = cursor.take::<1>()
-            && let Some(target) = target.take::<16>()
-        {
-            address = target;
+fn address_v6<C: Cursor>(network: Network<C>, way: Way) -> RawAddress {
+    if way == Way::Out {
+        let claimed = neighbour::read(network).claimed;
+        if !same(claimed, [0; 16]) {
+            return claimed;
         }
     }
-    judge_address(context, Family::V6, address)
+    let mut cursor = network.cursor;
+    cursor.skip(if way == Way::In { 24 } else { 8 });
+    cursor.take::<16>().unwrap_or([0; 16])
 }
 
+/// Whether the address is fenced; counts it if so.
 #[inline(always)]
-fn judge_address(context: &XdpContext, family: Family, address: RawAddress) -> u32 {
+fn judge(ifindex: u32, family: Family, address: RawAddress, way: Way) -> bool {
+    let Some((_, slot)) = holder(ifindex, family, address) else {
+        return false;
+    };
+    // SAFETY: a helper without conditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: `slot` is a live map value; fields that change meanwhile give a verdict that was right
+    // a moment ago or will be.
+    unsafe {
+        if !fence::is_up(&*slot, turned_at(), now) {
+            contest::expire(now);
+            return false;
+        }
+        count::bump(match way {
+            Way::In => &raw mut (*slot).fenced,
+            Way::Out => &raw mut (*slot).fenced_out,
+        });
+        if (*slot).fenced_since < (*slot).unanswered_since {
+            (*slot).fenced_since = now;
+        }
+        (*slot).fenced_at = now;
+    }
+    true
+}
+
+/// The slot of the master that holds an address on an interface, and its index.
+#[inline(always)]
+pub(crate) fn holder(
+    ifindex: u32,
+    family: Family,
+    address: RawAddress,
+) -> Option<(u32, *mut Slot)> {
     let key = FenceKey {
-        ifindex: packet::ifindex(context),
+        ifindex,
         family: family as u8,
         pad: [0; 3],
         address,
     };
     // SAFETY: the index is copied out at once; entries are made and removed by the agent only.
-    let Some(index) = (unsafe { HA_FENCE.get(key) }).copied() else {
-        return XDP_PASS;
-    };
-    let Some(slot) = HA_SLOTS.get_ptr_mut(index) else {
-        return XDP_PASS;
-    };
-    // SAFETY: `slot` is a live map value; fields that change meanwhile give a verdict that was right
-    // a moment ago or will be.
-    unsafe {
-        if !fence::is_up(&*slot, turned_at(), bpf_ktime_get_ns()) {
-            return XDP_PASS;
-        }
-        count::bump(&raw mut (*slot).fenced);
-    }
-    XDP_DROP
+    let index = unsafe { HA_FENCE.get(key) }.copied()?;
+    Some((index, HA_SLOTS.get_ptr_mut(index)?))
 }
 
+/// When the driver last turned.
 #[inline(always)]
-fn turned_at() -> u64 {
+pub(crate) fn turned_at() -> u64 {
     // SAFETY: a live map value; the agent writes it as one word.
     HA_META
         .get_ptr(0)
         .map_or(0, |meta| unsafe { (*meta).turned_at })
-}
-
-#[inline(always)]
-const fn ipv4(a: u8, b: u8, c: u8, d: u8) -> RawAddress {
-    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }

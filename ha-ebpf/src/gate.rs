@@ -1,7 +1,6 @@
 //! The gate of slots with HMAC keys: who does not prove himself here was not heard.
 
 use aya_ebpf::bindings::BPF_ANY;
-use aya_ebpf::programs::XdpContext;
 use ha_common::hmac::freshness::Mark;
 use ha_common::hmac::trailer::key_id;
 use ha_common::hmac::{Gate, Keyed};
@@ -10,20 +9,19 @@ use ha_common::reject::Reject;
 use ha_common::wire::vrrp::Advert;
 
 use crate::digest;
+use crate::frame::Message;
 use crate::maps::{HA_KEYS, HA_MARKS};
-use crate::packet::PacketCursor;
 
 /// Judges a valid advert by what stands behind it. `body` stands behind the message's first eight bytes.
 ///
 /// Two CPUs can judge one advert at once, before either has left its mark: then it counts twice, in the same
 /// microsecond, which arms one timer twice. A recorded one has no such chance: its mark was left long ago.
 #[inline(always)]
-pub(crate) fn admit(
-    context: &XdpContext,
+pub(crate) fn admit<M: Message>(
     slot: *mut Slot,
     key: SlotKey,
     advert: &Advert,
-    body: PacketCursor,
+    body: M,
     now: u64,
 ) -> Result<(), Reject> {
     // SAFETY: `slot` is a live map value; a command on another CPU may change it meanwhile, and then the
@@ -34,7 +32,7 @@ pub(crate) fn admit(
     }
     let bench = digest::bench().ok_or(Reject::HmacTrailer)?;
     let length = usize::from(advert.length);
-    let trailer = digest::load(context, body.offset() - 8, length, bench);
+    let trailer = digest::load(body, length, bench);
     let (head, stamp) = trailer.ok_or(Reject::Truncated)?;
     let keyed = Keyed::new(key, key_id(head)?);
     let secret = HA_KEYS.get_ptr(keyed).ok_or(Reject::HmacKey)?;

@@ -29,6 +29,9 @@ pub(crate) static HA_COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = P
 pub(crate) static HA_EVENTS: RingBuf<Event, { RING_BYTES as usize }> = RingBuf::new();
 
 #[btf_map]
+pub(crate) static HA_DEADLINES: RingBuf<Event, { RING_BYTES as usize }> = RingBuf::new();
+
+#[btf_map]
 pub(crate) static HA_META: Array<Meta, 1> = Array::new();
 
 #[btf_map]

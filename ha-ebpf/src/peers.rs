@@ -6,8 +6,8 @@ use ha_common::reject::Reject;
 use ha_common::wire::frame::Envelope;
 use ha_common::wire::vrrp::Advert;
 
-use crate::count;
 use crate::maps::{HA_BLANK, HA_PEERS};
+use crate::{atomic, count};
 
 /// A new peer may appear this often per slot by rejected frames: forged sources must not wash the
 /// real peers out of the table. 100 ms.
@@ -24,7 +24,7 @@ pub(crate) fn count_advert(slot: *mut Slot, key: SlotKey, advert: &Advert, versi
     // SAFETY: `peer` is a live map value.
     unsafe {
         count::bump(&raw mut (*peer).adverts);
-        count::add(&raw mut (*peer).bytes, u64::from(advert.length));
+        atomic::add(&raw mut (*peer).bytes, u64::from(advert.length));
         if advert.priority.is_release() {
             count::bump(&raw mut (*peer).releases);
         }

@@ -1,52 +1,68 @@
 //! The receive path: from a frame to a counted, followed, reported or rejected advert.
 
-use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
 use ha_common::channel::TtlRange;
+use ha_common::fence as fence_rules;
 use ha_common::follow;
 use ha_common::layout::{
     Counter, Event, LastReject, PeerKey, RawAddress, Slot, SlotKey, event, flags, state,
 };
 use ha_common::reject::Reject;
-use ha_common::wire::frame::{Envelope, Kind, Located, locate};
+use ha_common::wire::frame::{Envelope, Kind, Located, locate_in};
 use ha_common::wire::vrrp::{self, Advert, Expect};
 
+use crate::frame::{Frame, Glance};
 use crate::maps::{HA_INDEX, HA_SLOTS, HA_UNICAST};
-use crate::packet::{self, PacketCursor};
-use crate::{count, events, fence, gate, peers, timer};
+use crate::{contest, count, events, fence, gate, peers, timer};
 
-/// The verdict on a frame.
+/// The verdict on a frame. All the host's traffic comes through here: while nobody contests a master of this host, what
+/// is neither VRRP nor about neighbours costs the first look and one load.
 #[inline(always)]
-pub(crate) fn receive(context: &XdpContext) -> u32 {
+pub(crate) fn receive<F: Frame>(frame: F) -> F::Verdict {
+    let glance = frame.glance();
+    if glance == Glance::Authenticated {
+        count::host(Counter::Authenticated);
+    }
+    let ends_here = match glance {
+        Glance::Vrrp => frame.vrrp_ends_here(),
+        Glance::Neighbour => frame.is_dropped_beside(),
+        Glance::Traffic | Glance::Authenticated => {
+            contest::is_possible() && frame.is_dropped_beside()
+        }
+    };
+    if ends_here { F::DROP } else { F::PASS }
+}
+
+/// Takes an advert in, if it is one; whether the frame ends here.
+#[inline(always)]
+pub(crate) fn ends_here<F: Frame>(frame: F) -> bool {
+    let Some(network) = frame.network() else {
+        return false;
+    };
     let Located {
         kind,
         envelope,
         header,
         body,
-    } = locate(PacketCursor::new(context));
+    } = locate_in(network);
     match kind {
-        Kind::Other => return fence::verdict(context),
+        Kind::Other => return false,
         Kind::Tagged => {
             count::host(Counter::Tagged);
-            return XDP_PASS;
+            return false;
         }
         Kind::Unreadable => {
             count::host(Counter::Unreadable);
-            return XDP_PASS;
+            return false;
         }
         Kind::Vrrp => {}
     }
     count::host(Counter::Vrrp);
-    let key = SlotKey::new(
-        packet::ifindex(context),
-        envelope.family,
-        vrrp::vrid(header),
-    );
+    let key = SlotKey::new(frame.ifindex(), envelope.family, vrrp::vrid(header));
     let Some((index, slot)) = find_slot(key) else {
         count::host(Counter::NotOurs);
-        return XDP_PASS;
+        return false;
     };
     // SAFETY: a helper without conditions.
     let now = unsafe { bpf_ktime_get_ns() };
@@ -54,7 +70,7 @@ pub(crate) fn receive(context: &XdpContext) -> u32 {
     let judged = vrrp::check(&envelope, header, body, &expect).and_then(|advert| {
         if expect.gated {
             // Last, since it is the dearest: what is wrong in itself costs no digest.
-            gate::admit(context, slot, key, &advert, body, now)?;
+            gate::admit(slot, key, &advert, body, now)?;
         }
         on_advert(index, slot, key, &advert, now);
         Ok(())
@@ -62,14 +78,14 @@ pub(crate) fn receive(context: &XdpContext) -> u32 {
     if let Err(reject) = judged {
         on_reject(slot, key, &envelope, header, reject, now);
         debug!(
-            context,
+            &frame.context(),
             "vrid {}: rejected, reason {}", key.vrid, reject as u8
         );
         if matches!(reject, Reject::Destination) {
-            return XDP_PASS;
+            return false;
         }
     }
-    verdict(slot)
+    is_consumed(slot)
 }
 
 /// RFC 9568 section 7.1 (vrid), RFC 3768 section 7.1 (vrid).
@@ -123,12 +139,15 @@ fn on_advert(index: u32, slot: *mut Slot, key: SlotKey, advert: &Advert, now: u6
         // SAFETY: as above.
         unsafe { count::bump(&raw mut (*slot).rearms) };
     }
+    contest::note(slot);
     if outcome.notify && may_notify(slot, now) {
+        // SAFETY: as above.
+        fence_rules::note_event(unsafe { &mut *slot }, fence::turned_at(), now);
         events::push(
             slot,
+            index,
             Event {
                 kind: event::ADVERT,
-                slot: index,
                 at: now,
                 source: advert.source,
                 hash: advert.hash,
@@ -187,12 +206,11 @@ fn may_notify(slot: *mut Slot, now: u64) -> bool {
 }
 
 #[inline(always)]
-fn verdict(slot: *mut Slot) -> u32 {
+fn is_consumed(slot: *mut Slot) -> bool {
     // SAFETY: `slot` is a live map value.
-    if unsafe { (*slot).flags } & flags::CONSUME != 0 {
+    let consumes = unsafe { (*slot).flags } & flags::CONSUME != 0;
+    if consumes {
         count::host(Counter::Consumed);
-        XDP_DROP
-    } else {
-        XDP_PASS
     }
+    consumes
 }

@@ -9,7 +9,7 @@ use aya_ebpf::helpers::generated::{
 use ha_common::layout::{Event, Slot, event, flags, state, status};
 
 use crate::maps::HA_SLOTS;
-use crate::{count, events};
+use crate::{atomic, count, events};
 
 const CLOCK_MONOTONIC: u64 = 1;
 const ENOMEM: i64 = 12;
@@ -49,14 +49,22 @@ pub(crate) fn initialise(slot: *mut Slot) -> u32 {
     status::OK
 }
 
-/// Sets the deadline `span` nanoseconds from `now` and starts the timer, if the slot has one.
+/// Sets the deadline `span` nanoseconds from `now`. A timer that fires before it, as one does that an earlier advert
+/// set, is left alone, and finds the new deadline when it fires: most adverts cost no start of a timer.
+///
+/// The deadline is written before it is read what the timer is set to, and [`on_deadline`] does it the other way
+/// round, both in an order that all CPUs see: whoever comes second sees what the first has done.
 #[inline(always)]
 pub(crate) fn arm(slot: *mut Slot, now: u64, span: u64) {
+    let deadline = now + span;
     // SAFETY: `slot` is a live map value.
     unsafe {
-        (*slot).deadline = now + span;
+        atomic::exchange(&raw mut (*slot).deadline, deadline);
         forget_expiry(slot);
-        start(slot, span);
+        let armed_until = (&raw const (*slot).armed_until).read_volatile();
+        if armed_until == 0 || deadline < armed_until {
+            start(slot, deadline, span);
+        }
     }
 }
 
@@ -81,27 +89,28 @@ pub(crate) fn cancel(slot: *mut Slot) {
             bpf_timer_cancel(handle(slot));
             (*slot).flags &= !flags::TIMER;
         }
+        (*slot).armed_until = 0;
     }
 }
 
-/// Written only when it changes: an advert on one CPU must not undo the flags that a command on
-/// another has just set.
 #[inline(always)]
 unsafe fn forget_expiry(slot: *mut Slot) {
     // SAFETY: the caller's slot is a live map value.
-    unsafe {
-        if (*slot).flags & flags::EXPIRED_UNSENT != 0 {
-            (*slot).flags &= !flags::EXPIRED_UNSENT;
-        }
-    }
+    unsafe { (*slot).expiry_unsent = 0 };
 }
 
+/// Starts the timer, if the slot has one, to fire at `until`, `span` nanoseconds from now.
 #[inline(always)]
-unsafe fn start(slot: *mut Slot, span: u64) {
+unsafe fn start(slot: *mut Slot, until: u64, span: u64) {
     // SAFETY: the caller's slot is a live map value.
     unsafe {
-        if (*slot).flags & flags::TIMER != 0 && bpf_timer_start(handle(slot), span, 0) != 0 {
+        if (*slot).flags & flags::TIMER == 0 {
+            return;
+        }
+        (*slot).armed_until = until;
+        if bpf_timer_start(handle(slot), span, 0) != 0 {
             count::bump(&raw mut (*slot).timer_errors);
+            (*slot).armed_until = 0;
         }
     }
 }
@@ -115,17 +124,24 @@ fn handle(slot: *mut Slot) -> *mut aya_ebpf::bindings::bpf_timer {
 unsafe extern "C" fn on_deadline(_map: *mut c_void, index: *mut u32, slot: *mut Slot) -> i32 {
     // SAFETY: the kernel passes the key and the live value that the timer belongs to.
     unsafe {
-        let deadline = (*slot).deadline;
+        atomic::exchange(&raw mut (*slot).armed_until, 0);
+        let deadline = (&raw const (*slot).deadline).read_volatile();
         if (*slot).state != state::BACKUP || deadline == 0 {
             return 0;
         }
         let now = bpf_ktime_get_ns();
         if now < deadline {
             count::bump(&raw mut (*slot).vetoed);
-            start(slot, deadline - now);
+            start(slot, deadline, deadline - now);
+            // An advert of priority 0 on another CPU may have set an earlier one, and started the timer for it
+            // before it was started here.
+            let newest = (&raw const (*slot).deadline).read_volatile();
+            if newest != 0 && newest < deadline {
+                start(slot, newest, newest.saturating_sub(now));
+            }
             return 0;
         }
-        let sent = events::push(
+        let sent = events::push_deadline(
             slot,
             Event {
                 kind: event::MASTER_DOWN,
@@ -139,8 +155,8 @@ unsafe extern "C" fn on_deadline(_map: *mut c_void, index: *mut u32, slot: *mut 
             forget_expiry(slot);
             count::bump(&raw mut (*slot).fired);
         } else {
-            (*slot).flags |= flags::EXPIRED_UNSENT;
-            start(slot, RETRY);
+            (*slot).expiry_unsent = 1;
+            start(slot, now + RETRY, RETRY);
         }
     }
     0

@@ -189,7 +189,7 @@ impl Group {
         match first_word {
             "property" | "properties" | "prop" => Self::Property,
             "simulation" | "sim" | "golden" => Self::Simulation,
-            "kernel" | "xdp" | "bpf" => Self::Kernel,
+            "kernel" | "xdp" | "tc" => Self::Kernel,
             "interop" => Self::Interop,
             "vm" => Self::Vm,
             _ if package == LAB_PACKAGE => Self::Lab,

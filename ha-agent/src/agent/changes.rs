@@ -11,8 +11,8 @@ use crate::config::diff::{
     Change, Changes, CheckField, GroupField, InstanceChange, InstanceField, NodeField,
 };
 use crate::config::model::{
-    Carrier, Check, ChecksumFlavour, Config, Consume, DatapathChoice, Group, Instance, LogFormat,
-    Node, Probe, Transport,
+    Carrier, Check, ChecksumFlavour, Config, Consume, Group, Instance, LogFormat, Node, Probe,
+    Transport,
 };
 
 /// One phrase for each section that differs.
@@ -92,7 +92,7 @@ fn instance(field: InstanceField, old: &Instance, new: &Instance) -> String {
         F::Hmac => changed("hmac"),
         F::Track => changed("track"),
         F::Carrier => moved("carrier", carrier(old.carrier), carrier(new.carrier)),
-        F::Datapath => moved("datapath", datapath(old.datapath), datapath(new.datapath)),
+        F::Datapath => moved("datapath", old.datapath.name(), new.datapath.name()),
         F::Consume => moved("consume", consume(old.consume), consume(new.consume)),
         F::Checksum => moved("checksum", checksum(old.checksum), checksum(new.checksum)),
         F::Garp => changed("garp"),
@@ -184,15 +184,6 @@ const fn carrier(carrier: Carrier) -> &'static str {
     }
 }
 
-const fn datapath(choice: DatapathChoice) -> &'static str {
-    match choice {
-        DatapathChoice::Auto => "auto",
-        DatapathChoice::Native => "native",
-        DatapathChoice::Generic => "generic",
-        DatapathChoice::Socket => "socket",
-    }
-}
-
 const fn consume(consume: Consume) -> &'static str {
     match consume {
         Consume::Auto => "auto",
@@ -266,11 +257,7 @@ mod tests {
             ("", "down_multiplier = 5", "down_multiplier 3 -> 5"),
             ("", "preempt_delay = \"30s\"", "preempt_delay 0s -> 30s"),
             ("", "garp = { count = 1 }", "garp changed"),
-            (
-                "",
-                "datapath = \"socket\"",
-                "datapath auto -> socket; it starts anew",
-            ),
+            ("", "datapath = \"socket\"", "datapath auto -> socket"),
             (
                 "",
                 "virtual_mac = true",

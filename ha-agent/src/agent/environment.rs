@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use aya::maps::{MapData, RingBuf};
 use ha_common::layout::DEFAULT_SLOTS;
 use procfs::process::Process;
 use tracing::{info, warn};
@@ -10,7 +9,7 @@ use tracing::{info, warn};
 use super::kernel_log;
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
-use crate::datapath::kernel::{Kernel, LoadOptions};
+use crate::datapath::object::{self, LoadOptions, Loaded};
 use crate::datapath::pins::{self, Claim, Found, PinError, Room};
 use crate::net::links::LinkTable;
 
@@ -28,8 +27,8 @@ const MOST_HELD: u32 = 1 << 20;
 
 /// The kernel half as far as it could be had.
 pub(super) struct Half {
-    /// It and its ring, or why not.
-    pub(super) kernel: Result<(Kernel, RingBuf<MapData>), String>,
+    /// It, or why not.
+    pub(super) kernel: Result<Loaded, String>,
     /// Where it is pinned, or why it is not.
     pub(super) pin_dir: Result<PathBuf, String>,
     /// What keeps others from those pins.
@@ -141,7 +140,7 @@ fn room(config: &Config) -> Room {
     }
 }
 
-fn load(pin_dir: Option<&Path>, room: Room) -> Result<(Kernel, RingBuf<MapData>), String> {
+fn load(pin_dir: Option<&Path>, room: Room) -> Result<Loaded, String> {
     let options = LoadOptions {
         pin_dir,
         max_slots: room.slots,
@@ -149,10 +148,9 @@ fn load(pin_dir: Option<&Path>, room: Room) -> Result<(Kernel, RingBuf<MapData>)
         debug: kernel_log::is_wanted(),
         no_timer: injected("no-timer"),
     };
-    let mut kernel = Kernel::load(options).map_err(|error| error.in_words())?;
-    let ring = kernel.take_ring().map_err(|error| error.in_words())?;
+    let mut loaded = object::load(options).map_err(|error| error.in_words())?;
     if options.debug {
-        kernel_log::start(&mut kernel);
+        kernel_log::start(&mut loaded.programs);
     }
-    Ok((kernel, ring))
+    Ok(loaded)
 }

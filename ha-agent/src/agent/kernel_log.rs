@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 use tracing::{Level, debug, warn};
 
-use crate::datapath::kernel::Kernel;
+use crate::datapath::object::Programs;
 use crate::readable;
 
 /// The target of these lines in the log, for `--log-level ha_ebpf=debug`.
@@ -36,8 +36,8 @@ enum ListenError {
 }
 
 /// Listens from now on, in a task that ends with the runtime; once, and only if it is wanted.
-pub(super) fn start(kernel: &mut Kernel) {
-    match listen(kernel) {
+pub(super) fn start(programs: &mut Programs) {
+    match listen(programs) {
         Ok((logger, bell)) => drop(tokio::spawn(drain(logger, bell))),
         Err(error) => warn!("what the XDP program says cannot be logged: {error}"),
     }
@@ -45,8 +45,8 @@ pub(super) fn start(kernel: &mut Kernel) {
 
 type Bell = AsyncFd<std::os::fd::OwnedFd>;
 
-fn listen(kernel: &mut Kernel) -> Result<(EbpfLogger<ToTracing>, Bell), ListenError> {
-    let logger = EbpfLogger::init_with_logger(kernel.object_mut(), ToTracing)?;
+fn listen(programs: &mut Programs) -> Result<(EbpfLogger<ToTracing>, Bell), ListenError> {
+    let logger = EbpfLogger::init_with_logger(programs.object_mut(), ToTracing)?;
     let bell = readable::watch(logger.as_fd().try_clone_to_owned()?)?;
     Ok((logger, bell))
 }

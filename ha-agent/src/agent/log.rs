@@ -86,6 +86,7 @@ fn line(report: &Report) {
         Report::Attached {
             instance,
             datapath,
+            because,
             refusals,
             kernel_timer,
         } => {
@@ -99,7 +100,12 @@ fn line(report: &Report) {
             } else {
                 format!(" ({})", refusals.join("; "))
             };
-            info!(%instance, datapath, "{instance}: hears adverts by {datapath}, {timer}{why}");
+            let (name, title) = (datapath.name(), datapath.title());
+            info!(
+                %instance,
+                datapath = name,
+                "{instance}: receives adverts by {title}, {because}; {timer}{why}"
+            );
         }
         Report::Said { instance, what } => info!(%instance, "{instance}: {what}"),
         Report::Warning { instance, what } => warn!(%instance, "{instance}: {what}"),

@@ -117,7 +117,11 @@ async fn serve_until_told(
     let (reporter, reports) =
         Reporter::channel().map_err(|error| Failure::new(Exit::Environment, &error))?;
     let reports = Arc::new(reports);
-    let reader = half.kernel.as_ref().ok().map(|(kernel, _)| kernel.reader());
+    let reader = half
+        .kernel
+        .as_ref()
+        .ok()
+        .map(|loaded| loaded.kernel.reader());
     let (recorder, recording) = recording::start(options.record.as_deref(), &config);
     let started = driver::start(Setup {
         config: Arc::clone(&config),

@@ -69,7 +69,7 @@ impl InstanceField {
     /// False where the instance has to be stopped and started anew.
     pub const fn applies_live(self) -> bool {
         match self {
-            Self::Version | Self::Datapath | Self::VirtualMac => false,
+            Self::Version | Self::VirtualMac => false,
             Self::Name
             | Self::Priority
             | Self::AdvertInterval
@@ -86,6 +86,7 @@ impl InstanceField {
             | Self::Hmac
             | Self::Track
             | Self::Carrier
+            | Self::Datapath
             | Self::Consume
             | Self::Checksum
             | Self::Garp

@@ -166,12 +166,7 @@ fn read_carrier(field: &Field<'_>) -> Option<Carrier> {
 }
 
 fn read_datapath(field: &Field<'_>) -> Option<DatapathChoice> {
-    field.choice(&[
-        ("auto", DatapathChoice::Auto),
-        ("native", DatapathChoice::Native),
-        ("generic", DatapathChoice::Generic),
-        ("socket", DatapathChoice::Socket),
-    ])
+    field.choice(&DatapathChoice::ALL.map(|choice| (choice.name(), choice)))
 }
 
 fn read_checksum(field: &Field<'_>) -> Option<ChecksumFlavour> {

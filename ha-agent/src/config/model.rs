@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
+use serde::{Deserialize, Serialize};
 
 pub use probe::{CountProbe, FileProbe, FileUse};
 pub use track::{Carrier, Delay, Subject, Track};
@@ -136,18 +137,72 @@ impl std::fmt::Debug for Auth {
     }
 }
 
-/// `datapath = "auto" | "native" | "generic" | "socket"`.
+/// A way to receive adverts.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Datapath {
+    /// BPF at the tc ingress hook: what the host's stack sees, at no cost to other traffic.
+    Tc,
+    /// XDP in the driver.
+    Native,
+    /// XDP in the stack.
+    Generic,
+    /// A plain socket in the agent.
+    Socket,
+}
+
+impl Datapath {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Tc, Self::Native, Self::Generic, Self::Socket];
+
+    /// As the configuration and the JSON write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tc => "tc",
+            Self::Native => "native",
+            Self::Generic => "generic",
+            Self::Socket => "socket",
+        }
+    }
+
+    /// As a person reads it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Tc => "tc",
+            Self::Native => "native XDP",
+            Self::Generic => "generic XDP",
+            Self::Socket => "plain socket",
+        }
+    }
+}
+
+/// `datapath = "auto" | "tc" | "native" | "generic" | "socket"`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum DatapathChoice {
-    /// The best that works: native XDP, then generic XDP, then a plain socket.
+    /// What costs the host's other traffic nothing: tc, else a plain socket.
     #[default]
     Auto,
-    /// XDP in the driver, or FAULT with the reason.
-    Native,
-    /// XDP in the stack, or FAULT with the reason.
-    Generic,
-    /// No XDP.
-    Socket,
+    /// This one, or FAULT with the reason.
+    Only(Datapath),
+}
+
+impl DatapathChoice {
+    /// Every choice, in the order in which errors list them.
+    pub const ALL: [Self; 5] = [
+        Self::Auto,
+        Self::Only(Datapath::Tc),
+        Self::Only(Datapath::Native),
+        Self::Only(Datapath::Generic),
+        Self::Only(Datapath::Socket),
+    ];
+
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Only(datapath) => datapath.name(),
+        }
+    }
 }
 
 /// `consume = "auto" | true | false`: whether adverts for our VRIDs end in the XDP program.

@@ -7,6 +7,8 @@ use ha_common::units;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::config::model;
+
 use super::hmac::Hmac;
 use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;
@@ -224,28 +226,28 @@ pub struct Address {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Datapath {
     /// What runs; `null` if nothing is attached.
-    pub kind: Option<DatapathKind>,
-    /// Why the better ones do not run, best first.
+    pub kind: Option<model::Datapath>,
+    /// How it is attached: `tcx`, `clsact`, `xdp`; `null` for a plain socket.
+    #[serde(default)]
+    pub link: Option<String>,
+    /// Why this one runs.
+    #[serde(default)]
+    pub because: String,
+    /// Why the others do not run.
     pub why: Vec<Refusal>,
-}
-
-/// The ways to receive adverts, best first.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DatapathKind {
-    /// XDP in the driver.
-    Native,
-    /// XDP in the stack.
-    Generic,
-    /// A plain socket in the agent.
-    Socket,
+    /// What else should be known of it.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// How often the program was gone from the interface, and was attached again.
+    #[serde(default)]
+    pub reattached: u64,
 }
 
 /// Why a datapath does not run.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Refusal {
     /// Which.
-    pub kind: DatapathKind,
+    pub kind: model::Datapath,
     /// Why not.
     pub reason: String,
 }

@@ -4,9 +4,11 @@ use std::fmt::Write;
 
 use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 
+use crate::config::model;
+
 use super::instance::{
-    Checksum, Consume, Counters, Datapath, DatapathKind, Instance, Master, PrioritySum, Rejected,
-    TimerKind, Transition,
+    Checksum, Consume, Counters, Datapath, Instance, Master, PrioritySum, Rejected, TimerKind,
+    Transition,
 };
 use super::rejects::RejectCounts;
 use super::render_held::render_held;
@@ -110,22 +112,35 @@ fn master(master: Option<&Master>) -> String {
 
 fn render_datapath(out: &mut String, datapath: &Datapath) {
     let (text, style) = match datapath.kind {
-        Some(kind) => (datapath_name(kind), PLAIN),
-        None => ("none: no adverts are received", BAD),
+        Some(kind) => (datapath_line(kind, datapath), PLAIN),
+        None => ("none: no adverts are received".to_owned(), BAD),
     };
-    field(out, "datapath", style, text);
+    field(out, "datapath", style, &text);
+    if datapath.reattached > 0 {
+        let text = format!(
+            "something else removed its program {}; it was attached again",
+            count(datapath.reattached, "time")
+        );
+        field(out, "", WARN, &text);
+    }
+    for note in &datapath.notes {
+        field(out, "", WARN, note);
+    }
     for refusal in &datapath.why {
-        let text = format!("not {}: {}", datapath_name(refusal.kind), refusal.reason);
+        let text = format!("not {}: {}", refusal.kind.title(), refusal.reason);
         field(out, "", PLAIN, &text);
     }
 }
 
-const fn datapath_name(kind: DatapathKind) -> &'static str {
-    match kind {
-        DatapathKind::Native => "native XDP",
-        DatapathKind::Generic => "generic XDP",
-        DatapathKind::Socket => "plain socket",
+fn datapath_line(kind: model::Datapath, datapath: &Datapath) -> String {
+    let mut text = kind.title().to_owned();
+    if let Some(link) = &datapath.link {
+        let _ = write!(text, " ({link})");
     }
+    if !datapath.because.is_empty() {
+        let _ = write!(text, ": {}", datapath.because);
+    }
+    text
 }
 
 fn render_timer(out: &mut String, instance: &Instance) {

@@ -1,102 +1,33 @@
-//! The kernel half, seen from here: the loaded object, its maps and its commands.
+//! The kernel half, seen from here: its maps and its commands.
 //!
 //! Slots are read through the map and written through the command program only: a map update from
 //! userspace would free the slot's timer.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, RingBuf};
-use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
-use aya::{Ebpf, EbpfError, EbpfLoader};
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use bytemuck::Zeroable as _;
 use ha_common::channel::TtlRange;
-use ha_common::hmac::Key;
-use ha_common::layout::{Command, RawAddress, Slot, SlotKey, flags, names, op, status};
+use ha_common::hmac::freshness::Mark;
+use ha_common::hmac::{Key, Keyed};
+use ha_common::layout::{Command, PeerKey, RawAddress, Slot, SlotKey, flags, names, op, status};
 use ha_common::units::Instant;
-use thiserror::Error;
 
-use super::fences::Fences;
-use super::keyring::Keyring;
-use super::listed::Listed;
+use super::error::{KernelError, map_error, program_error};
+use super::masters::Masters;
+use super::mirrored_map::{MirroredMap, gone};
+use super::object::tc_mut;
 use super::raw::Raw;
-use super::reader::Reader;
-
-/// The object that `cargo xtask build-ebpf` made.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ha-ebpf.o"));
+use super::reader::{Reader, second_handle};
 
 /// How often `bpf_timer_init` is tried again. The kernel takes the timer's memory without waiting,
 /// from what is already free; any ordinary system call that allocates brings it more.
 const TIMER_ATTEMPTS: u32 = 64;
-
-/// Why the kernel half does not work.
-#[derive(Debug, Error)]
-pub enum KernelError {
-    /// The object was refused.
-    #[error("loading the eBPF object: {0}")]
-    Load(#[from] EbpfError),
-    /// A program was refused, or could not be attached.
-    #[error("eBPF program {name}: {source}")]
-    Program {
-        /// Its name.
-        name: &'static str,
-        /// What the kernel said.
-        source: ProgramError,
-    },
-    /// A map could not be used.
-    #[error("eBPF map {name}: {source}")]
-    Map {
-        /// Its name.
-        name: &'static str,
-        /// What the kernel said.
-        source: MapError,
-    },
-    /// The object lacks a map or a program.
-    #[error("the eBPF object has no {0}: rebuild it with `cargo xtask build-ebpf`")]
-    Missing(&'static str),
-    /// A command was refused by the command program.
-    #[error("the kernel half refused a command: status {0}")]
-    Refused(u32),
-    /// The slots are all in use.
-    #[error("all {0} slots are in use: raise max_slots")]
-    Full(u32),
-}
-
-impl KernelError {
-    /// The reason in one sentence, for `status` and the log; the verifier's own words are left out.
-    pub fn in_words(&self) -> String {
-        let mut deepest: &dyn std::error::Error = self;
-        while let Some(source) = deepest.source() {
-            deepest = source;
-        }
-        let cause = deepest.to_string();
-        let code = deepest
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::raw_os_error);
-        let meaning = match code {
-            Some(libc::EPERM) => " (needs root, or CAP_BPF and CAP_NET_ADMIN)",
-            Some(libc::EOPNOTSUPP | libc::EACCES) if is_realtime() => {
-                " (BPF timers do not work on a PREEMPT_RT kernel)"
-            }
-            Some(libc::E2BIG) => " (this kernel's verifier gave up on it: a newer kernel may not)",
-            Some(libc::EINVAL) => " (BPF timers need kernel 5.15 or later, with the BPF JIT on)",
-            _ => "",
-        };
-        let what = match self {
-            Self::Program { name, .. } => format!("eBPF program {name}: "),
-            Self::Map { name, .. } => format!("eBPF map {name}: "),
-            Self::Load(_) | Self::Missing(_) | Self::Refused(_) | Self::Full(_) => String::new(),
-        };
-        format!(
-            "{what}{}{meaning}",
-            cause.lines().next().unwrap_or_default()
-        )
-    }
-}
 
 /// Whether a slot has a kernel timer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -107,81 +38,45 @@ pub enum Timer {
     Watchdog,
 }
 
-/// The loaded object.
+/// Maps and commands of the loaded object.
 pub struct Kernel {
-    object: Ebpf,
+    command: SchedClassifier,
     slots: Array<MapData, Raw<Slot>>,
     index: HashMap<MapData, Raw<SlotKey>, u32>,
     reader: Arc<Reader>,
     no_timer: bool,
-    fences: Fences,
-    listed: Listed,
-    keyring: Keyring,
+    masters: Masters,
+    /// Whom the unicast slots hear.
+    peers: MirroredMap<SlotKey, PeerKey, TtlRange>,
+    keys: MirroredMap<SlotKey, Keyed, Key>,
+    marks: HashMap<MapData, Raw<PeerKey>, Raw<Mark>>,
     used: HashSet<u32>,
     /// All slots below are in use.
     first_free: u32,
 }
 
-/// How to load.
-#[derive(Clone, Copy, Debug)]
-pub struct LoadOptions<'a> {
-    /// Where maps are pinned, and found again; a bpffs. `None`: they die with the agent.
-    pub pin_dir: Option<&'a Path>,
-    /// Room for this many virtual routers.
-    pub max_slots: u32,
-    /// Room for this many addresses of masters.
-    pub max_held: u32,
-    /// Whether the XDP program logs rejected adverts through aya-log.
-    pub debug: bool,
-    /// No kernel timers: to try the watchdog.
-    pub no_timer: bool,
-}
-
 impl Kernel {
-    /// Loads the object, over the pinned maps if there are any.
-    pub fn load(options: LoadOptions<'_>) -> Result<Self, KernelError> {
-        let mut loader = EbpfLoader::new();
-        let level = if options.debug {
-            aya_log_level::DEBUG
-        } else {
-            aya_log_level::OFF
-        };
-        loader
-            .override_global("AYA_LOG_LEVEL", level, true)
-            .map_max_entries(names::MAP_SLOTS, options.max_slots)
-            .map_max_entries(names::MAP_INDEX, options.max_slots)
-            .map_max_entries(names::MAP_FENCE, options.max_held);
-        if let Some(dir) = options.pin_dir {
-            for name in names::PINNED {
-                loader.map_pin_path(name, dir.join(name));
-            }
-        }
-        let mut object = loader.load(OBJECT)?;
-        load_program(&mut object, names::PROG_COMMAND)?;
-        load_program(&mut object, names::PROG_RECEIVE)?;
-        let reader = Arc::new(Reader::of(&object).map_err(|source| KernelError::Map {
-            name: "for reading",
-            source,
-        })?);
-        let slots = take_array(&mut object, names::MAP_SLOTS)?;
-        let index = HashMap::try_from(take(&mut object, names::MAP_INDEX)?).map_err(|source| {
-            KernelError::Map {
-                name: names::MAP_INDEX,
-                source,
-            }
-        })?;
-        let fences = Fences::of(&object)?;
-        let listed = Listed::of(&object)?;
-        let keyring = Keyring::of(&object)?;
+    /// Takes them from an object; `no_timer`: slots get no timers, to try the watchdog.
+    pub(super) fn of(object: &mut Ebpf, no_timer: bool) -> Result<Self, KernelError> {
+        let command = command_program(object)?;
+        let reader = Arc::new(Reader::of(object).map_err(map_error("for reading"))?);
+        let slots = Array::try_from(take(object, names::MAP_SLOTS)?)
+            .map_err(map_error(names::MAP_SLOTS))?;
+        let index = HashMap::try_from(take(object, names::MAP_INDEX)?)
+            .map_err(map_error(names::MAP_INDEX))?;
+        let marks = second_handle(object, names::MAP_MARKS)
+            .and_then(|map| HashMap::try_from(Map::LruHashMap(map)))
+            .map_err(map_error(names::MAP_MARKS))?;
         let mut kernel = Self {
-            object,
+            command,
             slots,
             index,
             reader,
-            no_timer: options.no_timer,
-            fences,
-            listed,
-            keyring,
+            no_timer,
+            masters: Masters::of(object)?,
+            peers: MirroredMap::of(object, names::MAP_UNICAST, |key: &PeerKey, _| key.slot)?,
+            keys: MirroredMap::of(object, names::MAP_KEYS, |key: &Keyed, _| key.slot)?,
+            marks,
             used: HashSet::new(),
             first_free: 0,
         };
@@ -192,26 +87,6 @@ impl Kernel {
     /// Handles to the maps for those beside the driver.
     pub fn reader(&self) -> Arc<Reader> {
         Arc::clone(&self.reader)
-    }
-
-    /// The ring of events; once.
-    pub fn take_ring(&mut self) -> Result<RingBuf<MapData>, KernelError> {
-        RingBuf::try_from(take(&mut self.object, names::MAP_EVENTS)?).map_err(|source| {
-            KernelError::Map {
-                name: names::MAP_EVENTS,
-                source,
-            }
-        })
-    }
-
-    /// The receive program, to attach and to test.
-    pub fn receive_program(&mut self) -> Result<&mut Xdp, KernelError> {
-        program_mut(&mut self.object, names::PROG_RECEIVE)
-    }
-
-    /// The loaded object, for what has no method here.
-    pub fn object_mut(&mut self) -> &mut Ebpf {
-        &mut self.object
     }
 
     /// A copy of a slot as it stands.
@@ -256,12 +131,24 @@ impl Kernel {
         key: SlotKey,
         peers: &[(RawAddress, TtlRange)],
     ) -> Result<(), KernelError> {
-        self.listed.set(key, peers)
+        let entry = |(address, ttl): &(RawAddress, TtlRange)| {
+            let peer = PeerKey {
+                slot: key,
+                address: *address,
+            };
+            (peer, *ttl)
+        };
+        let entries: Vec<_> = peers.iter().map(entry).collect();
+        self.peers.replace(key, &entries)
     }
 
     /// Makes the HMAC keys of a slot these, by their numbers.
     pub fn set_keys(&mut self, slot: SlotKey, keys: &[(u8, Key)]) -> Result<(), KernelError> {
-        self.keyring.set(slot, keys)
+        let entries: Vec<_> = keys
+            .iter()
+            .map(|(id, key)| (Keyed::new(slot, *id), *key))
+            .collect();
+        self.keys.replace(slot, &entries)
     }
 
     /// Configures a slot and gives it its timer.
@@ -292,6 +179,15 @@ impl Kernel {
         Ok(())
     }
 
+    /// Makes a master of a backup, unless a master was heard since its slot was copied to judge by; false if one was.
+    pub fn take_over(&self, command: &Command) -> Result<bool, KernelError> {
+        match self.run(command)? {
+            status::OK => Ok(true),
+            status::HEARD_SINCE => Ok(false),
+            other => Err(KernelError::Refused(other)),
+        }
+    }
+
     /// Runs a command that sets no timer up.
     pub fn command(&self, command: &Command) -> Result<(), KernelError> {
         match self.run(command)? {
@@ -308,22 +204,22 @@ impl Kernel {
         slot: u32,
         addresses: impl Iterator<Item = IpAddr>,
     ) -> Result<(), KernelError> {
-        self.fences.set(key, slot, addresses)
+        self.masters.list(key, slot, addresses)
     }
 
     /// Takes every address of a slot off the list.
     pub fn unfence(&mut self, key: SlotKey, slot: u32) -> Result<(), KernelError> {
-        self.fences.set(key, slot, std::iter::empty())
+        self.masters.list(key, slot, std::iter::empty())
     }
 
     /// The addresses that a slot's master holds, or held when its agent died.
     pub fn fenced(&self, slot: u32) -> Vec<IpAddr> {
-        self.fences.held(slot)
+        self.masters.held(slot)
     }
 
-    /// Says that the driver turns.
+    /// Says that the driver has turned at this moment.
     pub fn turned(&mut self, now: Instant) -> Result<(), KernelError> {
-        self.fences.turned(now)
+        self.masters.turned(now)
     }
 
     /// Frees a slot.
@@ -337,9 +233,9 @@ impl Kernel {
                 });
             }
         }
-        let unlisted = self.listed.set(key, &[]);
-        let locked = self.keyring.set(key, &[]);
-        let forgotten = self.keyring.forget_senders(key);
+        let unlisted = self.peers.replace(key, &[]);
+        let locked = self.keys.replace(key, &[]);
+        let forgotten = self.forget_senders(key);
         self.used.remove(&slot);
         self.first_free = self.first_free.min(slot);
         self.command(&Command {
@@ -350,28 +246,24 @@ impl Kernel {
         unlisted.and(locked).and(forgotten)
     }
 
+    /// Forgets who has signed adverts for a slot: the next virtual router in it is another one.
+    fn forget_senders(&mut self, slot: SlotKey) -> Result<(), KernelError> {
+        let senders: Vec<_> = self.marks.keys().flatten().collect();
+        let mut outcome = Ok(());
+        for sender in senders.into_iter().filter(|it| it.0.slot == slot) {
+            outcome = outcome.and(gone(self.marks.remove(&sender)));
+        }
+        outcome.map_err(map_error(names::MAP_MARKS))
+    }
+
     fn run(&self, command: &Command) -> Result<u32, KernelError> {
-        let program = program(&self.object, names::PROG_COMMAND)?;
         let mut options = TestRunOptions::new();
         options.data_in = Some(bytemuck::bytes_of(command));
-        program
+        self.command
             .test_run(options)
             .map(|result| result.return_value)
-            .map_err(|source| KernelError::Program {
-                name: names::PROG_COMMAND,
-                source,
-            })
+            .map_err(program_error(names::PROG_COMMAND))
     }
-}
-
-mod aya_log_level {
-    pub(super) const OFF: &u8 = &0;
-    pub(super) const DEBUG: &u8 = &4;
-}
-
-/// Whether this is a `PREEMPT_RT` kernel, by its own word.
-fn is_realtime() -> bool {
-    fs::read_to_string("/sys/kernel/realtime").is_ok_and(|text| text.trim() == "1")
 }
 
 /// A pipe is memory that the kernel must really find: it refills what `bpf_timer_init` looks at.
@@ -379,39 +271,17 @@ fn allocate_something() {
     drop(io::pipe());
 }
 
-fn load_program(object: &mut Ebpf, name: &'static str) -> Result<(), KernelError> {
-    program_mut(object, name)?
-        .load()
-        .map_err(|source| KernelError::Program { name, source })
-}
-
-fn program_mut<'a>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, KernelError> {
-    object
-        .program_mut(name)
-        .ok_or(KernelError::Missing(name))?
-        .try_into()
-        .map_err(|source| KernelError::Program { name, source })
-}
-
-fn program<'a>(object: &'a Ebpf, name: &'static str) -> Result<&'a Xdp, KernelError> {
-    object
-        .program(name)
-        .ok_or(KernelError::Missing(name))?
-        .try_into()
-        .map_err(|source| KernelError::Program { name, source })
-}
-
-pub(super) fn map_error(name: &'static str) -> impl Fn(MapError) -> KernelError {
-    move |source| KernelError::Map { name, source }
+/// Loads the command program. It is kept by a handle of its own, since the object goes to whoever attaches.
+fn command_program(object: &mut Ebpf) -> Result<SchedClassifier, KernelError> {
+    let name = names::PROG_COMMAND;
+    let program = tc_mut(object, name)?;
+    program.load().map_err(program_error(name))?;
+    program
+        .info()
+        .and_then(|info| SchedClassifier::from_program_info(info, name.into()))
+        .map_err(program_error(name))
 }
 
 fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
     object.take_map(name).ok_or(KernelError::Missing(name))
-}
-
-fn take_array<T: bytemuck::Pod>(
-    object: &mut Ebpf,
-    name: &'static str,
-) -> Result<Array<MapData, Raw<T>>, KernelError> {
-    Array::try_from(take(object, name)?).map_err(|source| KernelError::Map { name, source })
 }

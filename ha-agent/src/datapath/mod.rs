@@ -1,12 +1,15 @@
-//! Where adverts are heard: in the kernel by XDP, or by a plain socket.
+//! Where adverts are received: in the kernel, at a tc or an XDP hook, or by a plain socket.
 
 pub mod attach;
-mod fences;
+pub mod attacher;
+pub mod error;
 mod gatekeeper;
 pub mod kernel;
-mod keyring;
-mod listed;
+mod masters;
+mod mirrored_map;
+pub mod object;
 pub mod pins;
 mod raw;
 pub mod reader;
 pub mod soft;
+pub mod suitability;

@@ -16,6 +16,7 @@ use ha_common::layout::{PeerKey, PeerStats, Slot};
 use ha_common::units::{Instant, Nanos, Priority};
 
 use super::groups::Seat;
+use super::hooks::Reception;
 use super::sender::Sent;
 use super::tracked::Term;
 use super::wake::Wake;
@@ -104,10 +105,8 @@ impl View {
 /// Where adverts are heard.
 #[derive(Clone, Debug)]
 pub struct DatapathView {
-    /// `native`, `generic` or `socket`.
-    pub kind: &'static str,
-    /// The better ones, and why they do not run.
-    pub refusals: Vec<(&'static str, String)>,
+    /// By which datapath, and why.
+    pub(crate) reception: Reception,
     /// The slot in the kernel's map.
     pub kernel_slot: Option<u32>,
     /// The slot in the agent, and its peers.

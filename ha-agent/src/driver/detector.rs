@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use bytemuck::Zeroable as _;
+use ha_common::address::raw;
 use ha_common::channel::{Channel, TtlRange};
 use ha_common::election::{Detector as Part, Rules};
 use ha_common::hmac::Gate;
@@ -11,10 +12,11 @@ use ha_common::units::{Instant, Version};
 use ha_common::wire::vrrp::{AUTH_NONE, AUTH_PASS, AddressHash};
 
 use crate::config::model::{Auth, Hmac, Instance as Config, Transport};
-use crate::datapath::kernel::{Kernel, KernelError, Timer};
+use crate::datapath::error::KernelError;
+use crate::datapath::kernel::{Kernel, Timer};
 use crate::datapath::soft::SoftSlot;
 
-use super::{clock, raw_address};
+use super::clock;
 
 /// Where the slot is.
 #[derive(Debug)]
@@ -45,7 +47,11 @@ pub(crate) struct Detector {
     pub(crate) since: Instant,
     /// The own priority that stood in the slot before this use configured it: an earlier life's if that was master.
     pub(crate) earlier_priority: u8,
-    /// Whether adverts end in the XDP program.
+    /// Whether the kernel half has made a master of the slot before the election has said so.
+    pub(crate) taken_over: bool,
+    /// The MAC that answers for our addresses; zeros: none.
+    pub(crate) own_mac: [u8; 6],
+    /// Whether adverts end in the program.
     pub(crate) consume: bool,
 }
 
@@ -71,6 +77,7 @@ impl Detector {
             op: op::CONFIGURE,
             generation: self.generation,
             flags: self.flags(rules),
+            own_mac: self.own_mac,
             gate: config
                 .hmac
                 .as_ref()
@@ -108,6 +115,9 @@ impl Detector {
         rules: &Rules,
         now: Instant,
     ) -> Result<(), KernelError> {
+        if std::mem::take(&mut self.taken_over) && part == Part::Master {
+            return Ok(());
+        }
         self.generation = self.generation.wrapping_add(1);
         let (state, arm_for) = match part {
             Part::Idle => (state::IDLE, 0),
@@ -134,6 +144,35 @@ impl Detector {
                 Ok(())
             }
         }
+    }
+
+    /// Makes a master of a slot in the kernel whose own master is dead, unless that was heard since `judged_at`, the
+    /// slot's `last_heard` as it was when it was found dead: then false, and the slot is what it was. Anywhere else
+    /// nothing can come between.
+    pub(crate) fn take_over(
+        &mut self,
+        kernel: Option<&Kernel>,
+        rules: &Rules,
+        judged_at: u64,
+    ) -> Result<bool, KernelError> {
+        let (Place::Kernel(slot), Some(kernel)) = (&self.place, kernel) else {
+            return Ok(true);
+        };
+        let generation = self.generation.wrapping_add(1);
+        let taken_over = kernel.take_over(&Command {
+            op: op::TAKE_OVER,
+            slot: *slot,
+            generation,
+            judged_at,
+            flags: self.flags(rules),
+            own_priority: rules.priority.0,
+            ..Command::zeroed()
+        })?;
+        if taken_over {
+            self.generation = generation;
+            self.taken_over = true;
+        }
+        Ok(taken_over)
     }
 
     /// Lists our addresses for the fence while we are master, and only then.
@@ -196,7 +235,7 @@ pub fn configuration(key: SlotKey, config: &Config, rules: &Rules) -> Command {
         own_priority: rules.priority.0,
         own_interval: rules.interval.0,
         own_hash: list_hash(config),
-        own_address: raw_address(rules.own_address),
+        own_address: raw(rules.own_address),
         own_count: u8::try_from(config.addresses.len()).unwrap_or(u8::MAX),
         channel: channel(config),
         auth_type,
@@ -208,7 +247,7 @@ pub fn configuration(key: SlotKey, config: &Config, rules: &Rules) -> Command {
 
 fn channel(config: &Config) -> Channel {
     match &config.transport {
-        Transport::Multicast { group } => Channel::multicast(raw_address(*group)),
+        Transport::Multicast { group } => Channel::multicast(raw(*group)),
         Transport::Unicast(unicast) => Channel::unicast(unicast.peer_ttl, unicast.check_source),
     }
 }
@@ -220,18 +259,18 @@ fn listed(config: &Config) -> Vec<(RawAddress, TtlRange)> {
         Transport::Unicast(unicast) => unicast
             .peers
             .iter()
-            .map(|peer| (raw_address(peer.address), peer.ttl))
+            .map(|peer| (raw(peer.address), peer.ttl))
             .collect(),
     }
 }
 
 /// The hash of the configured list, to compare with what peers list.
 pub(crate) fn list_hash(config: &Config) -> u64 {
-    let addresses = config.virtual_addresses().map(raw_address);
+    let addresses = config.virtual_addresses().map(raw);
     AddressHash::of(config.family, addresses).0
 }
 
 /// The addresses as the wire and the maps hold them.
 pub(crate) fn raw_list(config: &Config) -> Vec<RawAddress> {
-    config.virtual_addresses().map(raw_address).collect()
+    config.virtual_addresses().map(raw).collect()
 }

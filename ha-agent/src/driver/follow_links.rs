@@ -8,12 +8,13 @@ use ha_common::layout::SlotKey;
 use ha_common::units::Instant;
 
 use super::detector::Place;
+use super::hooks::{Decision, Reception};
 use super::inlets::Inlet;
 use super::instance::LinkState;
 use super::port::{self, Opening, Port};
 use super::report::{Report, Reporter};
-use super::{Driver, edges};
-use crate::config::model::{Config, Consume};
+use super::{Driver, clock, edges};
+use crate::config::model::{Config, Consume, Datapath};
 use crate::config::virtual_address::VirtualAddress;
 use crate::datapath::reader::group_of;
 use crate::net::address::{AddressBook, Placement};
@@ -43,7 +44,7 @@ impl Driver {
         for (key, slot) in &entries {
             let group = kernel.slot(*slot).ok().and_then(|slot| group_of(&slot));
             if let Some(group) = group {
-                self.attachments.inlets.adopt((key.ifindex, group));
+                self.hooks.inlets.adopt((key.ifindex, group));
             }
         }
         for (key, slot) in entries.into_iter().filter(|(key, _)| !wanted.contains(key)) {
@@ -67,6 +68,9 @@ impl Driver {
             instance.look_at_tracked(&links, now);
         }
         self.forget_gone_interfaces(now);
+        let configs = self.instances.iter().map(|instance| &*instance.config);
+        self.hooks.want(configs, &links);
+        self.settling_until = None;
         for index in 0..self.instances.len() {
             let Some(instance) = self.instances.get(index) else {
                 break;
@@ -99,7 +103,7 @@ impl Driver {
             // What was attached to it went with it, also if another one has its index by now.
             let lives = |link: &Link| link.life == port.life;
             if !links.get(port.ifindex).is_some_and(lives) {
-                self.attachments.detach(port.ifindex);
+                self.receivers.close(port.ifindex);
             }
         }
     }
@@ -137,14 +141,34 @@ impl Driver {
             instance.link_changed(state, &mut edges!(self), now);
             return;
         };
-        // With another source, sockets and the tie-breaker change, with other peers or another group, the
-        // sockets; with VLAN devices come or gone, the datapath may.
-        let below_vlans = port::has_vlans(link, &self.links);
+        match self.hooks.decide(&instance.config, link) {
+            Decision::Receive(reception) => self.receive_by(index, link, source, reception, now),
+            Decision::Pending => instance.await_program(),
+            Decision::Refused(why) => instance.port_failed(why, &mut edges!(self)),
+        }
+        self.renew(index, link, now);
+    }
+
+    /// Opens what the instance receives by, unless it is open.
+    fn receive_by(
+        &mut self,
+        index: usize,
+        link: &Link,
+        source: IpAddr,
+        reception: Reception,
+        now: Instant,
+    ) {
+        let Some(instance) = self.instances.get_mut(index) else {
+            return;
+        };
+        // With another source, sockets and the tie-breaker change; with other peers or another group, the sockets;
+        // between kernel and socket, the slot.
         let transport = &instance.config.transport;
+        let in_kernel = |datapath| datapath != Datapath::Socket;
         let fits = |port: &Port| {
             port.path.source == source
                 && port.path.transport == *transport
-                && port.below_vlans == below_vlans
+                && in_kernel(port.reception.datapath) == in_kernel(reception.datapath)
                 && port::in_the_way(&instance.config, link).is_none()
         };
         // One that is left from before a failure fits again once what failed is taken back.
@@ -153,8 +177,15 @@ impl Driver {
             self.links.get(device).is_none() && matches!(self.devices.state(device), Ok(None))
         });
         if instance.has_port_error() || lost_device || !instance.port.as_ref().is_some_and(fits) {
-            self.open_port(index, link, source, now);
+            self.open_port(index, link, source, reception, now);
+        } else {
+            instance.received_by(reception, &mut edges!(self));
         }
+    }
+
+    /// Tells an instance of its interface, whose port is as it should be by now.
+    fn renew(&mut self, index: usize, link: &Link, now: Instant) {
+        let settles_until = self.hooks.settles_until(link.index);
         let Some(instance) = self.instances.get_mut(index) else {
             return;
         };
@@ -162,18 +193,41 @@ impl Driver {
         if instance.port.as_ref().is_some_and(|port| port.mac != mac) {
             instance.mac_changed(mac, &mut edges!(self), now);
         }
-        let state = if instance.can_use(link) {
-            LinkState::Up
+        if instance.can_use(link) {
+            instance.link_changed(LinkState::Up, &mut edges!(self), now);
+        } else if let Some(until) = settles_until.filter(|_| link.admin_up) {
+            // The link is lost by what we have attached ourselves, or is about to be: no fault, for a while.
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            let until = now + clock::nanos(left);
+            self.settling_until = Some(self.settling_until.map_or(until, |at| at.min(until)));
         } else {
-            LinkState::Down
+            instance.link_changed(LinkState::Down, &mut edges!(self), now);
+        }
+        let Some(instance) = self.instances.get_mut(index) else {
+            return;
         };
-        instance.link_changed(state, &mut edges!(self), now);
         instance.verify_device(&mut edges!(self), now);
         instance.verify_addresses(&mut edges!(self), now);
         instance.verify_ways(&mut edges!(self), now);
     }
 
-    pub(super) fn open_port(&mut self, index: usize, link: &Link, source: IpAddr, now: Instant) {
+    /// Looks again at interfaces that were without link by our own doing; true if it was time to.
+    pub(super) fn settle_links(&mut self, now: Instant) -> bool {
+        let due = self.settling_until.is_some_and(|at| at <= now);
+        if due {
+            self.follow_links(now);
+        }
+        due
+    }
+
+    fn open_port(
+        &mut self,
+        index: usize,
+        link: &Link,
+        source: IpAddr,
+        reception: Reception,
+        now: Instant,
+    ) {
         let consume = consume_on(&self.config, &link.name);
         let Some(instance) = self.instances.get_mut(index) else {
             return;
@@ -184,13 +238,18 @@ impl Driver {
             config: &config,
             rules: &rules,
             link,
-            links: &self.links,
+            reception,
             consume: wants_consume(config.consume, consume),
-            no_kernel: self.no_kernel.as_deref(),
             now,
         };
-        let (kernel, attachments) = (self.kernel.as_mut(), &mut self.attachments);
-        match port::open(&opening, kernel, attachments, &mut self.devices) {
+        let opened = port::open(
+            &opening,
+            self.kernel.as_mut(),
+            &mut self.hooks,
+            &mut self.receivers,
+            &mut self.devices,
+        );
+        match opened {
             Ok(port) => instance.opened(port, &mut edges!(self), now),
             Err(why) => instance.port_failed(why, &mut edges!(self)),
         }
@@ -215,11 +274,10 @@ impl Driver {
         }
     }
 
-    /// Programs and plain sockets that no instance needs any more.
+    /// Plain sockets and openings of filters that no instance needs any more.
     pub(super) fn drop_unused_interfaces(&mut self) {
         let ports = || self.instances.iter().filter_map(|i| i.port.as_ref());
         let in_kernel = |port: &&Port| matches!(port.detector.place, Place::Kernel(_));
-        let slots: HashSet<u32> = ports().filter(in_kernel).map(|port| port.ifindex).collect();
         let mut groups: HashMap<(u32, u8), Vec<IpAddr>> = HashMap::new();
         for port in ports().filter(|port| !in_kernel(port)) {
             let listened = groups.entry((port.ifindex, port.detector.key.family));
@@ -229,13 +287,9 @@ impl Driver {
             .filter(in_kernel)
             .filter_map(|port| Some((port.ifindex, port.path.group()?)))
             .collect();
-        self.attachments
-            .inlets
-            .keep_only(|inlet| inlets.contains(inlet));
-        self.attachments.keep_only(
-            |ifindex| slots.contains(&ifindex),
-            |ifindex, family| groups.get(&(ifindex, family as u8)).cloned(),
-        );
+        self.hooks.inlets.keep_only(|inlet| inlets.contains(inlet));
+        self.receivers
+            .keep_only(|ifindex, family| groups.get(&(ifindex, family as u8)).cloned());
     }
 }
 

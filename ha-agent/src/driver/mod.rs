@@ -13,11 +13,13 @@ mod devices;
 mod follow_links;
 mod groups;
 mod holder;
+mod hooks;
 mod inlets;
 mod instance;
 mod port;
 pub mod priority;
 pub mod realtime;
+mod receivers;
 mod reload;
 pub mod report;
 pub mod seal;
@@ -30,20 +32,19 @@ pub(crate) mod ways;
 pub mod words;
 
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender as Queue, SyncSender};
 use std::thread::JoinHandle;
 
-use aya::maps::{MapData, RingBuf};
 use ha_common::hmac::Stamp;
-use ha_common::layout::RawAddress;
-use ha_common::units::{Family, Instant};
+use ha_common::units::Instant;
 use tokio::sync::oneshot;
 
 use crate::config::model::Config;
+use crate::datapath::attacher::Attacher;
 use crate::datapath::kernel::Kernel;
+use crate::datapath::object::{Loaded, Rings};
 use crate::net::address::AddressBook;
 use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
@@ -56,10 +57,11 @@ pub use instance::params as election_params;
 
 use board::Board;
 use groups::Group;
+use hooks::Hooks;
 use instance::Instance;
-use port::Attachments;
 use priority::Health;
 use realtime::Ability;
+use receivers::Receivers;
 use report::Reporter;
 use sender::{Conduct, Sender};
 use wake::Wake;
@@ -113,8 +115,8 @@ pub enum Command {
 pub struct Setup {
     /// The configuration.
     pub config: Arc<Config>,
-    /// The kernel half and its ring, or why there is none.
-    pub kernel: Result<(Kernel, RingBuf<MapData>), String>,
+    /// The kernel half, or why there is none.
+    pub kernel: Result<Loaded, String>,
     /// Where links are pinned.
     pub pin_dir: Option<PathBuf>,
     /// The interfaces.
@@ -175,16 +177,23 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let ways = WayBook::open().map_err(io::Error::other)?;
     let devices = DeviceBook::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;
-    let (kernel, ring, no_kernel) = match setup.kernel {
-        Ok((kernel, ring)) => (Some(kernel), Some(ring), None),
-        Err(why) => (None, None, Some(why)),
+    let pinned = setup.pin_dir.is_some();
+    let (kernel, rings, attacher) = match setup.kernel {
+        Ok(loaded) => {
+            let ring_bell = Arc::clone(&bell);
+            let attacher =
+                Attacher::start(loaded.programs, setup.pin_dir, move || ring_bell.wake())?;
+            (Some(loaded.kernel), Some(loaded.rings), Ok(attacher))
+        }
+        Err(why) => (None, None, Err(why)),
     };
     let now = clock::now();
     let mut driver = Driver {
         instances: instances_of(&setup.config, now, &setup.recorder),
         checks: reload::names(&setup.config),
         config: setup.config,
-        attachments: Attachments::new(setup.pin_dir),
+        hooks: Hooks::new(attacher, pinned),
+        receivers: Receivers::default(),
         links: setup.links,
         board: setup.board,
         reporter: setup.reporter,
@@ -193,10 +202,10 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         health: Vec::new(),
         deaf: setup.deaf,
         watchdog: Watchdog::default(),
+        settling_until: None,
         utc_at_zero: clock::utc_at_zero(),
         kernel,
-        ring,
-        no_kernel,
+        rings,
         book,
         ways,
         devices,
@@ -230,9 +239,9 @@ struct Driver {
     checks: Vec<String>,
     health: Vec<(String, Health)>,
     kernel: Option<Kernel>,
-    ring: Option<RingBuf<MapData>>,
-    no_kernel: Option<String>,
-    attachments: Attachments,
+    rings: Option<Rings>,
+    hooks: Hooks,
+    receivers: Receivers,
     links: Arc<LinkTable>,
     book: AddressBook,
     ways: WayBook,
@@ -246,6 +255,8 @@ struct Driver {
     recorder: Recorder,
     deaf: bool,
     watchdog: Watchdog,
+    /// When interfaces that are without link by our own doing are looked at again.
+    settling_until: Option<Instant>,
     /// What the gates of signed adverts take for UTC.
     utc_at_zero: Stamp,
 }
@@ -256,27 +267,4 @@ fn instances_of(config: &Config, now: Instant, recorder: &Recorder) -> Vec<Insta
         .enumerate()
         .map(|(id, config)| Instance::new(id, config, now, recorder))
         .collect()
-}
-
-/// An address as the wire and the maps hold it.
-fn raw_address(address: IpAddr) -> RawAddress {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        }
-        IpAddr::V6(address) => address.octets(),
-    }
-}
-
-/// The reverse; `None` for no address at all.
-fn address_of(family: Family, raw: RawAddress) -> Option<IpAddr> {
-    if raw == [0; 16] {
-        return None;
-    }
-    let [a, b, c, d, ..] = raw;
-    Some(match family {
-        Family::V4 => IpAddr::from([a, b, c, d]),
-        Family::V6 => IpAddr::from(raw),
-    })
 }

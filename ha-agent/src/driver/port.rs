@@ -2,11 +2,7 @@
 //!
 //! It comes with the interface and goes with it; the instance outlives it.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
 
 use ha_common::election::Rules;
 use ha_common::layout::SlotKey;
@@ -15,16 +11,16 @@ use ha_common::units::{Family, Instant};
 use super::advert_path::{self, AdvertPath};
 use super::detector::{Detector, Place};
 use super::holder::{self, Above};
-use super::inlets::Inlets;
-use crate::config::model::{DatapathChoice, Instance as Config};
+use super::hooks::{Hooks, Reception};
+use super::receivers::Receivers;
+use crate::config::model::{Datapath, Instance as Config};
 use crate::config::virtual_address::VirtualAddress;
-use crate::datapath::attach::{AttachError, Attachment, Mode, attach, remove_links};
-use crate::datapath::kernel::{Kernel, KernelError, Timer};
+use crate::datapath::error::KernelError;
+use crate::datapath::kernel::{Kernel, Timer};
 use crate::datapath::soft::SoftSlot;
 use crate::net::address::Placement;
 use crate::net::interface::forwards_ipv6;
-use crate::net::links::{Link, LinkKind, LinkTable};
-use crate::net::receive::{ReceiveError, Receiver};
+use crate::net::links::Link;
 use crate::net::virtual_mac::{DeviceBook, Wanted};
 
 /// Sockets and detector of an instance.
@@ -46,161 +42,8 @@ pub(crate) struct Port {
     pub(crate) placements: Vec<Placement>,
     /// The slot.
     pub(crate) detector: Detector,
-    /// Which datapath runs: `native`, `generic` or `socket`.
-    pub(crate) kind: &'static str,
-    /// Why the better ones do not.
-    pub(crate) refusals: Vec<(&'static str, String)>,
-    /// Whether there were VLAN devices above the interface.
-    pub(crate) below_vlans: bool,
-}
-
-/// The XDP programs on the interfaces in use, one for each, whichever instances share it.
-#[derive(Debug, Default)]
-pub(crate) struct Attachments {
-    /// Where links are pinned.
-    pin_dir: Option<PathBuf>,
-    /// The groups that cards let in for what is pinned there.
-    pub(crate) inlets: Inlets,
-    by_interface: HashMap<u32, Attachment>,
-    receivers: HashMap<(u32, Family), Receiver>,
-}
-
-impl Attachments {
-    /// None yet; links will be pinned there.
-    pub(crate) fn new(pin_dir: Option<PathBuf>) -> Self {
-        Self {
-            pin_dir,
-            ..Self::default()
-        }
-    }
-
-    /// The mode on this interface, attaching if need be: the best that `choice` allows and works.
-    fn ensure(
-        &mut self,
-        kernel: &mut Kernel,
-        ifindex: u32,
-        choice: DatapathChoice,
-        refusals: &mut Vec<(&'static str, String)>,
-    ) -> Option<Mode> {
-        if let Some(attachment) = self.by_interface.get(&ifindex) {
-            let mode = attachment.mode;
-            if wanted(choice).any(|wanted| wanted == mode) {
-                return Some(mode);
-            }
-            let why = format!("another instance on the interface uses {} XDP", mode.name());
-            refusals.extend(wanted(choice).map(|wanted| (wanted.name(), why.clone())));
-            return None;
-        }
-        for mode in wanted(choice) {
-            match self.attach(kernel, ifindex, mode, choice) {
-                Ok(mode) => return Some(mode),
-                Err(error) => refusals.push((mode.name(), error)),
-            }
-        }
-        None
-    }
-
-    fn attach(
-        &mut self,
-        kernel: &mut Kernel,
-        ifindex: u32,
-        mode: Mode,
-        choice: DatapathChoice,
-    ) -> Result<Mode, String> {
-        let program = kernel
-            .receive_program()
-            .map_err(|error| error.to_string())?;
-        let may_keep = |found| wanted(choice).any(|wanted| wanted == found);
-        let attachment = attach(program, ifindex, mode, may_keep, self.pin_dir.as_deref())
-            .map_err(|error: AttachError| error.to_string())?;
-        let mode = attachment.mode;
-        self.by_interface.insert(ifindex, attachment);
-        Ok(mode)
-    }
-
-    /// Opens the plain socket of an interface and family, if it is not open yet, and joins the group.
-    fn listen(
-        &mut self,
-        link: &Link,
-        family: Family,
-        group: Option<IpAddr>,
-    ) -> Result<(), ReceiveError> {
-        let receiver = match self.receivers.entry((link.index, family)) {
-            Entry::Occupied(place) => place.into_mut(),
-            Entry::Vacant(place) => place.insert(Receiver::open(&link.name, link.index, family)?),
-        };
-        let Some(group) = group else { return Ok(()) };
-        receiver.join(group).map_err(|source| ReceiveError {
-            interface: link.name.clone(),
-            source,
-        })
-    }
-
-    /// The plain sockets, by interface and family.
-    pub(crate) fn receivers(&mut self) -> impl Iterator<Item = (&(u32, Family), &mut Receiver)> {
-        self.receivers.iter_mut()
-    }
-
-    /// The plain sockets, for waiting.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.receivers.values().map(AsFd::as_fd)
-    }
-
-    /// Takes the program off an interface, and closes its plain sockets.
-    pub(crate) fn detach(&mut self, ifindex: u32) {
-        self.receivers
-            .retain(|(interface, _), _| *interface != ifindex);
-        if let Some(attachment) = self.by_interface.remove(&ifindex) {
-            // An interface that is gone has taken its program along.
-            let _ = attachment.detach();
-        }
-    }
-
-    /// Keeps the programs on the interfaces that `has_slot` says are in use, and the plain sockets that
-    /// `listening` names the groups of, and no others.
-    pub(crate) fn keep_only(
-        &mut self,
-        has_slot: impl Fn(u32) -> bool,
-        listening: impl Fn(u32, Family) -> Option<Vec<IpAddr>>,
-    ) {
-        self.receivers.retain(|(ifindex, family), receiver| {
-            let groups = listening(*ifindex, *family);
-            if let Some(groups) = &groups {
-                receiver.leave_others(|group| groups.contains(&group));
-            }
-            groups.is_some()
-        });
-        for (_, unused) in self
-            .by_interface
-            .extract_if(|ifindex, _| !has_slot(*ifindex))
-        {
-            // An interface that is gone has taken its program along.
-            let _ = unused.detach();
-        }
-    }
-
-    /// Takes the programs off that an earlier agent left on interfaces which are not in use now.
-    pub(crate) fn detach_strangers(&self) {
-        if let Some(dir) = &self.pin_dir {
-            remove_links(dir, |ifindex| self.by_interface.contains_key(&ifindex));
-        }
-    }
-
-    /// Takes all of them off.
-    pub(crate) fn detach_all(&mut self) {
-        self.keep_only(|_| false, |_, _| None);
-        self.inlets.keep_only(|_| false);
-    }
-}
-
-fn wanted(choice: DatapathChoice) -> impl Iterator<Item = Mode> {
-    let modes: &[Mode] = match choice {
-        DatapathChoice::Auto => &[Mode::Native, Mode::Generic],
-        DatapathChoice::Native => &[Mode::Native],
-        DatapathChoice::Generic => &[Mode::Generic],
-        DatapathChoice::Socket => &[],
-    };
-    modes.iter().copied()
+    /// How adverts are received.
+    pub(crate) reception: Reception,
 }
 
 /// What opening a port takes.
@@ -211,12 +54,10 @@ pub(crate) struct Opening<'a> {
     pub(crate) rules: &'a Rules,
     /// The interface.
     pub(crate) link: &'a Link,
-    /// All interfaces.
-    pub(crate) links: &'a LinkTable,
-    /// Whether adverts are to end in the XDP program.
+    /// How adverts are to be received; the program is attached already.
+    pub(crate) reception: Reception,
+    /// Whether adverts are to end in the program.
     pub(crate) consume: bool,
-    /// Why there is no kernel half, if there is none.
-    pub(crate) no_kernel: Option<&'a str>,
     /// The time.
     pub(crate) now: Instant,
 }
@@ -226,7 +67,8 @@ pub(crate) struct Opening<'a> {
 pub(crate) fn open(
     opening: &Opening<'_>,
     kernel: Option<&mut Kernel>,
-    attachments: &mut Attachments,
+    hooks: &mut Hooks,
+    receivers: &mut Receivers,
     devices: &mut DeviceBook,
 ) -> Result<Port, String> {
     let above = open_device(opening, devices)?;
@@ -234,7 +76,7 @@ pub(crate) fn open(
         .as_ref()
         .filter(|above| above.device.is_new)
         .map(|above| above.device.index);
-    let port = open_above(opening, above, kernel, attachments);
+    let port = open_above(opening, above, kernel, hooks, receivers);
     if let (Err(_), Some(index)) = (&port, made) {
         // Without a port nobody would remove it; why there is none is what counts.
         let _ = devices.delete(index, opening.link.index);
@@ -280,7 +122,8 @@ fn open_above(
     opening: &Opening<'_>,
     above: Option<Above>,
     kernel: Option<&mut Kernel>,
-    attachments: &mut Attachments,
+    hooks: &mut Hooks,
+    receivers: &mut Receivers,
 ) -> Result<Port, String> {
     let Opening {
         config,
@@ -291,12 +134,27 @@ fn open_above(
     let device = above.as_ref().map(|above| &above.device);
     let path = AdvertPath::open(config, link, device, rules.own_address)?;
     let key = SlotKey::new(link.index, config.family, config.vrid.get());
-    let mut refusals = Vec::new();
-    let (detector, kind) = open_detector(opening, key, kernel, attachments, &mut refusals)?;
+    let mac = link.mac.unwrap_or_default();
+    // Who answers for the addresses: what else claims them is foreign.
+    let own_mac = above.as_ref().map_or(mac, |above| above.device.address);
+    let detector = match (opening.reception.datapath, kernel) {
+        (Datapath::Socket, kernel) => listen_by_socket(opening, key, kernel, receivers)?,
+        (_, Some(kernel)) => {
+            let detector = listen_in_kernel(opening, key, own_mac, kernel)
+                .map_err(|error| error.to_string())?;
+            if let Some(group) = advert_path::group(&config.transport)
+                && hooks.pinned
+            {
+                hooks.inlets.open((link.index, group));
+            }
+            detector
+        }
+        (_, None) => return Err("the kernel half is not loaded".to_owned()),
+    };
     Ok(Port {
         ifindex: link.index,
         life: link.life,
-        mac: link.mac.unwrap_or_default(),
+        mac,
         path,
         // Where it cannot be read, the host has no IPv6.
         router: forwards_ipv6(link).unwrap_or(false),
@@ -305,77 +163,65 @@ fn open_above(
             .map(|address| holder::place(link.index, above.as_ref(), address))
             .collect(),
         detector,
-        kind,
-        refusals,
+        reception: opening.reception.clone(),
         above,
-        below_vlans: has_vlans(link, opening.links),
     })
 }
 
-fn open_detector(
+/// A slot in the kernel, which the program that is attached finds.
+fn listen_in_kernel(
     opening: &Opening<'_>,
     key: SlotKey,
-    mut kernel: Option<&mut Kernel>,
-    attachments: &mut Attachments,
-    refusals: &mut Vec<(&'static str, String)>,
-) -> Result<(Detector, &'static str), String> {
+    own_mac: [u8; 6],
+    kernel: &mut Kernel,
+) -> Result<Detector, KernelError> {
     let Opening {
         config,
         rules,
-        link,
         consume,
         now,
         ..
     } = *opening;
-    if let Some(kernel) = usable_kernel(opening, kernel.as_deref_mut(), refusals)
-        && let Some(mode) = attachments.ensure(kernel, link.index, config.datapath, refusals)
-    {
-        let slot = match kernel.find(key).map_err(|error| error.to_string())? {
-            Some(slot) => slot,
-            None => kernel.free_slot().map_err(|error| error.to_string())?,
-        };
-        let left = kernel.slot(slot).map_err(|error| error.to_string())?;
-        let mut detector = Detector {
-            place: Place::Kernel(slot),
-            key,
-            timer: Timer::Watchdog,
-            generation: left.generation,
-            sequence: 0,
-            fenced: true,
-            since: now,
-            earlier_priority: left.own_priority,
-            consume,
-        };
-        detector
-            .configure(Some(&mut *kernel), config, rules, now)
-            .map_err(|error| error.to_string())?;
-        kernel
-            .publish(key, slot)
-            .map_err(|error| error.to_string())?;
-        if let Some(group) = advert_path::group(&config.transport)
-            && attachments.pin_dir.is_some()
-        {
-            attachments.inlets.open((link.index, group));
-        }
-        return Ok((detector, mode.name()));
-    }
-    match config.datapath {
-        DatapathChoice::Auto | DatapathChoice::Socket => {}
-        DatapathChoice::Native | DatapathChoice::Generic => {
-            let reasons: Vec<String> = refusals
-                .iter()
-                .map(|(kind, why)| format!("{kind}: {why}"))
-                .collect();
-            return Err(format!(
-                "the configured datapath does not work: {}",
-                reasons.join("; ")
-            ));
-        }
-    }
+    let slot = match kernel.find(key)? {
+        Some(slot) => slot,
+        None => kernel.free_slot()?,
+    };
+    let left = kernel.slot(slot)?;
+    let mut detector = Detector {
+        place: Place::Kernel(slot),
+        key,
+        timer: Timer::Watchdog,
+        generation: left.generation,
+        sequence: 0,
+        fenced: true,
+        since: now,
+        earlier_priority: left.own_priority,
+        taken_over: false,
+        own_mac,
+        consume,
+    };
+    detector.configure(Some(&mut *kernel), config, rules, now)?;
+    kernel.publish(key, slot)?;
+    Ok(detector)
+}
+
+fn listen_by_socket(
+    opening: &Opening<'_>,
+    key: SlotKey,
+    kernel: Option<&mut Kernel>,
+    receivers: &mut Receivers,
+) -> Result<Detector, String> {
+    let Opening {
+        config,
+        rules,
+        link,
+        now,
+        ..
+    } = *opening;
     if let Some(kernel) = kernel {
         free_left_slot(kernel, key).map_err(|error| error.to_string())?;
     }
-    attachments
+    receivers
         .listen(link, config.family, advert_path::group(&config.transport))
         .map_err(|error| error.to_string())?;
     let mut detector = Detector {
@@ -387,12 +233,14 @@ fn open_detector(
         fenced: false,
         since: now,
         earlier_priority: 0,
+        taken_over: false,
+        own_mac: [0; 6],
         consume: false,
     };
     detector
         .configure(None, config, rules, now)
         .map_err(|error| error.to_string())?;
-    Ok((detector, "socket"))
+    Ok(detector)
 }
 
 /// A slot in the kernel that this virtual router had before it came to the plain socket: a program that
@@ -403,45 +251,6 @@ fn free_left_slot(kernel: &mut Kernel, key: SlotKey) -> Result<(), KernelError> 
         kernel.release(key, slot)?;
     }
     Ok(())
-}
-
-/// Whether frames with a VLAN tag may come in, which a program sees without it: with tag offload the tag is
-/// stripped before.
-pub(crate) fn has_vlans(link: &Link, links: &LinkTable) -> bool {
-    !matches!(link.kind, LinkKind::Vlan { .. }) && links.vlans_above(link.index).next().is_some()
-}
-
-/// The kernel half, unless something about the interface makes it unsafe there.
-fn usable_kernel<'k>(
-    opening: &Opening<'_>,
-    kernel: Option<&'k mut Kernel>,
-    refusals: &mut Vec<(&'static str, String)>,
-) -> Option<&'k mut Kernel> {
-    if opening.config.datapath == DatapathChoice::Socket {
-        refusals.push(("native", "datapath = \"socket\" is configured".to_owned()));
-        return None;
-    }
-    if has_vlans(opening.link, opening.links) {
-        let vlans: Vec<&str> = opening
-            .links
-            .vlans_above(opening.link.index)
-            .map(|link| link.name.as_str())
-            .collect();
-        refusals.push((
-            "native",
-            format!(
-                "VLAN devices above {} ({}): XDP cannot tell their adverts from its own",
-                opening.link.name,
-                vlans.join(", ")
-            ),
-        ));
-        return None;
-    }
-    if kernel.is_none() {
-        let why = opening.no_kernel.unwrap_or("not loaded");
-        refusals.push(("native", why.to_owned()));
-    }
-    kernel
 }
 
 /// The address that an instance's adverts leave from, if the interface has one: the configured one; else

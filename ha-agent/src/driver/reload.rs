@@ -78,7 +78,11 @@ impl Driver {
         for port in &ports {
             self.release(port);
         }
-        self.attachments.detach_all();
+        self.receivers.keep_only(|_, _| None);
+        if let Some(thread) = self.hooks.leave() {
+            // It has taken the programs off that may go. A panic of it was logged.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -98,9 +102,8 @@ pub(super) fn names(config: &Config) -> Vec<String> {
 /// Whether an instance can take on a new configuration where it is.
 fn carries_on(old: &InstanceConfig, new: &InstanceConfig) -> bool {
     // Its device has IPv6 or has it not from the beginning.
-    let same_device = old.virtual_mac == new.virtual_mac
-        && (new.virtual_mac.is_none() || old.holds_ipv6() == new.holds_ipv6());
-    old.datapath == new.datapath && same_device
+    old.virtual_mac == new.virtual_mac
+        && (new.virtual_mac.is_none() || old.holds_ipv6() == new.holds_ipv6())
 }
 
 /// What makes two configured instances the same virtual router.

@@ -13,6 +13,8 @@ use ipnet::IpNet;
 
 use super::wake::Wake;
 
+use crate::config::model::Datapath;
+
 /// How many reports may wait; then they are dropped and counted. A transition is one report.
 const QUEUE: usize = 4096;
 
@@ -78,8 +80,10 @@ pub enum Report {
         /// The instance.
         instance: Arc<str>,
         /// Which datapath runs.
-        datapath: &'static str,
-        /// Why the better ones do not.
+        datapath: Datapath,
+        /// Why it does.
+        because: String,
+        /// Why others do not, and what else should be known.
         refusals: Vec<String>,
         /// True if the kernel keeps its timer.
         kernel_timer: bool,

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
+use ha_common::address::raw;
 use ha_common::hmac::{Key, Stamp, TRAILER};
 use ha_common::layout::RawAddress;
 use ha_common::units::Family;
 use ha_common::wire::build;
 
-use super::{clock, raw_address};
+use super::clock;
 use crate::net::advert::Destination;
 
 /// How the adverts of a virtual router are signed. Their messages end with room for the trailer.
@@ -50,7 +51,7 @@ impl Seal {
             *room = trailer;
         }
         if self.family == Family::V6 {
-            build::sum_again_v6(message, self.source, raw_address(to));
+            build::sum_again_v6(message, self.source, raw(to));
         }
     }
 }

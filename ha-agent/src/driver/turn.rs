@@ -32,7 +32,6 @@ impl Driver {
         self.assign_seats(clock::now());
         self.follow_links(clock::now());
         self.sync_groups(clock::now());
-        self.attachments.detach_strangers();
         // Arms it: the first wake-up of all may be the one that is lost.
         self.watch(clock::now());
         self.show();
@@ -52,6 +51,10 @@ impl Driver {
             if ready.bell {
                 self.bell.clear();
                 touched |= self.check_sender(now);
+                if self.hooks.has_news() {
+                    self.follow_links(now);
+                    touched = true;
+                }
                 match self.drain_commands(now) {
                     Drained::Left(done) => {
                         // Nobody waiting for the answer is no reason to stay.
@@ -65,7 +68,8 @@ impl Driver {
             touched |= self.ticks(now);
             touched |= self.watch(now);
             touched |= self.sync_groups(now);
-            self.show_alive(now);
+            touched |= self.settle_links(now);
+            self.show_alive();
             self.board.turned();
             if touched {
                 self.show();
@@ -78,19 +82,25 @@ impl Driver {
     }
 
     /// While this host is master of anything: the fence of an agent that no longer does this goes up.
-    fn show_alive(&mut self, now: Instant) {
+    fn show_alive(&mut self) {
         if let Some(kernel) = &mut self.kernel {
-            // A write that fails leaves the fence to the slots' own contests.
-            let _ = kernel.turned(now);
+            // The time of the writing, and not of the turn's beginning: what came in between was seen by a driver
+            // that lives. A write that fails may raise the fence once something is left unanswered.
+            let _ = kernel.turned(clock::now());
         }
     }
 
     fn wait(&self) -> Ready {
-        let ring = self.ring.as_ref().filter(|_| !self.deaf);
+        let rings = self.rings.as_ref().filter(|_| !self.deaf);
         let mut fds = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
-        fds.extend(ring.map(|ring| PollFd::new(ring.as_fd(), PollFlags::POLLIN)));
+        fds.extend(
+            rings
+                .iter()
+                .flat_map(|rings| [rings.deadlines.as_fd(), rings.events.as_fd()])
+                .map(|ring| PollFd::new(ring, PollFlags::POLLIN)),
+        );
         let first_socket = fds.len();
-        let sockets = self.attachments.descriptors();
+        let sockets = self.receivers.descriptors();
         fds.extend(sockets.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         let timeout = self
             .next_wake()
@@ -102,7 +112,9 @@ impl Driver {
         let is_ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
         Ready {
             bell: fds.first().is_some_and(is_ready),
-            ring: ring.is_some() && fds.get(1).is_some_and(is_ready),
+            ring: fds
+                .get(1..first_socket)
+                .is_some_and(|rings| rings.iter().any(is_ready)),
             sockets: fds.iter().skip(first_socket).any(is_ready),
         }
     }
@@ -120,10 +132,16 @@ impl Driver {
             .min();
         let lowering = self.instances.iter().any(Instance::owes_lowering);
         let at_once = lowering.then_some(Instant(0));
-        [lease, own, at_once, self.watchdog.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            lease,
+            own,
+            at_once,
+            self.watchdog.next_deadline(),
+            self.settling_until,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     pub(super) fn drain_ring(&mut self, now: Instant) -> bool {
@@ -137,9 +155,15 @@ impl Driver {
         touched
     }
 
+    /// Deadlines first: no flood of adverts holds them up.
     fn next_event(&mut self) -> Option<Event> {
-        let item = self.ring.as_mut()?.next()?;
-        bytemuck::try_pod_read_unaligned(&item).ok()
+        let rings = self.rings.as_mut()?;
+        for ring in [&mut rings.deadlines, &mut rings.events] {
+            if let Some(item) = ring.next() {
+                return bytemuck::try_pod_read_unaligned(&item).ok();
+            }
+        }
+        None
     }
 
     fn on_event(&mut self, event: &Event, now: Instant) -> bool {
@@ -159,7 +183,8 @@ impl Driver {
         }
         // While this turn dealt with others, time went on: the deadline is past, though not by `now`.
         let now = now.max(Instant(event.at));
-        let gap = instance.follow_sequence(event.sequence);
+        // Deadlines have no numbers: none is lost, since the kernel's timer tries again.
+        let gap = event.kind != event::MASTER_DOWN && instance.follow_sequence(event.sequence);
         let stale = instance
             .port
             .as_ref()
@@ -183,7 +208,7 @@ impl Driver {
 
     fn drain_sockets(&mut self, now: Instant) -> bool {
         let mut touched = false;
-        for (&(ifindex, family), receiver) in self.attachments.receivers() {
+        for (&(ifindex, family), receiver) in self.receivers.iter_mut() {
             for _ in 0..PACKETS_IN_A_TURN {
                 let Ok(Some(received)) = receiver.receive() else {
                     break;

@@ -15,11 +15,13 @@ pub mod group;
 pub mod interface;
 pub mod links;
 pub mod netlink;
+pub mod offload;
 pub mod plan;
 pub mod present;
 pub mod receive;
 pub mod removals;
 pub mod sink;
+pub mod tc_filter;
 pub mod virtual_mac;
 pub mod way;
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
-    NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload, NlasIterator,
+    NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NlasIterator,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -155,6 +156,36 @@ impl RouteSocket {
         Err(NetlinkError::Unstable)
     }
 
+    /// Reads one thing: of the kernel's answer to `request` what `each` makes of it.
+    pub fn get<T>(
+        &mut self,
+        request: &RouteNetlinkMessage,
+        mut each: impl FnMut(RouteNetlinkMessage) -> Option<T>,
+    ) -> Result<Option<T>, NetlinkError> {
+        self.outgoing.clear();
+        // The acknowledgement comes behind the answer, and tells that there is no more.
+        self.push(NLM_F_REQUEST | NLM_F_ACK, request.clone());
+        self.send()?;
+        let mut found = Vec::new();
+        let deadline = Instant::now() + ANSWER_LIMIT;
+        let (mut done, sequence) = (false, self.sequence);
+        while !done {
+            self.receive(deadline)?;
+            for_each_message(&self.incoming, |header, payload| {
+                if header.sequence_number != sequence {
+                    return Ok(());
+                }
+                if header.message_type == NLMSG_ERROR {
+                    done = true;
+                    return parse_ack(header.flags, payload)?.map_err(NetlinkError::Refused);
+                }
+                found.extend(each(deserialize(header, payload)?));
+                Ok(())
+            })?;
+        }
+        Ok(found.pop())
+    }
+
     /// Appends one request to the outgoing datagram.
     fn push(&mut self, flags: u16, request: RouteNetlinkMessage) {
         self.sequence = self.sequence.wrapping_add(1);
@@ -233,9 +264,7 @@ impl RouteSocket {
                         parse_ack(header.flags, payload)?.map_err(NetlinkError::Refused)?;
                     }
                     _ => {
-                        let message = <RouteNetlinkMessage as netlink_packet_core::NetlinkDeserializable>::deserialize(header, payload)
-                            .map_err(|error| NetlinkError::Malformed(error.to_string()))?;
-                        found.extend(each(message));
+                        found.extend(each(deserialize(header, payload)?));
                     }
                 }
                 Ok(())
@@ -266,6 +295,14 @@ impl RouteSocket {
             }
         }
     }
+}
+
+fn deserialize(
+    header: &NetlinkHeader,
+    payload: &[u8],
+) -> Result<RouteNetlinkMessage, NetlinkError> {
+    <RouteNetlinkMessage as NetlinkDeserializable>::deserialize(header, payload)
+        .map_err(|error| NetlinkError::Malformed(error.to_string()))
 }
 
 /// Walks the messages of one datagram.

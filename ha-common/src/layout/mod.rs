@@ -15,7 +15,7 @@ use crate::reject::Reject;
 use crate::units::Family;
 
 /// Changes whenever a layout below changes, so that pins of another version are recognised.
-pub const LAYOUT_VERSION: u32 = 4;
+pub const LAYOUT_VERSION: u32 = 5;
 /// First word of [`Meta`]: `HAgt` in memory.
 pub const META_MAGIC: u32 = 0x7467_4148;
 
@@ -27,7 +27,7 @@ pub const MAX_PEERS: u32 = 8192;
 pub const MAX_UNICAST: u32 = 16384;
 /// HMAC keys of all virtual routers together.
 pub const MAX_KEYS: u32 = 16384;
-/// Size of the event ring in bytes: 1638 events.
+/// Size of each ring in bytes: 1638 events.
 pub const RING_BYTES: u32 = 128 * 1024;
 
 /// The kernel's `struct bpf_timer`: found in a map's value by this name in the BTF.
@@ -90,10 +90,9 @@ pub mod flags {
     pub const TIMER: u32 = 1 << 2;
     /// The timer is wanted but must not be had: for tests of the watchdog.
     pub const NO_TIMER: u32 = 1 << 3;
-    /// The deadline passed and the event for it could not be put into the ring yet.
-    pub const EXPIRED_UNSENT: u32 = 1 << 4;
-    /// While master: drop what comes for our addresses once a better master has been heard for the grace.
-    pub const FENCE: u32 = 1 << 5;
+    /// While master: drop what comes for our addresses, and what leaves in their name, once another master is
+    /// heard and the agent has left an event unanswered for the grace.
+    pub const FENCE: u32 = 1 << 4;
 }
 
 /// One virtual router in the kernel.
@@ -132,6 +131,10 @@ pub struct Slot {
     pub auth_data: [u8; 8],
     /// Own primary address: the tie-breaker.
     pub own_address: RawAddress,
+    /// The MAC that answers for our addresses: the interface's, or the virtual one. Zero: none.
+    pub own_mac: [u8; 6],
+    /// Zero.
+    pub pad_mac: [u8; 2],
     /// [`crate::wire::vrrp::AddressHash`] of our list.
     pub own_hash: u64,
     /// Where adverts must have been sent, and by whom.
@@ -149,8 +152,18 @@ pub struct Slot {
     pub contested_since: u64,
     /// When another master, better or worse, was first heard while we are master; zero: nobody claims it.
     pub claimed_since: u64,
-    /// When the timer is due; zero: not armed.
+    /// When the first event was pushed that the agent has not answered by a turn since; zero: none. An answer
+    /// does not clear it: it counts while it is later than [`Meta::turned_at`].
+    pub unanswered_since: u64,
+    /// When the master is down unless it is heard before; zero: no deadline.
     pub deadline: u64,
+    /// When the kernel's timer fires; zero: it is not running. Never later than the deadline, but earlier after
+    /// adverts: the timer starts itself anew then.
+    pub armed_until: u64,
+    /// 1: the deadline passed, and the event for it could not be put into the ring yet.
+    pub expiry_unsent: u32,
+    /// Zero.
+    pub pad_expiry: u32,
     /// Its priority.
     pub master_priority: u8,
     /// Its address count.
@@ -184,8 +197,18 @@ pub struct Slot {
     pub timer_errors: u64,
     /// Rejected adverts by [`Reject`].
     pub rejects: [u64; Reject::COUNT],
-    /// Frames dropped by the fence.
+    /// Frames for our addresses dropped by the fence.
     pub fenced: u64,
+    /// Frames in the name of our addresses kept from leaving by the fence.
+    pub fenced_out: u64,
+    /// When the fence dropped its first frame since it last went up; zero: it never did.
+    pub fenced_since: u64,
+    /// When it dropped its last.
+    pub fenced_at: u64,
+    /// Frames of foreign MACs that claimed one of our addresses while we were master.
+    pub claims: u64,
+    /// When the last event of a claim was pushed.
+    pub claim_told_at: u64,
 
     /// The last advert that was rejected.
     pub last_reject: LastReject,
@@ -282,13 +305,15 @@ pub enum Counter {
     EventsDropped,
     /// Peer entries not made, for the limit on forged sources.
     PeersRefused,
+    /// Adverts in an IPsec authentication header (IP protocol 51), which nothing here can verify.
+    Authenticated,
 }
 
 impl Counter {
     /// How many there are.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 8;
     /// Names, in order.
-    pub const NAMES: [&'static str; 7] = [
+    pub const NAMES: [&'static str; 8] = [
         "vrrp",
         "not_ours",
         "tagged",
@@ -296,6 +321,7 @@ impl Counter {
         "consumed",
         "events_dropped",
         "peers_refused",
+        "authenticated",
     ];
 }
 
@@ -305,8 +331,8 @@ pub mod event {
     pub const MASTER_DOWN: u32 = 1;
     /// A valid advert that may change a decision.
     pub const ADVERT: u32 = 2;
-    /// An advert was rejected for a reason that a person should hear of.
-    pub const REJECTED: u32 = 3;
+    /// A frame of a foreign MAC claims one of our addresses.
+    pub const CLAIM: u32 = 4;
 }
 
 /// A ring record.
@@ -327,22 +353,20 @@ pub struct Event {
     pub at: u64,
     /// `MASTER_DOWN`: the deadline that passed.
     pub deadline: u64,
-    /// `ADVERT`, `REJECTED`: the source.
+    /// `ADVERT`: the source. `CLAIM`: the claimed address.
     pub source: RawAddress,
-    /// `ADVERT`: hash of the address list.
+    /// `ADVERT`: hash of the address list. `CLAIM`: the claimant's MAC, a number in the lower 48 bits.
     pub hash: u64,
     /// `ADVERT`: interval in centiseconds.
     pub interval: u16,
     /// `ADVERT`: priority.
     pub priority: u8,
-    /// `ADVERT`: address count.
+    /// `ADVERT`: address count. `CLAIM`: the address' family, 4 or 6.
     pub count: u8,
     /// `ADVERT`: checksum flavour.
     pub checksum: u8,
-    /// `REJECTED`: the reason.
-    pub reason: u8,
     /// Zero.
-    pub pad2: [u8; 2],
+    pub pad2: [u8; 3],
 }
 
 /// Operations of [`Command`].
@@ -352,6 +376,8 @@ pub mod op {
     pub const CONFIGURE: u32 = 1;
     /// Set state, flags and own priority; `BACKUP` arms the timer `arm_for` from now, the others stop it.
     pub const SET_STATE: u32 = 2;
+    /// As `SET_STATE` to `MASTER`, of a backup that has heard nobody since [`Command::judged_at`] only.
+    pub const TAKE_OVER: u32 = 5;
     /// Cancel the timer and free the slot.
     pub const RELEASE: u32 = 3;
     /// Update flags and own priority only.
@@ -370,6 +396,8 @@ pub mod status {
     pub const TIMER_NO_MEMORY: u32 = 3;
     /// Another timer helper failed: the slot works without a timer.
     pub const TIMER_FAILED: u32 = 4;
+    /// `TAKE_OVER`: a master was heard since, or the slot is no backup; nothing was changed.
+    pub const HEARD_SINCE: u32 = 5;
 }
 
 /// A command buffer: the "packet" of a test run of the command program.
@@ -382,14 +410,20 @@ pub struct Command {
     pub slot: u32,
     /// The slot's new generation.
     pub generation: u32,
-    /// `CONFIGURE`, `SET_STATE`, `TUNE`: new flags (`TIMER` and `EXPIRED_UNSENT` are kept by the kernel half).
+    /// `CONFIGURE`, `SET_STATE`, `TUNE`: new flags (`TIMER` is kept by the kernel half).
     pub flags: u32,
     /// `SET_STATE` to `BACKUP`: nanoseconds from now to the deadline.
     pub arm_for: u64,
+    /// `TAKE_OVER`: [`Slot::last_heard`] as it was when the master was found dead.
+    pub judged_at: u64,
     /// `CONFIGURE`: hash of our address list.
     pub own_hash: u64,
     /// `CONFIGURE`: own primary address.
     pub own_address: RawAddress,
+    /// `CONFIGURE`: the MAC that answers for our addresses.
+    pub own_mac: [u8; 6],
+    /// Zero.
+    pub pad_mac: [u8; 2],
     /// `CONFIGURE`: where adverts must have been sent, and by whom.
     pub channel: Channel,
     /// `CONFIGURE`: what is asked of an HMAC trailer.
@@ -442,10 +476,6 @@ pub struct Meta {
     pub magic: u32,
     /// [`LAYOUT_VERSION`].
     pub version: u32,
-    /// Slots that at present may fence, so that other traffic pays one comparison when none may.
-    pub fences: u32,
-    /// Zero.
-    pub pad: u32,
     /// The last turn of the driver while it was master of anything, `CLOCK_MONOTONIC` nanoseconds; zero:
     /// there was none.
     pub turned_at: u64,
@@ -456,12 +486,12 @@ const _: () = {
     assert!(offset_of!(Slot, timer) == 0);
     assert!(size_of::<SlotKey>() == 8);
     assert!(size_of::<LastReject>() == 56);
-    assert!(size_of::<Slot>() == 488);
+    assert!(size_of::<Slot>() == 560);
     assert!(offset_of!(Slot, deadline) % 8 == 0);
     assert!(size_of::<PeerKey>() == 24);
     assert!(size_of::<PeerStats>() == 328);
     assert!(size_of::<Event>() == 72);
-    assert!(size_of::<Command>() == 120);
+    assert!(size_of::<Command>() == 136);
     assert!(size_of::<FenceKey>() == 24);
-    assert!(size_of::<Meta>() == 24);
+    assert!(size_of::<Meta>() == 16);
 };

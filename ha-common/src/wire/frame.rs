@@ -79,16 +79,48 @@ impl<C> Located<C> {
     }
 }
 
+/// Where the packet in a frame begins, as a hook hands it over.
+#[derive(Clone, Copy, Debug)]
+pub struct Network<C> {
+    /// What is at the cursor: IPv4, IPv6, ARP, or a VLAN tag behind its first two bytes.
+    pub ethertype: [u8; 2],
+    /// Whether the frame belongs to a VLAN of which the hook knows already.
+    pub tagged: bool,
+    /// The position behind the ethertype.
+    pub cursor: C,
+}
+
+/// Behind the addresses of an Ethernet frame; `None` if it ends there.
+#[inline(always)]
+pub fn ethernet<C: Cursor>(mut cursor: C) -> Option<Network<C>> {
+    cursor.skip(12);
+    let ethertype = cursor.take::<2>()?;
+    Some(Network {
+        ethertype,
+        tagged: false,
+        cursor,
+    })
+}
+
 /// Looks for VRRP in an Ethernet frame with up to two VLAN tags.
+#[inline(always)]
+pub fn locate<C: Cursor>(cursor: C) -> Located<C> {
+    match ethernet(cursor) {
+        Some(network) => locate_in(network),
+        None => Located::no(Kind::Other, cursor),
+    }
+}
+
+/// Looks for VRRP where a hook says that the packet begins, behind up to two VLAN tags.
 ///
 /// A tag with VLAN identifier 0 carries a priority only (IEEE 802.1Q section 6.9): the frame is the port's own.
 #[inline(always)]
-pub fn locate<C: Cursor>(mut cursor: C) -> Located<C> {
-    cursor.skip(12);
-    let Some(mut ethertype) = cursor.take::<2>() else {
-        return Located::no(Kind::Other, cursor);
-    };
-    let mut tagged = false;
+pub fn locate_in<C: Cursor>(network: Network<C>) -> Located<C> {
+    let Network {
+        mut ethertype,
+        mut tagged,
+        mut cursor,
+    } = network;
     for _ in 0..2 {
         if ethertype != ETHERTYPE_DOT1Q && ethertype != ETHERTYPE_DOT1AD {
             break;
@@ -302,6 +334,18 @@ mod tests {
         let frame = ethernet(&[], ETHERTYPE_IPV4, &packet);
         let framed = locate(SliceCursor::new(&frame));
         assert_eq!((bare.kind, bare.envelope), (framed.kind, framed.envelope));
+    }
+
+    #[test]
+    fn a_tag_that_the_hook_knows_of_counts_like_one_in_the_frame() {
+        let packet = ipv4(0, vrrp::PROTOCOL);
+        let network = |tagged| Network {
+            ethertype: ETHERTYPE_IPV4,
+            tagged,
+            cursor: SliceCursor::new(&packet),
+        };
+        assert_eq!(locate_in(network(false)).kind, Kind::Vrrp);
+        assert_eq!(locate_in(network(true)).kind, Kind::Tagged);
     }
 
     #[test]

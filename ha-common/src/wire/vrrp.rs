@@ -160,6 +160,8 @@ pub fn check<C: Cursor>(
     body: C,
     expect: &Expect,
 ) -> Result<Advert, Reject> {
+    // First, since it is the cheapest, and since an advert for somebody else is nobody's mistake.
+    check_addresses(envelope, expect)?;
     if envelope.length < 8 {
         return Err(Reject::Truncated);
     }
@@ -190,7 +192,6 @@ pub fn check<C: Cursor>(
     let summed = summed(envelope, signed);
     let (sum, hash) = walk(&summed, header, body, address_words)?;
     let flavour = check_sum(&summed, sum, is_v2)?;
-    check_addresses(envelope, expect)?;
     if count == 0 || needed > u32::from(envelope.length) {
         return Err(Reject::AddressCount);
     }

@@ -87,11 +87,21 @@ pub fn arp(operation: u8, target: [u8; 4]) -> Vec<u8> {
 
 /// An IPv4 packet from 10.99.0.9.
 pub fn ipv4(protocol: u8, destination: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    ipv4_between([10, 99, 0, 9], destination, protocol, payload)
+}
+
+/// An IPv4 packet to 10.99.0.77.
+pub fn ipv4_from(source: [u8; 4], protocol: u8, payload: &[u8]) -> Vec<u8> {
+    ipv4_between(source, [10, 99, 0, 77], protocol, payload)
+}
+
+fn ipv4_between(source: [u8; 4], destination: [u8; 4], protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = ethernet(&[], IPV4);
     let total = u16::try_from(20 + payload.len()).expect("short");
     out.extend([0x45, 0]);
     out.extend(total.to_be_bytes());
-    out.extend([0, 1, 0x40, 0, 64, protocol, 0, 0, 10, 99, 0, 9]);
+    out.extend([0, 1, 0x40, 0, 64, protocol, 0, 0]);
+    out.extend(source);
     out.extend(destination);
     out.extend(payload);
     out
@@ -104,9 +114,14 @@ pub fn ipv6(next: u8, payload: &[u8]) -> Vec<u8> {
 
 /// An IPv6 packet from `fe80::9`.
 pub fn ipv6_to(destination: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
+    ipv6_from(link_local(9), destination, next, payload)
+}
+
+/// An IPv6 packet.
+pub fn ipv6_from(source: Ipv6Addr, destination: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = ethernet(&[], IPV6);
     let length = u16::try_from(payload.len()).expect("short");
-    out.extend(ipv6_header(link_local(9), destination, next, 255, length));
+    out.extend(ipv6_header(source, destination, next, 255, length));
     out.extend(payload);
     out
 }

@@ -87,13 +87,18 @@ fn sources(receiver: Receiver) -> Vec<Vector> {
 fn in_the_order_of_the_checks(receiver: Receiver) -> Vec<Vector> {
     let astray = |f: &mut Frame| f.destination = elsewhere(receiver);
     let mut out = vec![
-        rejected(receiver, Reject::Ttl, "too far away, and astray", |f| {
-            astray(f);
-            f.ttl = 7;
-        }),
         rejected(
             receiver,
-            Reject::Checksum,
+            Reject::Destination,
+            "too far away, and astray",
+            |f| {
+                astray(f);
+                f.ttl = 7;
+            },
+        ),
+        rejected(
+            receiver,
+            Reject::Destination,
             "a wrong checksum, astray",
             |f| {
                 astray(f);
@@ -113,7 +118,7 @@ fn in_the_order_of_the_checks(receiver: Receiver) -> Vec<Vector> {
     if receiver.checks_source() {
         let from_a_stranger = |f: &mut Frame| f.source = stranger(receiver);
         out.extend([
-            rejected(receiver, Reject::Ttl, "a far stranger", |f| {
+            rejected(receiver, Reject::UnknownPeer, "a far stranger", |f| {
                 from_a_stranger(f);
                 f.ttl = 254;
             }),

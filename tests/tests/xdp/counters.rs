@@ -2,6 +2,7 @@
 
 use ha_common::layout::{Command, Counter, flags, op, state};
 use ha_tests::vectors::build::Tag;
+use ha_tests::vectors::other::ipv4;
 use ha_tests::vectors::{Receiver, VRID};
 
 use crate::harness::{Lab, NOTHING, advert, command_for};
@@ -30,6 +31,9 @@ fn provoke(lab: &mut Lab, counter: Counter) {
                 ..command_for(RECEIVER, 0, VRID)
             });
             lab.send(&advert(RECEIVER, |_| {}));
+        }
+        Counter::Authenticated => {
+            lab.send(&ipv4(51, [224, 0, 0, 18], &[112; 40]));
         }
         Counter::EventsDropped => fill_the_ring(lab),
         Counter::PeersRefused => {
@@ -64,6 +68,7 @@ fn every_counter_of_the_host_can_move() {
         Counter::Consumed,
         Counter::EventsDropped,
         Counter::PeersRefused,
+        Counter::Authenticated,
     ];
     assert_eq!(all.len(), Counter::NAMES.len());
     let mut lab = Lab::new();

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant as StdInstant};
 
-use aya::maps::{Array, HashMap, Map, MapData, MapInfo, PerCpuArray, RingBuf};
-use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use aya::maps::{Array, HashMap, Map, MapData, MapInfo, PerCpuArray};
+use aya::programs::{ProgramError, ProgramInfo, TestRun as _, TestRunOptions, TestRunResult};
 use bytemuck::Zeroable as _;
-use ha_agent::datapath::kernel::{Kernel, LoadOptions, Timer};
+use ha_agent::datapath::kernel::{Kernel, Timer};
+use ha_agent::datapath::object::{self, LoadOptions, Programs, Rings};
 use ha_common::channel::TtlRange;
 use ha_common::layout::{
     Command, Counter, Event, FenceKey, Meta, PeerKey, PeerStats, RawAddress, Slot, SlotKey, flags,
@@ -19,6 +20,8 @@ use ha_tests::vectors::build::Frame;
 use ha_tests::vectors::{Receiver, VRID, raw};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
+
+use crate::HOOK;
 
 /// The loopback device of every network namespace.
 pub(crate) const LOOPBACK: u32 = 1;
@@ -32,10 +35,35 @@ const PEER_STATS: usize = size_of::<PeerStats>();
 const META: usize = size_of::<Meta>();
 const FENCE_KEY: usize = size_of::<FenceKey>();
 
+/// Where frames come in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(dead_code, reason = "each test program has one of them")]
+pub(crate) enum Hook {
+    Xdp,
+    Tc,
+    TcLayer3,
+}
+
+/// The frame ends here.
+pub(crate) const DROP: u32 = 1;
+/// The frame goes on.
+pub(crate) const PASS: u32 = 2;
+
+/// What the programs of the hooks return for the two: `enum xdp_action` of linux/bpf.h, `TC_ACT_SHOT` and
+/// `TC_ACT_UNSPEC` of linux/pkt_cls.h.
+fn verdict(hook: Hook, returned: u32) -> u32 {
+    match (hook, returned) {
+        (Hook::Xdp, 1) | (Hook::Tc | Hook::TcLayer3, 2) => DROP,
+        (Hook::Xdp, 2) | (Hook::Tc | Hook::TcLayer3, u32::MAX) => PASS,
+        (hook, other) => panic!("{hook:?} returned {other}"),
+    }
+}
+
 /// The object in the kernel.
 pub(crate) struct Lab {
     pub(crate) kernel: Kernel,
-    ring: RingBuf<MapData>,
+    pub(crate) programs: Programs,
+    rings: Rings,
     counters: PerCpuArray<MapData, u64>,
     peers: HashMap<MapData, [u8; PEER_KEY], [u8; PEER_STATS]>,
     meta: Array<MapData, [u8; META]>,
@@ -49,7 +77,7 @@ impl Lab {
     }
 
     pub(crate) fn with_slots(max_slots: u32) -> Self {
-        let mut kernel = Kernel::load(LoadOptions {
+        let loaded = object::load(LoadOptions {
             pin_dir: None,
             max_slots,
             max_held: 4096,
@@ -57,22 +85,22 @@ impl Lab {
             no_timer: false,
         })
         .unwrap_or_else(|error| panic!("{error}\n{error:?}"));
-        let ring = kernel.take_ring().expect("the ring");
+        let mut programs = loaded.programs;
+        let mut open = |name, kind| open(&mut programs, name, kind);
         Self {
-            counters: open(&mut kernel, names::MAP_COUNTERS, Map::PerCpuArray)
+            counters: open(names::MAP_COUNTERS, Map::PerCpuArray)
                 .try_into()
                 .expect("counters"),
-            peers: open(&mut kernel, names::MAP_PEERS, Map::LruHashMap)
+            peers: open(names::MAP_PEERS, Map::LruHashMap)
                 .try_into()
                 .expect("peers"),
-            meta: open(&mut kernel, names::MAP_META, Map::Array)
-                .try_into()
-                .expect("meta"),
-            fence: open(&mut kernel, names::MAP_FENCE, Map::HashMap)
+            meta: open(names::MAP_META, Map::Array).try_into().expect("meta"),
+            fence: open(names::MAP_FENCE, Map::HashMap)
                 .try_into()
                 .expect("fence"),
-            ring,
-            kernel,
+            rings: loaded.rings,
+            kernel: loaded.kernel,
+            programs,
         }
     }
 
@@ -131,13 +159,18 @@ impl Lab {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         options.repeat = repeat;
-        let result = self
-            .kernel
-            .receive_program()
-            .expect("the receive program")
-            .test_run(options)
-            .expect("a test run");
-        (result.return_value, result.duration)
+        let result = receive(&mut self.programs, options);
+        (verdict(HOOK, result.return_value), result.duration)
+    }
+
+    /// The verdict on a frame that leaves.
+    #[allow(dead_code, reason = "the XDP hook has no egress")]
+    pub(crate) fn send_out(&mut self, frame: &[u8]) -> u32 {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        let program = self.programs.tc(names::PROG_EGRESS).expect("the program");
+        let result = program.test_run(options).expect("a test run");
+        verdict(Hook::Tc, result.return_value)
     }
 
     pub(crate) fn slot(&self) -> Slot {
@@ -189,14 +222,17 @@ impl Lab {
     pub(crate) fn event(&mut self, within: Duration) -> Option<Event> {
         let until = StdInstant::now() + within;
         loop {
-            if let Some(item) = self.ring.next() {
-                return Some(bytemuck::pod_read_unaligned(&item));
+            for ring in [&mut self.rings.deadlines, &mut self.rings.events] {
+                if let Some(item) = ring.next() {
+                    return Some(bytemuck::pod_read_unaligned(&item));
+                }
             }
             let left = until.saturating_duration_since(StdInstant::now());
             if left.is_zero() {
                 return None;
             }
-            let mut fds = [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)];
+            let rings = [self.rings.deadlines.as_fd(), self.rings.events.as_fd()];
+            let mut fds = rings.map(|ring| PollFd::new(ring, PollFlags::POLLIN));
             let timeout = PollTimeout::try_from(left.as_millis() + 1).expect("short");
             poll(&mut fds, timeout).expect("poll");
         }
@@ -217,13 +253,14 @@ impl Lab {
         };
         let key = <[u8; FENCE_KEY]>::try_from(bytemuck::bytes_of(&key)).expect("its size");
         self.fence.insert(key, slot, 0).expect("insert");
-        let fences = u32::try_from(self.fence.keys().count()).expect("few");
-        self.set_fences(fences);
     }
 
-    /// Says how many addresses are fenced.
-    pub(crate) fn set_fences(&mut self, fences: u32) {
-        self.edit_meta(|meta| meta.fences = fences);
+    /// Takes every address off the list.
+    pub(crate) fn unfence(&mut self) {
+        let keys: Vec<_> = self.fence.keys().flatten().collect();
+        for key in keys {
+            self.fence.remove(&key).expect("remove");
+        }
     }
 
     /// Says when the driver last turned.
@@ -238,9 +275,17 @@ impl Lab {
         self.meta.set(0, meta, 0).expect("set");
     }
 
-    /// The maps that a program uses, by name.
-    pub(crate) fn maps(&mut self, program: &'static str) -> StdHashMap<String, MapInfo> {
-        maps(&mut self.kernel, program)
+    /// The maps that the command program uses, by name.
+    #[allow(dead_code, reason = "asked for at one hook only")]
+    pub(crate) fn command_maps(&mut self) -> StdHashMap<String, MapInfo> {
+        let program = self.programs.tc(names::PROG_COMMAND).expect("loaded");
+        by_name(program.info())
+    }
+
+    /// The maps that the receive program uses, by name.
+    #[allow(dead_code, reason = "asked for at one hook only")]
+    pub(crate) fn maps(&mut self) -> StdHashMap<String, MapInfo> {
+        maps(&mut self.programs)
     }
 }
 
@@ -283,22 +328,60 @@ pub(crate) fn advert(receiver: Receiver, edit: impl FnOnce(&mut Frame)) -> Vec<u
     frame.bytes()
 }
 
+/// Whether a test run of the hook takes this frame. At tc hooks the kernel refuses IP packets that end within their
+/// header, which are never handed to the stack; whatever the hook, it takes nothing shorter than an Ethernet header.
+pub(crate) fn is_runnable(frame: &[u8]) -> bool {
+    let header = match (HOOK, frame.get(12..14)) {
+        (_, None) => return false,
+        (Hook::Tc | Hook::TcLayer3, Some([0x08, 0x00])) => 20,
+        (Hook::Tc | Hook::TcLayer3, Some([0x86, 0xdd])) => 40,
+        (_, Some(_)) => 0,
+    };
+    frame.len() >= 14 + header
+}
+
 /// `CLOCK_MONOTONIC`, as the kernel half reads it.
 pub(crate) fn now() -> u64 {
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the clock");
     u64::try_from(Duration::from(time).as_nanos()).expect("this century")
 }
 
-fn maps(kernel: &mut Kernel, program: &'static str) -> StdHashMap<String, MapInfo> {
-    let program: &mut Xdp = kernel
-        .object_mut()
-        .program_mut(program)
-        .expect("the program")
-        .try_into()
-        .expect("an XDP program");
-    program
-        .info()
-        .expect("program info")
+/// Runs the receive program of the hook under test.
+fn receive(programs: &mut Programs, options: TestRunOptions<'_>) -> TestRunResult {
+    let name = match HOOK {
+        Hook::Xdp => {
+            let program = programs.xdp().unwrap_or_else(|error| panic!("{error:?}"));
+            return program.test_run(options).expect("a test run");
+        }
+        Hook::Tc => names::PROG_INGRESS,
+        Hook::TcLayer3 => names::PROG_INGRESS_L3,
+    };
+    let program = programs
+        .tc(name)
+        .unwrap_or_else(|error| panic!("{error:?}"));
+    program.test_run(options).expect("a test run")
+}
+
+fn maps(programs: &mut Programs) -> StdHashMap<String, MapInfo> {
+    let info = match HOOK {
+        Hook::Xdp => programs
+            .xdp()
+            .unwrap_or_else(|error| panic!("{error:?}"))
+            .info(),
+        Hook::Tc => programs
+            .tc(names::PROG_INGRESS)
+            .unwrap_or_else(|error| panic!("{error:?}"))
+            .info(),
+        Hook::TcLayer3 => programs
+            .tc(names::PROG_INGRESS_L3)
+            .unwrap_or_else(|error| panic!("{error:?}"))
+            .info(),
+    };
+    by_name(info)
+}
+
+fn by_name(info: Result<ProgramInfo, ProgramError>) -> StdHashMap<String, MapInfo> {
+    info.expect("program info")
         .map_ids()
         .expect("map ids")
         .expect("Linux 4.15")
@@ -310,10 +393,10 @@ fn maps(kernel: &mut Kernel, program: &'static str) -> StdHashMap<String, MapInf
         .collect()
 }
 
-fn open(kernel: &mut Kernel, name: &'static str, kind: fn(MapData) -> Map) -> Map {
-    let maps = maps(kernel, names::PROG_RECEIVE);
+fn open(programs: &mut Programs, name: &'static str, kind: fn(MapData) -> Map) -> Map {
+    let maps = maps(programs);
     let info = maps
         .get(name)
-        .unwrap_or_else(|| panic!("{} uses no {name}", names::PROG_RECEIVE));
+        .unwrap_or_else(|| panic!("the receive program uses no {name}"));
     kind(MapData::from_id(info.id()).expect("the map"))
 }

@@ -1,8 +1,12 @@
-//! The XDP programs in the real kernel, run by `BPF_PROG_TEST_RUN`: needs root.
+//! The programs in the real kernel, run by `BPF_PROG_TEST_RUN` at the XDP hook: needs root. `tc` and `tc_layer3` run
+//! the same tests at the tc hooks.
 //!
 //! Such a run enters on the loopback device, so every virtual router here lives on interface 1.
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
+use harness::Hook;
+
+mod claim;
 mod corpus;
 mod counters;
 mod fence;
@@ -17,3 +21,6 @@ mod ring;
 mod speed;
 mod timer;
 mod unicast;
+
+/// Where the frames of these tests come in.
+const HOOK: Hook = Hook::Xdp;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aya::programs::Xdp;
+use aya::programs::{ProgramError, ProgramInfo, Xdp};
 use ha_common::channel::TtlRange;
 use ha_common::hmac::freshness::Mark;
 use ha_common::hmac::{Key, Keyed};
@@ -18,7 +18,7 @@ type Shape = (usize, usize, u32);
 
 const SLOTS: u32 = 64;
 
-fn shapes() -> [(&'static str, Shape); 12] {
+fn shapes() -> [(&'static str, Shape); 13] {
     let slot_key = size_of::<SlotKey>();
     [
         (names::MAP_INDEX, (slot_key, 4, SLOTS)),
@@ -29,6 +29,7 @@ fn shapes() -> [(&'static str, Shape); 12] {
         ),
         (names::MAP_COUNTERS, (4, 8, Counter::COUNT)),
         (names::MAP_EVENTS, (0, 0, RING_BYTES)),
+        (names::MAP_DEADLINES, (0, 0, RING_BYTES)),
         (names::MAP_META, (4, size_of::<Meta>(), 1)),
         (names::MAP_BLANK, (4, size_of::<PeerStats>(), 1)),
         (names::MAP_FENCE, (size_of::<FenceKey>(), 4, 4096)),
@@ -52,7 +53,9 @@ fn shapes() -> [(&'static str, Shape); 12] {
 #[test]
 fn the_maps_have_the_names_and_sizes_of_the_shared_layouts() {
     let mut lab = Lab::with_slots(SLOTS);
-    let maps = lab.maps(names::PROG_RECEIVE);
+    let mut maps = lab.maps();
+    // The timers' callback, which alone has the ring of deadlines, is the command program's.
+    maps.extend(lab.command_maps());
     for (name, shape) in shapes() {
         let info = maps.get(name).unwrap_or_else(|| panic!("no map {name}"));
         let found = (
@@ -77,17 +80,25 @@ fn the_maps_have_the_names_and_sizes_of_the_shared_layouts() {
     }
 }
 
+const TC_PROGRAMS: [&str; 4] = [
+    names::PROG_INGRESS,
+    names::PROG_INGRESS_L3,
+    names::PROG_EGRESS,
+    names::PROG_COMMAND,
+];
+
 #[test]
 fn the_programs_have_the_names_of_the_shared_layouts() {
     let mut lab = Lab::with_slots(SLOTS);
     let found: BTreeSet<String> = lab
-        .kernel
+        .programs
         .object_mut()
         .programs()
         .map(|(name, _)| name.to_owned())
         .collect();
-    let ours = [names::PROG_RECEIVE, names::PROG_COMMAND].map(str::to_owned);
-    assert_eq!(found, BTreeSet::from(ours));
+    let xdp = [names::PROG_RECEIVE, names::PROG_RECEIVE_LINEAR];
+    let ours = TC_PROGRAMS.into_iter().chain(xdp).map(str::to_owned);
+    assert_eq!(found, ours.collect());
 }
 
 /// The verifier gives up at a million instructions. Kernels before 6.2 prune less than newer ones, and the
@@ -96,31 +107,51 @@ fn the_programs_have_the_names_of_the_shared_layouts() {
 fn the_verifier_is_done_with_each_program_long_before_its_limit() {
     const MOST: u32 = 200_000;
     let mut lab = Lab::with_slots(SLOTS);
-    for name in [names::PROG_RECEIVE, names::PROG_COMMAND] {
-        let program: &mut Xdp = lab
-            .kernel
-            .object_mut()
-            .program_mut(name)
-            .unwrap_or_else(|| panic!("no program {name}"))
-            .try_into()
-            .expect("an XDP program");
-        let info = program.info().expect("loaded");
+    let info = |name: &str, info: Result<ProgramInfo, ProgramError>| {
         // Kernels before 5.16 do not say.
+        let info = info.expect("loaded");
         let followed = info.verified_instruction_count().unwrap_or(0);
         println!("{name}: {followed} instructions followed");
         assert!(followed < MOST, "{name}: {followed}");
+    };
+    info(
+        names::PROG_RECEIVE,
+        lab.programs.xdp().expect("loads").info(),
+    );
+    for name in TC_PROGRAMS {
+        info(name, lab.programs.tc(name).expect("loads").info());
     }
 }
 
+/// Kernels before 5.18 refuse the other one.
 #[test]
-fn both_programs_work_on_the_same_slots() {
+fn the_program_that_takes_linear_frames_only_loads_as_well() {
     let mut lab = Lab::with_slots(SLOTS);
-    let receive = lab.maps(names::PROG_RECEIVE);
-    let command = lab.maps(names::PROG_COMMAND);
-    assert_eq!(
-        receive[names::MAP_SLOTS].id(),
-        command[names::MAP_SLOTS].id()
-    );
+    let program: &mut Xdp = lab
+        .programs
+        .object_mut()
+        .program_mut(names::PROG_RECEIVE_LINEAR)
+        .expect("it is in the object")
+        .try_into()
+        .expect("an XDP program");
+    program.load().expect("loads");
+}
+
+#[test]
+fn all_programs_work_on_the_same_slots() {
+    let mut lab = Lab::with_slots(SLOTS);
+    let receive = lab.maps();
+    let slots = receive[names::MAP_SLOTS].id();
+    for name in [names::PROG_INGRESS, names::PROG_EGRESS, names::PROG_COMMAND] {
+        let info = lab
+            .programs
+            .tc(name)
+            .expect("loads")
+            .info()
+            .expect("loaded");
+        let maps = info.map_ids().expect("map ids").expect("Linux 4.15");
+        assert!(maps.contains(&slots), "{name}");
+    }
 }
 
 #[test]

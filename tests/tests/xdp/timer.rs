@@ -43,7 +43,7 @@ fn the_timer_fires_once_past_its_deadline_and_says_which() {
     }
     let slot = lab.slot();
     assert_eq!((slot.fired, slot.vetoed, slot.timer_errors), (40, 0, 0));
-    assert_eq!(slot.flags & flags::EXPIRED_UNSENT, 0);
+    assert_eq!(slot.expiry_unsent, 0);
     lateness.sort_unstable();
     let (median, worst) = (lateness[20], lateness[39]);
     println!(
@@ -128,6 +128,61 @@ fn every_state_but_backup_stops_the_timer() {
     assert_eq!(lab.configure(&command), Timer::Kernel);
     lab.set_state(&command, state::BACKUP, millis(10));
     assert!(lab.event(PATIENCE).is_some());
+}
+
+/// Starting a timer is most of what an advert costs: one that fires early sees for itself that it did.
+#[test]
+fn adverts_move_the_deadline_and_leave_the_timer_alone() {
+    let (mut lab, command) = lab();
+    lab.set_state(&command, state::BACKUP, millis(300));
+    let armed = lab.slot().armed_until;
+    assert_eq!(armed, lab.slot().deadline);
+    let frame = advert(Receiver::V3Ipv4, |f| f.message.word = [0, 20]);
+    for _ in 0..10 {
+        lab.send(&frame);
+        let slot = lab.slot();
+        assert_eq!(slot.armed_until, armed);
+        assert!(slot.deadline > armed);
+    }
+    lab.drain();
+    // A nearer deadline must start it.
+    lab.send(&advert(Receiver::V3Ipv4, |f| {
+        f.message.word = [0, 20];
+        f.message.priority = 0;
+    }));
+    let slot = lab.slot();
+    assert_eq!(slot.armed_until, slot.deadline);
+    assert!(slot.deadline < armed);
+    lab.drain();
+    let event = lab.event(PATIENCE).expect("the timer fires");
+    assert_eq!(
+        (event.kind, event.deadline),
+        (event::MASTER_DOWN, slot.deadline)
+    );
+    assert_eq!(lab.slot().armed_until, 0);
+}
+
+#[test]
+fn a_backup_takes_over_in_the_kernel_unless_it_has_heard_somebody_since() {
+    let (mut lab, command) = lab();
+    lab.set_state(&command, state::BACKUP, PATIENCE);
+    let frame = advert(Receiver::V3Ipv4, |_| {});
+    lab.send(&frame);
+    let judged_at = lab.slot().last_heard;
+    lab.send(&frame);
+    let take_over = |judged_at| Command {
+        op: op::TAKE_OVER,
+        judged_at,
+        ..command
+    };
+    assert!(!lab.kernel.take_over(&take_over(judged_at)).expect("judged"));
+    let slot = lab.slot();
+    assert_eq!(slot.state, state::BACKUP);
+    assert_ne!(slot.deadline, 0, "it goes on listening");
+    let taken = take_over(slot.last_heard);
+    assert!(lab.kernel.take_over(&taken).expect("taken over"));
+    let slot = lab.slot();
+    assert_eq!((slot.state, slot.deadline), (state::MASTER, 0));
 }
 
 /// The timer fires at the old deadline while an advert has set a later one: what a race on two CPUs

@@ -7,8 +7,7 @@ use ha_common::layout::{Command, SlotKey, flags, op};
 use ha_common::reject::Reject;
 use ha_tests::vectors::{Receiver, VRID, raw};
 
-use crate::harness::{LOOPBACK, Lab, advert, command_for};
-use crate::observe::{XDP_DROP, XDP_PASS};
+use crate::harness::{DROP, LOOPBACK, Lab, PASS, advert, command_for};
 
 const RECEIVER: Receiver = Receiver::UnicastIpv4;
 
@@ -84,21 +83,17 @@ fn adverts_that_were_sent_to_others_go_on_even_where_ours_end() {
             flags: flags::CONSUME,
             ..command_for(receiver, 0, VRID)
         });
-        assert_eq!(
-            lab.send(&advert(receiver, |_| {})),
-            XDP_DROP,
-            "{receiver:?}"
-        );
+        assert_eq!(lab.send(&advert(receiver, |_| {})), DROP, "{receiver:?}");
         let elsewhere = advert(receiver, |f| {
             f.destination = match receiver.own_address() {
                 IpAddr::V4(_) => Ipv4Addr::new(10, 99, 0, 3).into(),
                 IpAddr::V6(_) => ha_tests::vectors::link_local(3).into(),
             };
         });
-        assert_eq!(lab.send(&elsewhere), XDP_PASS, "{receiver:?}");
+        assert_eq!(lab.send(&elsewhere), PASS, "{receiver:?}");
         assert_eq!(counted(&lab, Reject::Destination), 1);
         // What is wrong in another way was still meant for us.
         let wrong = advert(receiver, |f| f.ttl = 3);
-        assert_eq!(lab.send(&wrong), XDP_DROP, "{receiver:?}");
+        assert_eq!(lab.send(&wrong), DROP, "{receiver:?}");
     }
 }

@@ -1,33 +1,28 @@
 //! Where adverts are heard and who keeps the deadline, as `status` shows it.
 
 use crate::config::model;
-use crate::control::instance::{
-    Consume, ConsumeChoice, Datapath, DatapathKind, Refusal, Timer, TimerKind,
-};
+use crate::control::instance::{Consume, ConsumeChoice, Datapath, Timer, TimerKind};
 use crate::driver::board::{DatapathView, View};
 
 pub(super) fn datapath(view: Option<&DatapathView>) -> Datapath {
     let Some(view) = view else {
         return Datapath {
             kind: None,
+            link: None,
+            because: String::new(),
             why: Vec::new(),
+            notes: Vec::new(),
+            reattached: 0,
         };
     };
-    let why = view.refusals.iter().map(|(kind, reason)| Refusal {
-        kind: datapath_kind(kind),
-        reason: reason.clone(),
-    });
+    let reception = &view.reception;
     Datapath {
-        kind: Some(datapath_kind(view.kind)),
-        why: why.collect(),
-    }
-}
-
-fn datapath_kind(name: &str) -> DatapathKind {
-    match name {
-        "native" => DatapathKind::Native,
-        "generic" => DatapathKind::Generic,
-        _ => DatapathKind::Socket,
+        kind: Some(reception.datapath),
+        link: reception.link.map(str::to_owned),
+        because: reception.because.clone(),
+        why: reception.refusals.clone(),
+        notes: reception.notes.clone(),
+        reattached: reception.reattached,
     }
 }
 
@@ -62,7 +57,7 @@ pub(super) fn consume(view: &View) -> Consume {
         Consume {
             configured,
             effective: false,
-            why: "no XDP program runs".to_owned(),
+            why: "no program of the kernel half runs".to_owned(),
         }
     }
 }

@@ -98,7 +98,7 @@ fn every_key_of_an_instance_reaches_the_model() {
     let addresses: Vec<_> = instance.addresses.iter().map(ToString::to_string).collect();
     assert_eq!(addresses, ["10.0.0.1/24", "10.0.0.2/32"]);
     assert_eq!(instance.auth, Auth::Pass(*b"secret\0\0"));
-    assert_eq!(instance.datapath, DatapathChoice::Generic);
+    assert_eq!(instance.datapath, DatapathChoice::Only(Datapath::Generic));
     let garp = Garp {
         count: 1,
         repeat_after: Duration::ZERO,
@@ -119,11 +119,11 @@ fn every_key_of_an_instance_reaches_the_model() {
     assert!(!instance.preempt);
     assert_eq!(instance.consume, Consume::Always);
     assert_eq!(instance.checksum, ChecksumFlavour::Payload);
-    assert_eq!(instance.datapath, DatapathChoice::Native);
+    assert_eq!(instance.datapath, DatapathChoice::Only(Datapath::Native));
     assert_eq!(the_instance("consume = false").consume, Consume::Never);
     assert_eq!(
         the_instance("datapath = \"socket\"").datapath,
-        DatapathChoice::Socket
+        DatapathChoice::Only(Datapath::Socket)
     );
 }
 

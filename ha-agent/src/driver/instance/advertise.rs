@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ha_common::address::raw;
 use ha_common::election::{LastAdvert, Rules};
 use ha_common::hmac::{Key, TRAILER};
 use ha_common::units::{Nanos, Priority};
@@ -10,11 +11,11 @@ use ha_common::wire::vrrp::Flavour;
 
 use super::{Edges, Instance};
 use crate::config::model::{Auth, ChecksumFlavour};
+use crate::driver::clock;
 use crate::driver::detector::raw_list;
 use crate::driver::port::Port;
 use crate::driver::seal::Seal;
 use crate::driver::sender::{Farewell, Program};
-use crate::driver::{clock, raw_address};
 
 impl Instance {
     pub(super) fn start_adverts(&mut self, rules: &Rules, edges: &mut Edges<'_>) {
@@ -51,7 +52,7 @@ impl Instance {
             key: self.signing_key()?,
             key_id: hmac.active,
             family: self.config.family,
-            source: raw_address(port.path.source),
+            source: raw(port.path.source),
             window: hmac.window_span(),
         })
     }
@@ -74,8 +75,8 @@ impl Instance {
                         Auth::None => None,
                         Auth::Pass(password) => Some(password),
                     },
-                    source: raw_address(port.path.source),
-                    destination: raw_address(to.address),
+                    source: raw(port.path.source),
+                    destination: raw(to.address),
                     flavour: match self.config.checksum {
                         ChecksumFlavour::PseudoHeader => Flavour::PseudoHeader,
                         ChecksumFlavour::Payload => Flavour::Payload,

@@ -9,6 +9,8 @@ use ha_common::units::{Instant, Nanos, Priority};
 use super::{Edges, Instance};
 use crate::config::model::{Carrier, Subject};
 use crate::driver::clock;
+use crate::driver::hooks::Reception;
+use crate::driver::port::Port;
 use crate::driver::priority::{self, Health};
 use crate::driver::report::Report;
 use crate::driver::tracked::Term;
@@ -106,9 +108,56 @@ impl Instance {
         self.renamed = name;
     }
 
+    /// The program that it is to receive by is being attached; what it received by until then goes on.
+    pub(crate) fn await_program(&mut self) {
+        self.dirty |= !self.awaits_program;
+        self.awaits_program = true;
+    }
+
+    /// How it receives has changed, and nothing of its port has.
+    pub(crate) fn received_by(&mut self, reception: Reception, edges: &Edges<'_>) {
+        self.awaits_program = false;
+        let Some(port) = &mut self.port else { return };
+        if port.reception == reception {
+            return;
+        }
+        self.dirty = true;
+        let old = std::mem::replace(&mut port.reception, reception);
+        let new = &port.reception;
+        if new.reattached > old.reattached {
+            edges.reporter.say(Report::Warning {
+                instance: Arc::clone(&self.name),
+                what: format!(
+                    "something else removed the program from {}; it was attached again",
+                    self.config.interface
+                ),
+            });
+        } else if let Some(port) = &self.port {
+            self.say_attached(port, edges);
+        }
+    }
+
+    /// Says how it receives.
+    pub(super) fn say_attached(&self, port: &Port, edges: &Edges<'_>) {
+        let reception = &port.reception;
+        let refusals = reception
+            .refusals
+            .iter()
+            .map(|refusal| format!("{}: {}", refusal.kind.name(), refusal.reason))
+            .chain(reception.notes.iter().cloned());
+        edges.reporter.say(Report::Attached {
+            instance: Arc::clone(&self.name),
+            datapath: reception.datapath,
+            because: reception.because.clone(),
+            refusals: refusals.collect(),
+            kernel_timer: port.detector.has_kernel_timer(),
+        });
+    }
+
     /// The port could not be opened.
     pub(crate) fn port_failed(&mut self, why: String, edges: &mut Edges<'_>) {
         self.dirty = true;
+        self.awaits_program = false;
         if self.port_error.as_ref() != Some(&why) {
             edges.reporter.say(Report::Failed {
                 instance: Arc::clone(&self.name),
@@ -128,6 +177,10 @@ impl Instance {
         }
         match self.fitness(clock::now(), edges) {
             Fitness::Ready => self.seat.as_ref()?.obstacle(),
+            Fitness::Waiting if self.awaits_program && self.port.is_none() => Some(format!(
+                "the program that receives adverts is being attached to {}",
+                self.config.interface
+            )),
             Fitness::Waiting => {
                 let pending = self.pending_check().map(ToString::to_string);
                 let check = pending.unwrap_or_else(|| "a check".to_owned());
@@ -162,6 +215,9 @@ impl Instance {
             LinkState::NoAddress => return Fitness::Unfit(FaultCause::NoOwnAddress),
             LinkState::NoSource => return Fitness::Unfit(FaultCause::SourceMissing),
             LinkState::Up => {}
+        }
+        if self.port.is_none() && self.port_error.is_none() && self.awaits_program {
+            return Fitness::Waiting;
         }
         if self.port.is_none() || self.port_error.is_some() {
             return Fitness::Unfit(FaultCause::CannotSend);

@@ -98,7 +98,13 @@ impl Instance {
     pub(crate) fn mac_changed(&mut self, mac: [u8; 6], edges: &mut Edges<'_>, now: Instant) {
         if let Some(port) = &mut self.port {
             port.mac = mac;
+            if port.above.is_none() {
+                // What claims our addresses with the old one is foreign from now on.
+                port.detector.own_mac = mac;
+            }
         }
+        let rules = self.election.detector_rules();
+        self.reconfigure_detector(&rules, edges, now);
         // The virtual MAC is the same whatever the interface's is.
         let announced = self.port.as_ref().is_some_and(|port| port.above.is_none());
         if announced && self.role() == Role::Master {

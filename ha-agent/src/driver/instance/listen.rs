@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ha_common::address::known_ip;
 use ha_common::election::{Advert, Detector as Part, Input, Role, Rules};
 use ha_common::follow;
 use ha_common::layout::{Event, Slot, state};
@@ -9,9 +10,8 @@ use ha_common::units::{Centiseconds, Family, Instant, Nanos, Priority};
 
 use super::{Edges, Instance};
 use crate::config::virtual_address::VirtualAddress;
-use crate::datapath::kernel::KernelError;
+use crate::datapath::error::KernelError;
 use crate::datapath::soft::Heard;
-use crate::driver::address_of;
 use crate::driver::detector::{Place, list_hash};
 use crate::driver::port::Port;
 use crate::driver::report::Report;
@@ -74,7 +74,7 @@ impl Instance {
         if event.hash != list_hash(&self.config) {
             self.list_differs(event, edges, now);
         }
-        let Some(source) = address_of(self.config.family, event.source) else {
+        let Some(source) = known_ip(self.config.family, event.source) else {
             return;
         };
         let advert = Advert {
@@ -116,12 +116,55 @@ impl Instance {
         if slot.state != state::BACKUP || slot.deadline == 0 || slot.deadline > now.0 {
             return false;
         }
+        // In a group it is not this router's own deadline that makes a master of it.
+        if self.seat.is_none() && !self.takes_over(&slot, edges) {
+            return false;
+        }
         self.deadline = Some(deadline);
         let last_heard = (slot.last_heard != 0).then_some(Instant(slot.last_heard));
         self.feed(now, Input::MasterDown { last_heard }, edges);
         let expired = self.election.expired_since();
         self.ran_out_at = expired.map(|_| deadline);
+        self.give_back(edges, now);
         true
+    }
+
+    /// Has the kernel half make a master of the slot if nothing was heard since: an advert that comes between this
+    /// host's looking and its acting is not forgotten.
+    fn takes_over(&mut self, slot: &Slot, edges: &Edges<'_>) -> bool {
+        let rules = self.election.detector_rules();
+        let Some(port) = &mut self.port else {
+            return false;
+        };
+        let taken = port
+            .detector
+            .take_over(edges.kernel.as_deref(), &rules, slot.last_heard);
+        match taken {
+            Ok(taken) => taken,
+            Err(error) => {
+                // Without an answer it is taken over the ordinary way.
+                self.say_if_failed(Err(error), edges);
+                true
+            }
+        }
+    }
+
+    /// The election made no master of it after all: the slot is a backup's again.
+    fn give_back(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        let early = |port: &Port| port.detector.taken_over;
+        if self.role() == Role::Master || !self.port.as_ref().is_some_and(early) {
+            return;
+        }
+        let rules = self.election.detector_rules();
+        let role = match self.role() {
+            Role::Backup => Part::Backup {
+                arm_for: rules.initial_down(),
+            },
+            Role::Initialize | Role::Hold | Role::Master | Role::Fault | Role::Stopped => {
+                Part::Idle
+            }
+        };
+        self.detect(role, &rules, edges, now);
     }
 
     /// Looks at the slot, in case an event was lost; for slots without a kernel timer this is the
@@ -267,7 +310,7 @@ impl Instance {
 /// The router in the slot that claims to be master beside us.
 fn contender(family: Family, slot: &Slot) -> Option<Advert> {
     Some(Advert {
-        source: address_of(family, slot.master_address)?,
+        source: known_ip(family, slot.master_address)?,
         priority: Priority(slot.master_priority),
         interval: Centiseconds(slot.master_interval),
     })

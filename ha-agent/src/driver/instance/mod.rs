@@ -23,7 +23,7 @@ use super::clock;
 use super::groups::Seat;
 use super::port::Port;
 use super::priority::{self, Health};
-use super::report::{Report, Reporter};
+use super::report::Reporter;
 use super::sender::{Farewell, Sender};
 use super::tracked::Term;
 use crate::config::model::Instance as Config;
@@ -86,6 +86,8 @@ pub(crate) struct Instance {
     /// What the interface is called now, if it was lost by being renamed.
     renamed: Option<String>,
     port_error: Option<String>,
+    /// Whether it waits for the program on its interface.
+    awaits_program: bool,
     /// Refused addresses keep it out until then.
     refused_until: Option<Instant>,
     /// How long it stays out the next time.
@@ -145,6 +147,7 @@ impl Instance {
             link: LinkState::Gone,
             renamed: None,
             port_error: None,
+            awaits_program: false,
             refused_until: None,
             refused_wait: REFUSED_WAIT,
             removal_due: None,
@@ -218,16 +221,8 @@ impl Instance {
         self.dirty = true;
         self.port_error = None;
         (self.was_on, self.renamed) = (None, None);
-        edges.reporter.say(Report::Attached {
-            instance: Arc::clone(&self.name),
-            datapath: port.kind,
-            refusals: port
-                .refusals
-                .iter()
-                .map(|(kind, why)| format!("{kind}: {why}"))
-                .collect(),
-            kernel_timer: port.detector.has_kernel_timer(),
-        });
+        self.awaits_program = false;
+        self.say_attached(&port, edges);
         let source = port.path.source;
         self.port = Some(port);
         self.feed(now, Input::OwnAddress(source), edges);

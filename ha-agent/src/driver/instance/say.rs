@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ha_common::address::known_ip;
 use ha_common::election::{Notice, Transition};
 use ha_common::layout::{Event, Slot};
 use ha_common::reject::Reject;
@@ -9,7 +10,7 @@ use ha_common::units::Instant;
 
 use super::{Edges, Instance};
 use crate::driver::report::Report;
-use crate::driver::{address_of, priority, words};
+use crate::driver::{priority, words};
 
 /// Things said once that are remembered for `status`.
 const MAX_NOTICES: usize = 32;
@@ -79,7 +80,7 @@ impl Instance {
 
     /// RFC 9568 section 7.1 (list-log, list-report), RFC 3768 section 7.1 (list-log, list-report).
     pub(super) fn list_differs(&mut self, event: &Event, edges: &mut Edges<'_>, now: Instant) {
-        let Some(source) = address_of(self.config.family, event.source) else {
+        let Some(source) = known_ip(self.config.family, event.source) else {
             return;
         };
         if self.said_lists.contains(&source) || self.said_lists.len() >= MAX_NOTICES {
@@ -108,7 +109,7 @@ impl Instance {
         }
         let (Some(reject), Some(source)) = (
             Reject::from_index(usize::from(last.reason)),
-            address_of(self.config.family, last.source),
+            known_ip(self.config.family, last.source),
         ) else {
             return;
         };

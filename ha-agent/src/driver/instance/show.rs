@@ -60,8 +60,7 @@ fn datapath_view(port: &Port) -> DatapathView {
         }
     };
     DatapathView {
-        kind: port.kind,
-        refusals: port.refusals.clone(),
+        reception: port.reception.clone(),
         kernel_slot,
         soft,
         kernel_timer: port.detector.has_kernel_timer(),

@@ -2,10 +2,11 @@
 
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
+    InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
+    State,
 };
 
-use super::{Link, LinkKind};
+use super::{Link, LinkKind, LinkLayer};
 
 /// Reads a link message, without addresses. `None` for messages about something else: with a
 /// family set they tell of a bridge port or of IPv6 settings, and their `DelLink` does not mean
@@ -28,6 +29,8 @@ pub(crate) fn link_from_message(message: &LinkMessage) -> Option<Link> {
         master: None,
         parent: None,
         kind: LinkKind::Device,
+        link_layer: link_layer(header.link_layer_type),
+        promiscuous: header.flags.contains(LinkFlags::Promisc),
         addresses: Vec::new(),
     };
     let (mut carrier, mut state) = (true, State::Unknown);
@@ -50,6 +53,21 @@ pub(crate) fn link_from_message(message: &LinkMessage) -> Option<Link> {
     // Documentation/networking/operstates.rst) and work.
     link.oper_up = carrier && matches!(state, State::Up | State::Unknown);
     (!link.name.is_empty()).then_some(link)
+}
+
+fn link_layer(kind: LinkLayerType) -> LinkLayer {
+    match kind {
+        LinkLayerType::Ether | LinkLayerType::Loopback => LinkLayer::Ethernet,
+        LinkLayerType::None
+        | LinkLayerType::Ppp
+        | LinkLayerType::Rawip
+        | LinkLayerType::Tunnel
+        | LinkLayerType::Tunnel6
+        | LinkLayerType::Sit
+        | LinkLayerType::Ipgre
+        | LinkLayerType::Ip6gre => LinkLayer::Network,
+        _ => LinkLayer::Other,
+    }
 }
 
 fn kind(info: &[LinkInfo]) -> LinkKind {

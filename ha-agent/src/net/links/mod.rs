@@ -40,8 +40,23 @@ pub struct Link {
     pub parent: Option<u32>,
     /// What it is.
     pub kind: LinkKind,
+    /// What its frames begin with.
+    pub link_layer: LinkLayer,
+    /// Whether it receives every frame of its segment (`IFF_PROMISC`): then cards do not filter by VLAN either.
+    pub promiscuous: bool,
     /// Its addresses, in the kernel's order.
     pub addresses: Vec<Present>,
+}
+
+/// What the frames of an interface begin with (`ARPHRD_*` of linux/if_arp.h).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LinkLayer {
+    /// An Ethernet header.
+    Ethernet,
+    /// The IP header: tun, WireGuard, GRE, PPP.
+    Network,
+    /// A header of another kind, such as `InfiniBand`'s.
+    Other,
 }
 
 /// What an interface is, as far as the agent treats it differently.
@@ -239,6 +254,8 @@ pub(crate) mod tests {
             carrier_changes: 2,
             master: None,
             parent: None,
+            link_layer: LinkLayer::Ethernet,
+            promiscuous: false,
             kind: LinkKind::Device,
             addresses: addresses.to_vec(),
         }

@@ -1,0 +1,226 @@
+//! Programs on interfaces: attached by a way that fits, pinned to outlive the agent, and found again.
+
+mod tc;
+mod xdp;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::error::{KernelError, root_cause};
+use super::object::Programs;
+use crate::config::model::Datapath;
+use crate::net::filter;
+use crate::net::netlink::NetlinkError;
+
+/// The interface that a program is to be attached to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Target {
+    /// Its index.
+    pub ifindex: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether its frames begin with the IP header.
+    pub is_layer3: bool,
+}
+
+/// Why a program could not be attached.
+#[derive(Debug, Error)]
+pub enum AttachError {
+    /// Another program holds the place.
+    #[error("{what} is attached (program {id}), and is not replaced")]
+    Foreign {
+        /// What it is.
+        what: String,
+        /// The program's identifier.
+        id: u32,
+    },
+    /// The kernel accepts no such program.
+    #[error("{}", .0.in_words())]
+    Load(#[from] KernelError),
+    /// The kernel or the driver refuses the place.
+    #[error("{}", root_cause(.0.as_ref()))]
+    Refused(Box<dyn std::error::Error + Send + Sync>),
+    /// What is attached could not be read.
+    #[error("cannot read what is attached: {0}")]
+    Query(#[from] NetlinkError),
+    /// The link could not be pinned.
+    #[error("cannot pin the link at {path}: {reason}")]
+    Pin {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+fn refused(error: impl std::error::Error + Send + Sync + 'static) -> AttachError {
+    AttachError::Refused(Box::new(error))
+}
+
+/// What is on an interface; dropping it detaches, unless it is pinned.
+#[derive(Debug)]
+pub struct Attachment {
+    hold: Hold,
+    /// What a person should know of how it came to be there.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Hold {
+    Tc(tc::TcPair),
+    Xdp(xdp::XdpHold),
+}
+
+impl Attachment {
+    /// The datapath that it is.
+    pub fn datapath(&self) -> Datapath {
+        match &self.hold {
+            Hold::Tc(_) => Datapath::Tc,
+            Hold::Xdp(hold) => hold.mode.datapath(),
+        }
+    }
+
+    /// How it is attached: `tcx`, `clsact` or `xdp`.
+    pub fn link(&self) -> &'static str {
+        match &self.hold {
+            Hold::Tc(pair) => pair.link(),
+            Hold::Xdp(_) => "xdp",
+        }
+    }
+
+    /// Whether it is there, by the kernel's word: somebody else may have taken it off.
+    pub fn is_there(&self, target: &Target) -> Result<bool, AttachError> {
+        match &self.hold {
+            Hold::Tc(pair) => pair.is_there(target),
+            Hold::Xdp(hold) => hold.is_there(target.ifindex),
+        }
+    }
+
+    /// Detaches, pinned or not.
+    pub fn detach(self, target: &Target, pin_dir: Option<&Path>) -> io::Result<()> {
+        close_filter(target.ifindex);
+        match self.hold {
+            Hold::Tc(pair) => {
+                if let Some(dir) = pin_dir {
+                    remove_pins(tc::pin_paths(dir, target.ifindex))?;
+                }
+                drop(pair);
+                Ok(())
+            }
+            Hold::Xdp(hold) => hold.detach(),
+        }
+    }
+
+    /// Leaves it where it is, if it is pinned: it has nothing to do without slots. A card that would reset when
+    /// it goes is spared that.
+    pub fn leave(self, target: &Target) {
+        close_filter(target.ifindex);
+        drop(self);
+    }
+}
+
+/// Attaches as this datapath; over what an earlier agent has left there, by replacing the program at once.
+/// A plain socket needs nothing, and is an error here.
+pub fn attach(
+    programs: &mut Programs,
+    target: &Target,
+    datapath: Datapath,
+    pin_dir: Option<&Path>,
+) -> Result<Attachment, AttachError> {
+    let mut notes = Vec::new();
+    clear_others(target, datapath, pin_dir);
+    let hold = match datapath {
+        Datapath::Tc => Hold::Tc(tc::attach(programs, target, pin_dir, &mut notes)?),
+        Datapath::Native => Hold::Xdp(xdp::attach(
+            programs,
+            target.ifindex,
+            xdp::Mode::Native,
+            pin_dir,
+            &mut notes,
+        )?),
+        Datapath::Generic => Hold::Xdp(xdp::attach(
+            programs,
+            target.ifindex,
+            xdp::Mode::Generic,
+            pin_dir,
+            &mut notes,
+        )?),
+        Datapath::Socket => {
+            return Err(AttachError::Refused(
+                "a plain socket has no program".to_owned().into(),
+            ));
+        }
+    };
+    if pin_dir.is_some() {
+        // What refuses has no filter; permission is there, or there would be no link.
+        let _ = filter::open(target.ifindex);
+    }
+    Ok(Attachment { hold, notes })
+}
+
+/// Takes off what an earlier agent has left there by another datapath: each advert is received once.
+fn clear_others(target: &Target, datapath: Datapath, pin_dir: Option<&Path>) {
+    // What cannot be removed is found again when this is tried again.
+    if datapath != Datapath::Tc {
+        let _ = tc::remove_clsact(&target.name);
+    }
+    let Some(dir) = pin_dir else { return };
+    let _ = match datapath {
+        Datapath::Tc => xdp::remove_pin(dir, target.ifindex),
+        Datapath::Native | Datapath::Generic | Datapath::Socket => {
+            remove_pins(tc::pin_paths(dir, target.ifindex))
+        }
+    };
+}
+
+/// The interface that the pin of a link is of, by the pin's name.
+pub fn pinned_interface(pin: &Path) -> Option<u32> {
+    let name = pin.file_name()?.to_str()?;
+    [xdp::PIN_PREFIX, tc::INGRESS_PREFIX, tc::EGRESS_PREFIX]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))?
+        .parse()
+        .ok()
+}
+
+/// Takes the programs at tc hooks off interfaces that are not in use, which an earlier agent left. Those of XDP
+/// stay, since cards reset when they go: `cleanup` removes them.
+pub fn remove_strangers(dir: &Path, in_use: impl Fn(u32) -> bool) {
+    // A directory that cannot be read has nothing of ours.
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let Some(ifindex) = pinned_interface(&path).filter(|it| !in_use(*it)) else {
+            continue;
+        };
+        close_filter(ifindex);
+        if xdp::is_pin(&path) {
+            continue;
+        }
+        // What cannot be removed now is found again at the next start.
+        let _ = fs::remove_file(&path);
+    }
+}
+
+/// Takes off what an agent on a kernel without tcx has left on an interface.
+pub fn remove_clsact_filters(interface: &str) -> io::Result<()> {
+    tc::remove_clsact(interface)
+}
+
+/// Lets the card filter adverts again that nobody is to receive.
+pub(super) fn close_filter(ifindex: u32) {
+    // An interface that is gone, or has no filter, has nothing to close.
+    let _ = filter::close(ifindex);
+}
+
+fn remove_pins(paths: [PathBuf; 2]) -> io::Result<()> {
+    for path in paths {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}

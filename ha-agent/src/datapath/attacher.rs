@@ -1,0 +1,362 @@
+//! The thread that attaches programs to interfaces, and keeps them there.
+//!
+//! Attaching waits for the kernel's lock of all network configuration, and a card's driver may take seconds over it:
+//! the driver thread must not. It only says what is wanted; what has come of it is a value that it can look at at
+//! any time. What failed is tried again by time, and what somebody else has taken off is put back.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use std::{io, mem, thread};
+
+use arc_swap::ArcSwap;
+
+use super::attach::{self, Attachment, Target};
+use super::object::Programs;
+use super::suitability::{self, Facts};
+use crate::config::model::{Datapath, DatapathChoice};
+use crate::control::instance::Refusal;
+use crate::net::links::{LinkKind, LinkLayer};
+use crate::net::offload;
+
+/// Between two looks whether programs are still where they were put, and attempts to attach what was refused.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What is wanted on an interface.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WantedHook {
+    /// The interface.
+    pub target: Target,
+    /// Which interface of that index it is.
+    pub life: u64,
+    /// What it is.
+    pub kind: LinkKind,
+    /// What its frames begin with.
+    pub link_layer: LinkLayer,
+    /// VLAN devices above it.
+    pub vlans_above: Vec<String>,
+    /// How adverts are to be received.
+    pub choice: DatapathChoice,
+}
+
+/// What has come of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// What was wanted.
+    pub wanted: WantedHook,
+    /// What runs, and by what kind of link; `None`: nothing can, or not yet again.
+    pub attached: Option<(Datapath, &'static str)>,
+    /// Why it runs.
+    pub because: String,
+    /// Why the others do not.
+    pub refusals: Vec<Refusal>,
+    /// What else a person should know.
+    pub notes: Vec<String>,
+    /// How often it was gone and was attached again.
+    pub reattached: u64,
+    /// When it was attached or detached last; a card may be without link for a while then.
+    pub changed: Instant,
+}
+
+/// By interface.
+pub type Outcomes = HashMap<u32, Arc<Outcome>>;
+
+/// What to do.
+enum Order {
+    /// These are wanted, and no others.
+    Want(HashMap<u32, WantedHook>),
+    /// Leave: tc programs go, those of XDP stay where they are pinned.
+    Leave,
+}
+
+/// The thread, seen from outside.
+#[derive(Debug)]
+pub struct Attacher {
+    orders: Sender<Order>,
+    outcomes: Arc<ArcSwap<Outcomes>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Attacher {
+    /// Starts it; `bell` is rung, on its thread, whenever an outcome changes.
+    pub fn start(
+        programs: Programs,
+        pin_dir: Option<PathBuf>,
+        bell: impl Fn() + Send + 'static,
+    ) -> io::Result<Self> {
+        let (orders, received) = mpsc::channel();
+        let outcomes = Arc::new(ArcSwap::default());
+        let shown = Arc::clone(&outcomes);
+        let thread = thread::Builder::new()
+            .name("ha-attach".to_owned())
+            .spawn(move || {
+                let mut worker = Worker {
+                    programs,
+                    pin_dir,
+                    wanted: HashMap::new(),
+                    held: HashMap::new(),
+                    cleared: false,
+                    outcomes: shown,
+                };
+                worker.run(&received, &bell);
+            })?;
+        Ok(Self {
+            orders,
+            outcomes,
+            thread: Some(thread),
+        })
+    }
+
+    /// What is wanted from now on; never waits.
+    pub fn want(&self, wanted: HashMap<u32, WantedHook>) {
+        // A thread that is gone has panicked, which the log has told.
+        let _ = self.orders.send(Order::Want(wanted));
+    }
+
+    /// What has come of it so far.
+    pub fn outcomes(&self) -> Arc<Outcomes> {
+        self.outcomes.load_full()
+    }
+
+    /// Leaves, and hands out the thread to wait for.
+    pub fn leave(&mut self) -> Option<JoinHandle<()>> {
+        let _ = self.orders.send(Order::Leave);
+        self.thread.take()
+    }
+}
+
+/// A program on an interface and what is shown of it.
+struct Held {
+    attachment: Option<Attachment>,
+    outcome: Outcome,
+}
+
+struct Worker {
+    programs: Programs,
+    pin_dir: Option<PathBuf>,
+    wanted: HashMap<u32, WantedHook>,
+    held: HashMap<u32, Held>,
+    /// Whether what earlier agents left elsewhere was cleared away.
+    cleared: bool,
+    outcomes: Arc<ArcSwap<Outcomes>>,
+}
+
+impl Worker {
+    fn run(&mut self, orders: &Receiver<Order>, bell: &dyn Fn()) {
+        loop {
+            let mut order = match orders.recv_timeout(LOOK) {
+                Ok(order) => Some(order),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // Each tells the whole: of many only the newest counts.
+            while let Some(newest) = order.take() {
+                match newest {
+                    Order::Want(wanted) => self.wanted = wanted,
+                    Order::Leave => {
+                        self.leave();
+                        return;
+                    }
+                }
+                order = orders.try_recv().ok();
+            }
+            self.reconcile();
+            self.show(bell);
+        }
+    }
+
+    fn reconcile(&mut self) {
+        let unwanted: Vec<u32> = self
+            .held
+            .keys()
+            .copied()
+            .filter(|ifindex| {
+                let wanted = self.wanted.get(ifindex);
+                wanted.map(|it| it.life) != self.held.get(ifindex).map(|it| it.outcome.wanted.life)
+            })
+            .collect();
+        for ifindex in unwanted {
+            if let Some(held) = self.held.remove(&ifindex) {
+                self.take_off(held);
+            }
+        }
+        for (ifindex, wanted) in self.wanted.clone() {
+            let held = self.held.remove(&ifindex);
+            let held = self.settle(wanted, held);
+            self.held.insert(ifindex, held);
+        }
+        if !mem::replace(&mut self.cleared, true)
+            && let Some(dir) = &self.pin_dir
+        {
+            attach::remove_strangers(dir, |ifindex| self.wanted.contains_key(&ifindex));
+        }
+    }
+
+    /// Brings one interface in line with what is wanted there.
+    fn settle(&mut self, wanted: WantedHook, held: Option<Held>) -> Held {
+        let reattached = held.as_ref().map_or(0, |it| it.outcome.reattached);
+        match held {
+            Some(mut held) if held.attachment.is_some() && held.outcome.wanted == wanted => {
+                let is_there = held
+                    .attachment
+                    .as_ref()
+                    .is_some_and(|it| it.is_there(&wanted.target).unwrap_or(true));
+                if is_there {
+                    return held;
+                }
+                // What is left of it goes first: one of two programs may be there still.
+                if let Some(attachment) = held.attachment.take() {
+                    let _ = attachment.detach(&wanted.target, self.pin_dir.as_deref());
+                }
+                let mut held = self.attach(wanted);
+                held.outcome.reattached = reattached + 1;
+                held
+            }
+            Some(held) => {
+                let fits = held.attachment.as_ref().is_some_and(|attachment| {
+                    self.still_fits(attachment.datapath(), &held.outcome, &wanted)
+                });
+                if fits {
+                    return self.renew(held, wanted);
+                }
+                let mut new = self.attach(wanted);
+                // The new one is there before the old one goes: no advert is missed.
+                let replaced = new.attachment.is_some()
+                    && held.outcome.attached.map(|(it, _)| it)
+                        == new.outcome.attached.map(|(it, _)| it);
+                if !replaced {
+                    self.take_off(held);
+                }
+                new.outcome.reattached = reattached;
+                new
+            }
+            None => self.attach(wanted),
+        }
+    }
+
+    /// Whether a program may stay although something about its interface is another.
+    fn still_fits(&self, datapath: Datapath, old: &Outcome, wanted: &WantedHook) -> bool {
+        let facts = facts(wanted);
+        old.wanted.target == wanted.target
+            && suitability::candidates(wanted.choice).contains(&datapath)
+            && suitability::obstacle(datapath, &facts).is_none()
+    }
+
+    fn renew(&self, mut held: Held, wanted: WantedHook) -> Held {
+        if let Some((datapath, _)) = held.outcome.attached {
+            held.outcome.because = suitability::because(wanted.choice, datapath);
+        }
+        held.outcome.refusals = suitability::not_tried(wanted.choice, &facts(&wanted));
+        held.outcome.wanted = wanted;
+        held
+    }
+
+    fn attach(&mut self, wanted: WantedHook) -> Held {
+        let facts = facts(&wanted);
+        let mut refusals = Vec::new();
+        for datapath in suitability::candidates(wanted.choice) {
+            let attached = match suitability::obstacle(datapath, &facts) {
+                Some(obstacle) => Err(obstacle),
+                None => attach::attach(
+                    &mut self.programs,
+                    &wanted.target,
+                    datapath,
+                    self.pin_dir.as_deref(),
+                )
+                .map_err(|error| error.to_string()),
+            };
+            match attached {
+                Ok(mut attachment) => {
+                    refusals.extend(suitability::not_tried(wanted.choice, &facts));
+                    let outcome = Outcome {
+                        attached: Some((datapath, attachment.link())),
+                        because: suitability::because(wanted.choice, datapath),
+                        refusals,
+                        notes: mem::take(&mut attachment.notes),
+                        reattached: 0,
+                        changed: Instant::now(),
+                        wanted,
+                    };
+                    return Held {
+                        attachment: Some(attachment),
+                        outcome,
+                    };
+                }
+                Err(reason) => refusals.push(Refusal {
+                    kind: datapath,
+                    reason,
+                }),
+            }
+        }
+        let outcome = Outcome {
+            attached: None,
+            because: suitability::because(wanted.choice, Datapath::Socket),
+            refusals,
+            notes: Vec::new(),
+            reattached: 0,
+            changed: Instant::now(),
+            wanted,
+        };
+        Held {
+            attachment: None,
+            outcome,
+        }
+    }
+
+    /// Takes a program off; one of XDP only if its place is to be another's.
+    fn take_off(&self, held: Held) {
+        let target = held.outcome.wanted.target;
+        let Some(attachment) = held.attachment else {
+            return;
+        };
+        let wanted = self.wanted.get(&target.ifindex);
+        let another = wanted.is_some_and(|wanted| {
+            !suitability::candidates(wanted.choice).contains(&attachment.datapath())
+        });
+        if attachment.datapath() == Datapath::Tc || another {
+            // An interface that is gone has taken its program along.
+            let _ = attachment.detach(&target, self.pin_dir.as_deref());
+        } else {
+            attachment.leave(&target);
+        }
+    }
+
+    fn leave(&mut self) {
+        self.wanted.clear();
+        for (_, held) in mem::take(&mut self.held) {
+            self.take_off(held);
+        }
+    }
+
+    /// Shows what has changed.
+    fn show(&self, bell: &dyn Fn()) {
+        let shown = self.outcomes.load();
+        let is_shown = |(ifindex, held): (&u32, &Held)| {
+            shown.get(ifindex).is_some_and(|it| **it == held.outcome)
+        };
+        if shown.len() == self.held.len() && self.held.iter().all(is_shown) {
+            return;
+        }
+        let outcomes = self
+            .held
+            .iter()
+            .map(|(ifindex, held)| (*ifindex, Arc::new(held.outcome.clone())))
+            .collect();
+        self.outcomes.store(Arc::new(outcomes));
+        bell();
+    }
+}
+
+/// What the rules go by. The parts that take system calls are asked for here, not on the driver's thread.
+fn facts(wanted: &WantedHook) -> Facts {
+    Facts {
+        kind: wanted.kind.clone(),
+        link_layer: wanted.link_layer,
+        vlans_above: wanted.vlans_above.clone(),
+        driver: offload::driver(&wanted.target.name),
+        strips_tags: offload::strips_vlan_tags(wanted.target.ifindex).ok(),
+    }
+}

@@ -1,0 +1,265 @@
+//! The programs on interfaces as the driver sees them: what it wants there, and what an instance gets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::inlets::Inlets;
+use crate::config::model::{Datapath, DatapathChoice, Instance as Config};
+use crate::control::instance::Refusal;
+use crate::datapath::attach::Target;
+use crate::datapath::attacher::{Attacher, Outcome, Outcomes, WantedHook};
+use crate::datapath::suitability;
+use crate::net::links::{Link, LinkKind, LinkLayer, LinkTable};
+
+/// For how long a card may be without link after a native program has come to it or gone from it: the slowest
+/// take some seconds, and a switch that has to learn the port anew as many again.
+const SETTLING: Duration = Duration::from_secs(10);
+
+/// How the adverts of an instance are received.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Reception {
+    /// By which datapath.
+    pub(crate) datapath: Datapath,
+    /// By what kind of link.
+    pub(crate) link: Option<&'static str>,
+    /// Why by this one.
+    pub(crate) because: String,
+    /// Why not by others.
+    pub(crate) refusals: Vec<Refusal>,
+    /// What else a person should know.
+    pub(crate) notes: Vec<String>,
+    /// How often its program was gone and was attached again.
+    pub(crate) reattached: u64,
+}
+
+/// What an instance gets on its interface.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Decision {
+    /// This.
+    Receive(Reception),
+    /// What is wanted is not there yet.
+    Pending,
+    /// Not what is configured, for this reason.
+    Refused(String),
+}
+
+/// The programs.
+#[derive(Debug)]
+pub(crate) struct Hooks {
+    attacher: Result<Attacher, String>,
+    /// Whether programs outlive the agent.
+    pub(crate) pinned: bool,
+    /// The groups that cards let in for what is pinned.
+    pub(crate) inlets: Inlets,
+    wanted: HashMap<u32, (WantedHook, Instant)>,
+    seen: Arc<Outcomes>,
+}
+
+impl Hooks {
+    /// `attacher`: or why there is no kernel half.
+    pub(crate) fn new(attacher: Result<Attacher, String>, pinned: bool) -> Self {
+        Self {
+            attacher,
+            pinned,
+            inlets: Inlets::default(),
+            wanted: HashMap::new(),
+            seen: Arc::default(),
+        }
+    }
+
+    /// Whether something has come of what was wanted, or changed, since this was asked last.
+    pub(crate) fn has_news(&mut self) -> bool {
+        let Ok(attacher) = &self.attacher else {
+            return false;
+        };
+        let newest = attacher.outcomes();
+        !Arc::ptr_eq(
+            &std::mem::replace(&mut self.seen, Arc::clone(&newest)),
+            &newest,
+        )
+    }
+
+    /// Wants what these instances need, and nothing else.
+    pub(crate) fn want<'a>(
+        &mut self,
+        configs: impl Iterator<Item = &'a Config>,
+        links: &LinkTable,
+    ) {
+        let Ok(attacher) = &self.attacher else { return };
+        let mut wanted: HashMap<u32, WantedHook> = HashMap::new();
+        for config in configs {
+            let Some(link) = links.by_name(&config.interface) else {
+                continue;
+            };
+            if suitability::candidates(config.datapath).is_empty() {
+                continue;
+            }
+            let hook = wanted
+                .entry(link.index)
+                .or_insert_with(|| wanted_hook(link, links, config.datapath));
+            // Of several on an interface one that names its datapath counts before those that leave it open.
+            if hook.choice == DatapathChoice::Auto {
+                hook.choice = config.datapath;
+            }
+        }
+        let now = Instant::now();
+        let renewed: HashMap<u32, (WantedHook, Instant)> = wanted
+            .iter()
+            .map(|(ifindex, hook)| {
+                let since = match self.wanted.get(ifindex) {
+                    Some((old, since)) if old == hook => *since,
+                    _ => now,
+                };
+                (*ifindex, (hook.clone(), since))
+            })
+            .collect();
+        if renewed != self.wanted {
+            self.wanted = renewed;
+            attacher.want(wanted);
+        }
+    }
+
+    /// What an instance gets on its interface.
+    pub(crate) fn decide(&self, config: &Config, link: &Link) -> Decision {
+        let choice = config.datapath;
+        if suitability::candidates(choice).is_empty() {
+            return Decision::Receive(by_socket(choice, Vec::new()));
+        }
+        if let Err(why) = &self.attacher {
+            let kind = suitability::candidates(choice)
+                .first()
+                .copied()
+                .unwrap_or(Datapath::Tc);
+            let reason = why.clone();
+            return without_program(choice, vec![Refusal { kind, reason }]);
+        }
+        let wanted = self.wanted.get(&link.index).map(|(hook, _)| hook);
+        let outcome = self
+            .seen
+            .get(&link.index)
+            .filter(|outcome| outcome.wanted.life == link.life);
+        let Some(outcome) = outcome else {
+            return Decision::Pending;
+        };
+        match outcome.attached {
+            Some((datapath, link)) if allows(choice, datapath) => {
+                Decision::Receive(by_program(choice, outcome, datapath, link))
+            }
+            _ if wanted != Some(&outcome.wanted) => Decision::Pending,
+            Some((datapath, _)) => Decision::Refused(format!(
+                "the configured datapath does not work: another instance on the interface uses {}",
+                datapath.title()
+            )),
+            None => without_program(choice, outcome.refusals.clone()),
+        }
+    }
+
+    /// Until when an interface that a native program has come to, or is on its way to, may be without link by that
+    /// alone.
+    pub(crate) fn settles_until(&self, ifindex: u32) -> Option<Instant> {
+        let native = DatapathChoice::Only(Datapath::Native);
+        let (wanted, since) = self.wanted.get(&ifindex)?;
+        let is_native = wanted.choice == native
+            || self.seen.get(&ifindex).is_some_and(|outcome| {
+                outcome.wanted.choice == native
+                    || outcome
+                        .attached
+                        .is_some_and(|(it, _)| it == Datapath::Native)
+            });
+        if !is_native {
+            return None;
+        }
+        let changed = self.seen.get(&ifindex).map(|outcome| outcome.changed);
+        let last = changed.map_or(*since, |changed| changed.max(*since));
+        let until = last + SETTLING;
+        (until > Instant::now()).then_some(until)
+    }
+
+    /// Leaves, and hands out the thread to wait for.
+    pub(crate) fn leave(&mut self) -> Option<std::thread::JoinHandle<()>> {
+        self.inlets.keep_only(|_| false);
+        self.attacher.as_mut().ok()?.leave()
+    }
+}
+
+fn wanted_hook(link: &Link, links: &LinkTable, choice: DatapathChoice) -> WantedHook {
+    let vlans_above = if matches!(link.kind, LinkKind::Vlan { .. }) {
+        Vec::new()
+    } else {
+        links
+            .vlans_above(link.index)
+            .map(|vlan| vlan.name.clone())
+            .collect()
+    };
+    WantedHook {
+        target: Target {
+            ifindex: link.index,
+            name: link.name.clone(),
+            is_layer3: link.link_layer == LinkLayer::Network,
+        },
+        life: link.life,
+        kind: link.kind.clone(),
+        link_layer: link.link_layer,
+        vlans_above,
+        choice,
+    }
+}
+
+fn allows(choice: DatapathChoice, datapath: Datapath) -> bool {
+    choice == DatapathChoice::Auto || choice == DatapathChoice::Only(datapath)
+}
+
+fn by_program(
+    choice: DatapathChoice,
+    outcome: &Outcome,
+    datapath: Datapath,
+    link: &'static str,
+) -> Reception {
+    let because = if choice == DatapathChoice::Auto && datapath != Datapath::Tc {
+        "another instance on the interface is configured so".to_owned()
+    } else {
+        suitability::because(choice, datapath)
+    };
+    let refusals = if choice == DatapathChoice::Auto {
+        outcome.refusals.clone()
+    } else {
+        Vec::new()
+    };
+    Reception {
+        datapath,
+        link: Some(link),
+        because,
+        refusals,
+        notes: outcome.notes.clone(),
+        reattached: outcome.reattached,
+    }
+}
+
+/// A plain socket if that may be, else the reasons.
+fn without_program(choice: DatapathChoice, refusals: Vec<Refusal>) -> Decision {
+    match choice {
+        DatapathChoice::Auto => Decision::Receive(by_socket(choice, refusals)),
+        DatapathChoice::Only(_) => {
+            let reasons: Vec<String> = refusals
+                .iter()
+                .map(|refusal| format!("{}: {}", refusal.kind.name(), refusal.reason))
+                .collect();
+            Decision::Refused(format!(
+                "the configured datapath does not work: {}",
+                reasons.join("; ")
+            ))
+        }
+    }
+}
+
+fn by_socket(choice: DatapathChoice, refusals: Vec<Refusal>) -> Reception {
+    Reception {
+        datapath: Datapath::Socket,
+        link: None,
+        because: suitability::because(choice, Datapath::Socket),
+        refusals,
+        notes: Vec::new(),
+        reattached: 0,
+    }
+}

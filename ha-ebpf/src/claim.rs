@@ -1,0 +1,54 @@
+//! Claims of our addresses: a foreign MAC that says, by ARP or neighbour discovery, to have one.
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use ha_common::layout::{Event, event, state};
+use ha_common::wire::vrrp::same;
+
+use crate::frame::{Frame, mac};
+use crate::neighbour::Neighbour;
+use crate::{count, events, fence};
+
+/// An agent is told of a claim at most this often by each slot, so that nobody can make a firehose of it: 20 ms.
+/// Neighbours' caches are right again a moment later.
+const GAP: u64 = 20_000_000;
+
+/// Counts a claim, and tells the agent.
+#[inline(always)]
+pub(crate) fn note<F: Frame>(frame: F, neighbour: &Neighbour) {
+    if same(neighbour.claimed, [0; 16]) {
+        return;
+    }
+    let Some((index, slot)) = fence::holder(frame.ifindex(), neighbour.family, neighbour.claimed)
+    else {
+        return;
+    };
+    let claimant = if neighbour.mac == 0 {
+        frame.sender()
+    } else {
+        neighbour.mac
+    };
+    // SAFETY: `slot` is a live map value; two CPUs at once may tell of two claims instead of one.
+    unsafe {
+        if (*slot).state != state::MASTER || claimant == mac((*slot).own_mac) {
+            return;
+        }
+        count::bump(&raw mut (*slot).claims);
+        let now = bpf_ktime_get_ns();
+        if now - (*slot).claim_told_at < GAP {
+            return;
+        }
+        (*slot).claim_told_at = now;
+        events::push(
+            slot,
+            index,
+            Event {
+                kind: event::CLAIM,
+                at: now,
+                source: neighbour.claimed,
+                hash: claimant,
+                count: neighbour.family as u8,
+                ..Event::default()
+            },
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! The tests of `xdp` at the tc hooks of a device with Ethernet headers: needs root.
+#![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
+
+use harness::Hook;
+
+#[path = "../xdp/claim.rs"]
+mod claim;
+#[path = "../xdp/corpus.rs"]
+mod corpus;
+#[path = "../xdp/counters.rs"]
+mod counters;
+mod egress;
+#[path = "../xdp/fence.rs"]
+mod fence;
+#[path = "../xdp/follow.rs"]
+mod follow;
+#[path = "../xdp/harness.rs"]
+mod harness;
+#[path = "../xdp/hmac.rs"]
+mod hmac;
+#[path = "../xdp/observe.rs"]
+mod observe;
+#[path = "../xdp/peers.rs"]
+mod peers;
+#[path = "../xdp/ring.rs"]
+mod ring;
+#[path = "../xdp/speed.rs"]
+mod speed;
+#[path = "../xdp/timer.rs"]
+mod timer;
+#[path = "../xdp/unicast.rs"]
+mod unicast;
+
+/// Where the frames of these tests come in.
+const HOOK: Hook = Hook::Tc;
