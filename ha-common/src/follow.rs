@@ -142,6 +142,18 @@ pub fn is_claimed(slot: &Slot, now: u64) -> bool {
     slot.master_address != [0; 16] && was_heard_lately(slot, now)
 }
 
+/// Whether somebody else has taken over from a master whose agent died: a better router claims to be master, or a
+/// worse one that began to after the agent's silence must have been noticed.
+///
+/// A worse one that was heard while the agent lived, or right after, has yielded since: that was its last advert.
+/// `turned_at` is [`crate::layout::Meta::turned_at`] as the dead agent left it.
+#[inline(always)]
+pub fn is_taken_over(slot: &Slot, turned_at: u64, now: u64) -> bool {
+    let interval = Centiseconds(slot.own_interval).nanos();
+    is_claimed(slot, now)
+        && (slot.contested_since != 0 || slot.last_heard > turned_at.saturating_add(interval.0))
+}
+
 /// Whether this event still fits the slot's limit: no sender can turn the ring into a firehose.
 #[inline(always)]
 pub fn may_notify(slot: &mut Slot, now: u64) -> bool {
@@ -398,6 +410,22 @@ pub(crate) mod tests {
         hear(&mut slot, &advert(1, 0), START + 101 * MS);
         assert_eq!(slot.claimed_since, 0);
         assert!(!is_claimed(&slot, START + 101 * MS), "it left");
+    }
+
+    #[test]
+    fn a_dead_agents_router_was_taken_over_unless_the_other_has_yielded_to_it() {
+        let mut slot = slot(state::MASTER);
+        assert!(!is_taken_over(&slot, START, START + MS), "nobody spoke");
+        // The last advert of one that yields, while the agent still turned.
+        hear(&mut slot, &advert(1, 89), START);
+        assert!(!is_taken_over(&slot, START + MS, START + 2 * MS));
+        // It speaks again, an interval and more after the agent died.
+        hear(&mut slot, &advert(1, 89), START + 12 * MS);
+        assert!(is_taken_over(&slot, START + MS, START + 13 * MS));
+        // A better one needs no silence of ours.
+        let mut contested = super::tests::slot(state::MASTER);
+        hear(&mut contested, &advert(2, 100), START);
+        assert!(is_taken_over(&contested, START + MS, START + 2 * MS));
     }
 
     #[test]

@@ -160,9 +160,10 @@ fn an_instance_waits_for_the_first_result_of_its_checks() -> Result<()> {
     let begin = now();
     let config = AgentConfig::new(host, instance(100)).tracking(slow);
     let agent = Agent::start(host, &config)?;
-    agent.wait_state(State::Initialize, PATIENCE)?;
-    let reason = agent.only()?.reason.unwrap_or_default();
-    ensure!(reason.contains("first result of check service"), "{reason}");
+    agent.wait_instance("web", "waits for the check", PATIENCE, |it| {
+        let reason = it.reason.as_deref().unwrap_or_default();
+        it.state == State::Initialize && reason.contains("first result of check service")
+    })?;
     let taken: Instant = watch.wait_present(PATIENCE)?;
     let took = taken.since(begin).to_duration();
     ensure!(took > first_result, "master after {took:?}");

@@ -50,33 +50,23 @@ impl Remains {
 
     fn are_there(&self) -> Result<()> {
         ensure!(self.vip.present(), "the address is gone");
-        ensure!(has_xdp(self.host())?, "the program is gone");
+        ensure!(
+            !self.host().ingress_programs()?.is_empty(),
+            "the program is gone"
+        );
         ensure!(pins(self.host()) > 0, "the pins are gone");
         Ok(())
     }
 
     fn are_gone(&self) -> Result<()> {
         self.vip.wait_absent(PATIENCE)?;
-        ensure!(!has_xdp(self.host())?, "the program is still there");
+        ensure!(
+            self.host().ingress_programs()?.is_empty(),
+            "the program is still there"
+        );
         ensure!(pins(self.host()) == 0, "pins are still there");
         Ok(())
     }
-}
-
-fn has_xdp(host: &Host) -> Result<bool> {
-    let text = host.run(&[
-        "ip",
-        "-json",
-        "-details",
-        "link",
-        "show",
-        "dev",
-        Host::INTERFACE,
-    ])?;
-    let links: serde_json::Value = serde_json::from_str(&text)?;
-    Ok(links[0]["xdp"]["mode"]
-        .as_u64()
-        .is_some_and(|mode| mode > 0))
 }
 
 fn pins(host: &Host) -> usize {

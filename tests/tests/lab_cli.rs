@@ -161,7 +161,7 @@ fn a_second_agent_on_the_same_pins_ends_with_7_and_harms_nobody() -> Result<()> 
         }
     }
     let found = first.only()?;
-    ensure!(found.state == State::Master && found.datapath.kind.as_deref() == Some("native"));
+    ensure!(found.state == State::Master && found.datapath.kind.as_deref() == Some("tc"));
     ensure!(watch.changes_since(begin).is_empty());
     first.process().kill()?;
     let heir = Agent::start_again(host)?;
@@ -243,7 +243,7 @@ fn without_the_kernel_half_it_runs_by_plain_socket_and_log_and_status_say_why() 
     }
     let found = agent.only()?;
     ensure!(found.datapath.kind.as_deref() == Some("socket"));
-    let why = found.datapath.refusal("native");
+    let why = found.datapath.refusal("tc");
     ensure!(why.contains("CAP_BPF"), "{why:?}");
     Ok(())
 }

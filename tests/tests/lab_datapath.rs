@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Array, Map, MapData};
 use aya::programs::xdp::XdpMode;
-use ha_agent::datapath::kernel::{Kernel, LoadOptions};
+use ha_agent::datapath::object::{self, LoadOptions, Loaded};
 use ha_common::layout::{Meta, names};
 use ha_tests::lab::agent::{self, Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
@@ -17,15 +17,21 @@ use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
 use nix::net::if_::if_nametoindex;
 
 #[test]
-fn auto_is_native_with_a_kernel_timer_on_a_veth() -> Result<()> {
+fn auto_is_tc_with_a_kernel_timer_and_says_what_native_would_cost() -> Result<()> {
     let pair = Pair::start()?;
     for agent in [&pair.master, &pair.backup] {
         let instance = agent.only()?;
-        ensure!(instance.datapath.kind.as_deref() == Some("native"));
-        ensure!(instance.datapath.why.is_empty(), "{instance:?}");
+        let datapath = &instance.datapath;
+        ensure!(datapath.kind.as_deref() == Some("tc"), "{instance:?}");
+        ensure!(datapath.link.as_deref() == Some("tcx"), "{instance:?}");
+        ensure!(datapath.because.contains("costs other traffic nothing"));
+        ensure!(
+            datapath.refusal("native").contains("segmentation offload"),
+            "{datapath:?}"
+        );
         ensure!(instance.timer.kind == "kernel" && instance.timer.why.is_none());
         ensure!(agent.status()?.node.pins.state == "pinned");
-        ensure!(xdp_mode(agent.host(), Host::INTERFACE)? == Some(1));
+        ensure!(xdp_mode(agent.host(), Host::INTERFACE)?.is_none());
     }
     pair.cut_and_take_over(LATENESS)?;
     let taken = pair.backup.only()?;
@@ -37,18 +43,23 @@ fn auto_is_native_with_a_kernel_timer_on_a_veth() -> Result<()> {
 }
 
 #[test]
-fn the_configured_generic_mode_is_the_one_that_runs() -> Result<()> {
-    let pair = Pair::of(instance(100), instance(90).with("datapath", "generic"))?;
-    let found = pair.backup.only()?;
-    ensure!(found.datapath.kind.as_deref() == Some("generic"));
-    ensure!(found.timer.kind == "kernel");
-    ensure!(xdp_mode(pair.h2(), Host::INTERFACE)? == Some(2));
-    pair.cut_and_take_over(LATENESS).map(drop)
+fn the_configured_datapath_is_the_one_that_runs_and_takes_over_at_the_deadline() -> Result<()> {
+    for (name, mode) in [("tc", None), ("native", Some(1)), ("generic", Some(2))] {
+        let pair = Pair::of(instance(100), instance(90).with("datapath", name))?;
+        let found = pair.backup.only()?;
+        ensure!(found.datapath.kind.as_deref() == Some(name), "{found:?}");
+        ensure!(found.datapath.because == "configured", "{found:?}");
+        ensure!(found.timer.kind == "kernel");
+        ensure!(xdp_mode(pair.h2(), Host::INTERFACE)? == mode, "{name}");
+        pair.cut_and_take_over(LATENESS)?;
+        pair.heal()?;
+    }
+    Ok(())
 }
 
-/// A macvlan device has no native XDP, and sees no VRRP at all until somebody joins the group.
+/// A macvlan device sees no VRRP at all until somebody joins the group.
 #[test]
-fn where_the_driver_refuses_native_it_is_generic_and_status_says_why() -> Result<()> {
+fn on_a_macvlan_device_it_is_tc_as_well() -> Result<()> {
     require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     for host in lab.hosts() {
@@ -60,12 +71,8 @@ fn where_the_driver_refuses_native_it_is_generic_and_status_says_why() -> Result
     };
     let pair = Pair::settle(lab, on_macvlan(100), on_macvlan(90), &Launch::default())?;
     let found = pair.backup.only()?;
-    ensure!(
-        found.datapath.kind.as_deref() == Some("generic"),
-        "{found:?}"
-    );
+    ensure!(found.datapath.kind.as_deref() == Some("tc"), "{found:?}");
     ensure!(!found.datapath.refusal("native").is_empty(), "{found:?}");
-    ensure!(xdp_mode(pair.h2(), MACVLAN)? == Some(2));
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()
 }
@@ -95,28 +102,29 @@ fn a_configured_native_that_is_refused_is_a_fault_with_the_reason() -> Result<()
 }
 
 #[test]
-fn a_program_of_somebody_else_is_never_replaced() -> Result<()> {
+fn an_xdp_program_of_somebody_else_is_never_replaced_and_is_named() -> Result<()> {
     require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let h2 = lab.host(2).clone();
     let theirs = Foreign::attach(&h2)?;
     let before = xdp_program(&h2, Host::INTERFACE)?;
     ensure!(before.is_some());
-    let pair = Pair::settle(lab, instance(100), instance(90), &Launch::default())?;
-    let found = pair.backup.only()?;
+    let native = instance(90).with("datapath", "native");
+    let agent = Agent::start(&h2, &AgentConfig::new(&h2, native))?;
+    let found = agent.wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+    let reason = found.reason.context("no reason")?;
     ensure!(
-        found.datapath.kind.as_deref() == Some("socket"),
-        "{found:?}"
+        reason.contains("ha_vrrp of somebody else") && reason.contains("is not replaced"),
+        "{reason}"
     );
-    for kind in ["native", "generic"] {
-        let why = found.datapath.refusal(kind);
-        ensure!(why.contains("somebody else"), "{kind}: {why:?}");
-    }
+    agent.process().signal(Signal::TERM)?;
+    agent.process().wait(PATIENCE)?;
+    ensure!(xdp_program(&h2, Host::INTERFACE)? == before);
+    // tc lives beside it.
+    let pair = Pair::settle(lab, instance(100), instance(90), &Launch::default())?;
+    ensure!(pair.backup.only()?.datapath.kind.as_deref() == Some("tc"));
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()?;
-    ensure!(xdp_program(&h2, Host::INTERFACE)? == before);
-    pair.backup.process().signal(Signal::TERM)?;
-    pair.backup.process().wait(PATIENCE)?;
     ensure!(xdp_program(&h2, Host::INTERFACE)? == before);
     drop(theirs);
     Ok(())
@@ -127,12 +135,7 @@ fn a_plain_socket_takes_over_at_the_deadline() -> Result<()> {
     let pair = Pair::of(instance(100), instance(90).with("datapath", "socket"))?;
     let found = pair.backup.only()?;
     ensure!(found.datapath.kind.as_deref() == Some("socket"));
-    ensure!(
-        found
-            .datapath
-            .refusal("native")
-            .contains("datapath = \"socket\"")
-    );
+    ensure!(found.datapath.because == "configured", "{found:?}");
     ensure!(found.timer.kind == "watchdog" && found.timer.why.is_some());
     ensure!(xdp_mode(pair.h2(), Host::INTERFACE)?.is_none());
     ensure!(found.counters.adverts_received > 0);
@@ -173,35 +176,99 @@ fn priority_zero_shortens_the_wait_to_the_skew_without_a_kernel_timer() -> Resul
     Ok(())
 }
 
-/// The program of the earlier life ends every advert; if it stayed, the socket would hear none.
+/// The program of the earlier life ends every advert; if it stayed, the next life's would hear none.
 #[test]
-fn a_killed_agents_program_does_not_starve_the_socket_of_the_next() -> Result<()> {
-    let pair = Pair::of(instance(100), instance(90).with("consume", true))?;
-    ensure!(xdp_mode(pair.h2(), Host::INTERFACE)?.is_some());
-    pair.backup.process().kill()?;
-    let on_socket = instance(90).with("datapath", "socket");
-    let again = Agent::start(pair.h2(), &AgentConfig::new(pair.h2(), on_socket))?;
-    again.wait_instance("web", "follows by socket", PATIENCE, |it| {
-        it.state == State::Backup
-            && it.datapath.kind.as_deref() == Some("socket")
-            && it.counters.adverts_received > 10
-            && it.master.is_some()
-    })?;
-    ensure!(xdp_mode(pair.h2(), Host::INTERFACE)?.is_none());
-    pair.is_settled()
+fn a_killed_agents_datapath_gives_way_to_whichever_is_configured_next() -> Result<()> {
+    let consuming = |name| instance(90).with("consume", true).with("datapath", name);
+    for (before, after) in [
+        ("tc", "socket"),
+        ("native", "socket"),
+        ("tc", "native"),
+        ("native", "tc"),
+        ("native", "generic"),
+    ] {
+        let pair = Pair::of(instance(100), consuming(before))?;
+        pair.backup.process().kill()?;
+        let again = Agent::start(pair.h2(), &AgentConfig::new(pair.h2(), consuming(after)))?;
+        let runs = |it: &ha_tests::lab::agent_status::Instance| {
+            it.state == State::Backup && it.datapath.kind.as_deref() == Some(after)
+        };
+        let found = again.wait_instance("web", "runs by the other", PATIENCE, runs)?;
+        let heard = found.counters.adverts_received;
+        again
+            .wait_instance("web", "follows by the other", PATIENCE, |it| {
+                runs(it) && it.counters.adverts_received > heard + 10 && it.master.is_some()
+            })
+            .with_context(|| format!("{before} -> {after}"))?;
+        let mode = match after {
+            "native" => Some(1),
+            "generic" => Some(2),
+            _ => None,
+        };
+        ensure!(
+            xdp_mode(pair.h2(), Host::INTERFACE)? == mode,
+            "{before} -> {after}"
+        );
+        pair.is_settled()?;
+        pair.cut_and_take_over(LATENESS)?;
+    }
+    Ok(())
+}
+
+/// A reload changes the datapath of a living router: it loses neither its master nor its own mastership.
+#[test]
+fn a_reload_to_another_datapath_moves_nothing() -> Result<()> {
+    let pair = Pair::start()?;
+    let begin = now();
+    for name in ["native", "socket", "tc", "socket", "generic", "auto"] {
+        for (agent, priority) in [(&pair.master, 100), (&pair.backup, 90)] {
+            let host = agent.host();
+            let config = AgentConfig::new(host, instance(priority).with("datapath", name));
+            Agent::write_config(host, &config)?;
+            let said = agent.reload()?;
+            ensure!(said.code == Some(0), "{said:?}");
+            let runs = if name == "auto" { "tc" } else { name };
+            agent.wait_instance("web", name, PATIENCE, |it| {
+                it.datapath.kind.as_deref() == Some(runs)
+            })?;
+        }
+    }
+    pair.is_settled()?;
+    ensure!(pair.on_master.changes_since(begin).is_empty());
+    for agent in [&pair.master, &pair.backup] {
+        let found = agent.only()?;
+        ensure!(found.transitions <= 2, "{found:?}");
+    }
+    pair.cut_and_take_over(LATENESS)?;
+    pair.heal()
 }
 
 #[test]
-fn a_killed_agents_mode_gives_way_to_the_configured_one() -> Result<()> {
-    let pair = Pair::start()?;
-    ensure!(pair.backup.only()?.datapath.kind.as_deref() == Some("native"));
-    pair.backup.process().kill()?;
-    let generic = instance(90).with("datapath", "generic");
-    let again = Agent::start(pair.h2(), &AgentConfig::new(pair.h2(), generic))?;
-    again.wait_instance("web", "follows by generic XDP", PATIENCE, |it| {
-        it.state == State::Backup && it.datapath.kind.as_deref() == Some("generic")
-    })?;
-    pair.is_settled()
+fn a_native_program_outlives_a_clean_stop_and_is_taken_off_by_cleanup() -> Result<()> {
+    let native = |priority| instance(priority).with("datapath", "native");
+    let pair = Pair::of(native(100), native(90))?;
+    let program = xdp_program(pair.h2(), Host::INTERFACE)?;
+    pair.backup.process().signal(Signal::TERM)?;
+    ensure!(pair.backup.process().wait(PATIENCE)?.status.success());
+    ensure!(
+        program.is_some() && xdp_program(pair.h2(), Host::INTERFACE)? == program,
+        "a card would have been reset by a stop"
+    );
+    ensure!(
+        slots_in_use(&pair.h2().bpf_dir())? == 0,
+        "it has nothing to do"
+    );
+    let again = Agent::start_again(pair.h2())?;
+    again.wait_state(State::Backup, PATIENCE)?;
+    ensure!(xdp_mode(pair.h2(), Host::INTERFACE)? == Some(1));
+    again.process().signal(Signal::TERM)?;
+    ensure!(again.process().wait(PATIENCE)?.status.success());
+    let config = agent::config_file(pair.h2()).display().to_string();
+    let said = agent::invoke(pair.h2(), &["cleanup", "--config", &config])?;
+    ensure!(said.code == Some(0), "{said:?}");
+    wait_until(PATIENCE, "cleanup takes the program off", || {
+        xdp_mode(pair.h2(), Host::INTERFACE).is_ok_and(|mode| mode.is_none())
+    })
 }
 
 #[test]
@@ -220,12 +287,14 @@ fn without_a_bpffs_it_runs_unpinned_and_says_so() -> Result<()> {
     pair.backup
         .process()
         .wait_for_line("will not outlive the agent", PATIENCE)?;
-    ensure!(pair.backup.only()?.datapath.kind.as_deref() == Some("native"));
+    ensure!(pair.backup.only()?.datapath.kind.as_deref() == Some("tc"));
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()?;
     pair.backup.process().kill()?;
     wait_until(PATIENCE, "the program goes with the agent", || {
-        xdp_mode(pair.h2(), Host::INTERFACE).is_ok_and(|mode| mode.is_none())
+        pair.h2()
+            .ingress_programs()
+            .is_ok_and(|found| found.is_empty())
     })
 }
 
@@ -294,7 +363,7 @@ fn pins_of_another_version_are_replaced() -> Result<()> {
     agent
         .process()
         .wait_for_line("replaced pins of another version", PATIENCE)?;
-    runs_natively(&agent)?;
+    runs_in_the_kernel(&agent)?;
 
     // Another size is another layout as well.
     agent.process().kill()?;
@@ -304,7 +373,7 @@ fn pins_of_another_version_are_replaced() -> Result<()> {
     agent
         .process()
         .wait_for_line("replaced pins of another version", PATIENCE)?;
-    runs_natively(&agent)?;
+    runs_in_the_kernel(&agent)?;
 
     // And the right ones are kept.
     agent.process().kill()?;
@@ -312,7 +381,7 @@ fn pins_of_another_version_are_replaced() -> Result<()> {
     agent
         .process()
         .wait_for_line("carries on with the maps pinned", PATIENCE)?;
-    runs_natively(&agent)
+    runs_in_the_kernel(&agent)
 }
 
 /// Whoever was configured before a crash and is not any more must not go on: not its slot, which
@@ -377,7 +446,7 @@ fn a_clean_stop_leaves_no_program_and_no_address() -> Result<()> {
     let stopped = now();
     pair.master.process().signal(Signal::TERM)?;
     ensure!(pair.master.process().wait(PATIENCE)?.status.success());
-    ensure!(xdp_mode(pair.h1(), Host::INTERFACE)?.is_none());
+    ensure!(pair.h1().ingress_programs()?.is_empty());
     pair.on_master.wait_absent(PATIENCE)?;
     pair.on_backup.wait_present(PATIENCE)?;
     pair.capture.wait_advert(pair.h1(), 0, stopped, PATIENCE)?;
@@ -406,11 +475,11 @@ fn move_to_macvlan(host: &Host) -> Result<()> {
     ))
 }
 
-fn runs_natively(agent: &Agent) -> Result<()> {
+fn runs_in_the_kernel(agent: &Agent) -> Result<()> {
     agent.wait_state(State::Master, PATIENCE)?;
     let found = agent.only()?;
     ensure!(
-        found.datapath.kind.as_deref() == Some("native") && found.timer.kind == "kernel",
+        found.datapath.kind.as_deref() == Some("tc") && found.timer.kind == "kernel",
         "{found:?}"
     );
     ensure!(agent.status()?.node.pins.state == "pinned");
@@ -451,13 +520,13 @@ fn forge_version(meta: &Path) -> Result<()> {
 
 /// A program that is not the agent's: it passes everything, for it knows no virtual router.
 struct Foreign {
-    _kernel: Kernel,
+    _loaded: Loaded,
 }
 
 impl Foreign {
     fn attach(host: &Host) -> Result<Self> {
         host.ns().inside(|| -> Result<Self> {
-            let mut kernel = Kernel::load(LoadOptions {
+            let mut loaded = object::load(LoadOptions {
                 pin_dir: None,
                 max_slots: 1,
                 max_held: 1,
@@ -465,10 +534,11 @@ impl Foreign {
                 no_timer: false,
             })?;
             let interface = if_nametoindex(Host::INTERFACE)?;
-            kernel
-                .receive_program()?
+            loaded
+                .programs
+                .xdp()?
                 .attach_to_if_index(interface, XdpMode::Driver)?;
-            Ok(Self { _kernel: kernel })
+            Ok(Self { _loaded: loaded })
         })?
     }
 }

@@ -31,7 +31,7 @@ fn a_backups_interface_that_is_deleted_and_made_again_is_attached_again() -> Res
         })?;
     ensure!(back.ifindex.is_some_and(|new| new != old));
     ensure!(
-        back.datapath.kind.as_deref() == Some("native"),
+        back.datapath.kind.as_deref() == Some("tc"),
         "{:?}",
         back.datapath
     );
@@ -59,7 +59,7 @@ fn a_masters_interface_that_is_deleted_and_made_again_makes_it_master_again() ->
     pair.on_master.wait_present(PATIENCE)?;
     pair.on_backup.wait_absent(PATIENCE)?;
     let back = pair.master.only()?;
-    ensure!(back.datapath.kind.as_deref() == Some("native"));
+    ensure!(back.datapath.kind.as_deref() == Some("tc"));
     Ok(())
 }
 
@@ -104,7 +104,7 @@ fn a_renamed_interface_is_gone_until_it_has_its_name_again() -> Result<()> {
         .wait_instance("web", "follows", PATIENCE, |it| {
             it.state == State::Backup
                 && it.master.is_some()
-                && it.datapath.kind.as_deref() == Some("native")
+                && it.datapath.kind.as_deref() == Some("tc")
         })?;
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()
@@ -164,7 +164,7 @@ fn an_instance_goes_with_the_name_when_two_interfaces_change_theirs() -> Result<
             it.state == State::Master && it.ifindex.is_some_and(|new| new != before)
         })?;
     ensure!(
-        found.datapath.kind.as_deref() == Some("native"),
+        found.datapath.kind.as_deref() == Some("tc"),
         "{:?}",
         found.datapath
     );
@@ -228,7 +228,7 @@ fn an_interface_that_went_away_and_came_back_unseen_is_attached_again() -> Resul
     );
     ensure!(back.ifindex == Some(old), "another index: {back:?}");
     ensure!(
-        back.datapath.kind.as_deref() == Some("native"),
+        back.datapath.kind.as_deref() == Some("tc"),
         "{:?}",
         back.datapath
     );
@@ -322,7 +322,7 @@ fn several_interfaces_fail_and_recover_one_by_one() -> Result<()> {
         let found = second.wait_instance(name, "follows", PATIENCE, |it| {
             it.state == State::Backup && it.master.is_some()
         })?;
-        ensure!(found.datapath.kind.as_deref() == Some("native"));
+        ensure!(found.datapath.kind.as_deref() == Some("tc"));
     }
     h1.run(&["ip", "link", "set", "eth1", "down"])?;
     first.wait_instance("inner", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;

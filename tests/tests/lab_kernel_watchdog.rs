@@ -27,7 +27,7 @@ fn with_fault(inject: &'static str) -> Result<Pair> {
 fn without_a_kernel_timer_the_agent_keeps_the_deadline_and_status_says_so() -> Result<()> {
     let pair = with_fault("no-timer")?;
     let found = pair.backup.only()?;
-    ensure!(found.datapath.kind.as_deref() == Some("native"));
+    ensure!(found.datapath.kind.as_deref() == Some("tc"));
     ensure!(
         found.timer.kind == "watchdog" && found.timer.why.is_some(),
         "{found:?}"

@@ -34,7 +34,7 @@ fn status_tells_a_person_of_master_and_backup() -> Result<()> {
             "  priority    100",
             "  master      this host (10.99.0.1), priority 100, every 100 ms",
             "  addresses   present: 10.99.0.100/24",
-            "  datapath    native XDP",
+            "  datapath    tc (tcx): chosen since it costs other traffic nothing",
             "  timer       in the kernel, own interval 100 ms",
             "  consume     no, adverts pass on to the host (",
             "  changes     backup -> master ",

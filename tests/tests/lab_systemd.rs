@@ -44,7 +44,7 @@ fn started_units_elect_a_master_and_its_nginx_serves_the_address() -> Result<()>
         let status = node.status()?;
         ensure!(status.node.pins.state == "pinned", "{:?}", status.node.pins);
         let datapath = &node.instance()?.datapath;
-        ensure!(datapath.kind.as_deref() == Some("native"), "{datapath:?}");
+        ensure!(datapath.kind.as_deref() == Some("tc"), "{datapath:?}");
         ensure!(node.instance()?.timer.kind == "kernel");
         ensure!(node.program()?.is_some() && !node.pins()?.is_empty());
     }

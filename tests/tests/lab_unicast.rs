@@ -40,7 +40,7 @@ fn take_over_and_come_back(pair: &Pair, kind: &str) -> Result<()> {
 
 #[test]
 fn a_backup_takes_over_from_a_unicast_master_at_the_deadline() -> Result<()> {
-    take_over_and_come_back(&pair(|it| it)?, "native")
+    take_over_and_come_back(&pair(|it| it)?, "tc")
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn adverts_announcements_and_answers_carry_the_virtual_mac() -> Result<()> {
         asker.wait_held_by(h1, router.vip, PATIENCE)?;
         let found = duo.backup.only()?;
         ensure!(
-            found.counters.adverts_received > 0 && found.datapath.kind.as_deref() == Some("native")
+            found.counters.adverts_received > 0 && found.datapath.kind.as_deref() == Some("tc")
         );
         let cut = now();
         duo.lab.block(h1)?;

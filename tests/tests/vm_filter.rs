@@ -64,7 +64,7 @@ fn a_backup_follows_natively_and_takes_over_at_the_deadline() -> Result<()> {
             follows(it, advert.source) && it.counters.adverts_received >= 5
         })?;
         ensure!(
-            found.datapath.kind.as_deref() == Some("native") && found.timer.kind == "kernel",
+            found.datapath.kind.as_deref() == Some("tc") && found.timer.kind == "kernel",
             "{found:#?}"
         );
         ensure!(found.counters.timer_fired == 0, "{found:#?}");

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::model;
 
+use super::fence::Fence;
 use super::hmac::Hmac;
 use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;
@@ -73,7 +74,9 @@ pub struct Instance {
     pub rules: Vec<Rule>,
     /// How adverts are received.
     pub datapath: Datapath,
-    /// Whether adverts end in the XDP program.
+    /// What keeps a host whose agent stands still from answering for addresses that another one holds.
+    pub fence: Fence,
+    /// Whether adverts end in the program.
     pub consume: Consume,
     /// Intervals between adverts.
     pub interval: Interval,

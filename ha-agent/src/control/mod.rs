@@ -7,6 +7,7 @@
 
 pub mod checks;
 pub mod client;
+pub mod fence;
 pub mod group;
 pub mod hmac;
 pub mod instance;

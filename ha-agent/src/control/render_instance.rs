@@ -6,6 +6,7 @@ use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 
 use crate::config::model;
 
+use super::fence::FenceState;
 use super::instance::{
     Checksum, Consume, Counters, Datapath, Instance, Master, PrioritySum, Rejected, TimerKind,
     Transition,
@@ -63,6 +64,13 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
     }
     render_datapath(out, &instance.datapath);
     render_timer(out, instance);
+    if let Some(fence) = instance.fence.in_words() {
+        let style = match instance.fence.state {
+            FenceState::Up => BAD,
+            FenceState::None | FenceState::IngressOnly | FenceState::Down => PLAIN,
+        };
+        field(out, "fence", style, &fence);
+    }
     field(out, "consume", PLAIN, &consume(&instance.consume));
     field(out, "changes", PLAIN, &changes(instance));
     render_counters(out, &instance.counters);

@@ -257,6 +257,9 @@ impl Worker {
     fn attach(&mut self, wanted: WantedHook) -> Held {
         let facts = facts(&wanted);
         let mut refusals = Vec::new();
+        if suitability::candidates(wanted.choice).is_empty() {
+            attach::clear(&wanted.target, self.pin_dir.as_deref());
+        }
         for datapath in suitability::candidates(wanted.choice) {
             let attached = match suitability::obstacle(datapath, &facts) {
                 Some(obstacle) => Err(obstacle),

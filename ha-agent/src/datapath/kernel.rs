@@ -222,6 +222,11 @@ impl Kernel {
         self.masters.turned(now)
     }
 
+    /// When the driver, or before it that of an earlier agent, last turned while it was master of anything.
+    pub fn turned_at(&self) -> Instant {
+        self.masters.turned_at()
+    }
+
     /// Frees a slot.
     pub fn release(&mut self, key: SlotKey, slot: u32) -> Result<(), KernelError> {
         match self.index.remove(&Raw(key)) {

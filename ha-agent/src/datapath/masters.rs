@@ -74,6 +74,11 @@ impl Masters {
         self.write_stamp()
     }
 
+    /// When the driver, or that of an earlier agent, last turned.
+    pub(super) fn turned_at(&self) -> Instant {
+        Instant(self.stamp.turned_at)
+    }
+
     fn write_stamp(&mut self) -> Result<(), KernelError> {
         self.meta
             .set(0, Raw(self.stamp), 0)

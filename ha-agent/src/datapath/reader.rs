@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
-use ha_common::layout::{Counter, FenceKey, PeerKey, PeerStats, Slot, SlotKey, names};
+use ha_common::layout::{Counter, FenceKey, Meta, PeerKey, PeerStats, Slot, SlotKey, names};
 use ha_common::units::Family;
 
 use super::raw::Raw;
@@ -17,6 +17,7 @@ pub struct Reader {
     index: HashMap<MapData, Raw<SlotKey>, u32>,
     peers: HashMap<MapData, Raw<PeerKey>, Raw<PeerStats>>,
     counters: PerCpuArray<MapData, u64>,
+    meta: Array<MapData, Raw<Meta>>,
 }
 
 impl Reader {
@@ -38,6 +39,7 @@ impl Reader {
             slots: Array::try_from(Map::Array(get(names::MAP_SLOTS)?))?,
             index: HashMap::try_from(Map::HashMap(get(names::MAP_INDEX)?))?,
             peers: HashMap::try_from(Map::LruHashMap(get(names::MAP_PEERS)?))?,
+            meta: Array::try_from(Map::Array(get(names::MAP_META)?))?,
             counters: PerCpuArray::try_from(Map::PerCpuArray(get(names::MAP_COUNTERS)?))?,
         })
     }
@@ -50,6 +52,11 @@ impl Reader {
     /// A copy of a slot.
     pub fn slot(&self, slot: u32) -> Option<Slot> {
         self.slots.get(&slot, 0).ok().map(|raw| raw.0)
+    }
+
+    /// When the driver last turned while it was master of anything, `CLOCK_MONOTONIC` nanoseconds.
+    pub fn turned_at(&self) -> u64 {
+        self.meta.get(&0, 0).map_or(0, |raw| raw.0.turned_at)
     }
 
     /// Every virtual router that has a slot.

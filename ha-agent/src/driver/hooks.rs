@@ -92,14 +92,15 @@ impl Hooks {
             let Some(link) = links.by_name(&config.interface) else {
                 continue;
             };
-            if suitability::candidates(config.datapath).is_empty() {
-                continue;
-            }
             let hook = wanted
                 .entry(link.index)
                 .or_insert_with(|| wanted_hook(link, links, config.datapath));
-            // Of several on an interface one that names its datapath counts before those that leave it open.
-            if hook.choice == DatapathChoice::Auto {
+            // Of several on an interface one that names a program's datapath counts before those that leave it open,
+            // and these before those that want none.
+            let socket = DatapathChoice::Only(Datapath::Socket);
+            if hook.choice == socket
+                || hook.choice == DatapathChoice::Auto && config.datapath != socket
+            {
                 hook.choice = config.datapath;
             }
         }

@@ -83,7 +83,10 @@ impl Driver {
 
     /// While this host is master of anything: the fence of an agent that no longer does this goes up.
     fn show_alive(&mut self) {
-        if let Some(kernel) = &mut self.kernel {
+        let is_master = |instance: &Instance| instance.role() == Role::Master;
+        if let Some(kernel) = &mut self.kernel
+            && self.instances.iter().any(is_master)
+        {
             // The time of the writing, and not of the turn's beginning: what came in between was seen by a driver
             // that lives. A write that fails may raise the fence once something is left unanswered.
             let _ = kernel.turned(clock::now());

@@ -107,6 +107,8 @@ pub struct Instance {
     pub routes: Vec<Way>,
     /// The rules of a master.
     pub rules: Vec<Way>,
+    /// What a stalled agent's host is kept from.
+    pub fence: Fence,
     /// How adverts are received.
     pub datapath: Datapath,
     /// Whether adverts end in the XDP program.
@@ -222,13 +224,34 @@ pub struct Way {
     pub error: Option<String>,
 }
 
+/// The fence.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Fence {
+    /// `none`, `ingress_only`, `down` or `up`.
+    pub state: String,
+    /// Frames for the addresses that were dropped.
+    pub dropped_in: u64,
+    /// Frames in their name that were.
+    pub dropped_out: u64,
+    /// How long ago the last one was.
+    pub last_us: Option<u64>,
+}
+
 /// How adverts are received.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Datapath {
-    /// `native`, `generic` or `socket`.
+    /// `tc`, `native`, `generic` or `socket`.
     pub kind: Option<String>,
-    /// Why the better ones do not run.
+    /// `tcx`, `clsact` or `xdp`.
+    pub link: Option<String>,
+    /// Why this one runs.
+    pub because: String,
+    /// Why the others do not run.
     pub why: Vec<Refusal>,
+    /// What else should be known of it.
+    pub notes: Vec<String>,
+    /// How often its program was gone and was attached again.
+    pub reattached: u64,
 }
 
 impl Datapath {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
 use nix::mount::{MsFlags, mount};
 
 use super::ROOT;
@@ -139,6 +140,15 @@ impl Host {
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// Names of the programs at the tcx ingress hook of its interface, in the order in which they run.
+    pub fn ingress_programs(&self) -> Result<Vec<String>> {
+        self.ns().inside(|| {
+            let (_, programs) = SchedClassifier::query_tcx(Self::INTERFACE, TcAttachType::Ingress)?;
+            let name = |info: &ProgramInfo| info.name_as_str().unwrap_or("").to_owned();
+            Ok(programs.iter().map(name).collect())
+        })?
     }
 
     /// Makes the host's own firewall drop the adverts that it sends: the operators' way of testing.

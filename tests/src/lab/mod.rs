@@ -42,6 +42,7 @@ pub mod process;
 pub mod require;
 pub mod service_manager;
 pub mod tshark;
+pub mod tun;
 pub mod vip_watch;
 pub mod virtual_mac;
 pub mod wait;

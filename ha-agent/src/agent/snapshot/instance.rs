@@ -15,7 +15,9 @@ use super::{Now, micros, tracked};
 use crate::agent::handler::Agent;
 use crate::agent::peers::address;
 use crate::config::model;
+use crate::config::model::Datapath;
 use crate::config::virtual_address::VirtualAddress;
+use crate::control::fence::{Fence, FenceState};
 use crate::control::hmac::{Hmac, Verified};
 use crate::control::instance::{
     Address, Checksum, Counters, Family, Instance, Interval, Master, Notice, PrioritySum, State,
@@ -73,6 +75,7 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
             latency_us: latency.map(|span| span.0 / 1000),
         }),
         transitions: view.transitions,
+        fence: fence(agent, view, slot.as_ref(), now),
         counters: counters(view, slot.as_ref()),
         last_rejected: slot.as_ref().and_then(|slot| rejected(view, slot, now)),
         notices: view
@@ -222,6 +225,28 @@ fn interval(view: &View, slot: Option<&Slot>) -> Interval {
         own_us: micros(view.config.advert_interval),
         down_multiplier: view.config.down_multiplier,
         learned_us: learned.map(|interval| micros(Centiseconds(interval))),
+    }
+}
+
+fn fence(agent: &Agent, view: &View, slot: Option<&Slot>, now: Now) -> Fence {
+    let slot = slot.copied().unwrap_or_default();
+    let turned_at = agent.reader.as_ref().map_or(0, |reader| reader.turned_at());
+    let datapath = view.datapath.as_ref().map(|it| it.reception.datapath);
+    let is_up = ha_common::fence::is_up(&slot, turned_at, now.monotonic.0);
+    let state = match datapath {
+        None | Some(Datapath::Socket) => FenceState::None,
+        Some(_) if is_up => FenceState::Up,
+        Some(Datapath::Native | Datapath::Generic) => FenceState::IngressOnly,
+        Some(Datapath::Tc) => FenceState::Down,
+    };
+    let ago = |at: u64| now.monotonic.since(Instant(at)).0 / 1000;
+    let up_since = slot.unanswered_since + ha_common::fence::grace(&slot).0;
+    Fence {
+        state,
+        up_us: is_up.then(|| ago(up_since)),
+        dropped_in: slot.fenced,
+        dropped_out: slot.fenced_out,
+        last_us: (slot.fenced_at != 0).then(|| ago(slot.fenced_at)),
     }
 }
 

@@ -161,6 +161,15 @@ pub fn attach(
     Ok(Attachment { hold, notes })
 }
 
+/// Takes off whatever an earlier agent has left there.
+pub fn clear(target: &Target, pin_dir: Option<&Path>) {
+    clear_others(target, Datapath::Socket, pin_dir);
+    if let Some(dir) = pin_dir {
+        // That there is none is as good as removed.
+        let _ = xdp::remove_pin(dir, target.ifindex);
+    }
+}
+
 /// Takes off what an earlier agent has left there by another datapath: each advert is received once.
 fn clear_others(target: &Target, datapath: Datapath, pin_dir: Option<&Path>) {
     // What cannot be removed is found again when this is tried again.

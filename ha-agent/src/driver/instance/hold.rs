@@ -119,7 +119,9 @@ impl Instance {
             return false;
         };
         let Some(port) = &self.port else { return false };
-        if slot.state != state::MASTER || ha_common::follow::is_claimed(&slot, now.0) {
+        let turned_at = edges.kernel.as_ref().map_or(0, |it| it.turned_at().0);
+        if slot.state != state::MASTER || ha_common::follow::is_taken_over(&slot, turned_at, now.0)
+        {
             return false;
         }
         if port.above.as_ref().is_some_and(|above| !above.device.is_up) {

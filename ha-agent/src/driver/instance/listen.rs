@@ -172,6 +172,7 @@ impl Instance {
     pub(crate) fn look(&mut self, edges: &mut Edges<'_>, now: Instant) -> Option<Instant> {
         let slot = self.slot(edges)?;
         self.report_reject(&slot, edges, now);
+        self.report_fence(&slot, edges);
         let lost = slot.dropped.saturating_add(slot.suppressed);
         let missed = lost > std::mem::replace(&mut self.lost, lost);
         match (slot.state, self.role()) {

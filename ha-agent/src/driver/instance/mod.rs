@@ -122,6 +122,8 @@ pub(crate) struct Instance {
     notices: Vec<(Instant, String)>,
     /// When to look at a slot that has no kernel timer.
     look_at: Option<Instant>,
+    /// Frames that the fence had dropped, in and out, when the slot was last read.
+    fenced: Option<(u64, u64)>,
     /// Events of the slot that are known not to have come.
     lost: u64,
     shown: Arc<View>,
@@ -172,6 +174,7 @@ impl Instance {
             said_lists: Vec::new(),
             notices: Vec::new(),
             look_at: None,
+            fenced: None,
             lost: 0,
             shown,
             dirty: true,

@@ -97,6 +97,29 @@ impl Instance {
         });
     }
 
+    /// The fence was up: this agent stood still while another host was master. Only an agent that moves again can say
+    /// so.
+    pub(super) fn report_fence(&mut self, slot: &Slot, edges: &Edges<'_>) {
+        let dropped = (slot.fenced, slot.fenced_out);
+        let before = std::mem::replace(&mut self.fenced, Some(dropped)).unwrap_or(dropped);
+        let (incoming, outgoing) = (
+            dropped.0.saturating_sub(before.0),
+            dropped.1.saturating_sub(before.1),
+        );
+        if incoming == 0 && outgoing == 0 {
+            return;
+        }
+        self.dirty = true;
+        let lasted = slot.fenced_at.saturating_sub(slot.fenced_since) / 1_000_000;
+        edges.reporter.say(Report::Warning {
+            instance: Arc::clone(&self.name),
+            what: format!(
+                "the fence was up, for {lasted} ms or more: this agent stood still while another host was master; \
+                 {incoming} frames for the addresses were dropped, and {outgoing} in their name"
+            ),
+        });
+    }
+
     /// RFC 9568 section 7.1 (log), RFC 3768 section 7.1 (log, interval-log, interval-report).
     pub(super) fn report_reject(&mut self, slot: &Slot, edges: &mut Edges<'_>, now: Instant) {
         let last = slot.last_reject;
