@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result, ensure};
 use ha_common::units::{Instant as Moment, Nanos};
 use ha_tests::lab::VIP;
 use ha_tests::lab::agent::State;
-use ha_tests::lab::agent_config::Instance;
+use ha_tests::lab::agent_config::{AgentConfig, Check, Instance};
 use ha_tests::lab::client::{Client, Pace};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::hmac;
+use ha_tests::lab::inherited::{Inherited, REPORT};
 use ha_tests::lab::pair::{EARLINESS, INTERVAL, LATENESS, PATIENCE, at_deadline};
 use ha_tests::lab::virtual_mac;
 use ha_tests::nspawn::Deployment;
@@ -66,6 +67,30 @@ fn started_units_elect_a_master_and_its_nginx_serves_the_address() -> Result<()>
         .journal
         .wait_after(mark, "; restarted in ", PATIENCE)?;
     it.address_has_not_moved(killed)
+}
+
+/// The unit has real-time threads and locked memory by capabilities alone: limits would be the checks' as well.
+#[test]
+fn the_agents_threads_are_real_time_ones_and_its_commands_have_none_of_that() -> Result<()> {
+    let (node, _lab) = single(instance(100, INTERVAL))?;
+    let report = ["/bin/sh", "-c", REPORT].map(toml::Value::from).to_vec();
+    let check = Check {
+        probe: toml::toml! { command = report },
+        restart: None,
+        ..Check::nginx(Vec::new())
+    };
+    let tracking = AgentConfig::new(node.host(), instance(100, INTERVAL)).tracking(check);
+    node.machine.write(CONFIG, &tracking.text()?)?;
+    node.must(&["start"])?;
+    node.wait_check("up", |check| check.state == "up")?;
+    let status = node.status()?;
+    for ability in [&status.sender.realtime, &status.sender.memory_locked] {
+        ensure!(ability.active, "{ability:?}");
+    }
+    let last = status.checks.first().and_then(|it| it.last.as_ref());
+    let inherited = Inherited::read(&last.context("it has run")?.text);
+    inherited.is_ordinary()?;
+    inherited.is_powerless()
 }
 
 #[test]
@@ -285,7 +310,6 @@ fn a_file_that_is_refused_fails_the_start_once_with_every_mistake_in_the_journal
     Ok(())
 }
 
-/// All settings of the device are to be had in the unit's sandbox, those that netlink does not have as well.
 /// A key as a credential of the unit.
 #[test]
 fn adverts_are_signed_by_a_credential_of_the_unit() -> Result<()> {
@@ -320,6 +344,7 @@ fn adverts_are_signed_by_a_credential_of_the_unit() -> Result<()> {
     Ok(())
 }
 
+/// All settings of the device are to be had in the unit's sandbox, those that netlink does not have as well.
 #[test]
 fn a_virtual_mac_works_in_the_units_sandbox() -> Result<()> {
     for router in virtual_mac::ROUTERS {

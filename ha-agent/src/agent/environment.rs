@@ -45,7 +45,7 @@ pub(super) fn injected(fault: &str) -> bool {
     found
 }
 
-/// Nothing works without these two; the kernel half wants `CAP_BPF` besides, and can be missed.
+/// Nothing works without these two; the kernel half wants `CAP_BPF` and `CAP_PERFMON` besides, and can be missed.
 pub(super) fn require_capabilities() -> Result<(), Failure> {
     let status = Process::myself()
         .and_then(|process| process.status())
@@ -63,7 +63,7 @@ pub(super) fn require_capabilities() -> Result<(), Failure> {
     }
     let message = format!("missing {}", missing.join(" and "));
     Err(Failure::text(Exit::Privilege, message).hint(
-        "run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_NET_ADMIN CAP_NET_RAW",
+        "run it as root, or give its unit AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_NET_ADMIN CAP_NET_RAW",
     ))
 }
 

@@ -15,8 +15,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::pidfd;
 use super::user::Identity;
+use super::{child, pidfd};
 
 /// Bytes of output that are kept, the last ones.
 const TAIL: usize = 4096;
@@ -169,9 +169,7 @@ impl Runner {
             .stdout(writer.try_clone()?)
             .stderr(writer)
             .process_group(0);
-        if let Some(identity) = &self.identity {
-            identity.apply(&mut command);
-        }
+        child::confine(&mut command, self.identity.as_ref());
         let child = command.spawn()?;
         // From here on the group is killed and reaped whatever happens.
         let mut group = Group {

@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::model::{Check, Probe};
 
+mod child;
 mod clock;
 mod event;
 mod exec;

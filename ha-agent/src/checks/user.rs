@@ -1,19 +1,16 @@
 //! Whom a check's command runs as.
 
-use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
-
-use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist};
 
 use super::CheckError;
 
 /// A user that a command becomes before it starts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Identity {
-    uid: Uid,
-    gid: Gid,
-    groups: Vec<Gid>,
+    pub(super) uid: Uid,
+    pub(super) gid: Gid,
+    /// This user's, and none of the agent's.
+    pub(super) groups: Vec<Gid>,
 }
 
 impl Identity {
@@ -51,22 +48,6 @@ impl Identity {
             gid: user.gid,
             groups,
         }))
-    }
-
-    /// Makes `command` run as this user, with this user's groups and none of the agent's.
-    pub(super) fn apply(&self, command: &mut Command) {
-        let Self { uid, gid, groups } = self.clone();
-        let become_user = move || {
-            // Groups first: after setuid nobody may change them any more.
-            setgroups(&groups)?;
-            setgid(gid)?;
-            setuid(uid)?;
-            Ok::<(), io::Error>(())
-        };
-        // SAFETY: the closure runs between fork and exec, where only async-signal-safe calls are
-        // allowed. It makes three calls that are system calls in a process of one thread, which the
-        // child is, and touches only values that were moved into it: it neither allocates nor locks.
-        unsafe { command.pre_exec(become_user) };
     }
 }
 

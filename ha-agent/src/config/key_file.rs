@@ -1,4 +1,4 @@
-//! Secrets in files: where they may lie, what they must look like, and what is made of them.
+//! Secrets in files: where they may lie, what they must look like, what is made of them, and that no core shows them.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ha_common::hmac::{KEY_MAX, KEY_MIN, Key};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use zeroize::Zeroizing;
 
 /// The longest file that is read, in bytes: `hex:` and two digits for each byte of the longest secret, with
@@ -60,8 +61,9 @@ pub(super) enum KeyError {
     Length(usize),
 }
 
-/// Reads a secret.
+/// Reads a secret. From then on this process leaves no core.
 pub(super) fn read(source: &KeySource) -> Result<Key, KeyError> {
+    keep_out_of_cores()?;
     let text = match source {
         KeySource::File(path) => text_of(path),
         KeySource::Credential(name) => {
@@ -71,6 +73,12 @@ pub(super) fn read(source: &KeySource) -> Result<Key, KeyError> {
     }?;
     let secret = secret(&text)?;
     Key::new(&secret).ok_or(KeyError::Length(secret.len()))
+}
+
+/// A core would hold the secret, or what adverts can be signed with, and outlive the process in a file or with a
+/// crash handler, which is started whatever `LimitCORE=` says (core(5)). Without a secret a core may be of use.
+fn keep_out_of_cores() -> io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
 fn text_of(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {

@@ -43,8 +43,21 @@ pub struct Group {
 /// The thread that sends adverts.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Sender {
+    /// Real-time scheduling.
+    pub realtime: Ability,
+    /// Memory that is not swapped.
+    pub memory_locked: Ability,
     /// The driver's permission.
     pub lease: Lease,
+}
+
+/// What the host lets the agent do, or not.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ability {
+    /// In force.
+    pub active: bool,
+    /// How, or why not.
+    pub why: String,
 }
 
 /// The driver's permission to go on advertising.
@@ -350,10 +363,19 @@ pub struct Check {
     pub name: String,
     /// `pending`, `up`, `restarting` or `down`.
     pub state: String,
+    /// The last run.
+    pub last: Option<CheckResult>,
     /// Runs so far.
     pub runs: u64,
     /// Restart commands that were run.
     pub restarts: u64,
     /// The process whose death is noticed at once.
     pub watched_pid: Option<u32>,
+}
+
+/// How a run of a check ended.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CheckResult {
+    /// In words, with what a command has printed.
+    pub text: String,
 }

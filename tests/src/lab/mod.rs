@@ -29,6 +29,7 @@ pub mod decode;
 pub mod forge;
 pub mod hmac;
 pub mod host;
+pub mod inherited;
 pub mod janitor;
 pub mod keepalived;
 pub mod netns;

@@ -15,13 +15,21 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// The file to boot a guest with, for an agent with these instances.
 pub fn config(instances: Vec<agent_config::Instance>) -> Result<(&'static str, String)> {
+    config_with(instances, Vec::new())
+}
+
+/// The same with these checks.
+pub fn config_with(
+    instances: Vec<agent_config::Instance>,
+    check: Vec<agent_config::Check>,
+) -> Result<(&'static str, String)> {
     let config = AgentConfig {
         node: agent_config::Node {
             name: "guest".to_owned(),
             extra: toml::Table::new(),
         },
         instance: instances,
-        check: Vec::new(),
+        check,
         group: Vec::new(),
     };
     Ok((CONFIG, config.text()?))
@@ -37,7 +45,13 @@ pub struct GuestAgent<'vm> {
 impl<'vm> GuestAgent<'vm> {
     /// Starts it; its log goes to the guest's console.
     pub fn start(vm: &'vm Vm) -> Result<Self> {
-        let said = vm.run("NO_COLOR=1 ha-agent run >/dev/console 2>&1 & echo $!")?;
+        Self::start_under(vm, "")
+    }
+
+    /// Starts it by way of a program and its arguments, which become it.
+    pub fn start_under(vm: &'vm Vm, line: &str) -> Result<Self> {
+        let order = format!("NO_COLOR=1 {line} ha-agent run >/dev/console 2>&1 & echo $!");
+        let said = vm.run(&order)?;
         let pid = said.trim().parse();
         let pid = pid.with_context(|| format!("the guest's shell named no process: {said:?}"))?;
         Ok(Self { vm, pid })

@@ -41,7 +41,7 @@ done
 pub(super) const ORDER: &str = "order ";
 
 /// Programs of this machine that the guest has, beside busybox and the agent.
-pub(super) const PROGRAMS: [&str; 1] = ["ethtool"];
+pub(super) const PROGRAMS: [&str; 2] = ["ethtool", "setpriv"];
 
 /// Builds the archive; `files` are further files, by path and content.
 pub(super) fn build(modules: &Path, files: &[(&str, String)]) -> Result<Vec<u8>> {

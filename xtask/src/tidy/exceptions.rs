@@ -30,7 +30,7 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "registering a descriptor with the runtime, which asks for a promise about its number",
     ),
     (
-        "ha-agent/src/checks/user.rs",
+        "ha-agent/src/checks/child.rs",
         "what a child does between fork and exec",
     ),
     (
