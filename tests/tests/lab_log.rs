@@ -186,3 +186,24 @@ fn a_warning_about_the_configuration_is_one_line_in_log_status_and_reload() -> R
     );
     Ok(())
 }
+
+/// A port that does not pass frames at first, as with a spanning tree, makes two masters: the log says what helps.
+#[test]
+fn a_host_whose_port_was_deaf_at_first_is_told_of_start_delay() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(2)?;
+    let (h1, h2) = (lab.host(1), lab.host(2));
+    let first = Agent::start(h1, &AgentConfig::new(h1, instance(100)))?;
+    first.wait_state(State::Master, PATIENCE)?;
+    lab.block(h2)?;
+    let second = Agent::start(h2, &AgentConfig::new(h2, instance(150)))?;
+    second.wait_state(State::Master, PATIENCE)?;
+    lab.unblock(h2)?;
+    let line = second.process().wait_for_line("start_delay", PATIENCE)?;
+    ensure!(
+        line.text.contains("WARN") && line.text.contains(&h1.ipv4().to_string()),
+        "{}",
+        line.text
+    );
+    first.wait_state(State::Backup, PATIENCE)
+}

@@ -82,8 +82,19 @@ impl Instance {
             priority: Priority(event.priority),
             interval: Centiseconds(event.interval),
         };
+        self.hint_at_start_delay(&advert, edges, now);
         self.feed(now, Input::Advert(advert), edges);
         self.watch_deadline(edges);
+    }
+
+    /// Another one is heard while we are master, which may say something of our port.
+    fn hint_at_start_delay(&mut self, other: &Advert, edges: &mut Edges<'_>, now: Instant) {
+        let own = self.rules().priority;
+        if self.role() == Role::Master
+            && let Some(hint) = self.unheard.hint(other.source, other.priority, own, now)
+        {
+            self.warn(now, hint, edges);
+        }
     }
 
     /// Without a kernel timer a deadline that has come nearer must be looked at earlier: priority 0 leaves

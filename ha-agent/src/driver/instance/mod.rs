@@ -8,6 +8,7 @@ mod listen;
 mod say;
 mod seat;
 mod show;
+mod unheard;
 mod ways;
 
 use std::net::IpAddr;
@@ -39,6 +40,7 @@ use crate::record::Recorder;
 use advertise::farewell;
 use fitness::FIRST_RESULT_WAIT;
 use hold::{REFUSED_WAIT, Unseen};
+use unheard::Unheard;
 use ways::Ways;
 
 pub(crate) use fitness::LinkState;
@@ -112,6 +114,7 @@ pub(crate) struct Instance {
     latency: Option<Nanos>,
     last: Option<(Transition, String, Option<Nanos>)>,
     transitions: u64,
+    unheard: Unheard,
     wakeups: u64,
     /// Until when its slot is looked at in each of the watchdog's rounds.
     restless_until: Instant,
@@ -166,6 +169,7 @@ impl Instance {
             latency: None,
             last: None,
             transitions: 0,
+            unheard: Unheard::default(),
             wakeups: 0,
             restless_until: Instant(0),
             announced: 0,

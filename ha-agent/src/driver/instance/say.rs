@@ -20,6 +20,7 @@ impl Instance {
         let cause = transition.cause.with_names(edges.checks);
         let cause = cause.in_group(self.names()).to_string();
         self.transitions += 1;
+        self.unheard.follow(&transition);
         self.last = Some((transition, cause.clone(), self.latency));
         edges.reporter.say(Report::Transition {
             instance: Arc::clone(&self.name),
