@@ -196,4 +196,35 @@ mod tests {
         assert_eq!(freshness(0).judge(utc(7), Some(mark(7, 1)), NOW), replay);
         assert_eq!(freshness(0).judge(utc(6), Some(mark(7, 1)), NOW), replay);
     }
+
+    /// docs/SECURITY.md says what follows from it.
+    #[test]
+    fn what_a_clock_that_was_ahead_has_signed_silences_its_sender_for_a_window() {
+        let judge = freshness(5);
+        let later = |seconds: u64| NOW + seconds * NANOS;
+        assert_eq!(
+            judge.judge(utc(1_000_004), Some(mark(1_000_000, 0)), NOW),
+            Ok(())
+        );
+        let known = Some(mark(1_000_004, 0));
+        let replay = Err(Reject::HmacReplay);
+        assert_eq!(judge.judge(utc(1_000_001), known, later(1)), replay);
+        assert_eq!(judge.judge(utc(1_000_004), known, later(4)), replay);
+        assert_eq!(judge.judge(utc(1_000_005), known, later(5)), Ok(()));
+    }
+
+    /// One each three seconds of what was one each second: each is held against the last alone.
+    #[test]
+    fn lateness_adds_up() {
+        let judge = freshness(5);
+        let mut known = None;
+        for step in 0..20 {
+            let (stamp, now) = (utc(1_000_000 + step), NOW + 3 * step * NANOS);
+            assert_eq!(judge.judge(stamp, known, now), Ok(()), "{step}");
+            known = Some(Mark {
+                stamp: stamp.0,
+                at: now,
+            });
+        }
+    }
 }
