@@ -65,3 +65,44 @@ fn with_a_gap_every_address_is_announced_and_no_two_come_closer() -> Result<()> 
     ensure!(adverts.count() >= 8);
     Ok(())
 }
+
+/// How many addresses one portion of a refresh has, and how far apart portions are.
+const PORTION: usize = 16;
+const APART: Duration = Duration::from_millis(100);
+
+#[test]
+fn a_refresh_of_many_addresses_is_no_burst() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let capture = lab.capture()?;
+    let garp = toml::toml! { count = 1
+    repeat_count = 0
+    refresh = "4s" };
+    let mut one = instance(100).with("garp", garp);
+    one.addresses = (1..=200).map(|n| format!("10.99.1.{n}/24")).collect();
+    let agent = Agent::start(host, &AgentConfig::new(host, one))?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    let of_all = || {
+        let frames = capture.frames().into_iter();
+        let own = frames.filter(|it| it.is_from(host));
+        own.filter(|it| {
+            it.arp()
+                .is_some_and(ha_tests::lab::decode::Arp::is_gratuitous)
+        })
+        .collect::<Vec<_>>()
+    };
+    wait_until(PATIENCE, "the first refresh", || of_all().len() >= 400)?;
+    ensure!(capture.dropped() == 0);
+    let refresh = of_all().split_off(200);
+    for number in 1..=200 {
+        let address = IpAddr::from([10, 99, 1, number]);
+        ensure!(refresh.iter().any(|it| it.announces(address)), "{address}");
+    }
+    // A portion that comes late may be near the next one.
+    for many in refresh.windows(2 * PORTION + 1) {
+        let span = many[2 * PORTION].at.since(many[0].at).to_duration();
+        ensure!(span + EARLINESS >= APART, "{} in {span:?}", many.len());
+    }
+    Ok(())
+}

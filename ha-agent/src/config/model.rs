@@ -227,7 +227,7 @@ pub enum ChecksumFlavour {
     Payload,
 }
 
-/// `garp = { count = 5, repeat_after = "5s", repeat_count = 5, refresh = "0s" }`.
+/// `garp = { count = 5, repeat_after = "5s", repeat_count = 5, refresh = "60s" }`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Garp {
     /// `count`: announcements of each address at once on take-over, 1 to 100; default 5.
@@ -236,7 +236,7 @@ pub struct Garp {
     pub repeat_after: Duration,
     /// `repeat_count`: announcements of the second burst, 0 to 100; default 5.
     pub repeat_count: u8,
-    /// `refresh`: one more of each every so often while master, 0 (never, the default) to 24 h.
+    /// `refresh`: one more of each every so often while master, 0 (never) to 24 h; default 60 s.
     pub refresh: Duration,
     /// `gap`: from one announcement to the next, 0 (the default: 256 in 2 ms) to 10 s.
     pub gap: Duration,
@@ -248,7 +248,7 @@ impl Default for Garp {
             count: 5,
             repeat_after: Duration::from_secs(5),
             repeat_count: 5,
-            refresh: Duration::ZERO,
+            refresh: Duration::from_mins(1),
             gap: Duration::ZERO,
         }
     }

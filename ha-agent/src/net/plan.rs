@@ -2,7 +2,8 @@
 //!
 //! A pure schedule: it is told the time and says what is due. A caller with a thousand addresses
 //! gets them in portions, so that the driver's turn stays short and the switch's queue is not
-//! flooded; every address goes out once before any goes out twice.
+//! flooded; every address goes out once before any goes out twice. Nobody waits for a refresh, so that its
+//! portions are small and far apart, and those of different instances do not come together.
 
 use std::ops::Range;
 
@@ -19,6 +20,11 @@ pub const WINDOW: Nanos = Nanos::from_millis(2);
 /// For how long a portion is put off in a row because the interface's queue is full: half a second.
 const MAX_DELAY: Nanos = Nanos::from_millis(500);
 
+/// From one portion of a refresh to the next: 100 ms.
+const REFRESH_WINDOW: Nanos = Nanos::from_millis(100);
+/// What a portion of a refresh may hold at the least, that is 160 announcements a second.
+const REFRESH_FRAMES: u64 = 16;
+
 /// How often to announce. Zero means never, for each of the values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Cadence {
@@ -28,7 +34,7 @@ pub struct Cadence {
     pub repeat_after: Nanos,
     /// Announcements of each address in the second burst.
     pub repeat_count: u8,
-    /// From one refresh to the next.
+    /// From one refresh to the next; the first comes after half of this at the earliest.
     pub refresh: Nanos,
     /// From one announcement to the next; zero: as many as [`WINDOW`] holds.
     pub gap: Nanos,
@@ -42,6 +48,24 @@ impl Cadence {
         } else {
             (WINDOW, WINDOW_FRAMES)
         }
+    }
+
+    /// What a portion of a refresh holds: as many as it takes to be through in half the time until the next
+    /// one, if that is no more than a portion of a burst holds.
+    fn refresh_frames(&self, addresses: usize) -> usize {
+        let half = (self.refresh.0 / 2).max(1);
+        let all = u64::try_from(addresses).unwrap_or(u64::MAX);
+        let frames = all.saturating_mul(REFRESH_WINDOW.0).div_ceil(half);
+        usize::try_from(frames.max(REFRESH_FRAMES))
+            .unwrap_or(WINDOW_FRAMES)
+            .min(WINDOW_FRAMES)
+    }
+
+    /// From the take-over to the first refresh: between half the usual time and the whole of it, by where
+    /// the instance stands among others.
+    fn first_refresh(&self, spread: Spread) -> Nanos {
+        let step = self.refresh.0 / 2 / u64::from(u16::MAX);
+        Nanos(self.refresh.0 - step * u64::from(spread.0))
     }
 
     /// How often in a row a portion is put off.
@@ -69,6 +93,19 @@ impl From<Garp> for Cadence {
     }
 }
 
+/// Where an instance stands among others, so that what all of them do now and then comes at different times.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Spread(u16);
+
+impl Spread {
+    /// Of the instance with this number: the golden ratio's multiples fill the range evenly, however many
+    /// there are.
+    pub const fn of(number: usize) -> Self {
+        let [low, high, ..] = number.to_le_bytes();
+        Self(u16::from_le_bytes([low, high]).wrapping_mul(40_503))
+    }
+}
+
 /// The schedule of one master's announcements, from its take-over on. It ends by being dropped.
 #[derive(Clone, Debug)]
 pub struct AnnouncePlan {
@@ -77,6 +114,8 @@ pub struct AnnouncePlan {
     /// The running burst: rounds still to go, counting the current one, and where that one stands.
     rounds: u8,
     position: usize,
+    /// The running burst is a refresh: its next portion is due then at the earliest.
+    unhurried: Option<Instant>,
     /// When the second burst is due; `None` once it has begun.
     repeat_at: Option<Instant>,
     refresh_at: Option<Instant>,
@@ -88,31 +127,39 @@ pub struct AnnouncePlan {
 
 impl AnnouncePlan {
     /// A plan for this many addresses that starts now.
-    pub fn new(cadence: Cadence, addresses: usize, now: Instant) -> Self {
+    pub fn new(cadence: Cadence, addresses: usize, spread: Spread, now: Instant) -> Self {
         let span = |span: Nanos| (span.0 > 0).then(|| now + span);
         Self {
             cadence,
             addresses,
             rounds: cadence.count,
             position: 0,
+            unhurried: None,
             repeat_at: span(cadence.repeat_after).filter(|_| cadence.repeat_count > 0),
-            refresh_at: span(cadence.refresh),
+            refresh_at: span(cadence.first_refresh(spread)),
             window_ends: now,
             window_left: 0,
             delays: 0,
         }
     }
 
-    /// Somebody else claimed an address: at least one more round as soon as the pace allows.
+    /// Somebody else claimed an address: at least one more round of all of them, as soon as the pace allows.
     /// However often it is called, no more than one round is ever owed on top.
     pub fn announce_again(&mut self) {
-        self.rounds = self.rounds.max(1);
+        // What has left of a running round has left before the claim.
+        let running = u8::from(self.position > 0);
+        self.hurry(running.saturating_add(1));
+    }
+
+    fn hurry(&mut self, rounds: u8) {
+        self.rounds = self.rounds.max(rounds);
+        self.unhurried = None;
     }
 
     /// The addresses to announce now, once each; call until `None`.
     pub fn due(&mut self, now: Instant) -> Option<Range<usize>> {
         self.begin_bursts(now);
-        if self.rounds == 0 || self.addresses == 0 {
+        if self.rounds == 0 || self.addresses == 0 || self.unhurried.is_some_and(|at| now < at) {
             return None;
         }
         if now >= self.window_ends {
@@ -120,11 +167,19 @@ impl AnnouncePlan {
             self.window_ends = now + span;
             self.window_left = frames;
         }
-        let end = self
-            .addresses
-            .min(self.position.saturating_add(self.window_left));
+        let mut room = self.window_left;
+        // With a gap that is the pace of refreshes as well.
+        if self.unhurried.is_some() && self.cadence.gap.0 == 0 {
+            room = room.min(self.cadence.refresh_frames(self.addresses));
+        }
+        let end = self.addresses.min(self.position.saturating_add(room));
         if end == self.position {
             return None;
+        }
+        if let Some(at) = &mut self.unhurried
+            && self.cadence.gap.0 == 0
+        {
+            *at = now + REFRESH_WINDOW;
         }
         let portion = self.position..end;
         self.window_left = self.window_left.saturating_sub(portion.len());
@@ -161,7 +216,8 @@ impl AnnouncePlan {
         if self.addresses == 0 {
             return None;
         }
-        let portion = (self.rounds > 0).then_some(self.window_ends);
+        let portion = self.window_ends.max(self.unhurried.unwrap_or_default());
+        let portion = (self.rounds > 0).then_some(portion);
         [portion, self.repeat_at, self.refresh_at]
             .into_iter()
             .flatten()
@@ -172,191 +228,20 @@ impl AnnouncePlan {
     fn begin_bursts(&mut self, now: Instant) {
         if self.repeat_at.is_some_and(|at| now >= at) {
             self.repeat_at = None;
-            self.rounds = self.rounds.max(self.cadence.repeat_count);
+            self.hurry(self.cadence.repeat_count);
         }
-        if self.refresh_at.is_some_and(|at| now >= at) {
-            // Counted from now: refreshes missed in a stall are not caught up.
-            self.refresh_at = Some(now + self.cadence.refresh);
-            self.rounds = self.rounds.max(1);
+        if let Some(at) = self.refresh_at.filter(|at| now >= *at) {
+            // Refreshes missed in a stall are not caught up, and after it those of different instances do
+            // not come together either.
+            let missed = now.since(at).0 / self.cadence.refresh.0.max(1);
+            self.refresh_at = Some(at + Nanos(self.cadence.refresh.0.saturating_mul(missed + 1)));
+            if self.rounds == 0 {
+                self.rounds = 1;
+                self.unhurried = Some(now);
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: Instant = Instant(1_000_000_000);
-    const FIVE_AND_FIVE: Cadence = Cadence {
-        count: 5,
-        repeat_after: Nanos::from_millis(5000),
-        repeat_count: 5,
-        refresh: Nanos(0),
-        gap: Nanos(0),
-    };
-
-    /// Follows the plan by its own deadlines and notes when each portion went out.
-    fn play(plan: &mut AnnouncePlan, until: Instant) -> Vec<(u64, Range<usize>)> {
-        let mut log = Vec::new();
-        let mut now = START;
-        loop {
-            while let Some(portion) = plan.due(now) {
-                log.push((now.since(START).0 / 1_000_000, portion));
-            }
-            match plan.next_deadline() {
-                Some(next) if next <= until => {
-                    assert!(
-                        next > now,
-                        "a deadline that has passed would spin the driver"
-                    );
-                    now = next;
-                }
-                _ => return log,
-            }
-        }
-    }
-
-    #[test]
-    fn the_default_configuration_is_five_and_five() {
-        assert_eq!(Cadence::from(Garp::default()), FIVE_AND_FIVE);
-    }
-
-    #[test]
-    fn five_leave_at_once_and_five_after_five_seconds() {
-        let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 1, START);
-        assert_eq!(plan.next_deadline(), Some(START));
-        let log = play(&mut plan, START + Nanos::from_millis(60_000));
-        let expected: Vec<_> = [0, 5000]
-            .iter()
-            .flat_map(|at| vec![(*at, 0..1); 5])
-            .collect();
-        assert_eq!(log, expected);
-        assert_eq!(plan.next_deadline(), None);
-    }
-
-    #[test]
-    fn a_thousand_addresses_leave_in_portions_and_every_one_before_any_twice() {
-        let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 1000, START);
-        let log = play(&mut plan, START + Nanos::from_millis(4000));
-        assert_eq!(
-            log.iter().map(|(_, portion)| portion.len()).sum::<usize>(),
-            5000
-        );
-        assert_eq!(
-            log[..4],
-            [(0, 0..256), (2, 256..512), (4, 512..768), (6, 768..1000)]
-        );
-        let mut next = 0;
-        for (_, portion) in &log {
-            assert_eq!(portion.start, next);
-            next = portion.end % 1000;
-        }
-        for window in 0..log.len() as u64 * 2 {
-            let sent: usize = log
-                .iter()
-                .filter(|(at, _)| *at == window)
-                .map(|(_, p)| p.len())
-                .sum();
-            assert!(sent <= WINDOW_FRAMES);
-        }
-    }
-
-    #[test]
-    fn with_a_gap_announcements_leave_one_by_one_and_none_is_left_out() {
-        let cadence = Cadence {
-            gap: Nanos::from_millis(20),
-            ..FIVE_AND_FIVE
-        };
-        let mut plan = AnnouncePlan::new(cadence, 3, START);
-        let log = play(&mut plan, START + Nanos::from_millis(60_000));
-        let expected: Vec<_> = [0, 5000]
-            .iter()
-            .flat_map(|burst| (0..15).map(move |n| burst + 20 * n))
-            .zip([0, 1, 2].into_iter().cycle())
-            .map(|(at, address)| (at, address..address + 1))
-            .collect();
-        assert_eq!(log, expected);
-        // A claim by somebody else does not break it.
-        let mut plan = AnnouncePlan::new(cadence, 3, START);
-        assert_eq!(plan.due(START), Some(0..1));
-        plan.announce_again();
-        assert_eq!(plan.due(START + Nanos::from_millis(19)), None);
-    }
-
-    #[test]
-    fn what_found_no_room_leaves_in_the_next_window_and_before_anything_leaves_twice() {
-        let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 100, START);
-        let whole = plan.due(START).unwrap();
-        assert_eq!(whole, 0..100);
-        plan.put_off(&whole, 60);
-        assert_eq!(
-            plan.due(START),
-            None,
-            "the queue has no room in this window"
-        );
-        let next = plan.next_deadline().unwrap();
-        assert_eq!(next, START + WINDOW);
-        assert_eq!(plan.due(next), Some(60..100));
-        plan.sent();
-        let log = play(&mut plan, START + Nanos::from_millis(4000));
-        let left: usize = log.iter().map(|(_, portion)| portion.len()).sum();
-        assert_eq!(left, 400, "the other four rounds");
-    }
-
-    #[test]
-    fn a_queue_that_never_has_room_does_not_keep_the_driver_busy_for_ever() {
-        let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 10, START);
-        let (mut now, mut attempts) = (START, 0);
-        while plan.rounds > 0 {
-            if let Some(portion) = plan.due(now) {
-                attempts += 1;
-                plan.put_off(&portion, 0);
-            } else {
-                now = plan.next_deadline().unwrap();
-            }
-        }
-        assert_eq!(attempts, 250 + 5);
-    }
-
-    #[test]
-    fn refreshes_missed_in_a_stall_are_not_caught_up() {
-        let cadence = Cadence {
-            count: 1,
-            repeat_after: Nanos(0),
-            repeat_count: 5,
-            refresh: Nanos::from_millis(1000),
-            gap: Nanos(0),
-        };
-        let mut plan = AnnouncePlan::new(cadence, 1, START);
-        assert_eq!(plan.due(START), Some(0..1));
-        assert_eq!(
-            plan.due(START),
-            None,
-            "no second burst without a time for it"
-        );
-        let late = START + Nanos::from_millis(10_500);
-        assert_eq!(plan.due(late), Some(0..1));
-        assert_eq!(plan.due(late), None);
-        assert_eq!(plan.next_deadline(), Some(late + Nanos::from_millis(1000)));
-    }
-
-    #[test]
-    fn claims_by_others_cannot_pile_up_announcements() {
-        let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 2, START);
-        while plan.due(START).is_some() {}
-        for _ in 0..1000 {
-            plan.announce_again();
-        }
-        let next = plan.next_deadline().unwrap();
-        assert!(next <= START + WINDOW);
-        assert_eq!(plan.due(next), Some(0..2));
-        assert_eq!(plan.due(next), None);
-    }
-
-    #[test]
-    fn a_plan_without_addresses_never_wakes_the_driver() {
-        let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 0, START);
-        assert_eq!(plan.due(START), None);
-        assert_eq!(plan.next_deadline(), None);
-    }
-}
+mod tests;

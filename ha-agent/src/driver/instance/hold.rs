@@ -13,7 +13,7 @@ use super::{Edges, Instance};
 use crate::config::model::Instance as Config;
 use crate::driver::report::Report;
 use crate::net::address::{Outcome, Placement};
-use crate::net::plan::{AnnouncePlan, Cadence};
+use crate::net::plan::{AnnouncePlan, Cadence, Spread};
 use crate::net::present::Present;
 
 /// How long an instance whose addresses were refused stays out before it tries again: at first, and at
@@ -320,6 +320,7 @@ impl Instance {
             self.plan = Some(AnnouncePlan::new(
                 Cadence::from(self.config.garp),
                 addresses,
+                Spread::of(self.id),
                 now,
             ));
         }
