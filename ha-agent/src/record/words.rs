@@ -5,11 +5,12 @@
 use std::fmt::Write as _;
 
 use ha_common::election::{
-    Action, Advert, Cause, CheckId, Departure, Detector, FaultCause, Input, LastAdvert, MemberId,
-    Params, Rules, Transition,
+    Action, Advert, Cause, CheckId, Claim, Departure, Detector, FaultCause, Input, LastAdvert,
+    MemberId, Params, Rules, Transition,
 };
 use ha_common::units::{Instant, NANOS_PER_SECOND, Nanos, Version};
 
+use crate::control::virtual_mac::MacAddress;
 use crate::driver::words::of_notice;
 
 /// A point in time as seconds since the start, with three decimals or as many as it takes.
@@ -58,6 +59,9 @@ pub fn input(now: Instant, input: &Input, check: Option<&str>) -> String {
         Input::TakenOver(heard) => format!("taken-over {}", advert(heard)),
         Input::SenderStopped => "sender-stopped".to_owned(),
         Input::EventsLost => "events-lost".to_owned(),
+        Input::Claimed(Claim { address, mac }) => {
+            format!("claimed {address} by {}", MacAddress(*mac))
+        }
         Input::GroupLeads => "group-leads".to_owned(),
         Input::GroupJoins(by) => format!("group-joins {}", member(*by)),
         Input::GroupLeaves(Departure { by, stagger }) => {
@@ -146,6 +150,7 @@ pub fn failed_check(input: &Input) -> Option<CheckId> {
         | Input::TakenOver(_)
         | Input::SenderStopped
         | Input::EventsLost
+        | Input::Claimed(_)
         | Input::GroupLeads
         | Input::GroupJoins(_)
         | Input::GroupLeaves(_)

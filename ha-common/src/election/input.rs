@@ -41,6 +41,8 @@ pub enum Input {
     /// The detector counted adverts that it did not push: the ring was full, or there were too many
     /// at once. What the slot still shows of them is fed as [`Input::Advert`] first.
     EventsLost,
+    /// Another host said by ARP or neighbour discovery that one of the addresses is at its MAC.
+    Claimed(Claim),
     /// The sync group takes over, and this is the member whose timer ran out last.
     GroupLeads,
     /// The sync group takes over because of this other member.
@@ -62,6 +64,15 @@ pub struct Advert {
     pub priority: Priority,
     /// The sender's interval (v3), or the configured one that it was found equal to (v2).
     pub interval: Centiseconds,
+}
+
+/// What another host says of one of our addresses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Claim {
+    /// The virtual address.
+    pub address: IpAddr,
+    /// Where it is, by the other host's word.
+    pub mac: [u8; 6],
 }
 
 /// A check, as the driver numbers them: the election carries the number into reports, where

@@ -7,6 +7,7 @@
 
 mod action;
 mod cause;
+mod contest;
 mod input;
 mod preempt_delay;
 mod rules;
@@ -25,11 +26,13 @@ use core::net::IpAddr;
 
 use crate::units::{Instant, Priority};
 
+use contest::Contests;
 use said::Said;
 
 pub use action::{Action, Actions, Detector, LastAdvert, Notice};
 pub use cause::{Cause, Named, Role, Transition};
-pub use input::{Advert, CheckId, Departure, FaultCause, Input, MemberId};
+pub use contest::{FIRST_PAUSE, LONGEST_PAUSE, QUIET};
+pub use input::{Advert, CheckId, Claim, Departure, FaultCause, Input, MemberId};
 pub use rules::{Params, Rank, Rules};
 pub use state::{Expiry, Following, Listening, State};
 
@@ -40,6 +43,7 @@ pub struct Election {
     state: State,
     since: Instant,
     said: Said,
+    contests: Contests,
 }
 
 impl Election {
@@ -51,6 +55,7 @@ impl Election {
             state: State::Initialize,
             since: Instant::default(),
             said: Said::default(),
+            contests: Contests::default(),
         }
     }
 
@@ -70,11 +75,12 @@ impl Election {
     }
 
     /// When to feed [`Input::Tick`]. The master-down timer is the detector's and not in here.
-    pub const fn next_deadline(&self) -> Option<Instant> {
+    pub fn next_deadline(&self) -> Option<Instant> {
         match self.state {
             State::Hold { until } => Some(until),
             State::Backup(listening) => listening.preempt_at,
-            State::Initialize | State::Master | State::Fault { .. } | State::Stopped => None,
+            State::Master => self.contests.next_deadline(),
+            State::Initialize | State::Fault { .. } | State::Stopped => None,
         }
     }
 
@@ -145,7 +151,9 @@ impl Election {
             }
 
             // One of them may have claimed the addresses; the slot shows only those that beat us.
-            (Master, Input::EventsLost) => assert_mastership(&mut out),
+            (Master, Input::EventsLost) => self.assert_mastership(now, &mut out),
+            (Master, Input::Claimed(_)) => announce_if(self.contests.frame(now), &mut out),
+            (Master, Input::Tick) => announce_if(self.contests.due(now), &mut out),
 
             (Initialize | Hold { .. } | Backup(_) | Master | Fault { .. }, Input::Shutdown) => {
                 self.step_out(now, Stopped, Cause::Shutdown, &mut out);
@@ -155,7 +163,7 @@ impl Election {
             (Hold { .. } | Backup(_) | Master, Input::Ready | Input::Resume)
             | (Initialize | Hold { .. } | Fault { .. }, Input::Advert(_) | Input::TakenOver(_))
             | (Initialize | Hold { .. } | Master | Fault { .. }, Input::MasterDown { .. })
-            | (Initialize | Hold { .. } | Backup(_) | Master | Fault { .. }, Input::Tick)
+            | (Initialize | Hold { .. } | Backup(_) | Fault { .. }, Input::Tick)
             | (Fault { .. }, Input::Resume)
             | (
                 Initialize | Hold { .. } | Master | Fault { .. },
@@ -164,7 +172,7 @@ impl Election {
             | (Initialize | Hold { .. } | Backup(_) | Fault { .. }, Input::GroupLeaves(_))
             | (
                 Initialize | Hold { .. } | Backup(_) | Fault { .. },
-                Input::SenderStopped | Input::EventsLost,
+                Input::SenderStopped | Input::EventsLost | Input::Claimed(_),
             )
             | (
                 Stopped,
@@ -180,6 +188,7 @@ impl Election {
                 | Input::TakenOver(_)
                 | Input::SenderStopped
                 | Input::EventsLost
+                | Input::Claimed(_)
                 | Input::GroupLeads
                 | Input::GroupJoins(_)
                 | Input::GroupLeaves(_)
@@ -277,6 +286,7 @@ impl Election {
         let from = self.state.role();
         self.state = to;
         self.since = now;
+        self.contests = Contests::default();
         out.push(Action::Detect {
             detector: part,
             rules: self.detector_rules(),
@@ -330,7 +340,7 @@ impl Election {
             }
             Rank::Worse => {
                 self.said.conflicts(&rules, advert, out);
-                assert_mastership(out);
+                self.assert_mastership(now, out);
             }
         }
     }
@@ -346,7 +356,7 @@ impl Election {
             Rank::Ourselves => self.said.own_address(advert, out),
             Rank::Release => out.push(Action::AdvertNow),
             Rank::Worse if preempts && advert.priority < rules.priority => {
-                assert_mastership(out);
+                self.assert_mastership(now, out);
             }
             Rank::Better | Rank::Worse => {
                 let cause = Cause::TakenOver {
@@ -356,6 +366,18 @@ impl Election {
                 self.yield_to(now, advert, LastAdvert::None, cause, out);
             }
         }
+    }
+
+    /// Somebody with less right claims the addresses: he is corrected, and so are the neighbours' caches.
+    ///
+    /// RFC 9568 section 6.4.3 (assert). Not so priority 0, each of which is answered: to the other backups
+    /// it means that they may take over after their skew.
+    fn assert_mastership(&mut self, now: Instant, out: &mut Actions) {
+        let interval = self.params.rules.interval.nanos();
+        if self.contests.may_advertise(now, interval) {
+            out.push(Action::AdvertNow);
+        }
+        announce_if(self.contests.advert(now), out);
     }
 
     /// Master without a transition: nobody else took part in it.
@@ -438,10 +460,10 @@ impl Election {
     }
 }
 
-/// Somebody with less right claimed the addresses: correct him, and the neighbours' caches.
-fn assert_mastership(out: &mut Actions) {
-    out.push(Action::AdvertNow);
-    out.push(Action::Announce);
+fn announce_if(due: bool, out: &mut Actions) {
+    if due {
+        out.push(Action::Announce);
+    }
 }
 
 /// Own priority 0 cannot be: it means leaving.

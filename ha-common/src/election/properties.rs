@@ -93,6 +93,7 @@ fn input() -> impl Strategy<Value = Input> {
         2 => advert().prop_map(Input::TakenOver),
         1 => Just(Input::SenderStopped),
         1 => Just(Input::EventsLost),
+        4 => address().prop_map(|address| Input::Claimed(Claim { address, mac: [2, 0, 0, 0, 0, 9] })),
         2 => Just(Input::GroupLeads),
         1 => any::<u16>().prop_map(|by| Input::GroupJoins(MemberId(by))),
         1 => any::<(u16, u8)>().prop_map(|(by, stagger)| Input::GroupLeaves(Departure {

@@ -106,6 +106,10 @@ fn input(name: &str) -> (Instant, Input) {
         "taken over and released" => Input::TakenOver(advert(3, 0)),
         "sender stopped" => Input::SenderStopped,
         "events lost" => Input::EventsLost,
+        "claimed" => Input::Claimed(Claim {
+            address: IpAddr::from([10, 0, 0, 100]),
+            mac: [2, 0, 0, 0, 0, 9],
+        }),
         "group leads" => Input::GroupLeads,
         "group joins" => Input::GroupJoins(MemberId(1)),
         "group leaves" => Input::GroupLeaves(Departure {
@@ -166,6 +170,7 @@ const TABLE: &[(&str, [&str; 6])] = &[
     ("taken over and released", ["-", "-", "-", "MASTER advert", "-", "-"]),
     ("sender stopped", ["-", "-", "-", "MASTER start announce notice(sending again)", "-", "-"]),
     ("events lost", ["-", "-", "-", "MASTER advert announce", "-", "-"]),
+    ("claimed", ["-", "-", "-", "MASTER announce", "-", "-"]),
     // Its timer has not run out.
     ("group leads", ["-", "-", "-", "-", "-", "-"]),
     ("group waits", ["-", "-", "-", "-", "-", "-"]),
@@ -256,7 +261,8 @@ fn of_two_owners_the_lower_address_steps_down_and_both_report_it_once() {
     higher.handle(NOW, Input::Ready);
     let actions = higher.handle(NOW, Input::Advert(advert(1, 255)));
     assert_eq!(words(&actions), "notice(two owners) advert announce");
-    let actions = higher.handle(NOW, Input::Advert(advert(1, 255)));
+    let later = NOW + Nanos::from_millis(1000);
+    let actions = higher.handle(later, Input::Advert(advert(1, 255)));
     assert_eq!(words(&actions), "advert announce");
 }
 
@@ -411,4 +417,60 @@ fn own_priority_0_is_taken_for_1() {
     assert_eq!(election.rules().priority, Priority(1));
     let election = Election::new(with(|r| r.priority = Priority(0)));
     assert_eq!(election.rules().priority, Priority(1));
+}
+
+/// RFC 9568 section 6.4.3 (assert).
+#[test]
+fn claims_one_upon_the_other_are_answered_by_one_advert_an_interval_and_ever_rarer_announcements() {
+    let mut election = in_role(Role::Master);
+    let mut after = |millis, input| {
+        let now = NOW + Nanos::from_millis(millis);
+        let actions = words(&election.handle(now, input));
+        let owed = election
+            .next_deadline()
+            .map(|at| at.since(NOW).0 / 1_000_000);
+        (actions, owed)
+    };
+    let lower = Input::Advert(advert(3, 50));
+    let (_, claimed) = input("claimed");
+    let says = |actions: &str, owed| (String::from(actions), owed);
+    assert_eq!(after(0, lower), says("advert announce", None));
+    assert_eq!(after(10, lower), says("", Some(100)));
+    assert_eq!(after(30, Input::EventsLost), says("", Some(100)));
+    assert_eq!(after(99, Input::Tick), says("", Some(100)));
+    assert_eq!(after(100, Input::Tick), says("announce", None));
+    assert_eq!(after(101, Input::Tick), says("", None));
+    assert_eq!(after(600, lower), says("announce", None));
+    assert_eq!(after(999, lower), says("", Some(2200)));
+    assert_eq!(after(1000, lower), says("advert", Some(2200)));
+    // Each of these may make another backup take over.
+    assert_eq!(
+        after(1001, Input::Advert(advert(3, 0))),
+        says("advert", Some(2200))
+    );
+    assert_eq!(
+        after(1002, Input::Advert(advert(3, 0))),
+        says("advert", Some(2200))
+    );
+    // This has misled the neighbours already.
+    assert_eq!(after(1010, claimed), says("announce", None));
+    assert_eq!(after(1020, claimed), says("", Some(1110)));
+    assert_eq!(after(1110, Input::Tick), says("announce", None));
+}
+
+#[test]
+fn what_a_master_owes_its_neighbours_it_owes_no_longer_as_a_backup() {
+    let mut election = in_role(Role::Master);
+    for _ in 0..2 {
+        election.handle(NOW, Input::Advert(advert(3, 50)));
+    }
+    assert!(election.next_deadline().is_some());
+    election.handle(NOW, Input::Advert(advert(3, 150)));
+    assert_eq!(election.next_deadline(), None);
+    let (_, claimed) = input("claimed");
+    assert!(election.handle(NOW, claimed).is_empty());
+    // And as a master again it answers at once.
+    let later = NOW + Nanos::from_millis(50);
+    election.handle(later, Input::MasterDown { last_heard: None });
+    assert_eq!(words(&election.handle(later, claimed)), "announce");
 }

@@ -4,7 +4,9 @@
 
 use std::net::IpAddr;
 
-use ha_common::election::{Advert, CheckId, Departure, FaultCause, Input, MemberId, Params, Rules};
+use ha_common::election::{
+    Advert, CheckId, Claim, Departure, FaultCause, Input, MemberId, Params, Rules,
+};
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
 
 /// The own address of the examples.
@@ -70,7 +72,23 @@ fn examples_and_next(kind: &Input) -> (Vec<Input>, Option<Input>) {
             Some(Input::SenderStopped),
         ),
         Input::SenderStopped => (vec![Input::SenderStopped], Some(Input::EventsLost)),
-        Input::EventsLost => (vec![Input::EventsLost], Some(Input::GroupLeads)),
+        Input::EventsLost => {
+            let claim = Claim {
+                address: IpAddr::from([10, 0, 0, 100]),
+                mac: [2, 0, 0, 0, 0, 0xfe],
+            };
+            (vec![Input::EventsLost], Some(Input::Claimed(claim)))
+        }
+        Input::Claimed(claim) => {
+            let other = Claim {
+                address: IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 0x100]),
+                ..*claim
+            };
+            (
+                [*claim, other].map(Input::Claimed).to_vec(),
+                Some(Input::GroupLeads),
+            )
+        }
         Input::GroupLeads => (vec![Input::GroupLeads], Some(Input::GroupJoins(MEMBER))),
         Input::GroupJoins(_) => {
             let departure = Departure {

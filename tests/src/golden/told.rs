@@ -1,6 +1,6 @@
 //! Inputs of an election as a recording has them, read back: the reverse of `ha_agent::record::words`.
 
-use ha_common::election::{CheckId, Departure, FaultCause, Input, Params};
+use ha_common::election::{CheckId, Claim, Departure, FaultCause, Input, Params};
 use ha_common::units::Instant;
 
 use super::problem::Problem;
@@ -8,7 +8,7 @@ use super::words::Words;
 
 /// What may stand behind `<`.
 const ALLOWED: &str = "`begins`, `ready`, `fault`, `advert`, `master-down`, `tick`, `priority`, \
-    `own-address`, `configure`, `resume`, `taken-over`, `sender-stopped`, `events-lost`, `group-leads`, `group-joins`, \
+    `own-address`, `configure`, `resume`, `taken-over`, `sender-stopped`, `events-lost`, `claimed`, `group-leads`, `group-joins`, \
     `group-leaves`, `group-waits` or `shutdown`";
 const FAULTS: &str = "`check NAME`, `interface-down`, `interface-gone`, `no-own-address`, \
     `source-missing`, `addresses-refused`, `cannot-send`, `maintenance`, `tracked #N` or `member #N`";
@@ -69,6 +69,7 @@ pub fn read(words: &mut Words<'_>, now: Instant, checks: &mut CheckNames) -> Res
         "taken-over" => Input::TakenOver(words.advert()?),
         "sender-stopped" => Input::SenderStopped,
         "events-lost" => Input::EventsLost,
+        "claimed" => Input::Claimed(claim(words)?),
         "group-leads" => Input::GroupLeads,
         "group-joins" => Input::GroupJoins(words.member()?),
         "group-leaves" => Input::GroupLeaves(departure(words)?),
@@ -78,6 +79,26 @@ pub fn read(words: &mut Words<'_>, now: Instant, checks: &mut CheckNames) -> Res
     };
     words.end()?;
     Ok(Told::Input(input))
+}
+
+fn claim(words: &mut Words<'_>) -> Result<Claim, Problem> {
+    let address = words.address()?;
+    words.keyword("by")?;
+    let mac = words.value("a MAC such as 02:00:00:00:00:09", mac)?;
+    Ok(Claim { address, mac })
+}
+
+/// Six octets of two digits each.
+fn mac(word: &str) -> Option<[u8; 6]> {
+    let octets = word
+        .split(':')
+        .map(|octet| {
+            u8::from_str_radix(octet, 16)
+                .ok()
+                .filter(|_| octet.len() == 2)
+        })
+        .collect::<Option<Vec<u8>>>()?;
+    octets.try_into().ok()
 }
 
 fn departure(words: &mut Words<'_>) -> Result<Departure, Problem> {
@@ -193,6 +214,7 @@ mod tests {
                 .starts_with("events.txt:1: `raedy` is wrong here: allowed is `begins`, ")
         );
         assert!(message("fault tired").contains("allowed is `check NAME`, `interface-down`, "));
+        assert!(message("claimed 10.99.0.100 by 02:0:00:00:00:9").contains("a MAC such as "));
         assert!(message("ready now").ends_with("allowed is the end of the line"));
         assert!(message("master-down heard 1s").ends_with("here stands `ago`"));
     }

@@ -73,7 +73,18 @@ fn node_in_step(node: &Node) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// What must hold once it has been quiet for [`bound`]. `since` is when it became quiet.
+/// How long it takes until the masters have told the neighbours everything that they owe them after claims by
+/// others, and these have heard it.
+pub fn owed(world: &World) -> Nanos {
+    let election = |node: &&Node| node.is_master();
+    let masters = world.nodes.iter().filter(election);
+    let due = masters.filter_map(|node| node.election.as_ref()?.next_deadline());
+    due.max().map_or(Nanos(0), |at| {
+        Nanos(at.since(world.now).0 + LATENCY.0 + world.network.max_delay.0)
+    })
+}
+
+/// What must hold once it has been quiet for [`bound`], and for what was [`owed`] then. `since` is when it became quiet.
 pub fn settled(world: &World, since: Instant) -> Result<(), String> {
     for part in parts(world) {
         one_master(world, &part)?;

@@ -97,6 +97,7 @@ fn play_round(
     let bound = judge::bound(world);
     let quiet = world.now;
     watched(world, bound, judge::always)?;
+    watched(world, judge::owed(world), judge::always)?;
     judge::settled(world, quiet)?;
     let last = world.reports.last().map(|(_, t)| t.at.since(quiet));
     let slowest = last.unwrap_or_default().0 * 1000 / bound.0.max(1);

@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::net::IpAddr;
 
 use fastrand::Rng;
-use ha_common::election::{Action, Advert, Input, Params, Transition};
+use ha_common::election::{Action, Advert, Claim, Input, Params, Transition};
 use ha_common::units::{Instant, Nanos};
 
 use super::detector::{Detector, Model, WINDOW};
@@ -87,6 +88,14 @@ impl Plant {
 /// An event with its time and node, as the trace shows it.
 pub type Reported = (usize, Transition);
 
+/// What this node's announcement says.
+fn claim(from: usize) -> Claim {
+    Claim {
+        address: IpAddr::from([10, 99, 0, 100]),
+        mac: [2, 0, 0, 0, 0, u8::try_from(from).unwrap_or(u8::MAX)],
+    }
+}
+
 /// All nodes, their segment and the clock.
 #[derive(Debug)]
 pub struct World {
@@ -102,6 +111,8 @@ pub struct World {
     pub reports: Vec<Reported>,
     /// When each node last announced the addresses.
     pub announced: Vec<Option<Instant>>,
+    /// How often each node has announced them.
+    pub announcements: Vec<u64>,
     /// The agents that ran as master when it last became quiet.
     pub rivals: Vec<usize>,
     /// Events handled so far.
@@ -131,6 +142,7 @@ impl World {
             groups: Vec::new(),
             reports: Vec::new(),
             announced: vec![None; params.len()],
+            announcements: vec![0; params.len()],
             rivals: Vec::new(),
             handled: 0,
             queue: BinaryHeap::new(),
@@ -230,7 +242,12 @@ impl World {
             return host.keep(frame);
         }
         match frame {
-            Frame::Announce(from) => host.cache = Some(from),
+            Frame::Announce(from) => {
+                host.cache = Some(from);
+                if host.detector.is_master() {
+                    self.hint(node, Hint::Input(Input::Claimed(claim(from))));
+                }
+            }
             Frame::Advert(advert) => {
                 let notify = host.detector.advert(now, &advert);
                 self.watch_timer(node);
@@ -408,6 +425,7 @@ impl World {
             Action::RemoveAddresses => host.addresses = false,
             Action::Announce => {
                 self.announced[node] = Some(now);
+                self.announcements[node] += 1;
                 self.say(node, || "announces the addresses".into());
                 self.broadcast(node, Frame::Announce(node));
             }
