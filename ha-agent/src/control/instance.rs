@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::model;
 
 use super::fence::Fence;
+use super::claims::Claims;
 use super::hmac::Hmac;
 use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;
@@ -88,6 +89,9 @@ pub struct Instance {
     pub transitions: u64,
     /// What was counted since the slot was made; the kernel's counters outlive the agent.
     pub counters: Counters,
+    /// Other hosts that claim the addresses by ARP or neighbour discovery while this one is master.
+    #[serde(default)]
+    pub claims: Claims,
     /// The last refused advert of a plausible peer.
     pub last_rejected: Option<Rejected>,
     /// What is wrong and was logged once, such as a peer with another list of addresses.

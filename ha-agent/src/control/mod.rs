@@ -6,6 +6,7 @@
 //! only ever added.
 
 pub mod checks;
+pub mod claims;
 pub mod client;
 pub mod fence;
 pub mod group;

@@ -7,6 +7,7 @@ use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 use crate::config::model;
 
 use super::fence::FenceState;
+use super::claims::render_claims;
 use super::instance::{
     Checksum, Consume, Counters, Datapath, Instance, Master, PrioritySum, Rejected, TimerKind,
     Transition,
@@ -74,6 +75,7 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
     field(out, "consume", PLAIN, &consume(&instance.consume));
     field(out, "changes", PLAIN, &changes(instance));
     render_counters(out, &instance.counters);
+    render_claims(out, &instance.claims);
     if let Some(rejected) = &instance.last_rejected {
         render_rejected(out, rejected);
     }

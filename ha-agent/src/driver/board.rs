@@ -15,6 +15,7 @@ use ha_common::election::{Role, Transition};
 use ha_common::layout::{PeerKey, PeerStats, Slot};
 use ha_common::units::{Instant, Nanos, Priority};
 
+use super::claims::Claims;
 use super::groups::Seat;
 use super::hooks::Reception;
 use super::sender::Sent;
@@ -62,6 +63,8 @@ pub struct View {
     pub sent: Arc<Sent>,
     /// Announcements that left.
     pub announced: u64,
+    /// Claims of the addresses by others.
+    pub claims: Claims,
     /// Addresses put back.
     pub restored: u64,
     /// Why routes and rules are not there, by their number in the configuration, routes before rules.
@@ -94,6 +97,7 @@ impl View {
             wakeups: 0,
             sent: Arc::default(),
             announced: 0,
+            claims: Claims::default(),
             restored: 0,
             way_errors: HashMap::new(),
             ways_restored: 0,

@@ -6,6 +6,7 @@
 
 mod advert_path;
 pub mod board;
+pub mod claims;
 pub mod clock;
 pub mod debounce;
 mod detector;

@@ -201,6 +201,10 @@ impl Driver {
                 instance.heard(event, &mut edges, now);
                 true
             }
+            event::CLAIM => {
+                instance.look_before_sending(&mut edges, now);
+                !stale && instance.claimed(event, &mut edges, now)
+            }
             _ => false,
         };
         if gap {

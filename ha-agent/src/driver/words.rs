@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use ha_common::election::Notice;
+use ha_common::election::{Claim, Notice};
+
+use crate::control::virtual_mac::MacAddress;
 
 /// A notice of the election.
 pub fn of_notice(notice: &Notice) -> String {
@@ -28,6 +30,16 @@ pub fn of_notice(notice: &Notice) -> String {
             "the agent was stalled and had stopped its adverts; it sends again".to_owned()
         }
     }
+}
+
+/// Another host says that it has an address which we hold as master.
+pub fn of_claim(claim: &Claim) -> String {
+    format!(
+        "{} claims {}, which this host holds as master: take the address off that host, or if it is a second \
+         master, find out why it hears no adverts of ours; it is answered by announcements",
+        MacAddress(claim.mac),
+        claim.address,
+    )
 }
 
 /// A difference of address lists.

@@ -138,6 +138,28 @@ pub struct Instance {
     pub transitions: u64,
     /// What was counted.
     pub counters: Counters,
+    /// Who else claims the addresses.
+    pub claims: Claims,
+}
+
+/// Claims of a master's addresses by ARP or neighbour discovery.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Claims {
+    /// How many.
+    pub count: u64,
+    /// Who claimed, the last one first.
+    pub by: Vec<Claimant>,
+}
+
+/// A host that claims an address.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Claimant {
+    /// Its MAC.
+    pub mac: String,
+    /// The address.
+    pub address: IpAddr,
+    /// How often.
+    pub count: u64,
 }
 
 /// Something to come.

@@ -21,6 +21,7 @@ pub mod advert;
 pub mod agent;
 pub mod agent_config;
 pub mod agent_status;
+pub mod announcement;
 pub mod ask;
 pub mod capture;
 pub mod client;

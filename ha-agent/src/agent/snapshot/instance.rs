@@ -18,6 +18,7 @@ use crate::config::model;
 use crate::config::model::Datapath;
 use crate::config::virtual_address::VirtualAddress;
 use crate::control::fence::{Fence, FenceState};
+use crate::control::claims::{Claimant, Claims};
 use crate::control::hmac::{Hmac, Verified};
 use crate::control::instance::{
     Address, Checksum, Counters, Family, Instance, Interval, Master, Notice, PrioritySum, State,
@@ -77,6 +78,7 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
         transitions: view.transitions,
         fence: fence(agent, view, slot.as_ref(), now),
         counters: counters(view, slot.as_ref()),
+        claims: claims(view, now),
         last_rejected: slot.as_ref().and_then(|slot| rejected(view, slot, now)),
         notices: view
             .notices
@@ -264,6 +266,23 @@ fn counters(view: &View, slot: Option<&Slot>) -> Counters {
         garp_sent: view.announced,
         vip_restored: view.restored,
         ways_restored: view.ways_restored,
+    }
+}
+
+fn claims(view: &View, now: Now) -> Claims {
+    let claimants = view.claims.claimants();
+    let by = claimants.iter().map(|it| Claimant {
+        mac: MacAddress(it.claim.mac).to_string(),
+        address: it.claim.address,
+        count: it.count,
+        since: now.moment(it.since),
+        last: now.moment(it.last),
+    });
+    Claims {
+        count: view.claims.count(),
+        per_minute: view.claims.per_minute(now.monotonic),
+        unnamed: view.claims.unnamed(),
+        by: by.collect(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One virtual router as the driver runs it: its election, and the hands that do what that says.
 
 mod advertise;
+mod claimed;
 mod device;
 mod fitness;
 mod hold;
@@ -20,6 +21,7 @@ use ha_common::layout::state;
 use ha_common::units::{Family, Instant, Nanos, Priority};
 
 use super::board::View;
+use super::claims::Claims;
 use super::clock;
 use super::groups::Seat;
 use super::port::Port;
@@ -119,6 +121,7 @@ pub(crate) struct Instance {
     /// Until when its slot is looked at in each of the watchdog's rounds.
     restless_until: Instant,
     announced: u64,
+    claims: Claims,
     restored: u64,
     said_rejects: Vec<(u8, [u8; 16])>,
     said_lists: Vec<IpAddr>,
@@ -173,6 +176,7 @@ impl Instance {
             wakeups: 0,
             restless_until: Instant(0),
             announced: 0,
+            claims: Claims::default(),
             restored: 0,
             said_rejects: Vec::new(),
             said_lists: Vec::new(),

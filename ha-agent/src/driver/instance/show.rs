@@ -40,6 +40,7 @@ impl Instance {
             wakeups: self.wakeups,
             sent: edges.sender.sent(self.id),
             announced: self.announced,
+            claims: self.claims.clone(),
             restored: self.restored,
             way_errors: self.ways.errors(),
             ways_restored: self.ways.restored(),
