@@ -7,15 +7,12 @@ use std::time::Duration;
 use ha_common::units::{Centiseconds, Family, Priority, Version};
 
 use super::address;
+use super::advert_size;
 use super::held::Held;
 use super::model::{Auth, Carrier, ChecksumFlavour, Hmac, Subject, Track};
 use super::reader::{At, Field};
 use super::report::Report;
 use super::virtual_address::VirtualAddress;
-
-/// How many IPv6 addresses an advert can hold in the usual MTU: 1500 bytes less 40 of IPv6 header
-/// and 8 of VRRP header, by 16. Adverts are never fragmented.
-const IPV6_ADDRESSES_IN_MTU: usize = 90;
 
 /// The parts of an instance that could be read.
 pub(super) struct Parts<'p> {
@@ -64,6 +61,7 @@ pub(super) fn advert_interval(field: &Field<'_>, version: Version) -> Option<Cen
 pub(super) fn check(parts: &Parts<'_>) {
     versions(parts);
     addresses(parts);
+    advert_size::check(parts);
     tracked_once(parts);
     timers(parts);
     own_interface(parts);
@@ -138,13 +136,6 @@ fn addresses(parts: &Parts<'_>) {
             let message = "the first IPv6 address should be link-local (fe80::...): RFC 9568 \
                            section 5.2.9 wants it, and strict peers discard adverts without it";
             report.warn(&first.span(), message);
-        }
-        if let Some(over) = parts.held.addresses.get(IPV6_ADDRESSES_IN_MTU) {
-            let message = format!(
-                "an advert holds only {IPV6_ADDRESSES_IN_MTU} IPv6 addresses at the usual MTU of \
-                 1500 bytes, and adverts are never fragmented"
-            );
-            report.warn(&over.span(), message);
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod across;
 mod address;
+pub(crate) mod advert_size;
 mod check;
 pub mod diff;
 mod endpoint;

@@ -56,6 +56,10 @@ pub struct Instance {
     pub addresses: Vec<Address>,
     /// The address that adverts leave from; `null` while there is none.
     pub source: Option<IpAddr>,
+    /// Adverts of this master that the kernel has refused for longer than the others wait; `null` if they
+    /// leave.
+    #[serde(default)]
+    pub unsent: Option<Unsent>,
     /// How adverts travel.
     pub transport: Transport,
     /// How adverts are signed and verified; `null` if they are not.
@@ -208,6 +212,17 @@ pub enum Checksum {
     Payload,
 }
 
+/// Adverts that do not leave.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Unsent {
+    /// The first of them.
+    pub since: Moment,
+    /// Where they were to go: with several peers, the first that gets none.
+    pub to: IpAddr,
+    /// Why not, in words.
+    pub why: String,
+}
+
 /// One virtual address.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Address {
@@ -346,6 +361,9 @@ pub struct Counters {
     pub timer_fired: u64,
     /// Adverts sent; one to several unicast peers counts for each.
     pub adverts_sent: u64,
+    /// Adverts that the kernel refused to send; one to several unicast peers counts for each.
+    #[serde(default)]
+    pub adverts_unsent: u64,
     /// Gratuitous ARP and unsolicited NA sent.
     pub garp_sent: u64,
     /// Times an address was put back after somebody else removed it.

@@ -54,6 +54,15 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
     render_tracked(out, &instance.tracked);
     field(out, "master", PLAIN, &master(instance.master.as_ref()));
     render_held(out, instance);
+    if let Some(unsent) = &instance.unsent {
+        let text = format!(
+            "adverts to {} have not left for {}: {}",
+            unsent.to,
+            span(unsent.since.ago_us),
+            unsent.why
+        );
+        field(out, "unsent", BAD, &text);
+    }
     if let Some(hmac) = &instance.hmac {
         field(out, "hmac", PLAIN, &hmac.in_words());
     }

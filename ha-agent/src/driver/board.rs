@@ -20,6 +20,7 @@ use super::groups::Seat;
 use super::hooks::Reception;
 use super::sender::Sent;
 use super::tracked::Term;
+use super::unsent::Unsent;
 use super::wake::Wake;
 use crate::config::model::Instance as Config;
 use crate::net::virtual_mac::Device;
@@ -61,6 +62,8 @@ pub struct View {
     pub wakeups: u64,
     /// What left; it goes on counting.
     pub sent: Arc<Sent>,
+    /// Adverts that the kernel has refused for long.
+    pub unsent: Option<Unsent>,
     /// Announcements that left.
     pub announced: u64,
     /// Claims of the addresses by others.
@@ -96,6 +99,7 @@ impl View {
             transitions: 0,
             wakeups: 0,
             sent: Arc::default(),
+            unsent: None,
             announced: 0,
             claims: Claims::default(),
             restored: 0,

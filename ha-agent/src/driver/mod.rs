@@ -27,6 +27,7 @@ pub mod seal;
 pub mod sender;
 pub mod tracked;
 mod turn;
+pub mod unsent;
 pub mod wake;
 mod watchdog;
 pub(crate) mod ways;

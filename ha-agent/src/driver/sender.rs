@@ -16,6 +16,7 @@ use ha_common::units::{Instant, Nanos};
 use super::clock;
 use super::realtime::{self, Ability};
 use super::seal::Seal;
+use super::unsent::{Refusals, Refused, Unsent};
 use super::wake::Wake;
 use crate::net::advert::AdvertSocket;
 
@@ -38,6 +39,8 @@ pub struct Program {
     /// Being later than this means that others may have taken over meanwhile: what is left of their
     /// `Master_Down_Interval`, without the skew, when an advert is due.
     pub overslept: Nanos,
+    /// For how long adverts may be refused before a person hears of it: the own `Master_Down_Interval`.
+    pub patience: Nanos,
 }
 
 /// What one virtual router has sent. Anybody may read it at any time.
@@ -53,21 +56,27 @@ impl Sent {
         self.adverts.load(Ordering::Relaxed)
     }
 
-    /// Adverts that the kernel or the firewall refused.
+    /// Adverts that the kernel refused, also for the firewall; one to several peers counts for each.
     pub fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)
     }
 
-    fn send(&self, socket: &AdvertSocket, messages: &[Vec<u8>]) {
+    /// To all destinations; the first of them that the kernel refuses to send to.
+    fn send(&self, socket: &AdvertSocket, messages: &[Vec<u8>]) -> Option<Refused> {
+        let mut first = None;
         for (to, message) in socket.destinations().iter().zip(messages) {
-            let counter = match socket.send(to, message) {
-                Ok(()) => &self.adverts,
-                // A firewall that drops adverts looks like this; the protocol goes on, and the other
-                // peers have theirs.
-                Err(_) => &self.errors,
+            match socket.send(to, message) {
+                Ok(()) => self.adverts.fetch_add(1, Ordering::Relaxed),
+                // The protocol goes on, and the other peers have theirs: a firewall that drops adverts looks
+                // like this, and so does a queue that is full for a moment.
+                Err(error) => {
+                    let to = to.address;
+                    first.get_or_insert(Refused { to, error });
+                    self.errors.fetch_add(1, Ordering::Relaxed)
+                }
             };
-            counter.fetch_add(1, Ordering::Relaxed);
         }
+        first
     }
 }
 
@@ -127,27 +136,39 @@ struct Entry {
     stamp: Stamp,
     /// Stopped by the sender itself, and silent since then; the driver is to look.
     stopped: Option<Instant>,
+    /// Whether the kernel takes them.
+    refusals: Refusals,
 }
 
 impl Entry {
-    fn send(&mut self, what: Farewell) {
+    /// One of the usual.
+    fn advertise(&mut self, now: Instant) {
         if let Some(program) = &mut self.program {
-            program.send(what, &mut self.stamp, &self.sent);
+            let refused = program.send(Farewell::Own, &mut self.stamp, &self.sent);
+            self.refusals.count(refused, now, program.patience);
         }
+    }
+
+    /// The last one: what becomes of it is nobody's concern.
+    fn part(&mut self, farewell: Farewell) {
+        if let Some(mut program) = self.program.take() {
+            program.send(farewell, &mut self.stamp, &self.sent);
+        }
+        self.refusals = Refusals::default();
     }
 }
 
 impl Program {
-    fn send(&mut self, what: Farewell, stamp: &mut Stamp, sent: &Sent) {
+    fn send(&mut self, what: Farewell, stamp: &mut Stamp, sent: &Sent) -> Option<Refused> {
         let messages = match what {
             Farewell::Release => &mut self.releases,
             Farewell::Own => &mut self.messages,
-            Farewell::None => return,
+            Farewell::None => return None,
         };
         if let Some(seal) = &self.seal {
             seal.close(messages, self.socket.destinations(), stamp);
         }
-        sent.send(&self.socket, messages);
+        sent.send(&self.socket, messages)
     }
 }
 
@@ -229,6 +250,7 @@ impl Sender {
         table.cancel(id);
         let entry = table.entry(id);
         entry.stopped = None;
+        entry.refusals = Refusals::default();
         entry.program = Some(program);
         table.send_now(id);
         drop(table);
@@ -269,8 +291,7 @@ impl Sender {
         table.cancel(id);
         let entry = table.entry(id);
         entry.stopped = None;
-        entry.send(farewell);
-        entry.program = None;
+        entry.part(farewell);
     }
 
     /// Once after the sender stopped this virtual router by itself, or would if it had woken already: since
@@ -279,6 +300,12 @@ impl Sender {
         let mut table = self.shared.lock();
         table.stop_if_overslept(id, now);
         table.entry(id).stopped.take()
+    }
+
+    /// Since when and why the kernel refuses this virtual router's adverts, if that has begun or ended since
+    /// somebody last asked.
+    pub fn take_news(&self, id: usize) -> Option<Option<Unsent>> {
+        self.shared.lock().entry(id).refusals.take_news()
     }
 
     /// What a virtual router sends is counted here.
@@ -336,8 +363,9 @@ impl Table {
         let Some(interval) = entry.program.as_ref().map(|it| it.interval) else {
             return;
         };
-        entry.send(Farewell::Own);
-        entry.due = clock::now() + interval;
+        let now = clock::now();
+        entry.advertise(now);
+        entry.due = now + interval;
         let due = entry.due;
         self.schedule.insert((due, id));
     }
@@ -354,19 +382,20 @@ impl Table {
         }
     }
 
-    /// Sends what is due, and says when the next one is, and whether something was stopped.
+    /// Sends what is due, and says when the next one is, and whether the driver is to look.
     fn turn(&mut self, now: Instant, conduct: &Conduct) -> (Option<Instant>, bool) {
-        let mut stopped = false;
+        let mut news = false;
         while let Some(&(due, id)) = self.schedule.first() {
             if due > now {
-                return (Some(due), stopped);
+                return (Some(due), news);
             }
             self.stop_if_overslept(id, now);
             self.schedule.remove(&(due, id));
-            stopped |= self.entry(id).stopped.is_some();
             self.send_due(id, now, conduct);
+            let entry = self.entry(id);
+            news |= entry.stopped.is_some() || entry.refusals.has_news();
         }
-        (None, stopped)
+        (None, news)
     }
 
     /// RFC 9568 section 6.4.3 (advertise), RFC 3768 section 6.4.3 (advertise).
@@ -376,7 +405,7 @@ impl Table {
             return;
         };
         conduct.was_late(now.since(entry.due), interval);
-        entry.send(Farewell::Own);
+        entry.advertise(now);
         // From the due time, so that lateness does not add up; but never a burst to catch up.
         let next = entry.due + interval;
         entry.due = if next > now { next } else { now + interval };
@@ -389,8 +418,7 @@ impl Table {
         self.schedule.clear();
         for entry in &mut self.entries {
             if entry.program.is_some() {
-                entry.send(Farewell::Release);
-                entry.program = None;
+                entry.part(Farewell::Release);
                 entry.stopped = Some(now);
             }
         }
@@ -401,14 +429,14 @@ fn run(shared: &Shared) {
     let mut table = shared.lock();
     while !shared.quit.load(Ordering::Relaxed) {
         let now = clock::now();
-        let (mut next, mut stopped) = table.turn(now, &shared.conduct);
+        let (mut next, mut news) = table.turn(now, &shared.conduct);
         let lease = shared.conduct.lease_until();
         if next.is_some() && now >= lease {
             shared.conduct.lapses.fetch_add(1, Ordering::Relaxed);
             table.lapse(now);
-            (next, stopped) = (None, true);
+            (next, news) = (None, true);
         }
-        if stopped {
+        if news {
             shared.driver.wake();
         }
         table = match next {

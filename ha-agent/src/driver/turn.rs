@@ -248,6 +248,7 @@ impl Driver {
         let mut touched = false;
         for instance in &mut self.instances {
             touched |= instance.look_before_sending(&mut edges!(self), now);
+            touched |= instance.look_at_unsent(&mut edges!(self), now);
         }
         touched
     }

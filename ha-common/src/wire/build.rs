@@ -10,6 +10,41 @@ pub const MAX_ADDRESSES: usize = 255;
 /// Room for any message: eight bytes, 255 IPv6 addresses; v2's trailer goes with IPv4 only.
 pub const MAX_MESSAGE: usize = 8 + MAX_ADDRESSES * 16;
 
+/// The first eight bytes of every message.
+const HEAD: usize = 8;
+/// v2: the authentication data (RFC 3768 section 5.3.10).
+const AUTH_DATA: usize = 8;
+
+/// Length in bytes of a message that lists so many addresses, without an HMAC trailer.
+pub const fn length(version: Version, family: Family, addresses: usize) -> usize {
+    HEAD + addresses * address_size(family) + auth_size(version)
+}
+
+/// How many addresses a message of at most `room` bytes lists, [`MAX_ADDRESSES`] at the most.
+pub const fn capacity(version: Version, family: Family, room: usize) -> usize {
+    let list = room.saturating_sub(HEAD + auth_size(version));
+    let addresses = list / address_size(family);
+    if addresses < MAX_ADDRESSES {
+        addresses
+    } else {
+        MAX_ADDRESSES
+    }
+}
+
+const fn address_size(family: Family) -> usize {
+    match family {
+        Family::V4 => 4,
+        Family::V6 => 16,
+    }
+}
+
+const fn auth_size(version: Version) -> usize {
+    match version {
+        Version::V2 => AUTH_DATA,
+        Version::V3 => 0,
+    }
+}
+
 /// What a message says.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
@@ -42,13 +77,8 @@ pub struct Message<'a> {
 /// `None` if there are too many addresses or `out` is too short ([`MAX_MESSAGE`] is always enough).
 pub fn write(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
     let count = u8::try_from(message.addresses.len()).ok()?;
-    let size = match message.family {
-        Family::V4 => 4,
-        Family::V6 => 16,
-    };
-    let is_v2 = matches!(message.version, Version::V2);
-    let trailer = if is_v2 { 8 } else { 0 };
-    let length = 8 + usize::from(count) * size + trailer;
+    let size = address_size(message.family);
+    let length = length(message.version, message.family, usize::from(count));
     let out = out.get_mut(..length)?;
     let (head, rest) = out.split_first_chunk_mut::<8>()?;
     let [fifth, sixth] = interval_bytes(message);
@@ -66,7 +96,7 @@ pub fn write(message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
     for (to, address) in list.chunks_exact_mut(size).zip(message.addresses) {
         to.copy_from_slice(address.get(..size)?);
     }
-    if is_v2 {
+    if matches!(message.version, Version::V2) {
         // RFC 3768 section 5.3.10 (unused): always present, zeros if unused.
         tail.copy_from_slice(&message.password.unwrap_or_default());
     }
@@ -133,7 +163,7 @@ const fn first_four(address: RawAddress) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::vrrp::group;
+    use super::super::vrrp::{MAX_LENGTH, group};
     use super::*;
 
     const VIP: RawAddress = [10, 99, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -176,6 +206,38 @@ mod tests {
             let mut out = [0; MAX_MESSAGE];
             write(&message, &mut out).unwrap();
             assert_eq!(out[4..6], sent);
+        }
+    }
+
+    #[test]
+    fn as_many_addresses_as_fit_do_and_one_more_does_not() {
+        for (version, family) in [
+            (Version::V2, Family::V4),
+            (Version::V3, Family::V4),
+            (Version::V3, Family::V6),
+        ] {
+            for room in [0, 8, 27, 28, 576, 1452, 1480] {
+                let most = capacity(version, family, room);
+                if most > 0 {
+                    assert!(length(version, family, most) <= room);
+                }
+                if most < MAX_ADDRESSES {
+                    assert!(length(version, family, most + 1) > room);
+                }
+            }
+            assert_eq!(capacity(version, family, usize::MAX), MAX_ADDRESSES);
+        }
+        let most = |room| capacity(Version::V3, Family::V6, room);
+        assert_eq!(most(usize::from(MAX_LENGTH)), 92);
+        // Behind an IPv6 header, in the MTU of Ethernet, and in IPv6's least.
+        assert_eq!((most(1500 - 40), most(1280 - 40)), (90, 77));
+        let messages = [Version::V2, Version::V3].map(message);
+        for message in messages {
+            let mut out = [0; MAX_MESSAGE];
+            assert_eq!(
+                write(&message, &mut out),
+                Some(length(message.version, message.family, 1))
+            );
         }
     }
 

@@ -22,8 +22,9 @@ pub const GROUP_V4: [u8; 4] = [224, 0, 0, 18];
 pub const GROUP_V6: [u8; 16] = [0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12];
 /// Type 1, the only one (RFC 9568 section 5.2.2).
 const ADVERTISEMENT: u8 = 1;
-/// The longest message that a 1500-byte IPv4 packet holds.
-pub(super) const MAX_LENGTH: u16 = 1480;
+/// The longest message that is sent and that a receiver takes, in bytes, with any trailer: what an IPv4
+/// packet of 1500 bytes holds. It bounds the loops that the kernel's verifier follows.
+pub const MAX_LENGTH: u16 = 1480;
 /// v2 authentication types (RFC 2338 section 5.3.6).
 pub const AUTH_NONE: u8 = 0;
 /// Simple text password.

@@ -110,6 +110,8 @@ pub struct Instance {
     pub interval: Interval,
     /// Who is master.
     pub master: Option<Master>,
+    /// Adverts that the kernel refuses.
+    pub unsent: Option<Unsent>,
     /// Its own MAC, if it has one.
     pub virtual_mac: Option<VirtualMac>,
     /// The virtual addresses.
@@ -224,6 +226,15 @@ pub struct Master {
     pub address: IpAddr,
     /// Its priority.
     pub priority: u8,
+}
+
+/// Adverts that do not leave.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Unsent {
+    /// Where they were to go.
+    pub to: IpAddr,
+    /// Why not.
+    pub why: String,
 }
 
 /// A virtual router's own MAC.
@@ -361,6 +372,8 @@ pub struct Counters {
     pub timer_fired: u64,
     /// Adverts sent.
     pub adverts_sent: u64,
+    /// Adverts that the kernel refused.
+    pub adverts_unsent: u64,
     /// Announcements sent.
     pub garp_sent: u64,
     /// Times an address was put back.

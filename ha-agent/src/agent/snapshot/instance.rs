@@ -22,7 +22,7 @@ use crate::control::claims::{Claimant, Claims};
 use crate::control::hmac::{Hmac, Verified};
 use crate::control::instance::{
     Address, Checksum, Counters, Family, Instance, Interval, Master, Notice, PrioritySum, State,
-    Term, Transition,
+    Term, Transition, Unsent,
 };
 use crate::control::rejects::RejectCounts;
 use crate::control::virtual_mac::{MacAddress, VirtualMac};
@@ -57,6 +57,11 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
         preempt_wait: view.preempt_at.map(|at| now.ahead(at)),
         master: master(view, slot.as_ref(), now),
         source: view.source,
+        unsent: view.unsent.as_ref().map(|it| Unsent {
+            since: now.moment(it.since),
+            to: it.to,
+            why: it.why.clone(),
+        }),
         transport: transport(config),
         hmac: config.hmac.as_ref().map(|it| hmac(it, view)),
         virtual_mac: virtual_mac(view),
@@ -263,6 +268,7 @@ fn counters(view: &View, slot: Option<&Slot>) -> Counters {
         dropped: slot.dropped,
         timer_fired: slot.fired,
         adverts_sent: view.sent.adverts(),
+        adverts_unsent: view.sent.errors(),
         garp_sent: view.announced,
         vip_restored: view.restored,
         ways_restored: view.ways_restored,

@@ -1,6 +1,7 @@
 //! The configuration as a whole: files in, models or problems out.
 
 mod accepted;
+mod advert_size;
 mod fuzzed;
 mod groups;
 mod held;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ha_common::address::raw;
 use ha_common::election::{LastAdvert, Rules};
 use ha_common::hmac::{Key, TRAILER};
+use ha_common::timing::master_down;
 use ha_common::units::{Nanos, Priority};
 use ha_common::wire::build;
 use ha_common::wire::vrrp::Flavour;
@@ -20,6 +21,7 @@ use crate::driver::sender::{Farewell, Program};
 impl Instance {
     pub(super) fn start_adverts(&mut self, rules: &Rules, edges: &mut Edges<'_>) {
         self.raise_device(edges);
+        self.forget_unsent();
         if let Some(program) = self.program(rules) {
             edges.sender.begin(self.id, program);
         }
@@ -38,6 +40,12 @@ impl Instance {
             // One interval has gone by when it is due.
             overslept: Nanos(
                 interval.0 * u64::from(rules.down_multiplier.saturating_sub(1).max(1)),
+            ),
+            patience: master_down(
+                rules.version,
+                rules.priority,
+                rules.interval,
+                rules.down_multiplier,
             ),
         })
     }

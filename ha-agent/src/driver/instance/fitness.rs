@@ -90,6 +90,7 @@ impl Instance {
     pub(crate) fn link_changed(&mut self, link: LinkState, edges: &mut Edges<'_>, now: Instant) {
         self.dirty = true;
         self.link = link;
+        self.look_at_mtu(edges.links, now);
         self.weigh(now, edges);
     }
 
@@ -175,6 +176,9 @@ impl Instance {
             let interface = &self.config.interface;
             return Some(format!("source address {source} is not on {interface}"));
         }
+        if let (LinkState::Up, Some(shortfall)) = (self.link, self.shortfall(edges.links)) {
+            return Some(shortfall);
+        }
         match self.fitness(clock::now(), edges) {
             Fitness::Ready => self.seat.as_ref()?.obstacle(),
             Fitness::Waiting if self.awaits_program && self.port.is_none() => Some(format!(
@@ -220,6 +224,9 @@ impl Instance {
             return Fitness::Waiting;
         }
         if self.port.is_none() || self.port_error.is_some() {
+            return Fitness::Unfit(FaultCause::CannotSend);
+        }
+        if self.shortfall(edges.links).is_some() {
             return Fitness::Unfit(FaultCause::CannotSend);
         }
         if self.refused_until.is_some() {
@@ -297,7 +304,12 @@ impl Instance {
         match fitness {
             Fitness::Waiting => return,
             Fitness::Ready => self.feed(now, Input::Ready, edges),
-            Fitness::Unfit(cause) => self.feed(now, Input::Fault(cause), edges),
+            Fitness::Unfit(cause) => {
+                if cause == FaultCause::CannotSend && self.port_error.is_none() {
+                    self.say_shortfall(edges);
+                }
+                self.feed(now, Input::Fault(cause), edges);
+            }
         }
         self.fed = fitness;
     }

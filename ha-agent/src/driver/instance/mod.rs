@@ -8,6 +8,7 @@ mod hold;
 mod listen;
 mod say;
 mod seat;
+mod sending;
 mod show;
 mod unheard;
 mod ways;
@@ -43,6 +44,7 @@ use advertise::farewell;
 use fitness::FIRST_RESULT_WAIT;
 use hold::{REFUSED_WAIT, Unseen};
 use unheard::Unheard;
+use sending::Sending;
 use ways::Ways;
 
 pub(crate) use fitness::LinkState;
@@ -101,6 +103,8 @@ pub(crate) struct Instance {
     /// Virtual addresses that were on the interface before we came: an administrator's, and to stay there.
     foreign: Vec<IpAddr>,
     unseen: Option<Unseen>,
+    /// Whether its adverts can leave.
+    sending: Sending,
     ways: Ways,
     /// Until when a check may be without a result; `None` once that is over.
     patience_until: Option<Instant>,
@@ -161,6 +165,7 @@ impl Instance {
             removal_due: None,
             foreign: Vec::new(),
             unseen: None,
+            sending: Sending::default(),
             ways: Ways::default(),
             patience_until: Some(now + FIRST_RESULT_WAIT),
             fed: Fitness::Waiting,
@@ -291,6 +296,7 @@ impl Instance {
             self.removal_due,
             self.unseen.map(|it| it.until),
             self.ways.next_deadline(),
+            self.sending.next_deadline(),
             self.look_at,
             self.patience_until.filter(|_| waiting),
             self.next_tracked(),
@@ -322,6 +328,10 @@ impl Instance {
         }
         if self.removal_due.is_some_and(|at| at <= now) {
             self.remove_addresses_again(edges, now);
+        }
+        if self.sending.next_deadline().is_some_and(|at| at <= now) {
+            self.look_at_mtu(edges.links, now);
+            self.weigh(now, edges);
         }
         self.verify_unseen(edges, now);
         self.ways_due(edges, now);

@@ -39,6 +39,7 @@ impl Instance {
             transitions: self.transitions,
             wakeups: self.wakeups,
             sent: edges.sender.sent(self.id),
+            unsent: self.unsent().cloned(),
             announced: self.announced,
             claims: self.claims.clone(),
             restored: self.restored,

@@ -1,0 +1,121 @@
+//! Adverts that the kernel refuses to send.
+//!
+//! One that is refused is no matter: a queue can be full for a moment. A master whose adverts have been
+//! refused for as long as a backup waits for them has a second master beside it, and a person must hear of it.
+
+use std::net::IpAddr;
+
+use ha_common::units::{Instant, Nanos};
+
+use crate::net::advert::AdvertError;
+
+/// An advert that the kernel refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// Where it was to go.
+    pub(super) to: IpAddr,
+    /// Why not.
+    pub(super) error: AdvertError,
+}
+
+/// Adverts that have not left for long.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unsent {
+    /// Of the first of them.
+    pub since: Instant,
+    /// Where they were to go: with several peers, the first that gets none.
+    pub to: IpAddr,
+    /// Why not, in words.
+    pub why: String,
+    /// They are larger than the interface's MTU.
+    pub too_long: bool,
+}
+
+/// The refusals of one virtual router, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    since: Option<Instant>,
+    unsent: Option<Unsent>,
+    news: bool,
+}
+
+impl Refusals {
+    /// An advert left at `now` for all destinations, or was refused for one. Refusals that last for longer than
+    /// `patience` are news, and so is that they are over.
+    pub(super) fn count(&mut self, refused: Option<Refused>, now: Instant, patience: Nanos) {
+        let Some(Refused { to, error }) = refused else {
+            self.since = None;
+            self.news |= self.unsent.take().is_some();
+            return;
+        };
+        let since = *self.since.get_or_insert(now);
+        if self.unsent.is_none() && now.since(since) > patience {
+            self.unsent = Some(Unsent {
+                since,
+                to,
+                why: error.to_string(),
+                too_long: matches!(error, AdvertError::ExceedsMtu(_)),
+            });
+            self.news = true;
+        }
+    }
+
+    /// Whether refusals have become news and nobody has asked.
+    pub(super) fn has_news(&self) -> bool {
+        self.news
+    }
+
+    /// What is so now, if that is news.
+    pub(super) fn take_news(&mut self) -> Option<Option<Unsent>> {
+        std::mem::take(&mut self.news).then(|| self.unsent.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Nanos = Nanos::from_millis(3_600);
+
+    fn refused(error: AdvertError) -> Option<Refused> {
+        Some(Refused {
+            to: IpAddr::from([224, 0, 0, 18]),
+            error,
+        })
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant(0) + Nanos::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn refusals_are_news_once_they_outlast_the_patience_and_again_when_they_are_over() {
+        let mut refusals = Refusals::default();
+        for second in 0..4 {
+            refusals.count(refused(AdvertError::Filtered), at(second), PATIENCE);
+            assert_eq!(refusals.take_news(), None, "at {second} s");
+        }
+        let too_long = || refused(AdvertError::ExceedsMtu(1600));
+        refusals.count(too_long(), at(4), PATIENCE);
+        assert!(refusals.has_news());
+        let unsent = refusals.take_news().unwrap().unwrap();
+        assert_eq!((unsent.since, unsent.too_long), (at(0), true));
+        assert_eq!(unsent.why, AdvertError::ExceedsMtu(1600).to_string());
+        refusals.count(refused(AdvertError::QueueFull), at(5), PATIENCE);
+        assert_eq!(refusals.take_news(), None, "it is known");
+        refusals.count(None, at(6), PATIENCE);
+        assert_eq!(refusals.take_news(), Some(None));
+        refusals.count(None, at(7), PATIENCE);
+        assert!(!refusals.has_news());
+    }
+
+    #[test]
+    fn one_that_leaves_between_begins_the_count_anew() {
+        let mut refusals = Refusals::default();
+        for second in 0..20 {
+            let outcome = refused(AdvertError::Filtered).filter(|_| second % 4 != 3);
+            refusals.count(outcome, at(second), PATIENCE);
+        }
+        assert!(!refusals.has_news());
+    }
+}
