@@ -36,8 +36,8 @@ pub struct VirtualRoute {
     pub dev: Option<String>,
     /// `metric`: less is preferred; default 0 for IPv4, 1024 for IPv6, which has no 0.
     pub metric: u32,
-    /// `table`: 1 to 4294967295 and not 255; default 254, the main one.
-    pub table: u32,
+    /// `table`: 1 to 4294967295 and not 255; default the VRF's that the interface is in, else 254, the main one.
+    pub table: Option<u32>,
     /// `source`: the address that the host's own packets along it start from.
     pub source: Option<IpAddr>,
     /// `onlink`: whether the gateway is taken to be on the link although no address says so; default false.
@@ -83,7 +83,7 @@ pub type RouteKey = (IpNet, u32, u32);
 impl VirtualRoute {
     /// What it can be there only once with: network, table and metric.
     pub fn key(&self) -> RouteKey {
-        (self.to, self.table, self.metric)
+        (self.to, self.table.unwrap_or(MAIN_TABLE), self.metric)
     }
 }
 
@@ -113,7 +113,7 @@ impl fmt::Display for VirtualRoute {
         if let Some(dev) = dev {
             write!(f, " dev {dev}")?;
         }
-        if *table != MAIN_TABLE {
+        if let Some(table) = table.filter(|table| *table != MAIN_TABLE) {
             write!(f, " table {table}")?;
         }
         if *metric != usual_metric(to) {
@@ -176,7 +176,7 @@ pub(super) fn read(field: &Field<'_>, family: Option<Family>) -> Option<VirtualR
             .ok()
             .map(Some)
     });
-    let table_number = t.optional("table", MAIN_TABLE, read_table);
+    let table_number = t.optional("table", None, |f| read_table(f).map(Some));
     let onlink = t.optional("onlink", false, |f| {
         let onlink = f.boolean()?;
         let has_gateway = via.as_ref().is_none_or(|via| via.get_ref().is_some());

@@ -22,14 +22,16 @@ pub(crate) struct AdvertPath {
     pub(crate) source: IpAddr,
     /// The socket that they leave by.
     pub(crate) socket: Arc<AdvertSocket>,
-    _inlet: Inlet,
+    /// The interface's lost addresses when its membership was last known to be true.
+    pub(crate) verified_at: u64,
+    inlet: Inlet,
 }
 
 /// What makes adverts come in.
 #[derive(Debug)]
 enum Inlet {
     /// Cards and switches filter the group's until somebody has joined it.
-    Group(#[expect(dead_code, reason = "dropping it leaves the group")] Membership),
+    Group(Membership),
     /// Unicast comes anyway; this keeps the host from answering it.
     Peers(#[expect(dead_code, reason = "dropping it closes the socket")] Sink),
 }
@@ -60,8 +62,17 @@ impl AdvertPath {
             transport,
             source,
             socket: Arc::new(socket),
-            _inlet: inlet,
+            verified_at: link.address_losses,
+            inlet,
         })
+    }
+
+    /// The membership of the group, if adverts go to one.
+    pub(crate) fn membership(&self) -> Option<&Membership> {
+        match &self.inlet {
+            Inlet::Group(membership) => Some(membership),
+            Inlet::Peers(_) => None,
+        }
     }
 
     /// The group, if adverts go to one.

@@ -71,6 +71,7 @@ impl Driver {
         let configs = self.instances.iter().map(|instance| &*instance.config);
         self.hooks.want(configs, &links);
         self.settling_until = None;
+        self.renew_memberships();
         for index in 0..self.instances.len() {
             let Some(instance) = self.instances.get(index) else {
                 break;
@@ -193,6 +194,7 @@ impl Driver {
         if instance.port.as_ref().is_some_and(|port| port.mac != mac) {
             instance.mac_changed(mac, &mut edges!(self), now);
         }
+        instance.follow_interface(link, &mut edges!(self));
         if instance.can_use(link) {
             instance.link_changed(LinkState::Up, &mut edges!(self), now);
         } else if let Some(until) = settles_until.filter(|_| link.admin_up) {

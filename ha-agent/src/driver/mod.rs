@@ -17,6 +17,7 @@ mod holder;
 mod hooks;
 mod inlets;
 mod instance;
+mod memberships;
 mod port;
 pub mod priority;
 pub mod realtime;

@@ -33,15 +33,16 @@ pub struct JoinError {
 
 /// Membership of a group on an interface; it ends by being dropped.
 ///
-/// It survives the interface going down and up again (the kernel reports it anew), but not its
-/// removal: an interface that comes back has another index and needs [`Membership::rejoin`].
+/// It survives the interface going down and up again (the kernel reports it anew). It does not survive the
+/// interface, nor the end of the interface's IPv6 half, which an MTU below 1280 bytes brings: then it is to be
+/// left by all who held it, and joined anew.
 #[derive(Debug)]
 pub struct Membership {
     group: IpAddr,
     ifindex: u32,
     // A datagram socket without a port: it can hold memberships, and nothing is ever delivered to
     // it, so a flood on the group costs it nothing.
-    _socket: Socket,
+    socket: Socket,
 }
 
 impl Membership {
@@ -65,19 +66,23 @@ impl Membership {
         Ok(Self {
             group,
             ifindex,
-            _socket: socket,
+            socket,
         })
     }
 
-    /// Moves to the interface's new index. The old membership is kept if the new one fails.
-    pub fn rejoin(&mut self, ifindex: u32) -> Result<(), JoinError> {
-        *self = Self::join(self.group, ifindex)?;
-        Ok(())
+    /// Leaves, also what the kernel has forgotten.
+    pub fn leave(&self) {
+        // What is left to do after an interface lost its memberships is done whatever the answer is.
+        let _ = leave_group(&self.socket, self.group, self.ifindex);
     }
 
-    /// The interface that it holds on.
-    pub fn ifindex(&self) -> u32 {
-        self.ifindex
+    /// Joins again after [`Membership::leave`].
+    pub fn rejoin(&self) -> Result<(), JoinError> {
+        join_group(&self.socket, self.group, self.ifindex).map_err(|source| JoinError {
+            group: self.group,
+            ifindex: self.ifindex,
+            source,
+        })
     }
 }
 
@@ -119,6 +124,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::net::joined::is_joined;
     use crate::net::lab;
 
     /// True if the interface `near` is a member, by the kernel's own tables.
@@ -153,21 +159,51 @@ mod tests {
         });
     }
 
+    /// Two sockets have joined: the one that leaves last must not take the other's new membership along.
     #[test]
-    fn root_an_interface_that_was_made_anew_is_joined_again() {
+    fn root_a_membership_that_ended_with_the_interfaces_ipv6_is_joined_again() {
         lab::run(|lab| {
-            let group = group(Family::V4);
-            let mut membership = Membership::join(group, lab.near).unwrap();
-            lab.ip("link delete near");
-            let error = Membership::join(group, lab.near).unwrap_err();
-            assert_eq!(error.source.raw_os_error(), Some(libc::ENODEV));
-            lab.ip("link add near type veth peer name other");
+            let group = group(Family::V6);
+            let members = [(); 2].map(|()| Membership::join(group, lab.near).unwrap());
+            let joined = || is_joined(group, lab.near).unwrap();
+            assert!(joined());
+            lab.ip("link set near mtu 1200");
+            lab.ip("link set near mtu 1500");
+            assert!(!joined() && !is_member(group), "the kernel keeps it");
+            assert!(members[0].rejoin().is_err(), "the socket's list is right");
+            for member in &members {
+                member.leave();
+            }
+            for member in &members {
+                member.rejoin().unwrap();
+            }
+            assert!(joined() && is_member(group));
+            let [first, second] = members;
+            drop(first);
+            assert!(joined());
+            second.leave();
+            assert!(!joined());
+        });
+    }
+
+    /// What is left of IPv6 on an interface without addresses, and IPv4 on one that is off, keeps its groups.
+    #[test]
+    fn root_memberships_outlive_ipv6_that_is_switched_off_and_a_link_that_is_down() {
+        lab::run(|lab| {
+            lab.ip("address add 10.99.0.1/24 dev near");
+            let members = [Family::V4, Family::V6].map(|family| {
+                let group = group(family);
+                (group, Membership::join(group, lab.near).unwrap())
+            });
+            let setting = "/proc/sys/net/ipv6/conf/near/disable_ipv6";
+            std::fs::write(setting, "1").unwrap();
+            lab.ip("address flush dev near");
+            lab.ip("link set near down");
             lab.ip("link set near up");
-            assert!(!is_member(group));
-            let index = nix::net::if_::if_nametoindex("near").unwrap();
-            membership.rejoin(index).unwrap();
-            assert!(is_member(group));
-            assert_eq!(membership.ifindex(), index);
+            std::fs::write(setting, "0").unwrap();
+            for (group, _) in &members {
+                assert!(is_joined(*group, lab.near).unwrap(), "{group}");
+            }
         });
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use ha_common::units::Family;
 use netlink_sys::SocketAddr;
 use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
@@ -109,6 +110,17 @@ impl Lab {
         setns(&self.here, CloneFlags::CLONE_NEWNET).unwrap();
         result
     }
+}
+
+/// Makes a folder read-only for the calling thread alone, as it is in a container.
+pub(crate) fn make_read_only(folder: &str) {
+    // A mount namespace of its own needs its own idea of the current folder.
+    unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some(folder), folder, none, MsFlags::MS_BIND, none).unwrap();
+    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+    mount(none, folder, none, flags, none).unwrap();
 }
 
 /// Moves the calling thread into a new namespace and returns a handle of it.

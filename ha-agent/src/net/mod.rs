@@ -13,6 +13,7 @@ pub mod announce;
 pub mod filter;
 pub mod group;
 pub mod interface;
+pub mod joined;
 pub mod links;
 pub mod netlink;
 pub mod offload;

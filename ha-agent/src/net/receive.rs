@@ -102,6 +102,16 @@ impl Receiver {
         Ok(())
     }
 
+    /// True if the group was joined and not left, whatever the kernel has made of it since.
+    pub fn has_joined(&self, group: IpAddr) -> bool {
+        self.groups.contains(&group)
+    }
+
+    /// Leaves a group, also one that the kernel has forgotten with the interface's memberships.
+    pub fn leave(&mut self, group: IpAddr) {
+        self.leave_others(|joined| joined != group);
+    }
+
     /// Leaves the groups that nobody wants any more.
     pub fn leave_others(&mut self, wanted: impl Fn(IpAddr) -> bool) {
         for group in self.groups.extract_if(.., |group| !wanted(*group)) {

@@ -56,18 +56,27 @@ impl Route {
         (self.to, self.table, self.metric)
     }
 
-    /// A configured route, once the interface's index is known.
-    pub fn of(route: &VirtualRoute, ifindex: u32) -> Self {
+    /// A configured route, once the interface's index is known; `table` is where it goes by default.
+    pub fn of(route: &VirtualRoute, ifindex: u32, table: u32) -> Self {
         Self {
             to: route.to,
             kind: route.kind,
             via: route.via,
             ifindex: (route.kind == RouteKind::Unicast).then_some(ifindex),
             metric: route.metric,
-            table: route.table,
+            table: route.table.unwrap_or(table),
             source: route.source,
             onlink: route.onlink,
         }
+    }
+
+    /// True if it is the other one in another table.
+    pub fn is_moved(&self, other: &Self) -> bool {
+        let there = Self {
+            table: other.table,
+            ..*self
+        };
+        self.table != other.table && there == *other
     }
 }
 
@@ -136,7 +145,7 @@ impl fmt::Display for Way {
                     via: route.via,
                     dev: route.ifindex.map(|index| format!("#{index}")),
                     metric: route.metric,
-                    table: route.table,
+                    table: Some(route.table),
                     source: route.source,
                     onlink: route.onlink,
                 };

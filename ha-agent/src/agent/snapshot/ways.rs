@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use crate::agent::handler::Agent;
-use crate::config::virtual_route::RouteKind;
+use crate::config::model::Instance;
+use crate::config::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
 use crate::control::ways::{Route, Rule};
 use crate::driver::board::{Picture, View};
 use crate::driver::ways::Entry;
+use crate::net::links::LinkTable;
 use crate::net::way::{Way, WayBook};
 
 /// Those of ours that the kernel has now. It is asked only if there can be any, and on a socket of its own:
@@ -19,6 +21,14 @@ pub(super) fn present(picture: &Picture) -> HashSet<Way> {
     let found = WayBook::open().and_then(|mut book| book.list());
     // A kernel that does not say shows none.
     found.unwrap_or_default().into_iter().collect()
+}
+
+/// Where a route goes: for one that cannot be placed now, where it would by what is written.
+fn table(route: &VirtualRoute, config: &Instance, links: &LinkTable) -> u32 {
+    match Entry::Route(route).placed(config, links) {
+        Ok(Way::Route(route)) => route.table,
+        Ok(Way::Rule(_)) | Err(_) => route.table.unwrap_or(MAIN_TABLE),
+    }
 }
 
 /// Both lists.
@@ -37,7 +47,7 @@ pub(super) fn ways(agent: &Agent, view: &View, present: &HashSet<Way>) -> (Vec<R
         dev: (it.kind == RouteKind::Unicast)
             .then(|| it.dev.clone().unwrap_or_else(|| config.interface.clone())),
         metric: it.metric,
-        table: it.table,
+        table: table(it, config, &links),
         source: it.source,
         text: it.to_string(),
         present: is_there(&Entry::Route(it)),

@@ -25,7 +25,7 @@ fn every_key_of_a_route_reaches_the_model() {
         "192.0.2.0/24 via 10.99.0.1 dev eth1 table 4294967295 metric 7 src 10.99.0.100 onlink"
     );
     assert_eq!(hole.to_string(), "blackhole 198.51.100.1/32");
-    assert_eq!((hole.kind, hole.table), (RouteKind::Blackhole, 254));
+    assert_eq!((hole.kind, hole.table), (RouteKind::Blackhole, None));
 }
 
 #[test]

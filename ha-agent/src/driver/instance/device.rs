@@ -7,6 +7,7 @@ use ha_common::units::Instant;
 
 use super::{Edges, Instance};
 use crate::driver::report::Report;
+use crate::net::links::Link;
 use crate::net::virtual_mac::{Device, DeviceError};
 
 impl Instance {
@@ -70,6 +71,31 @@ impl Instance {
             edges.sender.now(self.id);
             self.verify_addresses(edges, now);
             self.announce(edges, now);
+        }
+    }
+
+    /// Brings the device in line with the interface beneath it, where the table shows that it is not: its MTU, and
+    /// the VRF that it is in.
+    pub(crate) fn follow_interface(&mut self, link: &Link, edges: &mut Edges<'_>) {
+        let Some(device) = self.device().cloned() else {
+            return;
+        };
+        let vrf = edges.links.vrf_table(link).and(link.master);
+        let differs = |shown: &Link| (shown.mtu, shown.master) != (link.mtu, vrf);
+        if !edges.links.get(device.index).is_some_and(differs) {
+            return;
+        }
+        let ipv6 = self.config.holds_ipv6();
+        match edges.devices.follow(&device, link.index, ipv6) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.dirty = true;
+                edges.reporter.say(Report::Said {
+                    instance: Arc::clone(&self.name),
+                    what: format!("{} follows {}: MTU and VRF", device.name, link.name),
+                });
+            }
+            Err(error) => self.device_failed(&error, edges),
         }
     }
 

@@ -107,6 +107,7 @@ impl Instance {
             return;
         }
         let (numbers, ways): (Vec<usize>, Vec<Way>) = wanted.into_iter().unzip();
+        self.leave_tables(&ways, edges);
         let outcomes = match edges.ways.add(&ways) {
             Ok(outcomes) => outcomes,
             Err(error) => {
@@ -143,6 +144,23 @@ impl Instance {
         }
         self.tell_foreign_ways(&config, &was_there, &mut errors, edges);
         self.say_errors(errors, edges);
+    }
+
+    /// Takes routes away from the table of a VRF that their interface is not in any more, or from the main one if
+    /// it is in a VRF now; `wanted` has them where they belong.
+    fn leave_tables(&mut self, wanted: &[Way], edges: &mut Edges<'_>) {
+        let is_moved = |placed: &Way| match placed {
+            Way::Route(placed) => wanted
+                .iter()
+                .any(|way| matches!(way, Way::Route(way) if placed.is_moved(way))),
+            Way::Rule(_) => false,
+        };
+        let placed = std::mem::take(&mut self.ways.placed);
+        let (moved, kept): (Vec<Way>, Vec<Way>) = placed.into_iter().partition(is_moved);
+        self.ways.placed = kept;
+        if let Some(what) = self.remove_these(moved, edges) {
+            self.failed(what, edges);
+        }
     }
 
     /// Of ways that were there when we came to add them, those that no agent added: they stay when we leave.

@@ -2,8 +2,8 @@
 
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
-    State,
+    InfoData, InfoKind, InfoVlan, InfoVrf, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType,
+    LinkMessage, State,
 };
 
 use super::{Link, LinkKind, LinkLayer};
@@ -26,6 +26,8 @@ pub(crate) fn link_from_message(message: &LinkMessage) -> Option<Link> {
         admin_up: header.flags.contains(LinkFlags::Up),
         oper_up: false,
         carrier_changes: 0,
+        // The table counts.
+        address_losses: 0,
         master: None,
         parent: None,
         kind: LinkKind::Device,
@@ -82,6 +84,9 @@ fn kind(info: &[LinkInfo]) -> LinkKind {
         }),
         _ => None,
     });
+    if let Some(table) = vrf_table(info) {
+        return LinkKind::Vrf { table };
+    }
     match (named, vlan_id) {
         (None, _) => LinkKind::Device,
         (Some(InfoKind::Vlan), Some(id)) => LinkKind::Vlan { id },
@@ -91,6 +96,17 @@ fn kind(info: &[LinkInfo]) -> LinkKind {
         (Some(InfoKind::Veth), _) => LinkKind::Veth,
         (Some(other), _) => LinkKind::Other(other.to_string()),
     }
+}
+
+/// The routing table of a VRF, if it is one.
+pub(in crate::net) fn vrf_table(info: &[LinkInfo]) -> Option<u32> {
+    info.iter().find_map(|info| match info {
+        LinkInfo::Data(InfoData::Vrf(vrf)) => vrf.iter().find_map(|vrf| match vrf {
+            InfoVrf::TableId(table) => Some(*table),
+            _ => None,
+        }),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -122,6 +138,27 @@ mod tests {
             (link.kind, link.parent),
             (LinkKind::Vlan { id: 10 }, Some(2))
         );
+    }
+
+    /// A VRF cannot be made everywhere either.
+    #[test]
+    fn a_vrf_is_known_by_its_table_and_what_is_in_it_by_its_master() {
+        let info = vec![
+            LinkInfo::Kind(InfoKind::Vrf),
+            LinkInfo::Data(InfoData::Vrf(vec![InfoVrf::TableId(10)])),
+        ];
+        let vrf = link_from_message(&message(vec![LinkAttribute::LinkInfo(info)])).unwrap();
+        assert_eq!(vrf.kind, LinkKind::Vrf { table: 10 });
+        let mut inside = message(vec![LinkAttribute::Controller(7)]);
+        inside.header.index = 8;
+        let inside = link_from_message(&inside).unwrap();
+        let mut outside = inside.clone();
+        outside.master = None;
+        let table = crate::net::links::tests::table(&[vrf, inside.clone()]);
+        assert_eq!(table.vrf_table(&inside), Some(10));
+        assert_eq!(table.vrf_table(&outside), None);
+        outside.master = Some(8);
+        assert_eq!(table.vrf_table(&outside), None, "a bridge or bond");
     }
 
     #[test]

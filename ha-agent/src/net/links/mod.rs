@@ -7,7 +7,7 @@ pub mod monitor;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub(super) use message::link_from_message;
+pub(super) use message::{link_from_message, vrf_table};
 pub use monitor::{MonitorError, watch};
 use netlink_packet_route::address::{AddressFlags, AddressScope};
 
@@ -34,6 +34,9 @@ pub struct Link {
     pub oper_up: bool,
     /// How often the carrier has come or gone: it tells a flap that was too quick to be seen.
     pub carrier_changes: u32,
+    /// How often addresses were taken from it, as far as that was heard: memberships of groups may have gone
+    /// along, also if the addresses were back before anybody looked.
+    pub address_losses: u64,
     /// The bridge, bond or VRF that it belongs to.
     pub master: Option<u32>,
     /// The interface beneath: a VLAN's or macvlan's parent, the other end of a veth pair.
@@ -77,6 +80,11 @@ pub enum LinkKind {
     Macvlan,
     /// One end of a veth pair.
     Veth,
+    /// A VRF (virtual routing and forwarding domain).
+    Vrf {
+        /// Its routing table.
+        table: u32,
+    },
     /// Anything else, by the kernel's name for it.
     Other(String),
 }
@@ -178,10 +186,19 @@ impl LinkTable {
         })
     }
 
+    /// The routing table of the VRF that an interface is in, if it is in one.
+    pub fn vrf_table(&self, link: &Link) -> Option<u32> {
+        match self.get(link.master?)?.kind {
+            LinkKind::Vrf { table } => Some(table),
+            _ => None,
+        }
+    }
+
     /// A link message: the addresses of an interface that is known already stay.
     fn put_link(&mut self, mut link: Link) {
         if let Some(known) = self.links.remove(&link.index) {
             link.addresses = known.addresses;
+            link.address_losses = known.address_losses;
             link.life = known.life;
         } else {
             self.lives += 1;
@@ -194,13 +211,14 @@ impl LinkTable {
     fn replace(&mut self, links: Vec<Link>) {
         let mut known = std::mem::take(&mut self.links);
         for mut link in links {
-            link.life = known.remove(&link.index).map_or_else(
-                || {
-                    self.lives += 1;
-                    self.lives
-                },
-                |known| known.life,
-            );
+            if let Some(known) = known.remove(&link.index) {
+                link.life = known.life;
+                // What was not heard may have been a loss.
+                link.address_losses = known.address_losses + 1;
+            } else {
+                self.lives += 1;
+                link.life = self.lives;
+            }
             self.links.insert(link.index, link);
         }
     }
@@ -224,6 +242,7 @@ impl LinkTable {
     fn remove_address(&mut self, index: u32, present: &Present) {
         if let Some(link) = self.links.get_mut(&index) {
             link.addresses.retain(|p| p.net != present.net);
+            link.address_losses += 1;
         }
     }
 }
@@ -252,6 +271,7 @@ pub(crate) mod tests {
             admin_up: true,
             oper_up: true,
             carrier_changes: 2,
+            address_losses: 0,
             master: None,
             parent: None,
             link_layer: LinkLayer::Ethernet,
@@ -367,5 +387,11 @@ pub(crate) mod tests {
         assert!(table.get(9).is_none());
         table.remove_address(2, &present("10.99.0.1/24"));
         assert!(table.get(2).unwrap().addresses.is_empty());
+        // Back at once, it is a loss all the same; so may be what was read anew.
+        table.put_address(2, present("10.99.0.1/24"));
+        table.put_link(link(2, "lan0", &[]));
+        assert_eq!(table.get(2).unwrap().address_losses, 1);
+        table.replace(vec![link(2, "lan0", &[])]);
+        assert_eq!(table.get(2).unwrap().address_losses, 2);
     }
 }

@@ -8,6 +8,7 @@ use netlink_packet_route::link::{
 
 use super::Wanted;
 use super::marker::Arp;
+use crate::net::links::vrf_table;
 
 /// `IFLA_INET_CONF` of `linux/if_link.h`: settings by their number, each with 32 bits.
 const INET_CONF: u16 = 1;
@@ -33,6 +34,10 @@ pub(super) struct Found {
     /// A macvlan in private mode.
     pub(super) is_macvlan: bool,
     pub(super) is_up: bool,
+    pub(super) mtu: u32,
+    /// The bridge, bond or VRF that it is in.
+    pub(super) master: Option<u32>,
+    pub(super) is_vrf: bool,
     pub(super) alias: Option<String>,
     pub(super) arp: Option<Arp>,
 }
@@ -44,8 +49,9 @@ pub(super) fn of(index: u32) -> LinkMessage {
     message
 }
 
-/// In private mode nothing passes between the devices above one interface.
-pub(super) fn creating(index: u32, wanted: &Wanted<'_>) -> LinkMessage {
+/// In private mode nothing passes between the devices above one interface. With the interface in a `vrf`, its
+/// addresses must be there too.
+pub(super) fn creating(index: u32, wanted: &Wanted<'_>, vrf: Option<u32>) -> LinkMessage {
     let mut message = of(index);
     message.attributes = vec![
         LinkAttribute::IfName(wanted.device.to_owned()),
@@ -58,6 +64,25 @@ pub(super) fn creating(index: u32, wanted: &Wanted<'_>) -> LinkMessage {
             )])),
         ]),
     ];
+    message
+        .attributes
+        .extend(vrf.map(LinkAttribute::Controller));
+    message
+}
+
+/// Puts a device into a VRF, or takes it out of the one that it is in.
+pub(super) fn joining(index: u32, vrf: Option<u32>) -> LinkMessage {
+    let mut message = of(index);
+    // Zero is none.
+    let attribute = LinkAttribute::Controller(vrf.unwrap_or(0));
+    message.attributes.push(attribute);
+    message
+}
+
+/// Sets the largest IP packet, in bytes.
+pub(super) fn sizing(index: u32, mtu: u32) -> LinkMessage {
+    let mut message = of(index);
+    message.attributes.push(LinkAttribute::Mtu(mtu));
     message
 }
 
@@ -108,6 +133,9 @@ pub(super) fn found(message: &LinkMessage) -> Found {
         parent: None,
         is_macvlan: false,
         is_up: message.header.flags.contains(LinkFlags::Up),
+        mtu: 0,
+        master: None,
+        is_vrf: false,
         alias: None,
         arp: None,
     };
@@ -116,7 +144,12 @@ pub(super) fn found(message: &LinkMessage) -> Found {
             LinkAttribute::IfName(name) => found.name.clone_from(name),
             LinkAttribute::Address(address) => found.address = address.as_slice().try_into().ok(),
             LinkAttribute::Link(index) => found.parent = Some(*index),
-            LinkAttribute::LinkInfo(info) => found.is_macvlan = is_private_macvlan(info),
+            LinkAttribute::Mtu(mtu) => found.mtu = *mtu,
+            LinkAttribute::Controller(index) => found.master = Some(*index),
+            LinkAttribute::LinkInfo(info) => {
+                found.is_macvlan = is_private_macvlan(info);
+                found.is_vrf = vrf_table(info).is_some();
+            }
             LinkAttribute::IfAlias(alias) => found.alias = Some(alias.clone()),
             LinkAttribute::AfSpecUnspec(families) => found.arp = arp(families),
             _ => {}

@@ -180,7 +180,12 @@ impl DeviceBook {
             },
             None => self.create(wanted, &all, original)?,
         };
-        let done = self.settle(wanted, &device, present.raised() != present);
+        let done = self
+            .settle(wanted, &device, present.raised() != present)
+            .and_then(|()| {
+                self.follow(&device, wanted.parent.index, wanted.ipv6)
+                    .map(drop)
+            });
         if done.is_err() && device.is_new {
             // What cannot be as it must is not left behind; why it cannot is what counts.
             let _ = self.delete(device.index, wanted.parent.index);
@@ -208,7 +213,11 @@ impl DeviceBook {
             .attributes
             .push(LinkAttribute::IfAlias(marker.to_string()));
         let requests = [
-            RouteNetlinkMessage::NewLink(message::creating(index, wanted)),
+            RouteNetlinkMessage::NewLink(message::creating(
+                index,
+                wanted,
+                vrf_of(all, wanted.parent.index),
+            )),
             RouteNetlinkMessage::SetLink(alias),
         ];
         let outcomes = self.socket.batch(NLM_F_CREATE | NLM_F_EXCL, requests)?;
@@ -239,21 +248,55 @@ impl DeviceBook {
         let own = [(Setting::ArpIgnore, 1), (Setting::ReversePathFilter, 2)];
         let own = message::settings(device.index, &own);
         self.set("setting up the device", &device.name, own)?;
-        let conf = Path::new(IPV6_SETTINGS).join(&device.name);
-        // Absent where the kernel has no IPv6, or the MTU is too small for it.
-        if conf.exists() {
-            let no_link_local = message::no_link_local(device.index);
-            self.set("setting up IPv6 on the device", &device.name, no_link_local)?;
-            write(conf.join("accept_ra"), "0")?;
-            write(
-                conf.join("disable_ipv6"),
-                if wanted.ipv6 { "0" } else { "1" },
-            )?;
+        if has_ipv6(device) {
+            self.settle_ipv6(device, wanted.ipv6)?;
         }
         if raise {
             self.set_arp(wanted.parent.index, Arp::raised)?;
         }
         Ok(())
+    }
+
+    fn settle_ipv6(&mut self, device: &Device, ipv6: bool) -> Result<(), DeviceError> {
+        let no_link_local = message::no_link_local(device.index);
+        self.set("setting up IPv6 on the device", &device.name, no_link_local)?;
+        let conf = ipv6_settings(device);
+        write(conf.join("accept_ra"), "0")?;
+        write(conf.join("disable_ipv6"), if ipv6 { "0" } else { "1" })
+    }
+
+    /// Brings the device in line with the interface beneath it: the VRF that it is in, and its MTU, which the
+    /// kernel lowers with the interface's and does not raise again. True if something was changed.
+    pub fn follow(
+        &mut self,
+        device: &Device,
+        parent: u32,
+        ipv6: bool,
+    ) -> Result<bool, DeviceError> {
+        let all = self.all()?;
+        let find = |index: u32| all.iter().find(|found| found.index == index);
+        let (Some(found), Some(beneath)) = (find(device.index), find(parent)) else {
+            // It is made anew where it is missed.
+            return Ok(false);
+        };
+        let vrf = vrf_of(&all, parent);
+        let moves = found.master != vrf;
+        if moves {
+            let message = message::joining(device.index, vrf);
+            self.set("moving between VRFs the device", &device.name, message)?;
+        }
+        let grows = found.mtu != beneath.mtu;
+        if grows {
+            let had_ipv6 = has_ipv6(device);
+            let message = message::sizing(device.index, beneath.mtu);
+            self.set("setting the MTU of the device", &device.name, message)?;
+            if !had_ipv6 && has_ipv6(device) {
+                // What the kernel has just begun on a device that is up goes again.
+                write(ipv6_settings(device).join("disable_ipv6"), "1")?;
+                self.settle_ipv6(device, ipv6)?;
+            }
+        }
+        Ok(moves || grows)
     }
 
     /// Switches the device on or off.
@@ -363,6 +406,22 @@ impl DeviceBook {
             _ => None,
         })
     }
+}
+
+fn ipv6_settings(device: &Device) -> PathBuf {
+    Path::new(IPV6_SETTINGS).join(&device.name)
+}
+
+/// Not where the kernel has no IPv6, or the MTU is too small for it.
+fn has_ipv6(device: &Device) -> bool {
+    ipv6_settings(device).exists()
+}
+
+/// The VRF that an interface is in.
+fn vrf_of(all: &[Found], index: u32) -> Option<u32> {
+    let find = |index: u32| all.iter().find(|found| found.index == index);
+    let master = find(find(index)?.master?)?;
+    master.is_vrf.then_some(master.index)
 }
 
 /// Those with our mark.

@@ -2,9 +2,12 @@
 
 use std::fs;
 
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVrf, LinkInfo};
+
 use super::*;
 use crate::net::interface::interface;
 use crate::net::lab;
+use crate::net::links::tests::link;
 
 const MAC: [u8; 6] = [0, 0, 0x5e, 0, 1, 51];
 
@@ -144,4 +147,108 @@ fn root_what_the_interface_had_is_known_though_somebody_deletes_the_device() {
         book.delete(again.index, lab.near).unwrap();
         assert_eq!(arp_of_near(), ["0", "0"]);
     });
+}
+
+#[test]
+fn root_a_devices_mtu_follows_its_interfaces_and_ipv6_stays_as_it_was_set() {
+    lab::run(|lab| {
+        let near = interface("near").unwrap();
+        let six = [0, 0, 0x5e, 0, 2, 51];
+        let mut book = DeviceBook::open().unwrap();
+        let device = book.ensure(&wanted("vrrp6-51", six, &near, true)).unwrap();
+        assert!(
+            !book.follow(&device, lab.near, true).unwrap(),
+            "it is so already"
+        );
+        for up in [false, true] {
+            book.set_up(&device, up).unwrap();
+            for mtu in [1280, 1200] {
+                lab.ip(&format!("link set near mtu {mtu}"));
+                assert_eq!(interface("vrrp6-51").unwrap().mtu, mtu);
+                lab.ip("link set near mtu 1500");
+                assert_eq!(interface("vrrp6-51").unwrap().mtu, mtu, "by the kernel");
+                assert!(book.follow(&device, lab.near, true).unwrap());
+                let found = interface("vrrp6-51").unwrap();
+                assert_eq!((found.mtu, found.addresses), (1500, vec![]));
+                assert_eq!(setting("ipv6/conf/vrrp6-51/accept_ra"), "0");
+                assert_eq!(setting("ipv6/conf/vrrp6-51/addr_gen_mode"), "1");
+                assert_eq!(setting("ipv6/conf/vrrp6-51/disable_ipv6"), "0");
+                assert!(!book.follow(&device, lab.near, true).unwrap());
+            }
+        }
+    });
+}
+
+/// As in a container: what is right already needs no write, and what is not has its reason.
+#[test]
+fn root_where_proc_sys_is_read_only_a_device_needs_the_right_defaults() {
+    lab::run(|_| {
+        let near = interface("near").unwrap();
+        let mut book = DeviceBook::open().unwrap();
+        let ask = wanted("vrrp4-51", MAC, &near, false);
+        for (key, value) in [("accept_ra", "0"), ("disable_ipv6", "1")] {
+            fs::write(format!("/proc/sys/net/ipv6/conf/default/{key}"), value).unwrap();
+        }
+        lab::make_read_only("/proc/sys");
+        let denied = fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap_err();
+        assert_eq!(denied.kind(), io::ErrorKind::ReadOnlyFilesystem);
+        let device = book.ensure(&ask).unwrap();
+        book.set_up(&device, true).unwrap();
+        assert_eq!(book.state(device.index).unwrap(), Some(true));
+
+        let six = wanted("vrrp6-51", [0, 0, 0x5e, 0, 2, 51], &near, true);
+        let error = book.ensure(&six).unwrap_err().to_string();
+        assert!(
+            error.contains("/proc/sys/net/ipv6/conf/vrrp6-51/disable_ipv6")
+                && error.contains("Read-only file system"),
+            "{error}"
+        );
+        assert!(interface("vrrp6-51").is_err(), "it was left behind");
+    });
+}
+
+/// A VRF cannot be made everywhere: what is asked of the kernel, and by what.
+#[test]
+fn a_device_goes_where_its_interface_is() {
+    let near = link(2, "eth0", &[]);
+    let ask = wanted("vrrp4-51", MAC, &near, false);
+    let masters = |message: &LinkMessage| -> Vec<u32> {
+        let attributes = message.attributes.iter();
+        attributes
+            .filter_map(|it| match it {
+                LinkAttribute::Controller(index) => Some(*index),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(masters(&message::creating(7, &ask, Some(9))), [9]);
+    assert!(masters(&message::creating(7, &ask, None)).is_empty());
+    assert_eq!(masters(&message::joining(7, Some(9))), [9]);
+    assert_eq!(masters(&message::joining(7, None)), [0]);
+
+    let of_kind = |index: u32, kind: Vec<LinkInfo>, master: Option<u32>| {
+        let mut told = message::of(index);
+        told.attributes.push(LinkAttribute::LinkInfo(kind));
+        told.attributes
+            .extend(master.map(LinkAttribute::Controller));
+        message::found(&told)
+    };
+    let vrf = || {
+        vec![
+            LinkInfo::Kind(InfoKind::Vrf),
+            LinkInfo::Data(InfoData::Vrf(vec![InfoVrf::TableId(10)])),
+        ]
+    };
+    let bridge = vec![LinkInfo::Kind(InfoKind::Bridge)];
+    let all = [
+        of_kind(2, vec![], Some(9)),
+        of_kind(3, vec![], Some(8)),
+        of_kind(4, vec![], None),
+        of_kind(8, bridge, None),
+        of_kind(9, vrf(), None),
+    ];
+    assert_eq!(
+        [2, 3, 4, 5].map(|index| vrf_of(&all, index)),
+        [Some(9), None, None, None]
+    );
 }
