@@ -1,8 +1,9 @@
 //! ha-agent as a library: everything but `main`.
 //!
-//! Dependencies point one way: `config` knows nobody; `net`, `checks` and `datapath` are edges that
-//! know the configuration and the kernel; `driver` runs the election over them; `control` shows it;
-//! `record` writes down what it decided; `agent` puts them together; `cli` is what a person types, `logging` where the log goes.
+//! `config` imports none of the others; `net`, `checks` and `datapath` are edges that know the configuration and
+//! the kernel; `driver` runs the elections over them, and `record` writes down what it decides; `control`
+//! shows it; `agent` puts them together; `cli` is what a person types, `logging` where the log goes.
+//! Two pairs know each other: `driver` and `record`, `agent` and `cli`.
 
 pub mod agent;
 pub mod checks;

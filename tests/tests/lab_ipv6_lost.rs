@@ -7,7 +7,7 @@ use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::{Host, Lab, require_root_and_tools};
 
-/// Below IPv6's least (RFC 8200 section 5), and back.
+/// Below the least that IPv6 works with, 1280 bytes, and back.
 const MTU_TOO_SMALL: [&str; 2] = ["link set eth0 mtu 1200", "link set eth0 mtu 1500"];
 
 /// Two virtual routers of one group, so that two sockets share a membership.

@@ -86,7 +86,6 @@ impl Agent {
         }
     }
 
-    /// Reads the file again; what is wrong with it changes nothing.
     /// What is said of more addresses than the kernel half was loaded for. They are held all the same.
     fn outgrown(&self, new: &Config) -> Option<String> {
         let room = self.reader.as_ref()?.room_for_held();
@@ -99,6 +98,7 @@ impl Agent {
         })
     }
 
+    /// Reads the file again; what is wrong with it changes nothing.
     async fn reload_now(&self) -> Result<Reloaded, ErrorReply> {
         let _one_at_a_time = self.reloading.lock().await;
         let file = self.file.clone();

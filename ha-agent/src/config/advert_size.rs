@@ -12,7 +12,7 @@ use ha_common::wire::vrrp::MAX_LENGTH;
 use super::instance_rules::Parts;
 use super::model::Instance;
 
-/// The MTU of Ethernet, in bytes (RFC 894, RFC 2464).
+/// The MTU of Ethernet, in bytes.
 const USUAL_MTU: usize = 1500;
 
 /// What the size of an advert depends on, beside the number of addresses.

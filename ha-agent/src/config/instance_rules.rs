@@ -131,12 +131,10 @@ fn addresses(parts: &Parts<'_>) {
         }
     }
     excluded(parts, &mut seen);
-    if family == Family::V6 {
-        if !address::is_link_local(first.get_ref().addr()) {
-            let message = "the first IPv6 address should be link-local (fe80::...): RFC 9568 \
-                           section 5.2.9 wants it, and strict peers discard adverts without it";
-            report.warn(&first.span(), message);
-        }
+    if family == Family::V6 && !address::is_link_local(first.get_ref().addr()) {
+        let message = "the first IPv6 address should be link-local (fe80::...): RFC 9568 \
+                       section 5.2.9 wants it, and strict peers discard adverts without it";
+        report.warn(&first.span(), message);
     }
 }
 

@@ -1,5 +1,6 @@
-//! The driver: one thread that runs every election, wakes only when somebody must decide, and never
-//! logs, reads a file or waits for anybody.
+//! The driver: one thread that runs every election, and wakes only when somebody must decide. It never logs,
+//! and waits for nobody but the kernel: for netlink's answers (at most 1 s each), for what is attached to an
+//! interface, and for files in /proc.
 //!
 //! It owns the kernel half, the ring, the netlink socket and the instances. It is told things by
 //! [`Command`]s and a bell, and shows itself on the [`board::Board`] and by [`report::Report`]s.

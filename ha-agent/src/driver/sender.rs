@@ -16,7 +16,7 @@ use ha_common::units::{Instant, Nanos};
 use super::clock;
 use super::realtime::{self, Ability};
 use super::seal::Seal;
-use super::unsent::{Refusals, Refused, Unsent};
+use super::unsent::{News, Refusals, Refused};
 use super::wake::Wake;
 use crate::net::advert::AdvertSocket;
 
@@ -304,7 +304,7 @@ impl Sender {
 
     /// Since when and why the kernel refuses this virtual router's adverts, if that has begun or ended since
     /// somebody last asked.
-    pub fn take_news(&self, id: usize) -> Option<Option<Unsent>> {
+    pub fn take_news(&self, id: usize) -> Option<News> {
         self.shared.lock().entry(id).refusals.take_news()
     }
 

@@ -31,6 +31,15 @@ pub struct Unsent {
     pub too_long: bool,
 }
 
+/// What has changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum News {
+    /// Adverts have not left for long.
+    Unsent(Unsent),
+    /// They leave again.
+    Leave,
+}
+
 /// The refusals of one virtual router, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
@@ -66,8 +75,9 @@ impl Refusals {
     }
 
     /// What is so now, if that is news.
-    pub(super) fn take_news(&mut self) -> Option<Option<Unsent>> {
-        std::mem::take(&mut self.news).then(|| self.unsent.clone())
+    pub(super) fn take_news(&mut self) -> Option<News> {
+        let news = std::mem::take(&mut self.news);
+        news.then(|| self.unsent.clone().map_or(News::Leave, News::Unsent))
     }
 }
 
@@ -77,11 +87,11 @@ mod tests {
 
     const PATIENCE: Nanos = Nanos::from_millis(3_600);
 
-    fn refused(error: AdvertError) -> Option<Refused> {
-        Some(Refused {
+    fn refused(error: AdvertError) -> Refused {
+        Refused {
             to: IpAddr::from([224, 0, 0, 18]),
             error,
-        })
+        }
     }
 
     fn at(seconds: u64) -> Instant {
@@ -92,19 +102,21 @@ mod tests {
     fn refusals_are_news_once_they_outlast_the_patience_and_again_when_they_are_over() {
         let mut refusals = Refusals::default();
         for second in 0..4 {
-            refusals.count(refused(AdvertError::Filtered), at(second), PATIENCE);
+            refusals.count(Some(refused(AdvertError::Filtered)), at(second), PATIENCE);
             assert_eq!(refusals.take_news(), None, "at {second} s");
         }
         let too_long = || refused(AdvertError::ExceedsMtu(1600));
-        refusals.count(too_long(), at(4), PATIENCE);
+        refusals.count(Some(too_long()), at(4), PATIENCE);
         assert!(refusals.has_news());
-        let unsent = refusals.take_news().unwrap().unwrap();
+        let Some(News::Unsent(unsent)) = refusals.take_news() else {
+            panic!("no news")
+        };
         assert_eq!((unsent.since, unsent.too_long), (at(0), true));
         assert_eq!(unsent.why, AdvertError::ExceedsMtu(1600).to_string());
-        refusals.count(refused(AdvertError::QueueFull), at(5), PATIENCE);
+        refusals.count(Some(refused(AdvertError::QueueFull)), at(5), PATIENCE);
         assert_eq!(refusals.take_news(), None, "it is known");
         refusals.count(None, at(6), PATIENCE);
-        assert_eq!(refusals.take_news(), Some(None));
+        assert_eq!(refusals.take_news(), Some(News::Leave));
         refusals.count(None, at(7), PATIENCE);
         assert!(!refusals.has_news());
     }
@@ -113,7 +125,7 @@ mod tests {
     fn one_that_leaves_between_begins_the_count_anew() {
         let mut refusals = Refusals::default();
         for second in 0..20 {
-            let outcome = refused(AdvertError::Filtered).filter(|_| second % 4 != 3);
+            let outcome = (second % 4 != 3).then(|| refused(AdvertError::Filtered));
             refusals.count(outcome, at(second), PATIENCE);
         }
         assert!(!refusals.has_news());

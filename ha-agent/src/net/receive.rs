@@ -36,6 +36,8 @@ pub struct ReceiveError {
 fn advice(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EPERM) => "; the agent needs CAP_NET_RAW",
+        // Of all groups of the instances on the interface, on one socket.
+        Some(libc::ENOBUFS) => "; raise net.ipv4.igmp_max_memberships",
         _ => "",
     }
 }

@@ -17,8 +17,15 @@ use crate::workspace::Workspace;
 /// the network cards that strip VLAN tags.
 const META_PACKAGE: &str = "linux-image-amd64";
 
-/// What the guest needs beside the kernel; e1000e is the card that strips VLAN tags.
-const MODULES: &[&str] = &["virtio_pci", "virtio_net", "e1000e", "8021q"];
+/// What the guest needs beside the kernel; e1000e is the card that strips VLAN tags. A virtual MAC is a macvlan.
+const MODULES: &[&str] = &[
+    "virtio_pci",
+    "virtio_net",
+    "e1000e",
+    "8021q",
+    "macvlan",
+    "vrf",
+];
 
 /// Written last: what is there is complete, and of this set of modules.
 const STAMP: &str = "complete";

@@ -55,7 +55,7 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "ha-agent/src/net/announce.rs",
-        "sendmmsg, which sends a burst in one system call and has no safe wrapper",
+        "sendmmsg sends a burst in one system call, and its safe wrapper takes no address of an interface's index",
     ),
     (
         "ha-agent/src/net/filter.rs",

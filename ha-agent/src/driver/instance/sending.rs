@@ -11,7 +11,7 @@ use super::{Edges, Instance};
 use crate::config::advert_size::AdvertSize;
 use crate::config::model::Instance as Config;
 use crate::driver::report::Report;
-use crate::driver::unsent::Unsent;
+use crate::driver::unsent::{News, Unsent};
 use crate::net::links::{Link, LinkTable};
 
 /// Between two lines about adverts that do not leave: a queue that is full again and again would fill the log.
@@ -127,16 +127,21 @@ impl Instance {
         if self.role() != Role::Master {
             return false;
         }
-        let Some(unsent) = edges.sender.take_news(self.id) else {
+        let Some(news) = edges.sender.take_news(self.id) else {
             return false;
         };
         self.dirty = true;
-        match &unsent {
-            Some(unsent) => self.say_unsent(unsent, edges, now),
-            None => self.say_sent_again(edges),
-        }
-        let too_long = unsent.as_ref().is_some_and(|it| it.too_long);
-        self.sending.unsent = unsent;
+        let unsent = match news {
+            News::Unsent(unsent) => unsent,
+            News::Leave => {
+                self.sending.unsent = None;
+                self.say_sent_again(edges);
+                return true;
+            }
+        };
+        self.say_unsent(&unsent, edges, now);
+        let too_long = unsent.too_long;
+        self.sending.unsent = Some(unsent);
         if too_long {
             let link = self.leaves_by(edges.links);
             self.sending.too_small = link.map(|link| (link.mtu, now + TOO_LONG_WAIT));

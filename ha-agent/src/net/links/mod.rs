@@ -146,13 +146,6 @@ impl Link {
             .iter()
             .any(|present| present.net.addr() == address && present.usable())
     }
-
-    /// True if this address is on the interface, whatever its prefix length.
-    pub fn has_address(&self, address: IpAddr) -> bool {
-        self.addresses
-            .iter()
-            .any(|present| present.net.addr() == address)
-    }
 }
 
 /// Every interface of the network namespace, by index.
