@@ -22,6 +22,12 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// What the command writes to stdout. Its stderr ends up in the error if it fails.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
+    String::from_utf8(bytes(command)?)
+        .with_context(|| format!("`{}` wrote something that is not UTF-8", show(command)))
+}
+
+/// The same where it is no text.
+pub(crate) fn bytes(command: &mut Command) -> Result<Vec<u8>> {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -34,8 +40,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
-    String::from_utf8(output.stdout)
-        .with_context(|| format!("`{}` wrote something that is not UTF-8", show(command)))
+    Ok(output.stdout)
 }
 
 /// Runs the command and hands every piece of its stdout to `seen` while it also goes to the screen at once.

@@ -1,18 +1,104 @@
-//! `cargo xtask vm`: the tests that need a network card with a filter, in a virtual machine.
+//! `cargo xtask vm`: the tests that need a network card with a filter, in a virtual machine; and the matrix of
+//! interfaces, cards and kernels, which is too slow for CI.
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
+use crate::build_ebpf;
+use crate::lab_bin;
+use crate::process;
+use crate::setup::guest_kernel::{MATRIX, Kernel};
+use crate::setup::{self, Need, guest_qemu};
 use crate::test;
 use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Only tests whose name contains one of these
+    #[arg(conflicts_with = "matrix")]
     filter: Vec<String>,
+    /// The agent on each kind of interface, by each card and each kernel; ends with a table of it all
+    #[arg(long)]
+    matrix: bool,
+    /// Of the matrix: only these kernels (6.1, 6.12, newest, rt)
+    #[arg(long, value_delimiter = ',', requires = "matrix")]
+    kernel: Vec<String>,
+    /// Of the matrix: only these cards (virtio-net, e1000e, vmxnet3, igb)
+    #[arg(long, value_delimiter = ',', requires = "matrix")]
+    card: Vec<String>,
+    /// Of the matrix: only these interfaces; an unknown name lists them
+    #[arg(long, value_delimiter = ',', requires = "matrix")]
+    shape: Vec<String>,
+    /// Of the matrix: the `datapath` that the agent is told to use
+    #[arg(long, default_value = "auto", requires = "matrix")]
+    datapath: String,
+    /// Of the matrix: how many machines run at once; none: one for each processor
+    #[arg(long, requires = "matrix")]
+    jobs: Option<u32>,
 }
 
 pub(crate) fn run(workspace: &Workspace, args: Args) -> Result<ExitCode> {
-    test::run_vm(workspace, args.filter)
+    if !args.matrix {
+        return test::run_vm(workspace, args.filter);
+    }
+    let kernels = chosen(&args.kernel)?;
+    setup::ensure(workspace, &[Need::Ebpf, Need::Vm])?;
+    for kernel in &kernels {
+        said_if_missing(kernel.name, kernel.ensure(workspace));
+    }
+    if args.card.is_empty() || args.card.iter().any(|card| card == "igb") {
+        said_if_missing("a QEMU with igb", guest_qemu::ensure_igb(workspace));
+    }
+    build_ebpf::with_defaults(workspace)?;
+    process::run(
+        workspace
+            .cargo()
+            .args(["build", "--release", "--package", "ha-agent"]),
+    )?;
+    let agent = workspace.release_program("ha-agent")?;
+    let passed_on = passed_on(&args, &kernels);
+    process::run(
+        lab_bin::command(workspace, "vm-matrix", &passed_on).env("HA_AGENT_BIN", agent),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What cannot be had leaves the cells that need it empty, each with the reason; the others run.
+fn said_if_missing(what: &str, found: Result<()>) {
+    if let Err(error) = found {
+        eprintln!("warning: {what} cannot be had: {error:#}");
+    }
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Kernel>> {
+    let known: Vec<&str> = MATRIX.iter().map(|kernel| kernel.name).collect();
+    for name in names {
+        ensure!(
+            known.contains(&name.as_str()),
+            "there is no kernel {name:?}; there are {}",
+            known.join(", ")
+        );
+    }
+    let wanted = |kernel: &&Kernel| names.is_empty() || names.iter().any(|it| it == kernel.name);
+    Ok(MATRIX.iter().filter(wanted).collect())
+}
+
+/// The arguments of the program that runs the matrix.
+fn passed_on(args: &Args, kernels: &[&Kernel]) -> Vec<std::ffi::OsString> {
+    let mut words = vec!["--datapath".to_owned(), args.datapath.clone()];
+    let kernels = kernels.iter().map(|kernel| kernel.name.to_owned()).collect();
+    for (option, values) in [
+        ("--kernel", &kernels),
+        ("--card", &args.card),
+        ("--shape", &args.shape),
+    ] {
+        for value in values {
+            words.extend([option.to_owned(), value.clone()]);
+        }
+    }
+    if let Some(jobs) = args.jobs {
+        words.extend(["--jobs".to_owned(), jobs.to_string()]);
+    }
+    words.into_iter().map(Into::into).collect()
 }

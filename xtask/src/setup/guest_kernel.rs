@@ -1,41 +1,69 @@
-//! The kernel that the virtual machine boots: Debian's stock one, fetched and unpacked, never installed.
+//! The kernels that virtual machines boot: Debian's stock ones, fetched and unpacked, never installed.
 //!
-//! What is kept in `target/vm/guest` is the kernel and the few modules that the guest loads, numbered in
-//! the order in which they are to be loaded. `rm -r target/vm` makes the next set-up fetch the newest one.
+//! The tests' own, of the release that this machine runs, is in `target/vm/guest`, and those of the matrix
+//! are in `target/vm/kernels`. `rm -r target/vm` makes the next set-up fetch the newest ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::apt;
-use crate::process;
+use super::guest_modules::{self, find};
+use super::source::Source;
 use crate::workspace::Workspace;
 
-/// Depends on the newest kernel of the release. The flavour for clouds is a third of its size, and lacks
-/// the network cards that strip VLAN tags.
-const META_PACKAGE: &str = "linux-image-amd64";
+/// A kernel by the package that depends on the newest of its kind. The flavour for clouds is a third of the
+/// size, and lacks most network cards.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    /// What it is called on the command line.
+    pub(crate) name: &'static str,
+    meta_package: &'static str,
+    /// Debian's releases that have it; none: what this machine's apt knows.
+    suites: &'static [&'static str],
+}
 
-/// What the guest needs beside the kernel; e1000e is the card that strips VLAN tags. A virtual MAC is a macvlan.
-const MODULES: &[&str] = &[
-    "virtio_pci",
-    "virtio_net",
-    "e1000e",
-    "8021q",
-    "macvlan",
-    "vrf",
+/// What the ordinary tests boot.
+const OWN: Kernel = Kernel {
+    name: "own",
+    meta_package: "linux-image-amd64",
+    suites: &[],
+};
+
+/// What the matrix boots beside.
+pub(crate) const MATRIX: [Kernel; 4] = [
+    Kernel {
+        name: "6.1",
+        meta_package: "linux-image-amd64",
+        suites: &["bookworm"],
+    },
+    Kernel {
+        name: "6.12",
+        meta_package: "linux-image-amd64",
+        suites: &["trixie"],
+    },
+    Kernel {
+        name: "newest",
+        meta_package: "linux-image-amd64",
+        suites: &["trixie-backports", "sid", "experimental"],
+    },
+    Kernel {
+        name: "rt",
+        meta_package: "linux-image-rt-amd64",
+        suites: &["trixie"],
+    },
 ];
 
 /// Written last: what is there is complete, and of this set of modules.
 const STAMP: &str = "complete";
 
-/// Whether the kernel is there.
+/// Whether the kernel of the ordinary tests is there.
 pub(super) fn is_ready(workspace: &Workspace) -> bool {
-    fs::read_to_string(folder(workspace).join(STAMP)).is_ok_and(|text| text == stamp())
+    OWN.is_ready(workspace)
 }
 
-/// Fetches and unpacks it.
+/// Fetches and unpacks the kernel of the ordinary tests.
 pub(super) fn install(workspace: &Workspace) -> Result<()> {
     if !apt::exists() {
         bail!(
@@ -43,157 +71,140 @@ pub(super) fn install(workspace: &Workspace) -> Result<()> {
              `cargo xtask test --only unit,property,simulation,kernel,lab`"
         );
     }
-    let temporary = workspace.path("target/vm/unpacking");
-    let target = folder(workspace);
-    for stale in [&temporary, &target] {
-        if stale.exists() {
-            fs::remove_dir_all(stale).with_context(|| format!("removing {}", stale.display()))?;
+    OWN.install(workspace)
+}
+
+impl Kernel {
+    /// Fetches and unpacks it, unless it is there.
+    pub(crate) fn ensure(&self, workspace: &Workspace) -> Result<()> {
+        if self.is_ready(workspace) {
+            return Ok(());
+        }
+        println!(
+            "Fetching the kernel {} into {}.",
+            self.name,
+            self.folder(workspace).display()
+        );
+        self.install(workspace)
+    }
+
+    fn is_ready(&self, workspace: &Workspace) -> bool {
+        let stamp = self.folder(workspace).join(STAMP);
+        fs::read_to_string(stamp).is_ok_and(|text| text == self.stamp())
+    }
+
+    fn folder(&self, workspace: &Workspace) -> PathBuf {
+        if self.suites.is_empty() {
+            workspace.path("target/vm/guest")
+        } else {
+            workspace.path("target/vm/kernels").join(self.name)
         }
     }
-    fs::create_dir_all(&temporary).with_context(|| format!("making {}", temporary.display()))?;
-    let tree = unpack(&temporary)?;
-    let kept = temporary.join("kept");
-    keep(&tree, &kept).with_context(|| format!("in what {META_PACKAGE} depends on"))?;
-    fs::rename(&kept, &target).with_context(|| format!("making {}", target.display()))?;
-    fs::remove_dir_all(&temporary).with_context(|| format!("removing {}", temporary.display()))
-}
 
-fn folder(workspace: &Workspace) -> PathBuf {
-    workspace.path("target/vm/guest")
-}
-
-fn stamp() -> String {
-    format!("{META_PACKAGE} {}\n", MODULES.join(" "))
-}
-
-/// Downloads the package and extracts its files; where they are.
-fn unpack(temporary: &Path) -> Result<PathBuf> {
-    let package = depended_on(&process::output(
-        Command::new("apt-cache").args(["depends", META_PACKAGE]),
-    )?)?;
-    process::run(
-        Command::new("apt-get")
-            // Its own user for downloads may not write here.
-            .args(["download", "--quiet", "--option", "APT::Sandbox::User="])
-            .arg(&package)
-            .current_dir(temporary),
-    )
-    .context("cannot fetch the virtual machine's kernel: run `cargo xtask setup` again")?;
-    let archive = find(temporary, &|name| name.starts_with("linux-image-"))
-        .with_context(|| format!("apt-get left no {package}.deb"))?;
-    let tree = temporary.join("tree");
-    process::run(
-        Command::new("dpkg-deb")
-            .arg("--extract")
-            .args([&archive, &tree]),
-    )?;
-    Ok(tree)
-}
-
-/// From `apt-cache depends`: the one package that the meta-package stands for.
-fn depended_on(text: &str) -> Result<String> {
-    text.lines()
-        .find_map(|line| line.trim().strip_prefix("Depends: "))
-        .map(str::to_owned)
-        .with_context(|| format!("apt knows no {META_PACKAGE}: run `apt-get update`"))
-}
-
-/// Copies the kernel and the modules.
-fn keep(tree: &Path, kept: &Path) -> Result<()> {
-    let modules = kept.join("modules");
-    fs::create_dir_all(&modules)?;
-    let kernel =
-        find(&tree.join("boot"), &|name| name.starts_with("vmlinuz-")).context("no vmlinuz")?;
-    fs::copy(&kernel, kept.join("vmlinuz"))?;
-    let mut order = Vec::new();
-    for module in MODULES {
-        add_with_dependencies(tree, module, &mut order)?;
+    fn stamp(&self) -> String {
+        format!("{} {}\n", self.meta_package, guest_modules::list())
     }
-    for (number, module) in order.iter().enumerate() {
-        let name = module.file_name().context("a module without a name")?;
-        let name = format!("{number:02}-{}", name.display());
-        fs::copy(module, modules.join(name))?;
+
+    fn install(&self, workspace: &Workspace) -> Result<()> {
+        let temporary = workspace.path("target/vm/unpacking").join(self.name);
+        let target = self.folder(workspace);
+        for stale in [&temporary, &target] {
+            if stale.exists() {
+                fs::remove_dir_all(stale)
+                    .with_context(|| format!("removing {}", stale.display()))?;
+            }
+        }
+        let parents = [Some(temporary.as_path()), target.parent()];
+        for folder in parents.into_iter().flatten() {
+            fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        }
+        let tree = self.unpack(workspace, &temporary)?;
+        let kept = temporary.join("kept");
+        self.keep(&tree, &kept)
+            .with_context(|| format!("in what {} depends on", self.meta_package))?;
+        fs::rename(&kept, &target).with_context(|| format!("making {}", target.display()))?;
+        fs::remove_dir_all(&temporary).with_context(|| format!("removing {}", temporary.display()))
     }
-    fs::write(kept.join(STAMP), stamp())?;
-    Ok(())
+
+    /// Downloads the packages and extracts their files; where they are.
+    fn unpack(&self, workspace: &Workspace, temporary: &Path) -> Result<PathBuf> {
+        let source = if self.suites.is_empty() {
+            Source::of_this_machine()
+        } else {
+            Source::of(workspace, self.suites)?
+        };
+        let packages = packages(self.meta_package, &|name| source.depends(name))?;
+        let tree = temporary.join("tree");
+        source
+            .extract(&packages, &tree)
+            .context("cannot fetch the virtual machine's kernel: run `cargo xtask setup` again")?;
+        Ok(tree)
+    }
+
+    /// Copies the kernel and the modules.
+    fn keep(&self, tree: &Path, kept: &Path) -> Result<()> {
+        guest_modules::keep(tree, kept)?;
+        let kernel = find(tree, &|name| name.starts_with("vmlinuz")).context("no vmlinuz")?;
+        fs::copy(&kernel, kept.join("vmlinuz"))?;
+        fs::write(kept.join(STAMP), self.stamp())?;
+        Ok(())
+    }
 }
 
-/// Appends a module after those that it depends on.
-fn add_with_dependencies(tree: &Path, module: &str, order: &mut Vec<PathBuf>) -> Result<()> {
-    let file = format!("{module}.ko");
-    let Some(path) = find(tree, &|name| name.replace('-', "_") == file) else {
-        bail!("there is no module {module}");
-    };
-    if order.contains(&path) {
-        return Ok(());
-    }
-    let image = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    for dependency in dependencies(&image) {
-        add_with_dependencies(tree, &dependency, order)?;
-    }
-    order.push(path);
-    Ok(())
-}
-
-/// The modules that a module names in its `.modinfo`, which is a row of `key=value` strings.
-fn dependencies(image: &[u8]) -> Vec<String> {
-    const KEY: &[u8] = b"\0depends=";
-    let Some(at) = image.windows(KEY.len()).position(|window| window == KEY) else {
-        return Vec::new();
-    };
-    let value = image.iter().skip(at + KEY.len()).take_while(|&&b| b != 0);
-    let text = String::from_utf8_lossy(&value.copied().collect::<Vec<u8>>()).replace('-', "_");
-    let names = text.split(',').filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
-}
-
-/// The first file of that name at any depth.
-fn find(folder: &Path, matches: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(folder).ok()?.flatten() {
-        let kind = entry.file_type().ok()?;
-        if kind.is_dir() {
-            folders.push(entry.path());
-        } else if kind.is_file() && matches(&entry.file_name().to_string_lossy()) {
-            return Some(entry.path());
+/// The packages with the kernel and its modules that the meta-package stands for: one, or in newer releases
+/// one of its own for each.
+fn packages(meta_package: &str, depends: &dyn Fn(&str) -> Result<Vec<String>>) -> Result<Vec<String>> {
+    let mut found: Vec<String> = Vec::new();
+    let mut asked = vec![meta_package.to_owned()];
+    while let Some(package) = asked.pop() {
+        for name in depends(&package)? {
+            if is_of_a_version(&name) && !found.contains(&name) {
+                found.push(name.clone());
+                asked.push(name);
+            }
         }
     }
-    folders.iter().find_map(|inner| find(inner, matches))
+    if found.is_empty() {
+        bail!("apt knows no {meta_package}: run `apt-get update`");
+    }
+    Ok(found)
+}
+
+/// Whether a package has a part of one kernel, and is no meta-package itself.
+fn is_of_a_version(package: &str) -> bool {
+    ["linux-image-", "linux-binary-", "linux-modules-"]
+        .iter()
+        .filter_map(|kind| package.strip_prefix(kind))
+        .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn found(meta_package: &str) -> Result<Vec<String>> {
+        packages(meta_package, &|name| {
+            let names: &[&str] = match name {
+                "linux-image-amd64" => &["linux-image-6.1.0-56-amd64"],
+                "linux-image-rt" => &["linux-base-rt", "linux-image-7.3-rt", "linux-modules-rt"],
+                "linux-image-7.3-rt" => &["dracut", "linux-binary-7.3-rt", "linux-modules-7.3-rt"],
+                _ => &[],
+            };
+            Ok(names.iter().map(|&name| name.to_owned()).collect())
+        })
+    }
+
     #[test]
-    fn the_real_package_is_read_from_what_apt_says_of_the_meta_package() {
-        let said = "linux-image-amd64\n  Depends: linux-image-6.1.0-56-amd64\n";
-        assert_eq!(depended_on(said).unwrap(), "linux-image-6.1.0-56-amd64");
-        let error = depended_on("").unwrap_err().to_string();
+    fn a_meta_package_stands_for_one_kernel_in_one_package_or_in_several() {
+        assert_eq!(
+            found("linux-image-amd64").unwrap(),
+            ["linux-image-6.1.0-56-amd64"]
+        );
+        assert_eq!(
+            found("linux-image-rt").unwrap(),
+            ["linux-image-7.3-rt", "linux-binary-7.3-rt", "linux-modules-7.3-rt"]
+        );
+        let error = found("none").unwrap_err().to_string();
         assert!(error.contains("apt-get update"), "{error}");
-    }
-
-    #[test]
-    fn a_module_says_what_it_depends_on() {
-        let image = b"\x7fELF..\0license=GPL\0depends=garp,mrp-x\0retpoline=Y\0";
-        assert_eq!(dependencies(image), ["garp", "mrp_x"]);
-        assert_eq!(dependencies(b"\0depends=\0name=a\0"), [""; 0]);
-    }
-
-    #[test]
-    fn a_module_comes_after_those_that_it_depends_on_and_only_once() {
-        let tree = std::env::temp_dir().join(format!("ha-xtask-modules-{}", std::process::id()));
-        let net = tree.join("lib/net");
-        fs::create_dir_all(&net).unwrap();
-        fs::write(net.join("8021q.ko"), b"\0depends=garp\0").unwrap();
-        fs::write(net.join("garp.ko"), b"\0depends=\0").unwrap();
-        let mut order = Vec::new();
-        for module in ["8021q", "garp"] {
-            add_with_dependencies(&tree, module, &mut order).unwrap();
-        }
-        let missing = add_with_dependencies(&tree, "none", &mut Vec::new());
-        fs::remove_dir_all(&tree).unwrap();
-        assert_eq!(order, [net.join("garp.ko"), net.join("8021q.ko")]);
-        assert!(missing.unwrap_err().to_string().contains("none"));
     }
 }

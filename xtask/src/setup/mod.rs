@@ -2,9 +2,12 @@
 
 mod apt;
 pub(crate) mod bpf_linker;
-mod guest_kernel;
+pub(crate) mod guest_kernel;
+mod guest_modules;
+pub(crate) mod guest_qemu;
 mod llvm;
 mod packages;
+mod source;
 pub(crate) mod toolchain;
 
 use std::process::Command;

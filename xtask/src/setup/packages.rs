@@ -43,9 +43,9 @@ pub(crate) const PACKAGES: &[Package] = &[
     },
     Package {
         name: "iproute2",
-        reason: "the lab's network namespaces, veth pairs and bridges",
+        reason: "the lab's network namespaces, veth pairs and bridges, and the guest's interfaces",
         service: None,
-        needs: &[Need::Lab],
+        needs: &[Need::Lab, Need::Vm],
         program: "bridge",
     },
     Package {
@@ -80,7 +80,7 @@ pub(crate) const PACKAGES: &[Package] = &[
         name: "tcpdump",
         reason: "an independent witness that decodes what we put on the wire",
         service: None,
-        needs: &[Need::Lab],
+        needs: &[Need::Lab, Need::Vm],
         program: "tcpdump",
     },
     Package {
@@ -124,6 +124,13 @@ pub(crate) const PACKAGES: &[Package] = &[
         service: None,
         needs: &[Need::Vm],
         program: "busybox",
+    },
+    Package {
+        name: "wireguard-tools",
+        reason: "the keys of the guest's WireGuard interface",
+        service: None,
+        needs: &[Need::Vm],
+        program: "wg",
     },
     Package {
         name: "ethtool",
