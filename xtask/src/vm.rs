@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::build_ebpf;
 use crate::lab_bin;
 use crate::process;
-use crate::setup::guest_kernel::{MATRIX, Kernel};
+use crate::setup::guest_kernel::{Kernel, MATRIX};
 use crate::setup::{self, Need, guest_qemu};
 use crate::test;
 use crate::workspace::Workspace;
@@ -58,9 +58,7 @@ pub(crate) fn run(workspace: &Workspace, args: Args) -> Result<ExitCode> {
     )?;
     let agent = workspace.release_program("ha-agent")?;
     let passed_on = passed_on(&args, &kernels);
-    process::run(
-        lab_bin::command(workspace, "vm-matrix", &passed_on).env("HA_AGENT_BIN", agent),
-    )?;
+    process::run(lab_bin::command(workspace, "vm-matrix", &passed_on).env("HA_AGENT_BIN", agent))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -87,7 +85,10 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Kernel>> {
 /// The arguments of the program that runs the matrix.
 fn passed_on(args: &Args, kernels: &[&Kernel]) -> Vec<std::ffi::OsString> {
     let mut words = vec!["--datapath".to_owned(), args.datapath.clone()];
-    let kernels = kernels.iter().map(|kernel| kernel.name.to_owned()).collect();
+    let kernels = kernels
+        .iter()
+        .map(|kernel| kernel.name.to_owned())
+        .collect();
     for (option, values) in [
         ("--kernel", &kernels),
         ("--card", &args.card),

@@ -9,9 +9,9 @@ use crate::lab::agent_config::{self, AgentConfig};
 use crate::lab::agent_status::{self, Status};
 
 /// Its configuration file in the guest.
-const CONFIG: &str = "/etc/ha-agent/ha-agent.toml";
+pub const CONFIG: &str = "/etc/ha-agent/ha-agent.toml";
 /// How often a state is asked for while waiting; in emulation each answer takes a while itself.
-const ASK_EVERY: Duration = Duration::from_millis(100);
+pub(super) const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// The file to boot a guest with, for an agent with these instances.
 pub fn config(instances: Vec<agent_config::Instance>) -> Result<(&'static str, String)> {
@@ -48,6 +48,14 @@ impl<'vm> GuestAgent<'vm> {
         Self::start_under(vm, "")
     }
 
+    /// The same in a network namespace, with the file systems of the first.
+    pub fn start_in(vm: &'vm Vm, namespace: Option<&str>) -> Result<Self> {
+        let inside = namespace.map_or(String::new(), |name| {
+            format!("nsenter --net=/run/netns/{name}")
+        });
+        Self::start_under(vm, &inside)
+    }
+
     /// Starts it by way of a program and its arguments, which become it.
     pub fn start_under(vm: &'vm Vm, line: &str) -> Result<Self> {
         let order = format!("NO_COLOR=1 {line} ha-agent run >/dev/console 2>&1 & echo $!");
@@ -59,11 +67,25 @@ impl<'vm> GuestAgent<'vm> {
 
     /// Kills it, so that it can put nothing away.
     pub fn kill(self) -> Result<()> {
+        self.end("KILL")
+    }
+
+    /// Stops it, as a service manager does.
+    pub fn stop(self) -> Result<()> {
+        self.end("TERM")
+    }
+
+    /// Makes it read its configuration again.
+    pub fn reload(&self) -> Result<()> {
+        self.vm.run("ha-agent reload").map(drop)
+    }
+
+    fn end(self, signal: &str) -> Result<()> {
         let pid = self.pid;
         // A process that nobody has waited for yet is a dead one.
         self.vm
             .run(&format!(
-                "kill -KILL {pid} && while grep -q '^State:.[^ZX]' /proc/{pid}/status; do :; done 2>/dev/null"
+                "kill -{signal} {pid} && while grep -q '^State:.[^ZX]' /proc/{pid}/status; do :; done 2>/dev/null"
             ))
             .map(drop)
     }

@@ -12,54 +12,64 @@ use crate::lab::netns::output_of;
 use crate::lab::require::find;
 
 /// The guest's first process. It obeys lines of the second serial port: a number and a shell command.
+/// Where the guest has a real `ip`, it goes before the shell's own, which PATH would not make it do.
 /// The answer is what the command wrote, and a line with the number and the exit status. The console gets a
-/// line when an order has come and one when it is done: it shows where one got lost.
+/// line when an order has come and one when it is done: it shows where one got lost. The shell that reads is
+/// not the first process, which is told of every orphan's end: a signal would lose what it has read of a line.
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /run /tmp
 /bin/busybox --install -s /bin
-export PATH=/bin:/sbin
+export PATH=/programs:/bin:/sbin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t bpf bpf /sys/fs/bpf
-for module in /modules/*; do insmod "$module" || echo "insmod $module failed"; done
-ip link set lo up
-stty -F /dev/ttyS1 raw -echo
-exec </dev/ttyS1 >/dev/ttyS1
-echo ready
-while IFS=' ' read -r number command; do
-    echo "order $number: $command" >/dev/console
-    sh -c "$command" >/run/answer 2>&1 </dev/null
-    status=$?
-    echo "order $number: status $status" >/dev/console
-    cat /run/answer
-    printf '\nend %s %s\n' "$number" "$status"
+for module in /modules/*.ko /matrix/*.ko; do
+    [ ! -e "$module" ] || insmod "$module" || echo "insmod $module failed"
 done
+ip link set lo up
+prefer=
+[ ! -x /programs/ip ] || prefer='ip() { /programs/ip "$@"; }; '
+stty -F /dev/ttyS1 raw -echo
+obey() {
+    echo ready
+    while IFS=' ' read -r number command; do
+        echo "order $number: $command" >/dev/console
+        sh -c "$prefer$command" >/run/answer 2>&1 </dev/null
+        status=$?
+        echo "order $number: status $status" >/dev/console
+        cat /run/answer
+        printf '\nend %s %s\n' "$number" "$status"
+    done
+}
+obey </dev/ttyS1 >/dev/ttyS1 &
+wait
 "#;
 
 /// What the console's lines about orders begin with.
 pub(super) const ORDER: &str = "order ";
 
-/// Programs of this machine that the guest has, beside busybox and the agent.
-pub(super) const PROGRAMS: [&str; 2] = ["ethtool", "setpriv"];
+/// Programs of this machine that every guest has, beside busybox and the agent.
+pub(super) const PROGRAMS: &[&str] = &["ethtool", "setpriv"];
+/// Those that a guest of the matrix has as well; busybox's own know only the simplest interfaces.
+const FURTHER_PROGRAMS: &[&str] = &["ip", "bridge", "wg", "tcpdump"];
 
-/// Builds the archive; `files` are further files, by path and content.
-pub(super) fn build(modules: &Path, files: &[(&str, String)]) -> Result<Vec<u8>> {
+/// Builds the archive from a kernel's folder; `files` are further files, by path and content.
+pub(super) fn build(kernel: &Path, further: bool, files: &[(&str, String)]) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     archive.file("/init", 0o755, INIT.as_bytes())?;
-    archive.folder("/modules")?;
-    let listed =
-        std::fs::read_dir(modules).with_context(|| format!("cannot list {}", modules.display()))?;
-    for module in listed {
-        let module = module?;
-        let name = module.file_name();
-        archive.copy(&format!("/modules/{}", name.display()), &module.path())?;
+    add_modules(&mut archive, kernel, "modules")?;
+    let mut names = PROGRAMS.to_vec();
+    if further {
+        add_modules(&mut archive, kernel, "matrix")?;
+        names.extend(FURTHER_PROGRAMS);
     }
     let mut libraries = BTreeSet::new();
-    for (name, program) in programs()? {
-        archive.copy(&format!("/bin/{name}"), &program)?;
+    for (name, program) in programs(&names)? {
+        archive.copy(&format!("/programs/{name}"), &program)?;
         libraries.extend(libraries_of(&program));
     }
+    archive.copy("/bin/busybox", &required("busybox")?)?;
     for library in libraries {
         archive.copy(&library, Path::new(&library))?;
     }
@@ -69,13 +79,30 @@ pub(super) fn build(modules: &Path, files: &[(&str, String)]) -> Result<Vec<u8>>
     archive.finish()
 }
 
-fn programs() -> Result<Vec<(&'static str, PathBuf)>> {
+/// Adds a folder of modules, which are loaded in the order of their names.
+fn add_modules(archive: &mut Archive, kernel: &Path, name: &str) -> Result<()> {
+    let folder = kernel.join(name);
+    archive.folder(name)?;
+    let listed =
+        std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    for module in listed {
+        let module = module?;
+        let path = format!("/{name}/{}", module.file_name().display());
+        archive.copy(&path, &module.path())?;
+    }
+    Ok(())
+}
+
+fn programs<'a>(names: &[&'a str]) -> Result<Vec<(&'a str, PathBuf)>> {
     let mut programs = vec![("ha-agent", agent::program()?)];
-    for name in ["busybox"].into_iter().chain(PROGRAMS) {
-        let found = find(name).with_context(|| format!("no {name}: run `cargo xtask setup`"))?;
-        programs.push((name, found));
+    for name in names {
+        programs.push((name, required(name)?));
     }
     Ok(programs)
+}
+
+fn required(name: &str) -> Result<PathBuf> {
+    find(name).with_context(|| format!("no {name}: run `cargo xtask setup`"))
 }
 
 /// The shared libraries of a program, by the names under which its loader looks for them.

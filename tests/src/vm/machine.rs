@@ -10,6 +10,8 @@ use crate::lab::require::find;
 
 /// What the guest's kernel and its agent write goes to this file.
 pub(super) const CONSOLE: &str = "console.log";
+/// Where qemu itself takes orders.
+pub(super) const MONITOR: &str = "monitor";
 
 const QEMU: &str = "qemu-system-x86_64";
 
@@ -20,42 +22,149 @@ pub enum Card {
     VirtioNet,
     /// Strips VLAN tags unless told not to; its driver runs no XDP.
     E1000e,
+    /// VMware's.
+    Vmxnet3,
+    /// Intel's for servers; its driver resets it for an XDP program. QEMU has it from version 8.
+    Igb,
 }
 
 impl Card {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::VirtioNet, Self::E1000e, Self::Vmxnet3, Self::Igb];
+
+    /// As the command line and tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VirtioNet => "virtio-net",
+            Self::E1000e => "e1000e",
+            Self::Vmxnet3 => "vmxnet3",
+            Self::Igb => "igb",
+        }
+    }
+
     fn device(self) -> &'static str {
         match self {
-            Self::VirtioNet => "virtio-net-pci",
-            Self::E1000e => "e1000e",
+            // A bond of 802.3ad takes no card of unknown speed.
+            Self::VirtioNet => "virtio-net-pci,speed=1000,duplex=full",
+            Self::E1000e | Self::Vmxnet3 | Self::Igb => self.name(),
         }
     }
 }
 
-/// The folder with the guest's kernel, which `cargo xtask setup` fills.
-pub(super) fn kernel() -> Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/vm/guest");
+/// The MAC of a card, but for its last digit.
+const MAC: &str = "02:99:00:00:01:0";
+
+/// What to boot.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The kind of its cards.
+    pub card: Card,
+    /// How many of them it has.
+    pub cards: usize,
+    /// The folder with the guest's kernel and modules.
+    pub kernel: PathBuf,
+    /// Whether it has the programs and modules for every kind of interface.
+    pub further: bool,
+}
+
+impl Machine {
+    /// One card, the kernel that `cargo xtask setup` fetches, and only what most tests need.
+    pub fn ordinary(card: Card) -> Result<Self> {
+        Ok(Self {
+            card,
+            cards: 1,
+            kernel: kernel(&target().join("guest"))?,
+            further: false,
+        })
+    }
+
+    /// Two cards and all kinds of interfaces; the kernel is one that `cargo xtask vm --matrix` fetches, or
+    /// that of the ordinary tests.
+    pub fn of_matrix(card: Card, name: Option<&str>) -> Result<Self> {
+        let folder = match name {
+            Some(name) => target().join("kernels").join(name),
+            None => target().join("guest"),
+        };
+        Ok(Self {
+            card,
+            cards: 2,
+            kernel: kernel(&folder)?,
+            further: true,
+        })
+    }
+}
+
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/vm")
+}
+
+fn kernel(folder: &Path) -> Result<PathBuf> {
     if !folder.join("complete").exists() {
         bail!(
-            "the guest's kernel is not in {}: run `cargo xtask setup`",
+            "the guest's kernel is not in {}: run `cargo xtask setup`, or for the matrix's \
+             `cargo xtask vm --matrix`",
             folder.display()
         );
     }
-    Ok(folder)
+    Ok(folder.to_owned())
+}
+
+/// A qemu that has the card, ready for further arguments: this machine's, or the newer one that
+/// `cargo xtask vm --matrix` fetches.
+pub fn qemu(card: Card) -> Result<Command> {
+    let fetched = target().join("qemu/usr");
+    let newer = fetched.join("bin").join(QEMU);
+    let own = find(QEMU);
+    if let Some(own) = &own
+        && (card != Card::Igb || has_igb(own))
+    {
+        return Ok(Command::new(own));
+    }
+    if newer.exists() {
+        let mut command = Command::new(newer);
+        for folder in ["share/qemu", "share/seabios"] {
+            command.arg("-L").arg(fetched.join(folder));
+        }
+        return Ok(command);
+    }
+    match own {
+        Some(_) => bail!(
+            "{QEMU} has no {} here, which it has from version 8",
+            card.name()
+        ),
+        None => bail!("this test needs {QEMU}, which is not installed: run `cargo xtask setup`"),
+    }
+}
+
+/// One without the card says so and calls that a success.
+fn has_igb(qemu: &Path) -> bool {
+    let asked = Command::new(qemu).args(["-device", "igb,help"]).output();
+    asked.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("igb options"))
+}
+
+/// What qemu calls a card's network: its cable is pulled by that name.
+pub(super) fn network(number: usize) -> String {
+    format!("lan{number}")
+}
+
+/// The sockets of a card's cable: this end's, and the guest's.
+pub(super) fn cable(folder: &Folder, number: usize) -> (PathBuf, PathBuf) {
+    (
+        folder.path(&format!("segment{number}")),
+        folder.path(&format!("guest{number}")),
+    )
 }
 
 /// The command that starts a machine whose files lie in the folder.
-pub(super) fn command(card: Card, kernel: &Path, folder: &Folder) -> Result<Command> {
-    if find(QEMU).is_none() {
-        bail!("this test needs {QEMU}, which is not installed: run `cargo xtask setup`");
-    }
+pub(super) fn command(machine: &Machine, folder: &Folder) -> Result<Command> {
     let at = |name: &str| folder.path(name).display().to_string();
-    let mut qemu = Command::new(QEMU);
+    let mut qemu = qemu(machine.card)?;
     // Emulation even where there is KVM: some of what calls itself so boots no stock kernel.
     qemu.args(["-accel", "tcg,tb-size=256"])
         .args(["-machine", "q35", "-cpu", "max", "-smp", "1", "-m", "512"])
         .args(["-nodefaults", "-display", "none", "-no-reboot"])
         .arg("-kernel")
-        .arg(kernel)
+        .arg(machine.kernel.join("vmlinuz"))
         .args(["-initrd", &at("guest.cpio")])
         // A guest that panics ends, rather than leave the test waiting. That its timer works it must not
         // try out: an emulator that gets no processor for a while looks like broken hardware.
@@ -67,20 +176,28 @@ pub(super) fn command(card: Card, kernel: &Path, folder: &Folder) -> Result<Comm
         ])
         .args(["-serial", "chardev:console", "-serial", "chardev:orders"])
         .args([
+            "-chardev",
+            &format!("socket,id=monitor,server=on,wait=off,path={}", at(MONITOR)),
+        ])
+        .args(["-mon", "chardev=monitor,mode=readline"]);
+    for number in 0..machine.cards {
+        let (own, guest) = cable(folder, number);
+        let network = network(number);
+        qemu.args([
             "-netdev",
             &format!(
-                "dgram,id=lan,local.type=unix,local.path={},remote.type=unix,remote.path={}",
-                at("guest"),
-                at("segment")
+                "dgram,id={network},local.type=unix,local.path={},remote.type=unix,remote.path={}",
+                guest.display(),
+                own.display()
             ),
-        ])
-        .args([
             "-device",
             // Without its boot ROM, which would be looked at first.
             &format!(
-                "{},netdev=lan,mac=02:99:00:00:01:01,romfile=",
-                card.device()
+                "{},netdev={network},mac={MAC}{},romfile=",
+                machine.card.device(),
+                number + 1
             ),
         ]);
+    }
     Ok(qemu)
 }

@@ -11,7 +11,7 @@ use super::segment::Segment;
 use crate::lab::advert::Advert;
 use crate::lab::clock;
 
-/// From one advert to the next, and what they say of it.
+/// From one advert of most masters to the next, and what they say of it.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A master that lives; dropping it silences it as well.
@@ -22,8 +22,13 @@ pub struct Master {
 }
 
 impl Master {
-    /// Starts to advertise at once.
+    /// Starts to advertise at once, and goes on at an interval of one second.
     pub fn start(segment: &Segment, advert: &Advert) -> Self {
+        Self::every(INTERVAL, segment, advert)
+    }
+
+    /// The same with another interval, which the advert must name itself.
+    pub fn every(interval: Duration, segment: &Segment, advert: &Advert) -> Self {
         let (stop, stopped) = mpsc::channel();
         let (segment, frame) = (segment.clone(), advert.frame());
         let thread = std::thread::spawn(move || {
@@ -31,7 +36,7 @@ impl Master {
             loop {
                 segment.send(&frame)?;
                 let last = clock::now();
-                next += INTERVAL;
+                next += interval;
                 let pause = next.saturating_duration_since(Deadline::now());
                 match stopped.recv_timeout(pause) {
                     Err(RecvTimeoutError::Timeout) => {}

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   this process                    qemu (emulation, never KVM)
-//!   Segment  <- unix datagrams ->   eth0: virtio-net or e1000e, with their filters
+//!   Segment  <- unix datagrams ->   eth0 (and eth1): virtio-net, e1000e and others, with their filters
 //!   Console  <- unix stream    ->   ttyS1: a shell that takes orders
 //!                                   Debian's stock kernel, busybox, the agent that ships
 //! ```
@@ -17,9 +17,12 @@ mod archive;
 mod console;
 mod folder;
 mod image;
-mod machine;
+mod lacp;
+pub mod machine;
 pub mod master;
-mod segment;
+pub mod matrix;
+mod monitor;
+pub mod segment;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -29,7 +32,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::lab::Process;
 
 pub use agent::GuestAgent;
-pub use machine::Card;
+pub use machine::{Card, Machine};
 pub use master::Master;
 pub use segment::{Frame, Segment};
 
@@ -50,28 +53,57 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Boots a machine with this card; `files` are put into the guest by path and content.
+    /// Boots a machine with one such card; `files` are put into the guest by path and content.
     pub fn boot(card: Card, files: &[(&str, String)]) -> Result<Self> {
-        let kernel = machine::kernel()?;
+        Self::start(&Machine::ordinary(card)?, files)
+    }
+
+    /// Boots a machine; `files` are put into the guest by path and content.
+    pub fn start(machine: &Machine, files: &[(&str, String)]) -> Result<Self> {
         let folder = Folder::create()?;
-        let archive = image::build(&kernel.join("modules"), files)?;
+        let archive = image::build(&machine.kernel, machine.further, files)?;
         let image = folder.path("guest.cpio");
         std::fs::write(&image, archive)
             .with_context(|| format!("cannot write {}", image.display()))?;
         let orders = Socket::bind(&folder.path("orders"))?;
-        let command = machine::command(card, &kernel.join("vmlinuz"), &folder)?;
+        let command = machine::command(machine, &folder)?;
         let process = Process::spawn_here("qemu", command, &folder.path("qemu.log"))?;
         let console = orders
             .accept(BOOT)
             .with_context(|| last_words(&folder, &process))?;
-        // Last, for it listens until it is closed; the guest's card is still off.
-        let segment = Segment::open(&folder.path("segment"), folder.path("guest"))?;
+        // Last, for it listens until it is closed; the guest's cards are still off.
+        let cables = (0..machine.cards).map(|number| machine::cable(&folder, number));
+        let segment = Segment::open(cables.collect())?;
         Ok(Self {
             console: Mutex::new(console),
             segment,
             process,
             folder,
         })
+    }
+
+    /// Pulls the cable of a card, or puts it back: the guest sees the carrier go or come. The first is 0.
+    pub fn plug(&self, card: usize, plugged: bool) -> Result<()> {
+        // Never may a frame wait for a card that takes none.
+        if !plugged {
+            self.segment.plug(card, false);
+        }
+        let network = machine::network(card);
+        monitor::set_link(&self.folder.path(machine::MONITOR), &network, plugged)?;
+        if plugged {
+            self.segment.plug(card, true);
+        }
+        Ok(())
+    }
+
+    /// Writes a file in the guest.
+    pub fn write(&self, path: &str, text: &str) -> Result<()> {
+        ensure!(
+            !text.contains(['\'', '\\', '%']),
+            "this text cannot be quoted for the guest's shell: {text}"
+        );
+        let line = text.replace('\n', "\\n");
+        self.run(&format!("printf '{line}' > {path}")).map(drop)
     }
 
     /// The segment that the guest's card is on.

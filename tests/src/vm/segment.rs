@@ -1,17 +1,19 @@
-//! The network segment behind the guest's card: this process is the cable and whoever is on it.
+//! The network segment behind the guest's cards: this process is the switch and whoever is on it.
 //!
-//! Each datagram of the socket is one Ethernet frame. Nothing is lost: a full socket makes the sender
+//! Each datagram of a port's socket is one Ethernet frame. Nothing is lost: a full socket makes the sender
 //! wait. What the guest's card does not let in, it drops without a word.
 
 use std::net::{Ipv4Addr, Shutdown};
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant as Deadline};
 
 use anyhow::{Context as _, Result, bail};
 use ha_common::units::Instant;
 
+use super::lacp;
 use crate::lab::clock;
 use crate::lab::decode::{Kind, Vrrp, decode};
 
@@ -31,6 +33,8 @@ const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 77);
 pub struct Frame {
     /// When it was read here.
     pub at: Instant,
+    /// The port that it came in by; the first is 0.
+    pub port: usize,
     /// The VLAN in its tag, if it has one.
     pub vlan: Option<u16>,
     /// What it says.
@@ -58,36 +62,102 @@ struct Heard {
     changed: Condvar,
 }
 
-/// The cable's end.
-#[derive(Clone, Debug)]
-pub struct Segment {
-    socket: Arc<UnixDatagram>,
-    guest: Arc<Path>,
-    heard: Arc<Heard>,
+/// Where frames to the guest go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum To {
+    /// To this port alone.
+    Port(usize),
+    /// To all ports, as a switch does that knows of no aggregation.
+    All,
+    /// To the last port that is plugged in, as a switch does to whom they are one aggregated link.
+    Aggregate,
 }
 
-impl Segment {
-    /// The segment of a machine that will bind `guest`; this end is `own`.
-    pub(super) fn open(own: &Path, guest: PathBuf) -> Result<Self> {
-        let socket =
-            UnixDatagram::bind(own).with_context(|| format!("cannot bind {}", own.display()))?;
-        socket.set_write_timeout(Some(SEND))?;
-        let segment = Self {
-            socket: Arc::new(socket),
-            guest: guest.into(),
-            heard: Arc::default(),
-        };
-        let (socket, heard) = (Arc::clone(&segment.socket), Arc::clone(&segment.heard));
-        std::thread::spawn(move || listen(&socket, &heard));
-        Ok(segment)
+/// A port of the switch, with the cable to one of the guest's cards.
+#[derive(Debug)]
+struct Port {
+    socket: UnixDatagram,
+    guest: PathBuf,
+    plugged: AtomicBool,
+}
+
+impl Port {
+    fn is_plugged(&self) -> bool {
+        self.plugged.load(Ordering::Relaxed)
     }
 
-    /// Puts a frame on the segment.
-    pub fn send(&self, frame: &[u8]) -> Result<()> {
+    fn send(&self, frame: &[u8]) -> Result<()> {
         self.socket
             .send_to(frame, &self.guest)
             .map(drop)
             .context("the machine takes no frame")
+    }
+}
+
+/// The switch.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    ports: Arc<[Port]>,
+    to: To,
+    heard: Arc<Heard>,
+}
+
+impl Segment {
+    /// The segment of a machine whose cards will bind the second of each pair of paths; the first is this
+    /// end's. Only the first port is plugged in.
+    pub(super) fn open(paths: Vec<(PathBuf, PathBuf)>) -> Result<Self> {
+        let ports = paths.into_iter().enumerate().map(|(number, (own, guest))| {
+            let socket = UnixDatagram::bind(&own)
+                .with_context(|| format!("cannot bind {}", own.display()))?;
+            socket.set_write_timeout(Some(SEND))?;
+            let plugged = AtomicBool::new(number == 0);
+            Ok(Port {
+                socket,
+                guest,
+                plugged,
+            })
+        });
+        let segment = Self {
+            ports: ports.collect::<Result<_>>()?,
+            to: To::All,
+            heard: Arc::default(),
+        };
+        for number in 0..segment.ports.len() {
+            let (ports, heard) = (Arc::clone(&segment.ports), Arc::clone(&segment.heard));
+            std::thread::spawn(move || listen(&ports, number, &heard));
+        }
+        Ok(segment)
+    }
+
+    /// The same segment, whose frames go there.
+    #[must_use]
+    pub fn to(&self, to: To) -> Self {
+        Self { to, ..self.clone() }
+    }
+
+    /// Plugs a port in, or out: nothing goes through it any more.
+    pub fn plug(&self, port: usize, plugged: bool) {
+        if let Some(port) = self.ports.get(port) {
+            port.plugged.store(plugged, Ordering::Relaxed);
+        }
+    }
+
+    /// Puts a frame on the segment.
+    pub fn send(&self, frame: &[u8]) -> Result<()> {
+        let plugged = self.ports.iter().filter(|port| port.is_plugged());
+        match self.to {
+            To::Port(number) => {
+                let port = self.ports.get(number).context("no such port")?;
+                port.send(frame)
+            }
+            To::All => {
+                for port in plugged {
+                    port.send(frame)?;
+                }
+                Ok(())
+            }
+            To::Aggregate => plugged.last().context("no port is plugged in")?.send(frame),
+        }
     }
 
     /// What the guest sent since that moment.
@@ -131,8 +201,17 @@ impl Segment {
 
     /// Asks by ARP who has an address.
     pub fn ask(&self, address: Ipv4Addr) -> Result<()> {
+        self.ask_in(None, address)
+    }
+
+    /// The same in a VLAN, or in none.
+    pub fn ask_in(&self, vlan: Option<u16>, address: Ipv4Addr) -> Result<()> {
         let mut frame = vec![0xff; 6];
         frame.extend(OWN_MAC);
+        if let Some(vlan) = vlan {
+            frame.extend([0x81, 0x00]);
+            frame.extend(vlan.to_be_bytes());
+        }
         // ARP: Ethernet and IPv4, a request.
         frame.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1]);
         frame.extend(OWN_MAC);
@@ -145,8 +224,13 @@ impl Segment {
     /// Waits until everything that was sent so far has got as far as it will: the guest answers a
     /// question about an address of its own that was asked last.
     pub fn settle(&self, own: Ipv4Addr) -> Result<()> {
+        self.settle_in(None, own)
+    }
+
+    /// The same in a VLAN, or in none.
+    pub fn settle_in(&self, vlan: Option<u16>, own: Ipv4Addr) -> Result<()> {
         let asked = clock::now();
-        self.ask(own)?;
+        self.ask_in(vlan, own)?;
         self.wait_for("answer by ARP", asked, SETTLE, |frame| frame.answers(own))
             .map(drop)
     }
@@ -154,7 +238,9 @@ impl Segment {
     /// Ends the listening.
     pub(super) fn close(&self) {
         // An error means that it is closed already.
-        let _ = self.socket.shutdown(Shutdown::Both);
+        for port in self.ports.iter() {
+            let _ = port.socket.shutdown(Shutdown::Both);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Frame>> {
@@ -165,16 +251,34 @@ impl Segment {
     }
 }
 
-fn listen(socket: &UnixDatagram, heard: &Heard) {
+fn listen(ports: &[Port], number: usize, heard: &Heard) {
+    let Some(port) = ports.get(number) else {
+        return;
+    };
     let mut buffer = [0; LONGEST_FRAME];
-    while let Ok(length @ 1..) = socket.recv(&mut buffer) {
-        let (vlan, untagged) = strip_tag(buffer.get(..length).unwrap_or_default());
+    while let Ok(length @ 1..) = port.socket.recv(&mut buffer) {
+        let frame = buffer.get(..length).unwrap_or_default();
+        if !port.is_plugged() {
+            continue;
+        }
+        let port_number = u8::try_from(number).unwrap_or(u8::MAX);
+        if let Some(answer) = lacp::answer(frame, port_number) {
+            // A guest that takes none has no bond any more.
+            let _ = port.send(&answer);
+            continue;
+        }
+        let (vlan, untagged) = strip_tag(frame);
         let Some(kind) = decode(&untagged) else {
             continue;
         };
         let at = clock::now();
         let mut frames = heard.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        frames.push(Frame { at, vlan, kind });
+        frames.push(Frame {
+            at,
+            port: number,
+            vlan,
+            kind,
+        });
         heard.changed.notify_all();
     }
 }

@@ -153,7 +153,10 @@ impl Kernel {
 
 /// The packages with the kernel and its modules that the meta-package stands for: one, or in newer releases
 /// one of its own for each.
-fn packages(meta_package: &str, depends: &dyn Fn(&str) -> Result<Vec<String>>) -> Result<Vec<String>> {
+fn packages(
+    meta_package: &str,
+    depends: &dyn Fn(&str) -> Result<Vec<String>>,
+) -> Result<Vec<String>> {
     let mut found: Vec<String> = Vec::new();
     let mut asked = vec![meta_package.to_owned()];
     while let Some(package) = asked.pop() {
@@ -202,7 +205,11 @@ mod tests {
         );
         assert_eq!(
             found("linux-image-rt").unwrap(),
-            ["linux-image-7.3-rt", "linux-binary-7.3-rt", "linux-modules-7.3-rt"]
+            [
+                "linux-image-7.3-rt",
+                "linux-binary-7.3-rt",
+                "linux-modules-7.3-rt"
+            ]
         );
         let error = found("none").unwrap_err().to_string();
         assert!(error.contains("apt-get update"), "{error}");

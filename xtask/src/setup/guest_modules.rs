@@ -12,12 +12,27 @@ use anyhow::{Context as _, Result, bail};
 use crate::process;
 
 /// What every guest loads: e1000e is the card that strips VLAN tags, and tc has what a kernel without tcx needs.
-const ALWAYS: &[&str] = &["virtio_pci", "virtio_net", "e1000e", "8021q", "sch_ingress", "cls_bpf"];
+const ALWAYS: &[&str] = &[
+    "virtio_pci",
+    "virtio_net",
+    "e1000e",
+    "8021q",
+    "sch_ingress",
+    "cls_bpf",
+];
 
 /// What a guest of the matrix loads after these.
 const MATRIX: &[&str] = &[
-    "igb", "vmxnet3", "bonding", "bridge", "macvlan", "veth", "vrf", "ip_gre", "tun", "wireguard",
-
+    "igb",
+    "vmxnet3",
+    "bonding",
+    "bridge",
+    "macvlan",
+    "veth",
+    "vrf",
+    "ip_gre",
+    "tun",
+    "wireguard",
 ];
 
 /// The names of all, for telling one set from another.
@@ -97,7 +112,11 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     if path.extension().is_none_or(|extension| extension != "xz") {
         return Ok(fs::read(path)?);
     }
-    process::bytes(Command::new("xz").args(["--decompress", "--stdout"]).arg(path))
+    process::bytes(
+        Command::new("xz")
+            .args(["--decompress", "--stdout"])
+            .arg(path),
+    )
 }
 
 /// The modules that a module names in its `.modinfo`, which is a row of `key=value` strings.

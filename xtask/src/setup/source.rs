@@ -74,8 +74,7 @@ impl Source {
     /// Downloads packages and extracts their files.
     pub(super) fn extract(&self, packages: &[String], tree: &Path) -> Result<()> {
         let archives = tree.with_extension("archives");
-        fs::create_dir_all(&archives)
-            .with_context(|| format!("making {}", archives.display()))?;
+        fs::create_dir_all(&archives).with_context(|| format!("making {}", archives.display()))?;
         process::run(
             self.apt("apt-get")
                 // Its own user for downloads may not write here.
@@ -160,7 +159,8 @@ mod tests {
 
     #[test]
     fn what_a_package_depends_on_is_read_from_what_apt_says() {
-        let said = "linux-image-amd64\n  PreDepends: linux-base\n  Depends: linux-image-6.1.0-56-amd64\n";
+        let said =
+            "linux-image-amd64\n  PreDepends: linux-base\n  Depends: linux-image-6.1.0-56-amd64\n";
         assert_eq!(depended_on(said), ["linux-image-6.1.0-56-amd64"]);
         assert_eq!(depended_on("linux-image-amd64\n"), [""; 0]);
     }
@@ -175,6 +175,9 @@ mod tests {
             "http://mirror.invalid/debian/"
         );
         let error = mirror_of(said, "trixie").unwrap_err().to_string();
-        assert!(error.contains("trixie") && error.contains("sources.list"), "{error}");
+        assert!(
+            error.contains("trixie") && error.contains("sources.list"),
+            "{error}"
+        );
     }
 }
