@@ -11,13 +11,24 @@ const SYSTEM: [u8; 6] = [0x02, 0x99, 0, 0, 0, 0x55];
 /// Active, short timeout (so that the guest sends one each second), aggregatable, in sync, collecting,
 /// distributing.
 const STATE: u8 = 0x3f;
+/// In sync and collecting: who says so takes frames.
+const TAKES_FRAMES: u8 = 0x18;
 /// What an actor says of itself: system and priority, key, port and priority, state.
 const INFORMATION: usize = 15;
 /// Where that is in a frame: after the Ethernet header, subtype, version, and the field's type and length.
 const ACTOR: usize = 14 + 2 + 2;
 
+/// What a LACPDU of the guest leads to.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Answer {
+    /// Whether the guest takes frames by this port.
+    pub(super) collects: bool,
+    /// What the switch says.
+    pub(super) frame: Vec<u8>,
+}
+
 /// The answer of the switch's port of that number, if the frame is a LACPDU.
-pub(super) fn answer(frame: &[u8], port: u8) -> Option<Vec<u8>> {
+pub(super) fn answer(frame: &[u8], port: u8) -> Option<Answer> {
     if frame.get(..6)? != SLOW_PROTOCOLS
         || frame.get(12..14)? != ETHERTYPE
         || frame.get(14..16)? != HEAD
@@ -25,6 +36,7 @@ pub(super) fn answer(frame: &[u8], port: u8) -> Option<Vec<u8>> {
         return None;
     }
     let guest = frame.get(ACTOR..ACTOR + INFORMATION)?;
+    let collects = guest.last()? & TAKES_FRAMES == TAKES_FRAMES;
     let mut answer = SLOW_PROTOCOLS.to_vec();
     answer.extend(SYSTEM);
     answer.extend(ETHERTYPE);
@@ -41,40 +53,36 @@ pub(super) fn answer(frame: &[u8], port: u8) -> Option<Vec<u8>> {
     answer.extend([3, 16]);
     answer.extend([0; 14]);
     answer.extend([0; 52]);
-    Some(answer)
+    Some(Answer {
+        collects,
+        frame: answer,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn lacpdu(state: u8) -> Vec<u8> {
+        let mut frame = [&SLOW_PROTOCOLS[..], &[2; 6], &ETHERTYPE, &HEAD, &[1, 20]].concat();
+        frame.extend([7; INFORMATION - 1]);
+        frame.push(state);
+        frame.resize(14 + 110, 0);
+        frame
+    }
+
     #[test]
     fn a_lacpdu_is_answered_with_the_guest_as_partner_and_nothing_else_is() {
-        let mut frame = answer(
-            &[
-                &SLOW_PROTOCOLS[..],
-                &[2; 6],
-                &ETHERTYPE,
-                &HEAD,
-                &[1, 20],
-                &[7; 92],
-            ]
-            .concat(),
-            1,
-        )
-        .unwrap();
+        let mut said = answer(&lacpdu(0x3f), 1).unwrap();
+        assert!(said.collects && !answer(&lacpdu(0x07), 1).unwrap().collects);
         // 14 bytes of Ethernet and the 110 of a LACPDU.
-        assert_eq!(frame.len(), 14 + 110);
-        assert_eq!(
-            frame[ACTOR + INFORMATION - 2..ACTOR + INFORMATION],
-            [2, STATE]
-        );
-        assert_eq!(
-            frame[ACTOR + 20..ACTOR + 20 + INFORMATION],
-            [7; INFORMATION]
-        );
-        frame[14] = 2;
-        assert_eq!(answer(&frame, 1), None);
-        assert_eq!(answer(&frame[..20], 1), None);
+        assert_eq!(said.frame.len(), 14 + 110);
+        let actor = &said.frame[ACTOR..ACTOR + INFORMATION];
+        assert_eq!(actor[INFORMATION - 2..], [2, STATE]);
+        let partner = &said.frame[ACTOR + 20..ACTOR + 20 + INFORMATION];
+        assert_eq!(partner, &lacpdu(0x3f)[ACTOR..ACTOR + INFORMATION]);
+        said.frame[14] = 2;
+        assert_eq!(answer(&said.frame, 1), None);
+        assert_eq!(answer(&said.frame[..20], 1), None);
     }
 }

@@ -190,10 +190,13 @@ pub(super) fn command(machine: &Machine, folder: &Folder) -> Result<Command> {
                 guest.display(),
                 own.display()
             ),
+            // Each in a slot of its own: what igb could be split up into takes the places beside it.
+            "-device",
+            &format!("pcie-root-port,id=slot{number},chassis={number}"),
             "-device",
             // Without its boot ROM, which would be looked at first.
             &format!(
-                "{},netdev={network},mac={MAC}{},romfile=",
+                "{},netdev={network},bus=slot{number},mac={MAC}{},romfile=",
                 machine.card.device(),
                 number + 1
             ),

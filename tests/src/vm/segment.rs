@@ -69,7 +69,8 @@ pub enum To {
     Port(usize),
     /// To all ports, as a switch does that knows of no aggregation.
     All,
-    /// To the last port that is plugged in, as a switch does to whom they are one aggregated link.
+    /// To the last port by which the guest takes frames as LACP has it, as a switch does to whom they are one
+    /// aggregated link.
     Aggregate,
 }
 
@@ -79,6 +80,7 @@ struct Port {
     socket: UnixDatagram,
     guest: PathBuf,
     plugged: AtomicBool,
+    aggregated: AtomicBool,
 }
 
 impl Port {
@@ -115,6 +117,7 @@ impl Segment {
                 socket,
                 guest,
                 plugged,
+                aggregated: AtomicBool::new(false),
             })
         });
         let segment = Self {
@@ -139,24 +142,23 @@ impl Segment {
     pub fn plug(&self, port: usize, plugged: bool) {
         if let Some(port) = self.ports.get(port) {
             port.plugged.store(plugged, Ordering::Relaxed);
+            port.aggregated.store(false, Ordering::Relaxed);
         }
     }
 
     /// Puts a frame on the segment.
     pub fn send(&self, frame: &[u8]) -> Result<()> {
-        let plugged = self.ports.iter().filter(|port| port.is_plugged());
+        let mut plugged = self.ports.iter().filter(|port| port.is_plugged());
         match self.to {
             To::Port(number) => {
                 let port = self.ports.get(number).context("no such port")?;
                 port.send(frame)
             }
-            To::All => {
-                for port in plugged {
-                    port.send(frame)?;
-                }
-                Ok(())
-            }
-            To::Aggregate => plugged.last().context("no port is plugged in")?.send(frame),
+            To::All => plugged.try_for_each(|port| port.send(frame)),
+            // Before the guest takes any, a frame is lost, as it is on a wire.
+            To::Aggregate => plugged
+                .rfind(|port| port.aggregated.load(Ordering::Relaxed))
+                .map_or(Ok(()), |port| port.send(frame)),
         }
     }
 
@@ -263,8 +265,9 @@ fn listen(ports: &[Port], number: usize, heard: &Heard) {
         }
         let port_number = u8::try_from(number).unwrap_or(u8::MAX);
         if let Some(answer) = lacp::answer(frame, port_number) {
+            port.aggregated.store(answer.collects, Ordering::Relaxed);
             // A guest that takes none has no bond any more.
-            let _ = port.send(&answer);
+            let _ = port.send(&answer.frame);
             continue;
         }
         let (vlan, untagged) = strip_tag(frame);

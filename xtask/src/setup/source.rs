@@ -143,14 +143,11 @@ fn mirror_of(said: &str, release: &str) -> Result<String> {
 }
 
 fn sources(mirror: &str, suites: &[&str], keyring: Option<&str>) -> String {
-    let mut text = format!(
-        "Types: deb\nURIs: {mirror}\nSuites: {}\nComponents: main\nTargets: Packages\n",
+    let signed_by = keyring.map_or(String::new(), |keyring| format!("Signed-By: {keyring}\n"));
+    format!(
+        "Types: deb\nURIs: {mirror}\nSuites: {}\nComponents: main\nTargets: Packages\n{signed_by}",
         suites.join(" ")
-    );
-    if let Some(keyring) = keyring {
-        text.push_str(&format!("Signed-By: {keyring}\n"));
-    }
-    text
+    )
 }
 
 #[cfg(test)]

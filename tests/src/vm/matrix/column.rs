@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::cell::{self, Expected, Outcome};
 use super::shape::Shape;
-use crate::vm::{Card, Machine, Vm};
+use crate::vm::{Card, Machine, Vm, machine};
 
 /// A kernel and a card.
 #[derive(Clone, Debug)]
@@ -36,8 +36,7 @@ impl Column {
         let mut outcomes = Vec::new();
         for shape in shapes {
             let outcome = match guest.take().map_or_else(|| self.boot(), Ok) {
-                // The machine did not come about, as another one will not either.
-                Err(error) => Outcome::Lacking(format!("{error:#}")),
+                Err(outcome) => outcome,
                 Ok(booted) => {
                     release = Some(booted.release.clone());
                     let outcome = booted.play(shape, datapath);
@@ -53,21 +52,32 @@ impl Column {
         (release, outcomes)
     }
 
-    fn boot(&self) -> Result<Guest> {
-        let machine = Machine::of_matrix(self.card, self.kernel.as_deref())?;
-        let vm = Vm::start(&machine, &[])?;
-        vm.run("ls -d /sys/class/net/eth0 /sys/class/net/eth1")?;
+    fn boot(&self) -> Result<Guest, Outcome> {
+        let lacking = |error: anyhow::Error| Outcome::Lacking(format!("{error:#}"));
+        let failed = |error: anyhow::Error| Outcome::Failed(None, format!("{error:#}"));
+        machine::qemu(self.card).map_err(lacking)?;
+        let machine = Machine::of_matrix(self.card, self.kernel.as_deref()).map_err(lacking)?;
+        let vm = Vm::start(&machine, &[]).map_err(failed)?;
+        let cards = vm.try_run("ls -d /sys/class/net/eth0 /sys/class/net/eth1");
+        if cards.map_err(failed)?.0 != 0 {
+            let reason = format!("the kernel has no driver for {}", self.card.name());
+            return Err(Outcome::Lacking(reason));
+        }
+        Guest::of(vm).map_err(failed)
+    }
+}
+
+impl Guest {
+    fn of(vm: Vm) -> Result<Self> {
         let release = vm.run("uname -r")?.trim().to_owned();
         let real_time = vm.run("uname -v")?.contains("PREEMPT_RT");
-        Ok(Guest {
+        Ok(Self {
             vm,
             release,
             real_time,
         })
     }
-}
 
-impl Guest {
     fn play(&self, shape: &Shape, datapath: &str) -> Outcome {
         // Kernels for real time have no BPF timers.
         let by_itself = if self.real_time { "socket" } else { "tc" };
