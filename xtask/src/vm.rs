@@ -47,8 +47,9 @@ pub(crate) fn run(workspace: &Workspace, args: Args) -> Result<ExitCode> {
     for kernel in &kernels {
         said_if_missing(kernel.name, kernel.ensure(workspace));
     }
-    if args.card.is_empty() || args.card.iter().any(|card| card == "igb") {
-        said_if_missing("a QEMU with igb", guest_qemu::ensure_igb(workspace));
+    let newer = |card: &String| card == "igb" || card == "e1000e";
+    if args.card.is_empty() || args.card.iter().any(newer) {
+        said_if_missing("a newer QEMU", guest_qemu::ensure(workspace));
     }
     build_ebpf::with_defaults(workspace)?;
     process::run(

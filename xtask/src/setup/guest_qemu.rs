@@ -1,11 +1,13 @@
-//! A QEMU that has the card igb, for a machine whose own has none: of its release's backports, unpacked into
+//! A newer QEMU for a machine whose own is too old for the matrix: of its release's backports, unpacked into
 //! `target/vm/qemu` and never installed.
+//!
+//! Before version 8 there is no card igb, and e1000e does not tell its driver of a pulled cable.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use super::source::{Source, release};
 use crate::process;
@@ -15,17 +17,14 @@ const FOLDER: &str = "target/vm/qemu";
 /// The program, and the firmware that it boots a kernel with.
 const PACKAGES: [&str; 3] = ["qemu-system-x86", "qemu-system-data", "seabios"];
 
-/// Fetches one, unless the machine's own or one fetched earlier has the card.
-pub(crate) fn ensure_igb(workspace: &Workspace) -> Result<()> {
+/// Fetches one, unless the machine's own or one fetched earlier is new enough.
+pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
     let fetched = workspace.path(FOLDER);
     let program = "usr/bin/qemu-system-x86_64";
     if has_igb(Path::new("qemu-system-x86_64")) || has_igb(&fetched.join(program)) {
         return Ok(());
     }
-    println!(
-        "Fetching a QEMU with the card igb into {}.",
-        fetched.display()
-    );
+    println!("Fetching a newer QEMU into {}.", fetched.display());
     let temporary = workspace.path("target/vm/unpacking/qemu");
     for stale in [&temporary, &fetched] {
         if stale.exists() {
@@ -36,14 +35,14 @@ pub(crate) fn ensure_igb(workspace: &Workspace) -> Result<()> {
     let own = release()?;
     let source = Source::of(workspace, &[&own, &format!("{own}-backports")])?;
     source.extract(&PACKAGES.map(str::to_owned), &temporary)?;
-    ensure!(
+    anyhow::ensure!(
         has_igb(&temporary.join(program)),
         "the QEMU of {own}-backports does not run here, or has no igb either"
     );
     fs::rename(&temporary, &fetched).with_context(|| format!("making {}", fetched.display()))
 }
 
-/// A QEMU without the card says so and calls that a success.
+/// The card tells the versions apart. A QEMU without it says so and calls that a success.
 fn has_igb(qemu: &Path) -> bool {
     process::output(Command::new(qemu).args(["-device", "igb,help"]))
         .is_ok_and(|said| said.contains("igb options"))

@@ -13,12 +13,13 @@ const VLAN: u16 = 10;
 const OTHER: u16 = 20;
 
 /// Makes a veth pair to a namespace that the second card is in, which forwards.
-const ROUTER: [&str; 12] = [
+const ROUTER: [&str; 13] = [
     "ip addr add 10.99.0.1/24 dev eth0",
     "ip netns add peer",
     "ip link set eth1 netns peer",
     "ip -n peer addr add 10.78.0.1/24 dev eth1",
     "ip -n peer link set eth1 up",
+    "until ip netns exec peer grep -q 1 /sys/class/net/eth1/carrier; do sleep 0.1; done",
     "ip -n peer neigh add 10.78.0.66 lladdr 02:99:00:00:00:66 dev eth1",
     "ip link add under0 type veth peer name under1 netns peer",
     "ip addr add 10.76.0.1/24 dev under0",
