@@ -22,7 +22,7 @@ pub enum Card {
     VirtioNet,
     /// Strips VLAN tags unless told not to; its driver runs no XDP.
     E1000e,
-    /// VMware's.
+    /// The one of `VMware`.
     Vmxnet3,
     /// Intel's for servers; its driver resets it for an XDP program. QEMU has it from version 8.
     Igb,

@@ -1,7 +1,7 @@
 //! A newer QEMU for a machine whose own is too old for the matrix: of its release's backports, unpacked into
 //! `target/vm/qemu` and never installed.
 //!
-//! Before version 8 there is no card igb, and e1000e does not tell its driver of a pulled cable.
+//! QEMU 7.2 has no card igb, and its e1000e does not tell the driver of a pulled cable; QEMU 10 does.
 
 use std::fs;
 use std::path::Path;

@@ -45,6 +45,7 @@ impl Way {
     }
 
     /// The same to other ports.
+    #[must_use]
     pub const fn by(self, to: To) -> Self {
         Self { to, ..self }
     }
