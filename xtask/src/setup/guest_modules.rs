@@ -17,6 +17,8 @@ const ALWAYS: &[&str] = &[
     "virtio_net",
     "e1000e",
     "8021q",
+    "macvlan",
+    "vrf",
     "sch_ingress",
     "cls_bpf",
 ];
@@ -27,9 +29,7 @@ const MATRIX: &[&str] = &[
     "vmxnet3",
     "bonding",
     "bridge",
-    "macvlan",
     "veth",
-    "vrf",
     "ip_gre",
     "tun",
     "wireguard",
