@@ -414,7 +414,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_dead_agents_router_was_taken_over_unless_the_other_has_yielded_to_it() {
-        let mut slot = slot(state::MASTER);
+        let master = || slot(state::MASTER);
+        let mut slot = master();
         assert!(!is_taken_over(&slot, START, START + MS), "nobody spoke");
         // The last advert of one that yields, while the agent still turned.
         hear(&mut slot, &advert(1, 89), START);
@@ -423,7 +424,7 @@ pub(crate) mod tests {
         hear(&mut slot, &advert(1, 89), START + 12 * MS);
         assert!(is_taken_over(&slot, START + MS, START + 13 * MS));
         // A better one needs no silence of ours.
-        let mut contested = super::tests::slot(state::MASTER);
+        let mut contested = master();
         hear(&mut contested, &advert(2, 100), START);
         assert!(is_taken_over(&contested, START + MS, START + 2 * MS));
     }
