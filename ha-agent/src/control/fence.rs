@@ -46,7 +46,7 @@ impl Fence {
                 );
             }
             FenceState::Up => format!("up for {}", span(self.up_us.unwrap_or_default())),
-            FenceState::IngressOnly => "down, and at ingress only".to_owned(),
+            FenceState::IngressOnly => "down; XDP drops what comes in only".to_owned(),
             FenceState::Down => "down".to_owned(),
         };
         if self.dropped_in == 0 && self.dropped_out == 0 {
@@ -86,7 +86,7 @@ mod tests {
         let none = fence(FenceState::None).in_words().unwrap();
         assert!(none.contains("plain socket"), "{none}");
         let ingress = fence(FenceState::IngressOnly).in_words().unwrap();
-        assert!(ingress.contains("ingress only"), "{ingress}");
+        assert!(ingress.contains("comes in only"), "{ingress}");
         let up = Fence {
             up_us: Some(3_000_000),
             dropped_in: 1,

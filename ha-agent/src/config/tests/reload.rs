@@ -103,7 +103,7 @@ fn each_key_of_an_instance_shows_as_itself_and_says_whether_it_applies_live() {
             "vrid = 1",
             "vrid = 1\ndatapath = \"socket\"",
             vec![F::Datapath],
-            false,
+            true,
         ),
         (
             "vrid = 1",
