@@ -13,7 +13,7 @@ pub(crate) enum Glance {
     Neighbour,
     /// May be VRRP, or hide it behind tags.
     Vrrp,
-    /// IPv4 in an IPsec authentication header.
+    /// A packet in an authentication header of `IPsec`.
     Authenticated,
 }
 
@@ -65,6 +65,6 @@ pub(crate) trait Message: Cursor {
 /// A number in the lower 48 bits.
 #[inline(always)]
 pub(crate) const fn mac(bytes: [u8; 6]) -> u64 {
-    let [a, b, c, d, e, f] = bytes;
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    let [high @ .., fifth, last] = bytes;
+    (u32::from_be_bytes(high) as u64) << 16 | (fifth as u64) << 8 | last as u64
 }

@@ -31,7 +31,7 @@ pub(crate) mod glance {
     pub(crate) const ARP: u16 = 0x0806_u16.to_be();
     pub(crate) const DOT1Q: u16 = 0x8100_u16.to_be();
     pub(crate) const DOT1AD: u16 = 0x88a8_u16.to_be();
-    /// IPsec's authentication header (RFC 4302).
+    /// The authentication header of `IPsec` (RFC 4302).
     const AH: u8 = 51;
 
     /// `byte` gives a byte of the packet by its offset, if the packet is that long.
@@ -86,7 +86,7 @@ pub(crate) fn read<C: Cursor>(network: Network<C>) -> Neighbour {
 
 #[inline(always)]
 fn read_arp<C: Cursor>(mut cursor: C) -> Neighbour {
-    let Some([a, b, c, d, e, f, high, low]) = cursor.take::<8>() else {
+    let (Some(kind), Some(operation)) = (cursor.take::<6>(), cursor.take::<2>()) else {
         return Neighbour::NOTHING;
     };
     let (Some(sender_mac), Some(sender)) = (cursor.take::<6>(), cursor.take::<4>()) else {
@@ -96,12 +96,12 @@ fn read_arp<C: Cursor>(mut cursor: C) -> Neighbour {
     let Some(target) = cursor.take::<4>() else {
         return Neighbour::NOTHING;
     };
-    if [a, b, c, d, e, f] != ARP {
+    if kind != ARP {
         return Neighbour::NOTHING;
     }
     Neighbour {
         family: Family::V4,
-        asked: if [high, low] == ARP_REQUEST {
+        asked: if operation == ARP_REQUEST {
             ipv4(target)
         } else {
             [0; 16]

@@ -126,7 +126,7 @@ impl<L> Skb<L> {
     }
 
     #[inline(always)]
-    fn is_tagged(self) -> bool {
+    fn in_vlan(self) -> bool {
         // SAFETY: the context of a running program.
         unsafe { (*self.skb).vlan_present != 0 && (*self.skb).vlan_tci & VLAN_ID != 0 }
     }
@@ -154,7 +154,7 @@ impl<L: LinkLayer> Frame for Skb<L> {
 
     /// Not `TC_ACT_OK`, which would keep the frame from the programs behind this one.
     const PASS: i32 = TC_ACT_UNSPEC;
-    const DROP: i32 = TC_ACT_SHOT as i32;
+    const DROP: i32 = TC_ACT_SHOT;
 
     #[inline(always)]
     fn context(self) -> TcContext {
@@ -178,7 +178,7 @@ impl<L: LinkLayer> Frame for Skb<L> {
         });
         // SAFETY: the context of a running program.
         let tagged = unsafe { (*self.skb).vlan_present != 0 };
-        if tagged && seen != Glance::Vrrp && self.is_tagged() {
+        if tagged && seen != Glance::Vrrp && self.in_vlan() {
             // Neighbours and traffic of a VLAN are its own device's.
             return Glance::Traffic;
         }
@@ -194,7 +194,7 @@ impl<L: LinkLayer> Frame for Skb<L> {
         self.pull(MOST_PULLED);
         Some(Network {
             ethertype: self.ethertype().to_ne_bytes(),
-            tagged: self.is_tagged(),
+            tagged: self.in_vlan(),
             cursor: SkbCursor {
                 skb: self.skb,
                 offset: 0,

@@ -96,7 +96,6 @@ fn adverts_of_a_lower_priority_are_answered_at_once_and_then_ever_more_rarely() 
 }
 
 #[test]
-#[ignore = "waits for the kernel half that tells of foreign claims (event::CLAIM)"]
 fn a_claim_by_arp_or_neighbour_discovery_is_answered_at_once_and_shown() -> Result<()> {
     require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
@@ -164,7 +163,6 @@ fn answered(
 
 /// Of different virtual routers, so that no advert makes one of them yield.
 #[test]
-#[ignore = "waits for the kernel half that tells of foreign claims (event::CLAIM)"]
 fn two_masters_of_one_address_do_not_answer_each_other_without_end() -> Result<()> {
     require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;

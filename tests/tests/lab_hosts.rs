@@ -1,7 +1,6 @@
 //! Interfaces as real hosts have them, and traffic that is not VRRP: what needs no card of its own to be shown.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::os::fd::RawFd;
 use std::time::{Duration, Instant as StdInstant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,6 +10,7 @@ use ha_tests::lab::advert::Advert;
 use ha_tests::lab::agent::{Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::agent_status;
+use ha_tests::lab::bpf::detach_link;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::process::Signal;
@@ -283,37 +283,6 @@ fn a_fenced_host_neither_asks_nor_speaks_in_the_name_of_the_address() -> Result<
     Ok(())
 }
 
-/// `bpf(2)` commands and their numbers (linux/bpf.h).
-const BPF_OBJ_GET: libc::c_long = 7;
-const BPF_LINK_DETACH: libc::c_long = 34;
-
-/// Detaches a pinned link, as `bpftool link detach` does.
-fn detach(pin: &std::path::Path) -> Result<()> {
-    #[repr(C)]
-    struct Get {
-        path: u64,
-        fd: u32,
-        flags: u32,
-    }
-    let path = std::ffi::CString::new(pin.to_str().context("no path")?)?;
-    let get = Get {
-        path: path.as_ptr() as u64,
-        fd: 0,
-        flags: 0,
-    };
-    // SAFETY: the attributes are of the command's layout, and the path outlives the call.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET, &raw const get, size_of::<Get>()) };
-    ensure!(fd >= 0, "{}", std::io::Error::last_os_error());
-    let fd = RawFd::try_from(fd)?;
-    // SAFETY: the attributes are the link's descriptor alone.
-    let done = unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_DETACH, &raw const fd, 4) };
-    let error = std::io::Error::last_os_error();
-    // SAFETY: it is ours, and nobody else uses it.
-    unsafe { libc::close(fd) };
-    ensure!(done == 0, "{error}");
-    Ok(())
-}
-
 #[test]
 fn a_program_that_somebody_else_detaches_is_put_back_counted_and_told() -> Result<()> {
     let pair = Pair::start()?;
@@ -321,7 +290,7 @@ fn a_program_that_somebody_else_detaches_is_put_back_counted_and_told() -> Resul
     let ifindex = before.ifindex.context("no interface")?;
     for hook in ["ingress", "egress"] {
         let seen = pair.backup.only()?.datapath.reattached;
-        detach(&pair.h2().bpf_dir().join(format!("tcx-{hook}-{ifindex}")))?;
+        detach_link(&pair.h2().bpf_dir().join(format!("tcx-{hook}-{ifindex}")))?;
         pair.backup
             .wait_instance("web", "puts it back", PATIENCE, |it| {
                 it.datapath.reattached == seen + 1

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::model;
 
-use super::fence::Fence;
 use super::claims::Claims;
+use super::fence::Fence;
 use super::hmac::Hmac;
 use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;

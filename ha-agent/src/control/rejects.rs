@@ -90,7 +90,9 @@ mod tests {
         counts.add(Reject::Checksum, 3);
         counts.add(Reject::HmacDigest, 1);
         let json = serde_json::to_string(&counts).unwrap();
-        assert!(json.starts_with(r#"{"destination":0,"unknown_peer":0,"own_source":0,"truncated":0,"#));
+        assert!(
+            json.starts_with(r#"{"destination":0,"unknown_peer":0,"own_source":0,"truncated":0,"#)
+        );
         assert!(json.ends_with(r#""hmac_digest":1}"#));
         assert_eq!(counts.total(), 4);
         assert_eq!(serde_json::from_str::<RejectCounts>(&json).unwrap(), counts);

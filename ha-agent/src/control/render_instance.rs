@@ -6,8 +6,8 @@ use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 
 use crate::config::model;
 
-use super::fence::FenceState;
 use super::claims::render_claims;
+use super::fence::FenceState;
 use super::instance::{
     Checksum, Consume, Counters, Datapath, Instance, Master, PrioritySum, Rejected, TimerKind,
     Transition,

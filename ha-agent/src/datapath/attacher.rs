@@ -217,10 +217,10 @@ impl Worker {
             }
             Some(held) => {
                 let fits = held.attachment.as_ref().is_some_and(|attachment| {
-                    self.still_fits(attachment.datapath(), &held.outcome, &wanted)
+                    still_fits(attachment.datapath(), &held.outcome, &wanted)
                 });
                 if fits {
-                    return self.renew(held, wanted);
+                    return renew(held, wanted);
                 }
                 let mut new = self.attach(wanted);
                 // The new one is there before the old one goes: no advert is missed.
@@ -235,23 +235,6 @@ impl Worker {
             }
             None => self.attach(wanted),
         }
-    }
-
-    /// Whether a program may stay although something about its interface is another.
-    fn still_fits(&self, datapath: Datapath, old: &Outcome, wanted: &WantedHook) -> bool {
-        let facts = facts(wanted);
-        old.wanted.target == wanted.target
-            && suitability::candidates(wanted.choice).contains(&datapath)
-            && suitability::obstacle(datapath, &facts).is_none()
-    }
-
-    fn renew(&self, mut held: Held, wanted: WantedHook) -> Held {
-        if let Some((datapath, _)) = held.outcome.attached {
-            held.outcome.because = suitability::because(wanted.choice, datapath);
-        }
-        held.outcome.refusals = suitability::not_tried(wanted.choice, &facts(&wanted));
-        held.outcome.wanted = wanted;
-        held
     }
 
     fn attach(&mut self, wanted: WantedHook) -> Held {
@@ -351,6 +334,23 @@ impl Worker {
         self.outcomes.store(Arc::new(outcomes));
         bell();
     }
+}
+
+/// Whether a program may stay although something about its interface is another.
+fn still_fits(datapath: Datapath, old: &Outcome, wanted: &WantedHook) -> bool {
+    let facts = facts(wanted);
+    old.wanted.target == wanted.target
+        && suitability::candidates(wanted.choice).contains(&datapath)
+        && suitability::obstacle(datapath, &facts).is_none()
+}
+
+fn renew(mut held: Held, wanted: WantedHook) -> Held {
+    if let Some((datapath, _)) = held.outcome.attached {
+        held.outcome.because = suitability::because(wanted.choice, datapath);
+    }
+    held.outcome.refusals = suitability::not_tried(wanted.choice, &facts(&wanted));
+    held.outcome.wanted = wanted;
+    held
 }
 
 /// What the rules go by. The parts that take system calls are asked for here, not on the driver's thread.

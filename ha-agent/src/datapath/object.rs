@@ -8,7 +8,7 @@ use aya::programs::{SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use ha_common::layout::names;
 
-use super::error::{KernelError, map_error, program_error};
+use super::error::{KernelError, errno, map_error, program_error};
 use super::kernel::Kernel;
 
 /// The object that `cargo xtask build-ebpf` made.
@@ -107,13 +107,15 @@ impl Programs {
 
     /// The receive program for XDP, loaded: the one that takes frames of several buffers, where the kernel has them.
     pub fn xdp(&mut self) -> Result<&mut Xdp, KernelError> {
-        let name = match self.load_xdp(names::PROG_RECEIVE) {
-            Ok(()) => names::PROG_RECEIVE,
-            Err(_) => {
-                self.load_xdp(names::PROG_RECEIVE_LINEAR)?;
-                names::PROG_RECEIVE_LINEAR
+        let mut name = names::PROG_RECEIVE;
+        if let Err(error) = self.load_xdp(name) {
+            // What kernels before 5.18 say of the flag; anything else is another's fault.
+            if errno(&error) != Some(libc::EINVAL) {
+                return Err(error);
             }
-        };
+            name = names::PROG_RECEIVE_LINEAR;
+            self.load_xdp(name)?;
+        }
         xdp_mut(&mut self.object, name)
     }
 

@@ -180,7 +180,7 @@ impl Driver {
         if instance.has_port_error() || lost_device || !instance.port.as_ref().is_some_and(fits) {
             self.open_port(index, link, source, reception, now);
         } else {
-            instance.received_by(reception, &mut edges!(self));
+            instance.received_by(reception, &edges!(self));
         }
     }
 

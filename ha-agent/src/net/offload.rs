@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::net::if_::if_indextoname;
 use socket2::{Domain, Socket, Type};
 
-/// `ETHTOOL_GFLAGS` and `ETH_FLAG_RXVLAN` (linux/ethtool.h).
+/// `ETHTOOL_GFLAGS` and `ETH_FLAG_RXVLAN` (`linux/ethtool.h`).
 const GET_FLAGS: u32 = 0x25;
 const STRIPS_TAGS: u32 = 1 << 8;
 

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::netlink::{NetlinkError, RouteSocket};
 
-/// Parents of filters of a `clsact` qdisc (linux/pkt_sched.h).
+/// Parents of filters of a `clsact` qdisc (`linux/pkt_sched.h`).
 const INGRESS: TcHandle = TcHandle {
     major: 0xffff,
     minor: 0xfff2,

@@ -305,7 +305,7 @@ pub enum Counter {
     EventsDropped,
     /// Peer entries not made, for the limit on forged sources.
     PeersRefused,
-    /// Adverts in an IPsec authentication header (IP protocol 51), which nothing here can verify.
+    /// Adverts in an authentication header of `IPsec` (IP protocol 51), which nothing here can verify.
     Authenticated,
 }
 

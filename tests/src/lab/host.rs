@@ -151,6 +151,28 @@ impl Host {
         })?
     }
 
+    /// What `ip link` says of XDP on an interface: 1 native, 2 generic.
+    pub fn xdp_mode(&self, interface: &str) -> Result<Option<u64>> {
+        Ok(self.xdp(interface)?["mode"].as_u64())
+    }
+
+    /// The identifier of the XDP program on an interface.
+    pub fn xdp_program(&self, interface: &str) -> Result<Option<u64>> {
+        Ok(self.xdp(interface)?["prog"]["id"].as_u64())
+    }
+
+    fn xdp(&self, interface: &str) -> Result<serde_json::Value> {
+        let text = self.run(&["ip", "-json", "-details", "link", "show", "dev", interface])?;
+        let links: serde_json::Value = serde_json::from_str(&text)?;
+        Ok(links[0]["xdp"].clone())
+    }
+
+    /// How many virtual routers have a slot in its pinned maps.
+    pub fn slots_in_use(&self) -> Result<usize> {
+        let reader = ha_agent::datapath::reader::Reader::pinned(&self.bpf_dir())?;
+        Ok(reader.entries().len())
+    }
+
     /// Makes the host's own firewall drop the adverts that it sends: the operators' way of testing.
     pub fn drop_own_adverts(&self) -> Result<()> {
         self.output_rule("-I")

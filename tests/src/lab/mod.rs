@@ -23,6 +23,7 @@ pub mod agent_config;
 pub mod agent_status;
 pub mod announcement;
 pub mod ask;
+pub mod bpf;
 pub mod capture;
 pub mod client;
 pub mod clock;

@@ -25,7 +25,7 @@ fn lab_holding(receiver: Receiver, address: IpAddr, state: u8, own_mac: [u8; 6])
         ..command_for(receiver, 0, VRID)
     };
     lab.configure(&command);
-    lab.set_state(&command, state, Duration::from_secs(60));
+    lab.set_state(&command, state, Duration::from_mins(1));
     lab.fence(address, 0);
     lab
 }

@@ -49,8 +49,8 @@ pub(crate) const DROP: u32 = 1;
 /// The frame goes on.
 pub(crate) const PASS: u32 = 2;
 
-/// What the programs of the hooks return for the two: `enum xdp_action` of linux/bpf.h, `TC_ACT_SHOT` and
-/// `TC_ACT_UNSPEC` of linux/pkt_cls.h.
+/// What the programs of the hooks return for the two: `enum xdp_action` of `linux/bpf.h`, `TC_ACT_SHOT` and
+/// `TC_ACT_UNSPEC` of `linux/pkt_cls.h`.
 fn verdict(hook: Hook, returned: u32) -> u32 {
     match (hook, returned) {
         (Hook::Xdp, 1) | (Hook::Tc | Hook::TcLayer3, 2) => DROP,

@@ -62,6 +62,18 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "SIOCADDMULTI and its union have no safe wrapper",
     ),
     (
+        "ha-agent/src/net/offload.rs",
+        "SIOCETHTOOL and its union have no safe wrapper",
+    ),
+    (
+        "tests/src/lab/bpf.rs",
+        "two commands of bpf(2) that aya has no words for",
+    ),
+    (
+        "tests/src/lab/tun.rs",
+        "TUNSETIFF and its union have no safe wrapper",
+    ),
+    (
         "ha-agent/src/net/lab.rs",
         "building a link-layer socket address in place",
     ),

@@ -17,8 +17,8 @@ use crate::agent::peers::address;
 use crate::config::model;
 use crate::config::model::Datapath;
 use crate::config::virtual_address::VirtualAddress;
-use crate::control::fence::{Fence, FenceState};
 use crate::control::claims::{Claimant, Claims};
+use crate::control::fence::{Fence, FenceState};
 use crate::control::hmac::{Hmac, Verified};
 use crate::control::instance::{
     Address, Checksum, Counters, Family, Instance, Interval, Master, Notice, PrioritySum, State,

@@ -225,7 +225,9 @@ const INSTANCE_CASES: &[Case] = &[
     // datapath, consume, checksum
     (
         "datapath = |\"xdp\"",
-        &["`datapath` must be \"auto\" or \"tc\" or \"native\" or \"generic\" or \"socket\", not \"xdp\""],
+        &[
+            "`datapath` must be \"auto\" or \"tc\" or \"native\" or \"generic\" or \"socket\", not \"xdp\"",
+        ],
     ),
     ("datapath = |false", &["not false"]),
     (

@@ -43,8 +43,8 @@ use crate::record::Recorder;
 use advertise::farewell;
 use fitness::FIRST_RESULT_WAIT;
 use hold::{REFUSED_WAIT, Unseen};
-use unheard::Unheard;
 use sending::Sending;
+use unheard::Unheard;
 use ways::Ways;
 
 pub(crate) use fitness::LinkState;

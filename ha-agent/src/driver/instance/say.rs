@@ -102,7 +102,7 @@ impl Instance {
     /// so.
     pub(super) fn report_fence(&mut self, slot: &Slot, edges: &Edges<'_>) {
         let dropped = (slot.fenced, slot.fenced_out);
-        let before = std::mem::replace(&mut self.fenced, Some(dropped)).unwrap_or(dropped);
+        let before = self.fenced.replace(dropped).unwrap_or(dropped);
         let (incoming, outgoing) = (
             dropped.0.saturating_sub(before.0),
             dropped.1.saturating_sub(before.1),

@@ -51,12 +51,12 @@ pub struct Link {
     pub addresses: Vec<Present>,
 }
 
-/// What the frames of an interface begin with (`ARPHRD_*` of linux/if_arp.h).
+/// What the frames of an interface begin with (`ARPHRD_*` of `linux/if_arp.h`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LinkLayer {
     /// An Ethernet header.
     Ethernet,
-    /// The IP header: tun, WireGuard, GRE, PPP.
+    /// The IP header: tun, `WireGuard`, GRE, PPP.
     Network,
     /// A header of another kind, such as `InfiniBand`'s.
     Other,
