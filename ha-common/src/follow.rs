@@ -13,7 +13,9 @@ use crate::wire::vrrp::{Advert, same};
 
 /// Events that one slot may put into the ring in a window; the rest is counted.
 const WINDOW_EVENTS: u32 = 16;
-/// Length of the window: 100 ms.
+/// Events of claims of its addresses, likewise.
+const CLAIM_EVENTS: u32 = 8;
+/// Length of the windows: 100 ms.
 const WINDOW: u64 = 100_000_000;
 
 /// What is to be done about an advert.
@@ -163,6 +165,18 @@ pub fn may_notify(slot: &mut Slot, now: u64) -> bool {
     }
     slot.window_events = slot.window_events.saturating_add(1);
     slot.window_events <= WINDOW_EVENTS
+}
+
+/// Whether an event of a claim of our addresses still fits the slot's limit of these, which is its own: claims must
+/// not keep adverts from being told. What does not fit is counted in the slot, where the agent finds it.
+#[inline(always)]
+pub fn may_tell_claim(slot: &mut Slot, now: u64) -> bool {
+    if now.wrapping_sub(slot.claim_window_start) > WINDOW {
+        slot.claim_window_start = now;
+        slot.claim_window_events = 0;
+    }
+    slot.claim_window_events = slot.claim_window_events.saturating_add(1);
+    slot.claim_window_events <= CLAIM_EVENTS
 }
 
 /// Whether the noted master has missed so many adverts that the next one may have taken over.

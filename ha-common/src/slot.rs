@@ -111,7 +111,8 @@ pub fn release(slot: &mut Slot, command: &Command) {
     slot.fenced_since = 0;
     slot.fenced_at = 0;
     slot.claims = 0;
-    slot.claim_told_at = 0;
+    slot.claim_window_start = 0;
+    slot.claim_window_events = 0;
     slot.timer_errors = 0;
     slot.rejects = [0; crate::reject::Reject::COUNT];
     slot.last_reject.at = 0;

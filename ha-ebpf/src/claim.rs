@@ -1,16 +1,13 @@
 //! Claims of our addresses: a foreign MAC that says, by ARP or neighbour discovery, to have one.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
+use ha_common::follow;
 use ha_common::layout::{Event, event, state};
 use ha_common::wire::vrrp::same;
 
 use crate::frame::{Frame, mac};
 use crate::neighbour::Neighbour;
 use crate::{count, events, fence};
-
-/// An agent is told of a claim at most this often by each slot, so that nobody can make a firehose of it: 20 ms.
-/// Neighbours' caches are right again a moment later.
-const GAP: u64 = 20_000_000;
 
 /// Counts a claim, and tells the agent.
 #[inline(always)]
@@ -34,10 +31,9 @@ pub(crate) fn note<F: Frame>(frame: F, neighbour: &Neighbour) {
         }
         count::bump(&raw mut (*slot).claims);
         let now = bpf_ktime_get_ns();
-        if now - (*slot).claim_told_at < GAP {
+        if !follow::may_tell_claim(&mut *slot, now) {
             return;
         }
-        (*slot).claim_told_at = now;
         events::push(
             slot,
             index,

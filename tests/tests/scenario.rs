@@ -35,16 +35,21 @@ impl Observer for Narrator {
 
 /// The client is served at the address: RFC 9568 section 6.4.3 (arp, accept),
 /// RFC 3768 section 6.4.3 (arp, accept).
-fn nine_steps(interval: Duration) -> Result<()> {
-    play(Settings { interval }, &mut Narrator).map(drop)
+fn nine_steps(settings: Settings) -> Result<()> {
+    play(settings, &mut Narrator).map(drop)
 }
 
 #[test]
 fn the_nine_steps_hold_with_adverts_every_second() -> Result<()> {
-    nine_steps(Duration::from_secs(1))
+    nine_steps(Settings::every(Duration::from_secs(1)))
 }
 
 #[test]
 fn the_nine_steps_hold_with_adverts_every_ten_milliseconds() -> Result<()> {
-    nine_steps(Duration::from_millis(10))
+    nine_steps(Settings::every(Duration::from_millis(10)))
+}
+
+#[test]
+fn the_nine_steps_hold_by_native_xdp_as_well() -> Result<()> {
+    nine_steps(Settings::every(Duration::from_millis(10)).by("native"))
 }

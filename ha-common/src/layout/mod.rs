@@ -207,8 +207,12 @@ pub struct Slot {
     pub fenced_at: u64,
     /// Frames of foreign MACs that claimed one of our addresses while we were master.
     pub claims: u64,
-    /// When the last event of a claim was pushed.
-    pub claim_told_at: u64,
+    /// Start of the running window of the limit of events of claims.
+    pub claim_window_start: u64,
+    /// Events of claims in it.
+    pub claim_window_events: u32,
+    /// Zero.
+    pub pad_claims: u32,
 
     /// The last advert that was rejected.
     pub last_reject: LastReject,
@@ -486,7 +490,7 @@ const _: () = {
     assert!(offset_of!(Slot, timer) == 0);
     assert!(size_of::<SlotKey>() == 8);
     assert!(size_of::<LastReject>() == 56);
-    assert!(size_of::<Slot>() == 560);
+    assert!(size_of::<Slot>() == 568);
     assert!(offset_of!(Slot, deadline) % 8 == 0);
     assert!(size_of::<PeerKey>() == 24);
     assert!(size_of::<PeerStats>() == 328);

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Parser;
 use ha_tests::demo::{Options, run};
 use ha_tests::lab::require_root_and_tools;
+use ha_tests::scenario::Settings;
 
 /// Plays a fail-over with two agents, real nginx and a client, step by step.
 #[derive(Debug, Parser)]
@@ -14,7 +15,7 @@ struct Args {
     /// Leave the lab up at the end, and say how to enter it
     #[arg(long)]
     keep: bool,
-    /// Only with adverts every 10 ms; default: every second, then every 10 ms
+    /// Only with adverts every 10 ms, by native XDP; default: first every second, by the default datapath
     #[arg(long)]
     fast: bool,
 }
@@ -22,12 +23,12 @@ struct Args {
 fn main() -> Result<()> {
     let args = Args::parse();
     require_root_and_tools(&["nginx", "iptables"])?;
-    let mut intervals = vec![Duration::from_millis(10)];
+    let mut runs = vec![Settings::every(Duration::from_millis(10)).by("native")];
     if !args.fast {
-        intervals.insert(0, Duration::from_secs(1));
+        runs.insert(0, Settings::every(Duration::from_secs(1)));
     }
     run(&Options {
-        intervals,
+        runs,
         keep: args.keep,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::scenario::{Fact, Report, STEPS};
+use crate::scenario::{Fact, Report, STEPS, Settings};
 
 /// How far a step is.
 #[derive(Clone, Debug)]
@@ -47,15 +47,15 @@ impl Row {
 /// All steps of one run.
 #[derive(Clone, Debug)]
 pub struct Board {
-    /// Between two adverts.
-    pub interval: Duration,
+    /// How it is played.
+    pub settings: Settings,
     /// In their order.
     pub rows: Vec<Row>,
 }
 
 impl Board {
     /// A run that has not begun.
-    pub fn new(interval: Duration) -> Self {
+    pub fn new(settings: Settings) -> Self {
         let rows = STEPS.iter().map(|step| Row {
             number: step.number,
             title: step.title,
@@ -64,7 +64,7 @@ impl Board {
             progress: Progress::Ahead,
         });
         Self {
-            interval,
+            settings,
             rows: rows.collect(),
         }
     }

@@ -7,11 +7,9 @@ mod board;
 mod plain;
 mod screen;
 
+use anyhow::Result;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::time::Duration;
-
-use anyhow::Result;
 
 use crate::lab::VIP;
 use crate::scenario::{Settings, Stage, play};
@@ -23,8 +21,8 @@ use screen::Screen;
 /// How the demo is played.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Advert intervals, one run each.
-    pub intervals: Vec<Duration>,
+    /// One run of each.
+    pub runs: Vec<Settings>,
     /// Leave the last lab up until Enter is pressed.
     pub keep: bool,
 }
@@ -32,12 +30,9 @@ pub struct Options {
 /// Plays it. An error is a step that did not hold.
 pub fn run(options: &Options) -> Result<()> {
     let mut boards = Vec::new();
-    for (index, interval) in options.intervals.iter().enumerate() {
-        let settings = Settings {
-            interval: *interval,
-        };
-        let last = index + 1 == options.intervals.len();
-        let (stage, board) = play_once(settings)?;
+    for (index, settings) in options.runs.iter().enumerate() {
+        let last = index + 1 == options.runs.len();
+        let (stage, board) = play_once(*settings)?;
         boards.push(board);
         if last && options.keep {
             print!("{}", summary(&boards));
@@ -51,12 +46,12 @@ pub fn run(options: &Options) -> Result<()> {
 
 fn play_once(settings: Settings) -> Result<(Stage, Board)> {
     if std::io::stdout().is_terminal() {
-        let mut screen = Screen::new(Board::new(settings.interval));
+        let mut screen = Screen::new(Board::new(settings));
         let stage = play(settings, &mut screen);
         let board = screen.close();
         Ok((stage?, board))
     } else {
-        let mut plain = Plain::new(Board::new(settings.interval));
+        let mut plain = Plain::new(Board::new(settings));
         let stage = play(settings, &mut plain)?;
         Ok((stage, plain.into_board()))
     }
@@ -64,11 +59,16 @@ fn play_once(settings: Settings) -> Result<(Stage, Board)> {
 
 /// Every step's outage, a column for each run.
 fn summary(boards: &[Board]) -> String {
-    let mut text =
-        String::from("\nLongest outage that the client saw, by step and advert interval\n\n");
+    let mut text = String::from(
+        "\nLongest outage that the client saw, by step, advert interval and datapath\n\n",
+    );
     let _ = write!(text, "{:46}", "");
     for board in boards {
-        let _ = write!(text, "{:>12}", board::span(board.interval));
+        let _ = write!(text, "{:>12}", board::span(board.settings.interval));
+    }
+    let _ = write!(text, "\n{:46}", "");
+    for board in boards {
+        let _ = write!(text, "{:>12}", board.settings.datapath);
     }
     text.push('\n');
     let rows = boards.first().map_or(0, |board| board.rows.len());

@@ -10,7 +10,11 @@ pub(super) struct Plain {
 
 impl Plain {
     pub(super) fn new(board: Board) -> Self {
-        println!("Adverts every {}", span(board.interval));
+        println!(
+            "Adverts every {}, received by datapath {}",
+            span(board.settings.interval),
+            board.settings.datapath
+        );
         Self { board }
     }
 

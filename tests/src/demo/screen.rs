@@ -116,7 +116,7 @@ fn render(page: &Page) -> String {
     let board = &page.board;
     let mut text = format!(
         "{CLEAR}{BOLD}ha-agent{PLAIN}  two agents with nginx, one client, adverts every {}\n\n",
-        span(board.interval)
+        span(board.settings.interval)
     );
     text.push_str(&live(page.eyes.as_ref()));
     for row in &board.rows {

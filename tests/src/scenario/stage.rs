@@ -35,9 +35,26 @@ pub(super) const SECONDARY_PRIORITY: u8 = 90;
 pub struct Settings {
     /// Between adverts.
     pub interval: Duration,
+    /// How adverts are received: `datapath` of both agents.
+    pub datapath: &'static str,
 }
 
 impl Settings {
+    /// Adverts so often, received as the agent chooses.
+    pub const fn every(interval: Duration) -> Self {
+        Self {
+            interval,
+            datapath: "auto",
+        }
+    }
+
+    /// The same, received so.
+    #[must_use]
+    pub const fn by(mut self, datapath: &'static str) -> Self {
+        self.datapath = datapath;
+        self
+    }
+
     /// What the backup's wait is made of.
     pub fn timing(self) -> Timing {
         Timing {
@@ -65,7 +82,8 @@ impl Node {
             priority,
             advert_interval: settings.interval,
             ..InstanceConfig::default()
-        };
+        }
+        .with("datapath", settings.datapath);
         Ok(Self {
             config: AgentConfig::new(host, instance).tracking(Check::of(&nginx)),
             watch: Arc::new(host.vip_watch(VIP)?),

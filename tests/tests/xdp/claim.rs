@@ -99,7 +99,7 @@ fn ourselves_and_a_master_that_we_are_not_are_not_told() {
 }
 
 #[test]
-fn a_flood_of_claims_is_counted_and_told_at_most_each_20_ms() {
+fn a_flood_of_claims_is_counted_and_eight_are_told_in_100_ms() {
     let mut lab = lab_holding(Receiver::V3Ipv4, VIP.into(), state::MASTER, OWN);
     let frame = claim(2, VIP);
     let start = crate::harness::now();
@@ -108,12 +108,10 @@ fn a_flood_of_claims_is_counted_and_told_at_most_each_20_ms() {
     }
     let took = crate::harness::now() - start;
     let told = u64::try_from(lab.drain().len()).expect("few");
-    assert!(
-        told >= 1 && told <= took / 20_000_000 + 1,
-        "{told} in {took} ns"
-    );
+    let windows = took / 100_000_000 + 1;
+    assert!(told >= 8 && told <= 8 * windows, "{told} in {took} ns");
     assert_eq!(lab.slot().claims, 500);
-    std::thread::sleep(Duration::from_millis(21));
+    std::thread::sleep(Duration::from_millis(101));
     lab.send(&frame);
     assert_eq!(claims(&lab.drain()).len(), 1, "it goes on");
 }

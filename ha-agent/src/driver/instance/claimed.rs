@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ha_common::address::known_ip;
 use ha_common::election::{Claim, Input, Role};
-use ha_common::layout::Event;
+use ha_common::layout::{Event, Slot};
 use ha_common::units::{Family, Instant};
 
 use super::{Edges, Instance};
@@ -29,6 +29,8 @@ impl Instance {
         if self.role() != Role::Master {
             return true;
         }
+        self.last_claim = Some(claim);
+        self.claims_told = self.claims_told.saturating_add(1);
         if self.claims.hear(claim, now) {
             edges.reporter.say(Report::Warning {
                 instance: Arc::clone(&self.name),
@@ -37,6 +39,25 @@ impl Instance {
         }
         self.feed(now, Input::Claimed(claim), edges);
         true
+    }
+
+    /// The kernel half counts every claim and tells of few: of what it held back the last may have misled the
+    /// neighbours, and is answered like the last that was told.
+    pub(super) fn answer_untold_claims(
+        &mut self,
+        slot: &Slot,
+        edges: &mut Edges<'_>,
+        now: Instant,
+    ) {
+        let before = self
+            .claims_counted
+            .replace(slot.claims)
+            .unwrap_or(slot.claims);
+        let told = std::mem::take(&mut self.claims_told);
+        let untold = slot.claims.saturating_sub(before) > told;
+        if let (true, Role::Master, Some(claim)) = (untold, self.role(), self.last_claim) {
+            self.feed(now, Input::Claimed(claim), edges);
+        }
     }
 }
 

@@ -184,6 +184,7 @@ impl Instance {
         let slot = self.slot(edges)?;
         self.report_reject(&slot, edges, now);
         self.report_fence(&slot, edges);
+        self.answer_untold_claims(&slot, edges, now);
         let lost = slot.dropped.saturating_add(slot.suppressed);
         let missed = lost > std::mem::replace(&mut self.lost, lost);
         match (slot.state, self.role()) {

@@ -16,7 +16,9 @@ mod ways;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ha_common::election::{Action, Detector, Election, Input, Params, Role, Rules, Transition};
+use ha_common::election::{
+    Action, Claim, Detector, Election, Input, Params, Role, Rules, Transition,
+};
 use ha_common::group::Fitness;
 use ha_common::layout::state;
 use ha_common::units::{Family, Instant, Nanos, Priority};
@@ -132,6 +134,11 @@ pub(crate) struct Instance {
     notices: Vec<(Instant, String)>,
     /// When to look at a slot that has no kernel timer.
     look_at: Option<Instant>,
+    /// Claims that the slot had counted when it was last read, and those that events have told of since.
+    claims_counted: Option<u64>,
+    claims_told: u64,
+    /// The last claim that was told.
+    last_claim: Option<Claim>,
     /// Frames that the fence had dropped, in and out, when the slot was last read.
     fenced: Option<(u64, u64)>,
     /// Events of the slot that are known not to have come.
@@ -187,6 +194,9 @@ impl Instance {
             said_lists: Vec::new(),
             notices: Vec::new(),
             look_at: None,
+            claims_counted: None,
+            claims_told: 0,
+            last_claim: None,
             fenced: None,
             lost: 0,
             shown,
