@@ -8,7 +8,7 @@ use ha_tests::lab::agent::{Agent, Circumstances, State, config_file, invoke_with
 use ha_tests::lab::agent_config::AgentConfig;
 use ha_tests::lab::host::Said;
 use ha_tests::lab::pair::{PATIENCE, instance};
-use ha_tests::lab::{Host, Lab, VIP, VipWatch, require_root_and_tools};
+use ha_tests::lab::{Host, Lab, VIP, VipWatch, require_root_and_tools, wait_until};
 
 /// A host whose agent was killed as a master, with all that it left.
 struct Remains {
@@ -60,10 +60,11 @@ impl Remains {
 
     fn are_gone(&self) -> Result<()> {
         self.vip.wait_absent(PATIENCE)?;
-        ensure!(
-            self.host().ingress_programs()?.is_empty(),
-            "the program is still there"
-        );
+        // The kernel takes it off in a worker, a moment after its link has gone.
+        wait_until(PATIENCE, "the program is gone", || {
+            let programs = self.host().ingress_programs();
+            programs.is_ok_and(|programs| programs.is_empty())
+        })?;
         ensure!(pins(self.host()) == 0, "pins are still there");
         Ok(())
     }

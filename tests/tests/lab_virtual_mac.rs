@@ -425,12 +425,10 @@ fn no_message_of_an_owner_that_starts_pairs_its_address_with_the_interfaces_mac(
         let net = router.addresses.last().context("no address")?;
         h1.run(&["ip", "addr", "add", net, "dev", Host::INTERFACE])?;
         let agent = Agent::start(h1, &config)?;
-        let found = agent.wait_instance("web", "says why", PATIENCE, |it| it.reason.is_some())?;
-        let reason = found.reason.unwrap_or_default();
-        ensure!(
-            reason.contains("is on eth0, which answers for it with its own MAC"),
-            "{reason}"
-        );
+        agent.wait_instance("web", "says why", PATIENCE, |it| {
+            let reason = it.reason.as_deref().unwrap_or_default();
+            reason.contains("is on eth0, which answers for it with its own MAC")
+        })?;
         h1.run(&["ip", "addr", "del", net, "dev", Host::INTERFACE])?;
         agent.wait_state(State::Master, PATIENCE)?;
     }

@@ -209,12 +209,10 @@ fn a_device_of_somebody_else_keeps_the_instance_out_and_stays() -> Result<()> {
     let make = format!("link add vrrp4-51 link eth0 address {mac} type macvlan mode private\n");
     h1.ns().batch(&make)?;
     let agent = Agent::start(h1, &AgentConfig::new(h1, ROUTER.instance(100)))?;
-    let found = agent.wait_instance("web", "says why", PATIENCE, |it| it.reason.is_some())?;
-    let reason = found.reason.unwrap_or_default();
-    ensure!(
-        reason.contains("its alias does not say that ha-agent made it"),
-        "{reason}"
-    );
+    let found = agent.wait_instance("web", "says why", PATIENCE, |it| {
+        let reason = it.reason.as_deref().unwrap_or_default();
+        reason.contains("its alias does not say that ha-agent made it")
+    })?;
     ensure!(found.state != State::Master);
     h1.run(&["ip", "link", "del", ROUTER.device])?;
     agent.wait_state(State::Master, PATIENCE)?;
@@ -234,12 +232,10 @@ fn an_interface_without_macs_is_refused_in_words() -> Result<()> {
         ..ROUTER.instance(100)
     };
     let agent = Agent::start(h1, &AgentConfig::new(h1, on_lo))?;
-    let found = agent.wait_instance("web", "says why", PATIENCE, |it| it.reason.is_some())?;
-    let reason = found.reason.unwrap_or_default();
-    ensure!(
-        reason.contains("a virtual MAC needs an Ethernet interface, and lo is the loopback"),
-        "{reason}"
-    );
+    agent.wait_instance("web", "says why", PATIENCE, |it| {
+        let reason = it.reason.as_deref().unwrap_or_default();
+        reason.contains("a virtual MAC needs an Ethernet interface, and lo is the loopback")
+    })?;
     Ok(())
 }
 

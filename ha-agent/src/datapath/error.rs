@@ -23,6 +23,14 @@ pub enum KernelError {
         /// What the kernel said.
         source: ProgramError,
     },
+    /// The command program could not be run.
+    #[error("eBPF program {name}: {source}")]
+    Command {
+        /// Its name.
+        name: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// A map could not be used.
     #[error("eBPF map {name}: {source}")]
     Map {
@@ -59,7 +67,9 @@ impl KernelError {
             _ => "",
         };
         let what = match self {
-            Self::Program { name, .. } => format!("eBPF program {name}: "),
+            Self::Program { name, .. } | Self::Command { name, .. } => {
+                format!("eBPF program {name}: ")
+            }
             Self::Map { name, .. } => format!("eBPF map {name}: "),
             Self::Load(_) | Self::Missing(_) | Self::Refused(_) | Self::Full(_) => String::new(),
         };

@@ -6,11 +6,12 @@
 use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
-use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
+use aya::programs::ProgramFd;
 use bytemuck::Zeroable as _;
 use ha_common::channel::TtlRange;
 use ha_common::hmac::freshness::Mark;
@@ -24,6 +25,7 @@ use super::mirrored_map::{MirroredMap, gone};
 use super::object::tc_mut;
 use super::raw::Raw;
 use super::reader::{Reader, second_handle};
+use super::sys;
 
 /// How often `bpf_timer_init` is tried again. The kernel takes the timer's memory without waiting,
 /// from what is already free; any ordinary system call that allocates brings it more.
@@ -40,7 +42,7 @@ pub enum Timer {
 
 /// Maps and commands of the loaded object.
 pub struct Kernel {
-    command: SchedClassifier,
+    command: ProgramFd,
     slots: Array<MapData, Raw<Slot>>,
     index: HashMap<MapData, Raw<SlotKey>, u32>,
     reader: Arc<Reader>,
@@ -262,12 +264,12 @@ impl Kernel {
     }
 
     fn run(&self, command: &Command) -> Result<u32, KernelError> {
-        let mut options = TestRunOptions::new();
-        options.data_in = Some(bytemuck::bytes_of(command));
-        self.command
-            .test_run(options)
-            .map(|result| result.return_value)
-            .map_err(program_error(names::PROG_COMMAND))
+        sys::test_run(self.command.as_fd(), bytemuck::bytes_of(command)).map_err(|source| {
+            KernelError::Command {
+                name: names::PROG_COMMAND,
+                source,
+            }
+        })
     }
 }
 
@@ -276,15 +278,15 @@ fn allocate_something() {
     drop(io::pipe());
 }
 
-/// Loads the command program. It is kept by a handle of its own, since the object goes to whoever attaches.
-fn command_program(object: &mut Ebpf) -> Result<SchedClassifier, KernelError> {
+/// Loads the command program. It is kept by a descriptor of its own, since the object goes to whoever attaches.
+fn command_program(object: &mut Ebpf) -> Result<ProgramFd, KernelError> {
     let name = names::PROG_COMMAND;
     let program = tc_mut(object, name)?;
     program.load().map_err(program_error(name))?;
-    program
-        .info()
-        .and_then(|info| SchedClassifier::from_program_info(info, name.into()))
-        .map_err(program_error(name))
+    let descriptor = program.fd().map_err(program_error(name))?;
+    descriptor
+        .try_clone()
+        .map_err(|source| KernelError::Command { name, source })
 }
 
 fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {

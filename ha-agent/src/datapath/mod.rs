@@ -13,3 +13,4 @@ mod raw;
 pub mod reader;
 pub mod soft;
 pub mod suitability;
+mod sys;

@@ -3,6 +3,8 @@
 
 use harness::Hook;
 
+#[path = "../xdp/budget.rs"]
+mod budget;
 #[path = "../xdp/claim.rs"]
 mod claim;
 #[path = "../xdp/corpus.rs"]

@@ -6,6 +6,7 @@
 
 use harness::Hook;
 
+mod budget;
 mod claim;
 mod corpus;
 mod counters;

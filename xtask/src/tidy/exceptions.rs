@@ -62,6 +62,10 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "SIOCADDMULTI and its union have no safe wrapper",
     ),
     (
+        "ha-agent/src/datapath/sys.rs",
+        "two commands of bpf(2) that aya has only for root",
+    ),
+    (
         "ha-agent/src/net/offload.rs",
         "SIOCETHTOOL and its union have no safe wrapper",
     ),

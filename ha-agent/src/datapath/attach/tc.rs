@@ -11,12 +11,13 @@ use aya::programs::tc::{
     NlOptions, SchedClassifierLink, TcAttachOptions, TcAttachType, TcError, qdisc_add_clsact,
     qdisc_detach_program,
 };
-use aya::programs::{ProgramError, SchedClassifier};
+use aya::programs::{ProgramError, SchedClassifier, loaded_programs};
 use ha_common::layout::names;
 
 use super::{AttachError, Target, refused};
 use crate::datapath::error::{errno, root_cause};
 use crate::datapath::object::Programs;
+use crate::datapath::sys;
 use crate::net::tc_filter::{Hook, bpf_filters};
 
 /// What the names of pinned links begin with; the interface's index follows.
@@ -60,9 +61,7 @@ impl TcPair {
     pub(super) fn is_there(&self, target: &Target) -> Result<bool, AttachError> {
         for (side, program) in Side::BOTH.into_iter().zip(self.programs) {
             let there = match self.kind {
-                Kind::Tcx => tcx_programs(target, side)?
-                    .iter()
-                    .any(|(id, _)| *id == program),
+                Kind::Tcx => tcx_programs(target, side)?.contains(&program),
                 Kind::Clsact => bpf_filters(target.ifindex, side.hook())?
                     .iter()
                     .any(|filter| filter.program == Some(program)),
@@ -290,11 +289,14 @@ fn remove_filter(interface: &str, side: Side, name: &str) -> Result<(), TcError>
 fn others_first(target: &Target, pair: &TcPair) -> Result<Option<String>, AttachError> {
     let [ours, _] = pair.programs;
     let before: Vec<String> = match pair.kind {
-        Kind::Tcx => tcx_programs(target, Side::Ingress)?
-            .into_iter()
-            .take_while(|(id, _)| *id != ours)
-            .map(|(_, name)| name)
-            .collect(),
+        Kind::Tcx => {
+            let programs = tcx_programs(target, Side::Ingress)?;
+            let first = programs.iter().position(|id| *id == ours);
+            match first {
+                None | Some(0) => Vec::new(),
+                Some(first) => names_of(programs.get(..first).unwrap_or_default()),
+            }
+        }
         Kind::Clsact => bpf_filters(target.ifindex, Hook::Ingress)?
             .into_iter()
             .take_while(|filter| filter.program != Some(ours))
@@ -309,15 +311,18 @@ fn others_first(target: &Target, pair: &TcPair) -> Result<Option<String>, Attach
     }))
 }
 
-/// The programs of a tcx hook, in the order in which they run.
-fn tcx_programs(target: &Target, side: Side) -> Result<Vec<(u32, String)>, AttachError> {
-    let (_, programs) =
-        SchedClassifier::query_tcx(&target.name, side.attach_type()).map_err(refused)?;
-    Ok(programs
-        .iter()
-        .map(|info| {
-            let name = info.name_as_str().unwrap_or("unnamed");
-            (info.id(), name.to_owned())
-        })
-        .collect())
+/// Identifiers of the programs of a tcx hook, in the order in which they run.
+fn tcx_programs(target: &Target, side: Side) -> Result<Vec<u32>, AttachError> {
+    sys::tcx_programs(target.ifindex, side.hook()).map_err(refused)
+}
+
+/// What programs are called; their numbers, where this process may not ask.
+fn names_of(programs: &[u32]) -> Vec<String> {
+    let known: Vec<_> = loaded_programs().flatten().collect();
+    let name = |id: &u32| {
+        let info = known.iter().find(|info| info.id() == *id);
+        let name = info.and_then(|info| info.name_as_str());
+        name.map_or_else(|| format!("program {id}"), str::to_owned)
+    };
+    programs.iter().map(name).collect()
 }

@@ -89,6 +89,10 @@ impl Instance {
     /// The interface's state changed; the port has been opened or closed already.
     pub(crate) fn link_changed(&mut self, link: LinkState, edges: &mut Edges<'_>, now: Instant) {
         self.dirty = true;
+        if link == LinkState::Gone {
+            // What could not be opened on it is gone with it.
+            self.port_error = None;
+        }
         self.link = link;
         self.look_at_mtu(edges.links, now);
         self.weigh(now, edges);
