@@ -150,12 +150,13 @@ fn a_recording_that_cannot_be_made_is_said_and_done_without() -> Result<()> {
     Ok(())
 }
 
-/// Sends one claim of lower priority, which a master answers and records, and waits until it was dealt with.
+/// Sends one advert of a master that leaves, each of which is answered and recorded, and waits until it was
+/// dealt with.
 fn claim(agent: &Agent, host: &Host) -> Result<()> {
     let answered = |agent: &Agent| Ok::<_, anyhow::Error>(agent.only()?.counters.adverts_received);
     let before = answered(agent)?;
     let advert = Advert {
-        priority: 50,
+        priority: 0,
         interval: 10,
         ..Advert::default()
     };
@@ -216,6 +217,6 @@ fn a_full_disk_is_said_once_and_the_protocol_goes_on_and_so_does_the_recording_l
     let lost: Vec<&str> = text.lines().filter(|it| it.contains(" * lost ")).collect();
     ensure!(lost.len() == 1, "{lost:?}");
     let newest = text.lines().last().context("an empty recording")?;
-    ensure!(newest.ends_with(" web > announce"), "{newest}");
+    ensure!(newest.contains(" web > "), "{newest}");
     stop(&agent)
 }

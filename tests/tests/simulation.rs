@@ -4,8 +4,8 @@
 
 use fastrand::Rng;
 use ha_common::election::{
-    Action, Advert, Detector as Part, FIRST_PAUSE, LONGEST_PAUSE, LastAdvert, Params, QUIET, Role,
-    Rules, Transition,
+    Action, Advert, Detector as Part, FIRST_PAUSE, LONGEST_PAUSE, LastAdvert, Params, Role, Rules,
+    Transition,
 };
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
 use ha_tests::sim::detector::{Detector, Model};
@@ -436,7 +436,7 @@ fn two_masters_that_hear_only_each_others_announcements_do_not_answer_without_en
     at_once(&mut world, Op::Mute(1, true));
     wait_for(&mut world, 1, Role::Master);
     let begin = world.announcements.clone();
-    world.run_for(QUIET);
+    world.run_for(Nanos(2 * LONGEST_PAUSE.0));
     // Neither gives in: at once, and after pauses of 100 ms, 400 ms, 1.6 s, 6.4 s and 16 s.
     let made = |world: &World, node: usize| world.announcements[node] - begin[node];
     for node in 0..2 {

@@ -31,7 +31,7 @@ use said::Said;
 
 pub use action::{Action, Actions, Detector, LastAdvert, Notice};
 pub use cause::{Cause, Named, Role, Transition};
-pub use contest::{FIRST_PAUSE, LONGEST_PAUSE, QUIET};
+pub use contest::{FIRST_PAUSE, LONGEST_PAUSE};
 pub use input::{Advert, CheckId, Claim, Departure, FaultCause, Input, MemberId};
 pub use rules::{Params, Rank, Rules};
 pub use state::{Expiry, Following, Listening, State};
@@ -377,7 +377,7 @@ impl Election {
         if self.contests.may_advertise(now, interval) {
             out.push(Action::AdvertNow);
         }
-        announce_if(self.contests.advert(now), out);
+        announce_if(self.contests.advert(now, interval), out);
     }
 
     /// Master without a transition: nobody else took part in it.

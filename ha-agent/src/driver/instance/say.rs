@@ -20,7 +20,8 @@ impl Instance {
         let cause = transition.cause.with_names(edges.checks);
         let cause = cause.in_group(self.names()).to_string();
         self.transitions += 1;
-        self.unheard.follow(&transition);
+        let adverts = self.slot(edges).map_or(0, |slot| slot.adverts);
+        self.unheard.follow(&transition, adverts);
         self.last = Some((transition, cause.clone(), self.latency));
         edges.reporter.say(Report::Transition {
             instance: Arc::clone(&self.name),

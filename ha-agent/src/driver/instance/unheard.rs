@@ -13,17 +13,26 @@ const SOON: Nanos = Nanos::from_millis(90_000);
 #[derive(Debug, Default)]
 pub(super) struct Unheard {
     /// When it began to listen, as long as it has heard nobody since.
-    listening: Option<Instant>,
+    listening: Option<Listening>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Listening {
+    since: Instant,
+    /// The valid adverts counted before.
+    adverts: u64,
 }
 
 impl Unheard {
-    /// Follows the instance's state.
-    pub(super) fn follow(&mut self, transition: &Transition) {
+    /// Follows the instance's state, with the valid adverts counted until then: the silence alone does not
+    /// tell, for a master that is to be preempted is heard and does not count as a master.
+    pub(super) fn follow(&mut self, transition: &Transition, adverts: u64) {
         let began = self.listening.take();
+        let since = transition.at;
         self.listening = match (transition.from, transition.to, transition.cause) {
-            (Role::Initialize | Role::Fault, Role::Backup, _) => Some(transition.at),
-            (Role::Backup, Role::Master, Cause::NoAdvert { silence }) => {
-                began.filter(|began| transition.at.since(*began) <= silence)
+            (Role::Initialize | Role::Fault, Role::Backup, _) => Some(Listening { since, adverts }),
+            (Role::Backup, Role::Master, Cause::NoAdvert { .. }) => {
+                began.filter(|began| began.adverts == adverts)
             }
             _ => None,
         };
@@ -38,8 +47,7 @@ impl Unheard {
         own: Priority,
         now: Instant,
     ) -> Option<String> {
-        let began = self.listening.take()?;
-        let span = now.since(began);
+        let span = now.since(self.listening.take()?.since);
         (span <= SOON && priority < own && priority.0 > 0).then(|| {
             format!(
                 "{other}, of priority {}, was master all the time, and was not heard until {} s after this host \
@@ -64,26 +72,23 @@ mod tests {
         Instant(seconds * 1_000_000_000)
     }
 
-    /// Listens at 100 s, hears somebody for the last time at `heard`, and is master at 104 s.
-    fn master(heard: Option<u64>) -> Unheard {
+    /// Listens at 100 s, hears so many adverts, and is master at 104 s.
+    fn master(heard: u64) -> Unheard {
         let mut unheard = Unheard::default();
-        let silence = at(104).since(at(heard.unwrap_or(100)));
-        for (at, from, to, cause) in [
-            (at(100), Role::Initialize, Role::Backup, Cause::Ready),
-            (
-                at(104),
-                Role::Backup,
-                Role::Master,
-                Cause::NoAdvert { silence },
-            ),
+        let silence = at(104).since(at(100));
+        let down = Cause::NoAdvert { silence };
+        for (at, from, to, cause, adverts) in [
+            (at(100), Role::Initialize, Role::Backup, Cause::Ready, 7),
+            (at(104), Role::Backup, Role::Master, down, 7 + heard),
         ] {
-            unheard.follow(&Transition {
+            let transition = Transition {
                 at,
                 from,
                 to,
                 cause,
                 priority: Priority(100),
-            });
+            };
+            unheard.follow(&transition, adverts);
         }
         unheard
     }
@@ -94,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_lower_master_that_is_first_heard_soon_after_is_a_hint_once() {
-        let mut unheard = master(None);
+        let mut unheard = master(0);
         let said = hint(&mut unheard, 90, at(130)).unwrap();
         assert!(
             said.contains("10.99.0.1") && said.contains("start_delay"),
@@ -107,13 +112,13 @@ mod tests {
     #[test]
     fn others_have_other_reasons() {
         assert_eq!(
-            hint(&mut master(Some(101)), 90, at(130)),
+            hint(&mut master(3), 90, at(130)),
             None,
-            "it was heard before"
+            "it was heard before, and preempted"
         );
-        assert_eq!(hint(&mut master(None), 110, at(130)), None, "it preempts");
-        assert_eq!(hint(&mut master(None), 0, at(130)), None, "it leaves");
-        assert_eq!(hint(&mut master(None), 90, at(191)), None, "long after");
+        assert_eq!(hint(&mut master(0), 110, at(130)), None, "it preempts");
+        assert_eq!(hint(&mut master(0), 0, at(130)), None, "it leaves");
+        assert_eq!(hint(&mut master(0), 90, at(191)), None, "long after");
         assert_eq!(hint(&mut Unheard::default(), 90, at(130)), None);
     }
 }
