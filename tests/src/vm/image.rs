@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::archive::Archive;
+use super::machine::Machine;
 use crate::lab::agent;
 use crate::lab::netns::output_of;
 use crate::lab::require::find;
@@ -54,14 +55,14 @@ pub(super) const PROGRAMS: &[&str] = &["ethtool", "setpriv"];
 /// Those that a guest of the matrix has as well; busybox's own know only the simplest interfaces.
 const FURTHER_PROGRAMS: &[&str] = &["ip", "bridge", "wg", "tcpdump"];
 
-/// Builds the archive from a kernel's folder; `files` are further files, by path and content.
-pub(super) fn build(kernel: &Path, further: bool, files: &[(&str, String)]) -> Result<Vec<u8>> {
+/// Builds a machine's archive; `files` are further files, by path and content.
+pub(super) fn build(machine: &Machine, files: &[(&str, String)]) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     archive.file("/init", 0o755, INIT.as_bytes())?;
-    add_modules(&mut archive, kernel, "modules")?;
-    let mut names = PROGRAMS.to_vec();
-    if further {
-        add_modules(&mut archive, kernel, "matrix")?;
+    add_modules(&mut archive, &machine.kernel, "modules")?;
+    let mut names = [PROGRAMS, machine.programs].concat();
+    if machine.further {
+        add_modules(&mut archive, &machine.kernel, "matrix")?;
         names.extend(FURTHER_PROGRAMS);
     }
     let mut libraries = BTreeSet::new();

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use super::folder::Folder;
+use crate::lab::netns::Namespace;
 use crate::lab::require::find;
 
 /// What the guest's kernel and its agent write goes to this file.
@@ -54,17 +55,30 @@ impl Card {
 /// The MAC of a card, but for its last digit.
 const MAC: &str = "02:99:00:00:01:0";
 
+/// What a card is joined to that carries more traffic than a test can read: a tap device.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    /// Where the tap device is; the machine runs there.
+    pub namespace: Namespace,
+    /// Its name.
+    pub tap: &'static str,
+}
+
 /// What to boot.
 #[derive(Clone, Debug)]
 pub struct Machine {
     /// The kind of its cards.
     pub card: Card,
-    /// How many of them it has.
+    /// How many of them are on the test's segment.
     pub cards: usize,
+    /// What one more, which comes after these, is joined to.
+    pub wire: Option<Wire>,
     /// The folder with the guest's kernel and modules.
     pub kernel: PathBuf,
     /// Whether it has the programs and modules for every kind of interface.
     pub further: bool,
+    /// Programs of this machine that it has beside those, by name.
+    pub programs: &'static [&'static str],
 }
 
 impl Machine {
@@ -73,8 +87,19 @@ impl Machine {
         Ok(Self {
             card,
             cards: 1,
+            wire: None,
             kernel: kernel(&target().join("guest"))?,
             further: false,
+            programs: &[],
+        })
+    }
+
+    /// An ordinary machine with a second card, `eth1`, which is joined to a tap device, and with further programs.
+    pub fn wired(card: Card, wire: Wire, programs: &'static [&'static str]) -> Result<Self> {
+        Ok(Self {
+            wire: Some(wire),
+            programs,
+            ..Self::ordinary(card)?
         })
     }
 
@@ -88,8 +113,10 @@ impl Machine {
         Ok(Self {
             card,
             cards: 2,
+            wire: None,
             kernel: kernel(&folder)?,
             further: true,
+            programs: &[],
         })
     }
 }
@@ -179,25 +206,34 @@ pub(super) fn command(machine: &Machine, folder: &Folder) -> Result<Command> {
         .args(["-mon", "chardev=monitor,mode=readline"]);
     for number in 0..machine.cards {
         let (own, guest) = cable(folder, number);
-        let network = network(number);
-        qemu.args([
-            "-netdev",
-            &format!(
-                "dgram,id={network},local.type=unix,local.path={},remote.type=unix,remote.path={}",
-                guest.display(),
-                own.display()
-            ),
-            // Each in a slot of its own: what igb could be split up into takes the places beside it.
-            "-device",
-            &format!("pcie-root-port,id=slot{number},chassis={number}"),
-            "-device",
-            // Without its boot ROM, which would be looked at first.
-            &format!(
-                "{},netdev={network},bus=slot{number},mac={MAC}{},romfile=",
-                machine.card.device(),
-                number + 1
-            ),
-        ]);
+        let backend = format!(
+            "dgram,local.type=unix,local.path={},remote.type=unix,remote.path={}",
+            guest.display(),
+            own.display()
+        );
+        add_card(&mut qemu, machine.card, number, &backend);
+    }
+    if let Some(Wire { tap, .. }) = machine.wire {
+        let backend = format!("tap,ifname={tap},script=no,downscript=no,vhost=off");
+        add_card(&mut qemu, machine.card, machine.cards, &backend);
     }
     Ok(qemu)
+}
+
+/// Each is in a slot of its own: what igb could be split up into takes the places beside it.
+fn add_card(qemu: &mut Command, card: Card, number: usize, backend: &str) {
+    let network = network(number);
+    qemu.args([
+        "-netdev",
+        &format!("{backend},id={network}"),
+        "-device",
+        &format!("pcie-root-port,id=slot{number},chassis={number}"),
+        "-device",
+        // Without its boot ROM, which would be looked at first.
+        &format!(
+            "{},netdev={network},bus=slot{number},mac={MAC}{},romfile=",
+            card.device(),
+            number + 1
+        ),
+    ]);
 }

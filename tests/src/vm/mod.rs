@@ -4,12 +4,14 @@
 //! ```text
 //!   this process                    qemu (emulation, never KVM)
 //!   Segment  <- unix datagrams ->   eth0 (and eth1): virtio-net, e1000e and others, with their filters
+//!   Wire     <- tap device     ->   the card after these, if there is one
 //!   Console  <- unix stream    ->   ttyS1: a shell that takes orders
 //!                                   Debian's stock kernel, busybox, the agent that ships
 //! ```
 //!
 //! The test is the whole segment: it builds the frames that the guest is to hear and reads what the
-//! guest sends. That takes no root and leaves nothing behind: the machine dies with the test.
+//! guest sends. That takes no root, but for a tap device, and leaves nothing behind: the machine dies
+//! with the test.
 //! `cargo xtask setup` brings qemu and the kernel, and `cargo xtask vm` runs these tests.
 
 pub mod agent;
@@ -32,7 +34,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::lab::Process;
 
 pub use agent::GuestAgent;
-pub use machine::{Card, Machine};
+pub use machine::{Card, Machine, Wire};
 pub use master::Master;
 pub use segment::{Frame, Segment};
 
@@ -61,13 +63,17 @@ impl Vm {
     /// Boots a machine; `files` are put into the guest by path and content.
     pub fn start(machine: &Machine, files: &[(&str, String)]) -> Result<Self> {
         let folder = Folder::create()?;
-        let archive = image::build(&machine.kernel, machine.further, files)?;
+        let archive = image::build(machine, files)?;
         let image = folder.path("guest.cpio");
         std::fs::write(&image, archive)
             .with_context(|| format!("cannot write {}", image.display()))?;
         let orders = Socket::bind(&folder.path("orders"))?;
         let command = machine::command(machine, &folder)?;
-        let process = Process::spawn_here("qemu", command, &folder.path("qemu.log"))?;
+        let log = folder.path("qemu.log");
+        let process = match &machine.wire {
+            Some(wire) => Process::spawn(&wire.namespace, "qemu", command, &log)?,
+            None => Process::spawn_here("qemu", command, &log)?,
+        };
         let console = orders
             .accept(BOOT)
             .with_context(|| last_words(&folder, &process))?;
