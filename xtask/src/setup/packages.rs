@@ -133,8 +133,15 @@ pub(crate) const PACKAGES: &[Package] = &[
         program: "wg",
     },
     Package {
+        name: "iperf3",
+        reason: "the other traffic of the bench: what the agent costs it",
+        service: Some("iperf3.service"),
+        needs: &[Need::Lab],
+        program: "iperf3",
+    },
+    Package {
         name: "ethtool",
-        reason: "switches the VLAN tag offload of the guest's and the lab's network cards",
+        reason: "switches the VLAN tag offload of network cards in tests, and tells the bench their offloads",
         service: None,
         needs: &[Need::Lab, Need::Vm],
         program: "ethtool",
