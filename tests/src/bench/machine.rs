@@ -5,7 +5,7 @@ use procfs::{Current as _, LoadAverage};
 use serde::Serialize;
 
 use super::usage;
-use crate::lab::{agent, keepalived};
+use crate::lab::agent;
 
 /// Facts of the machine.
 #[derive(Debug, Serialize)]
@@ -14,7 +14,8 @@ pub(super) struct Machine {
     pub(super) cpu: String,
     pub(super) kernel: String,
     pub(super) agent: String,
-    pub(super) keepalived: String,
+    /// The version of the program that it is measured beside or with.
+    pub(super) other: String,
     /// One-minute load before and after.
     pub(super) load_before: f32,
     pub(super) load_after: f32,
@@ -23,14 +24,14 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn read() -> Result<Self> {
+    pub(super) fn read(other: &str) -> Result<Self> {
         let uname = rustix::system::uname();
         Ok(Self {
             cores: std::thread::available_parallelism()?.get(),
             cpu: cpu()?,
             kernel: uname.release().to_string_lossy().into_owned(),
             agent: first_line(agent::program()?.as_os_str())?,
-            keepalived: first_line(keepalived::PROGRAM.as_ref())?,
+            other: first_line(other.as_ref())?,
             load_before: LoadAverage::current()?.one,
             load_after: 0.0,
             stolen_s: -usage::stolen()?.as_secs_f64(),

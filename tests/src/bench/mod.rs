@@ -2,10 +2,11 @@
 //!
 //! `contestant` knows the daemons, `master` plays the one that they stand by for, `takeover`, `receive`,
 //! `many` (addresses) and `scale` (virtual routers) measure, `usage` reads what the kernel has counted,
-//! `report` shows it all.
+//! `report` shows it all. `foreign` measures what the agent costs other traffic.
 
 mod contestant;
 mod flood;
+pub mod foreign;
 mod load;
 mod machine;
 mod many;
@@ -18,10 +19,11 @@ mod scale;
 mod takeover;
 mod usage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use serde::Serialize;
 
 use crate::lab::{keepalived, require_root_and_tools};
 use machine::Machine;
@@ -53,7 +55,7 @@ pub struct Options {
 /// Measures, prints the table and writes the JSON.
 pub fn run(options: &Options) -> Result<()> {
     require_root_and_tools(&[keepalived::PROGRAM])?;
-    let mut report = Report::new(Machine::read()?, options);
+    let mut report = Report::new(Machine::read(keepalived::PROGRAM)?, options);
     if options.takeovers {
         report.takeovers = takeover::measure(options.rounds)?;
     }
@@ -68,13 +70,17 @@ pub fn run(options: &Options) -> Result<()> {
     }
     report.machine.note_end()?;
     print!("{}", report.text());
-    if let Some(folder) = options.json.parent() {
+    write_json(&options.json, &report)
+}
+
+fn write_json(path: &Path, report: &impl Serialize) -> Result<()> {
+    if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    let json = serde_json::to_string_pretty(&report).context("the results are no JSON")?;
-    std::fs::write(&options.json, json + "\n")
-        .with_context(|| format!("cannot write {}", options.json.display()))?;
-    println!("\nevery sample: {}", options.json.display());
+    let json = serde_json::to_string_pretty(report).context("the results are no JSON")?;
+    std::fs::write(path, json + "\n")
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    println!("\nevery sample: {}", path.display());
     Ok(())
 }

@@ -84,7 +84,7 @@ impl Report {
         let mut head = format!(
             "\n{}\n{}\n{} x {}, Linux {}; load {:.2} before and {:.2} after, {:.1} s stolen by the hypervisor\n",
             machine.agent,
-            machine.keepalived,
+            machine.other,
             machine.cores,
             machine.cpu,
             machine.kernel,

@@ -1,11 +1,11 @@
-//! `cargo xtask bench`: take-over times, CPU and memory beside keepalived's.
+//! `cargo xtask bench`: take-over times, CPU and memory beside keepalived's, and the cost to other traffic.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
-use ha_tests::bench::{Options, run};
+use ha_tests::bench::{Options, foreign, run};
 
 /// Measures ha-agent beside keepalived on this machine, in one run.
 #[derive(Debug, Parser)]
@@ -18,9 +18,9 @@ struct Args {
     /// A fifth of the rounds and shorter readings
     #[arg(long)]
     quick: bool,
-    /// Where to write every sample
-    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench/bench.json"))]
-    json: PathBuf,
+    /// Where to write every sample [default: target/bench/bench.json or bench-foreign.json]
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
     /// This part and those that are named beside it: take-overs
     #[arg(long)]
     takeovers: bool,
@@ -33,10 +33,23 @@ struct Args {
     /// Pairs with 255 and 1,000 virtual routers; takes a quarter of an hour, and only runs when it is named
     #[arg(long)]
     scale: bool,
+    /// What the agent costs other traffic; takes twenty minutes, a part of its own
+    #[arg(long, conflicts_with_all = ["takeovers", "receive", "many", "scale"])]
+    foreign: bool,
 }
+
+const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench");
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    let json = |name| args.json.clone().unwrap_or(Path::new(RESULTS).join(name));
+    if args.foreign {
+        return foreign::run(&foreign::Options {
+            rounds: if args.quick { 3 } else { 5 },
+            seconds: if args.quick { 1 } else { 2 },
+            json: json("bench-foreign.json"),
+        });
+    }
     let (rounds, listen, readings, steady) = if args.quick {
         (20, Duration::from_secs(3), 1, Duration::from_secs(10))
     } else {
@@ -47,7 +60,7 @@ fn main() -> Result<()> {
         rounds,
         listen,
         readings,
-        json: args.json,
+        json: json("bench.json"),
         takeovers: all || args.takeovers,
         receive: all || args.receive,
         many_rounds: if args.quick { 5 } else { 25 },
