@@ -45,6 +45,11 @@ const FILES: &[Shipped] = &[
         mode: 0o644,
     },
     Shipped {
+        from: "docs/NETWORK-CARDS.md",
+        to: "usr/share/doc/ha-agent/docs/NETWORK-CARDS.md",
+        mode: 0o644,
+    },
+    Shipped {
         from: "docs/OPERATIONS.md",
         to: "usr/share/doc/ha-agent/docs/OPERATIONS.md",
         mode: 0o644,
