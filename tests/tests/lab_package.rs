@@ -81,7 +81,7 @@ fn a_purge_takes_along_what_an_agent_that_died_has_left() -> Result<()> {
     nothing_is_left(&node, program)
 }
 
-fn nothing_is_left(node: &Node, program: u64) -> Result<()> {
+fn nothing_is_left(node: &Node, program: u32) -> Result<()> {
     node.watch.wait_absent(PATIENCE)?;
     node.is_clean_of(program)?;
     // The machine's own file systems and all that is mounted in them, but for processes.

@@ -4,6 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant as Deadline};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
+use ha_common::layout::names;
 
 use super::{Journal, Machine, package};
 use crate::lab::agent_config::{AgentConfig, Check, Instance as InstanceConfig};
@@ -120,11 +122,13 @@ impl Node {
         })
     }
 
-    /// The XDP program on its interface.
-    pub fn program(&self) -> Result<Option<u64>> {
-        let argv = ["ip", "-json", "link", "show", "dev", Host::INTERFACE];
-        let links: serde_json::Value = serde_json::from_str(&self.host().run(&argv)?)?;
-        Ok(links[0]["xdp"]["prog"]["id"].as_u64())
+    /// The agent's program at the tc ingress hook of its interface.
+    pub fn program(&self) -> Result<Option<u32>> {
+        self.host().ns().inside(|| {
+            let (_, programs) = SchedClassifier::query_tcx(Host::INTERFACE, TcAttachType::Ingress)?;
+            let own = |info: &&ProgramInfo| info.name_as_str() == Some(names::PROG_INGRESS);
+            Ok(programs.iter().find(own).map(ProgramInfo::id))
+        })?
     }
 
     /// What is pinned, by name.
@@ -140,14 +144,13 @@ impl Node {
 
     /// Fails unless nothing of an agent, whose program that was, is on the interface, in the bpffs or in
     /// the kernel.
-    pub fn is_clean_of(&self, program: u64) -> Result<()> {
-        ensure!(self.program()?.is_none(), "an XDP program is attached");
+    pub fn is_clean_of(&self, program: u32) -> Result<()> {
+        ensure!(self.program()?.is_none(), "a program is attached");
         let pins = self.pins()?;
         ensure!(pins.is_empty(), "pinned: {pins:?}");
         // The kernel frees what nobody holds a moment later.
         wait_until(PATIENCE, "the program is unloaded", || {
-            !aya::programs::loaded_programs()
-                .any(|it| it.is_ok_and(|it| u64::from(it.id()) == program))
+            !aya::programs::loaded_programs().any(|it| it.is_ok_and(|it| it.id() == program))
         })
     }
 }
