@@ -13,6 +13,7 @@ use ha_tests::lab::capture::Timing;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::{VIP, wait_until};
 use ha_tests::vm::agent::{config, counted};
+use ha_tests::vm::filters::own_programs;
 use ha_tests::vm::{Card, GuestAgent, Master, Vm, master};
 
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
@@ -54,7 +55,7 @@ fn no_advert_gets_in_before_the_groups_are_joined_and_every_one_after() -> Resul
 }
 
 #[test]
-fn a_backup_follows_natively_and_takes_over_at_the_deadline() -> Result<()> {
+fn a_backup_follows_in_the_kernel_and_takes_over_at_the_deadline() -> Result<()> {
     let vm = boot()?;
     let masters = [advert_v4(), advert_v6()].map(|advert| Master::start(vm.segment(), &advert));
     let started = now();
@@ -64,7 +65,9 @@ fn a_backup_follows_natively_and_takes_over_at_the_deadline() -> Result<()> {
             follows(it, advert.source) && it.counters.adverts_received >= 5
         })?;
         ensure!(
-            found.datapath.kind.as_deref() == Some("tc") && found.timer.kind == "kernel",
+            found.datapath.kind.as_deref() == Some("tc")
+                && found.datapath.link.as_deref() == Some("clsact")
+                && found.timer.kind == "kernel",
             "{found:#?}"
         );
         ensure!(found.counters.timer_fired == 0, "{found:#?}");
@@ -109,7 +112,12 @@ fn the_kernel_half_of_a_killed_agent_goes_on_hearing_the_master() -> Result<()> 
     for (name, advert) in [("web", advert_v4()), ("web6", advert_v6())] {
         agent.wait_instance(name, "follows", PATIENCE, |it| follows(it, advert.source))?;
     }
+    let killed = own_programs(&vm, "eth0")?;
     agent.kill()?;
+    ensure!(
+        own_programs(&vm, "eth0")? == killed,
+        "its filters went with it"
+    );
     for sender in [advert_v4().source, advert_v6().source] {
         let sender = sender.to_string();
         let before = counted(&vm, &sender)?;
@@ -123,6 +131,11 @@ fn the_kernel_half_of_a_killed_agent_goes_on_hearing_the_master() -> Result<()> 
     for (name, advert) in [("web", advert_v4()), ("web6", advert_v6())] {
         agent.wait_instance(name, "follows", PATIENCE, |it| follows(it, advert.source))?;
     }
+    let replaced = own_programs(&vm, "eth0")?;
+    ensure!(
+        replaced.iter().all(|id| !killed.contains(id)),
+        "the programs {killed:?} of the killed agent became {replaced:?}"
+    );
     let said = vm.segment().frames_since(started);
     ensure!(said.iter().all(|it| it.vrrp().is_none()), "{said:#?}");
     for master in masters {

@@ -12,6 +12,7 @@ use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::agent_status::{self, State};
 use ha_tests::lab::clock::now;
 use ha_tests::vm::agent::config;
+use ha_tests::vm::filters::own_programs;
 use ha_tests::vm::{Card, Frame, GuestAgent, Master, Vm};
 
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
@@ -49,35 +50,33 @@ fn without_tag_offload_neither_moves_the_other() -> Result<()> {
     guest.neither_moves_the_other()
 }
 
-/// Until then its adverts are heard by XDP, which could not tell the VLAN's from them.
+/// Nothing needs to change: the program tells the VLAN's adverts by their tags, in the frame or beside it.
 #[test]
-fn a_vlan_that_comes_later_moves_the_parent_to_the_plain_socket_and_back_when_it_goes() -> Result<()>
-{
+fn a_vlan_that_comes_later_and_goes_again_changes_nothing() -> Result<()> {
     let guest = Guest::without_vlan(Card::E1000e, parent())?;
     let agent = GuestAgent::start(&guest.vm)?;
     let master = Master::start(guest.vm.segment(), &untagged());
-    runs_by(&agent, "generic")?;
     let following = follows(&agent, PARENT, &untagged())?;
+    runs_by_tc(&following)?;
+    let programs = own_programs(&guest.vm, "eth0")?;
 
     guest.add_vlan()?;
-    let found = runs_by(&agent, "socket")?;
-    ensure!(
-        found.datapath.refusal("native").contains("eth0.10"),
-        "{found:#?}"
-    );
+    knows_of_vlan(&agent, true)?;
+    let heard = agent.instance(PARENT)?.counters.adverts_received;
     for _ in 0..7 {
         guest.vm.segment().send(&tagged().frame())?;
     }
-    follows(&agent, PARENT, &untagged())?;
-    let found = agent.instance(PARENT)?;
+    agent.wait_instance(PARENT, "hears on", PATIENCE, |it| {
+        it.counters.adverts_received >= heard + 2
+    })?;
+    let found = follows(&agent, PARENT, &untagged())?;
+    runs_by_tc(&found)?;
     ensure!(
         found.transitions == following.transitions,
         "it did not stay a backup: {found:#?}"
     );
-
-    // Back in the kernel it follows on, and the kernel keeps the deadline.
     guest.vm.run("ip link del eth0.10")?;
-    runs_by(&agent, "generic")?;
+    knows_of_vlan(&agent, false)?;
     follows(&agent, PARENT, &untagged())?;
     let last = master.fall_silent()?;
     guest.takes_over(None, last)?;
@@ -89,16 +88,19 @@ fn a_vlan_that_comes_later_moves_the_parent_to_the_plain_socket_and_back_when_it
 
     // As master it loses neither its place nor its address.
     guest.add_vlan()?;
-    runs_by(&agent, "socket")?;
+    knows_of_vlan(&agent, true)?;
     guest.takes_over(None, now())?;
     guest.vm.run("ip link del eth0.10")?;
-    runs_by(&agent, "generic")?;
+    knows_of_vlan(&agent, false)?;
     guest.takes_over(None, now())?;
     let found = agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
     ensure!(
         found.transitions == held.transitions && found.counters.vip_restored == 0,
         "it did not stay master: {found:#?}"
     );
+    runs_by_tc(&found)?;
+    // The same ones as in the beginning.
+    ensure!(own_programs(&guest.vm, "eth0")? == programs);
     Ok(())
 }
 
@@ -106,11 +108,16 @@ fn a_vlan_that_comes_later_moves_the_parent_to_the_plain_socket_and_back_when_it
 fn a_configured_native_is_a_fault_while_a_vlan_is_above_the_interface() -> Result<()> {
     let guest = Guest::without_vlan(Card::VirtioNet, parent().with("datapath", "native"))?;
     let agent = GuestAgent::start(&guest.vm)?;
-    agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
+    let found = agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
+    ensure!(
+        found.datapath.kind.as_deref() == Some("native"),
+        "{found:#?}"
+    );
     guest.add_vlan()?;
-    let found = agent.wait_instance(PARENT, "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
-    let reason = found.reason.clone().unwrap_or_default();
-    ensure!(reason.contains("VLAN"), "{found:#?}");
+    let found = faulted(
+        &agent,
+        "native: VLAN devices above it (eth0.10): XDP cannot tell their adverts",
+    )?;
     ensure!(found.addresses.iter().all(|it| !it.present), "{found:#?}");
     let leave = |frame: &Frame| frame.vrrp().is_some_and(|it| it.priority == 0);
     let segment = guest.vm.segment();
@@ -119,6 +126,34 @@ fn a_configured_native_is_a_fault_while_a_vlan_is_above_the_interface() -> Resul
     agent
         .wait_instance(PARENT, "master again", PATIENCE, is_master)
         .map(drop)
+}
+
+/// An advert of a VLAN would come to the program without its tag, whether the VLAN has a device or not.
+#[test]
+fn xdp_by_name_is_refused_while_the_card_takes_tags_out_of_frames() -> Result<()> {
+    let guest = Guest::without_vlan(Card::E1000e, parent().with("datapath", "native"))?;
+    ensure!(guest.offload()? == "on");
+    let agent = GuestAgent::start(&guest.vm)?;
+    let why = "it takes VLAN tags out of frames before XDP sees them";
+    faulted(&agent, &format!("native: {why}"))?;
+
+    let (file, text) = config(vec![parent().with("datapath", "generic")])?;
+    guest.vm.write(file, &text)?;
+    agent.reload()?;
+    let found = faulted(&agent, &format!("generic: {why}"))?;
+    let reason = found.reason.unwrap_or_default();
+    ensure!(
+        reason.contains("use tc, or `ethtool -K` with `rxvlan off`"),
+        "{reason}"
+    );
+    // What it advises helps, without a restart.
+    guest.vm.run("ethtool -K eth0 rxvlan off")?;
+    let found = agent.wait_instance(PARENT, "master", PATIENCE, is_master)?;
+    ensure!(
+        found.datapath.kind.as_deref() == Some("generic"),
+        "{found:#?}"
+    );
+    Ok(())
 }
 
 /// A virtual machine with an interface and a VLAN device above it.
@@ -134,7 +169,7 @@ impl Guest {
             addresses: vec!["10.10.0.100/24".to_owned()],
             ..Instance::default()
         };
-        // Adverts that end in the XDP program are those that the other one would miss.
+        // Adverts that end in the program are those that the other one would miss.
         let instances = [parent(), tagged].map(|it| it.with("consume", true));
         let guest = Self::of(card, instances.into())?;
         guest.add_vlan()?;
@@ -172,12 +207,11 @@ impl Guest {
 
     fn neither_moves_the_other(&self) -> Result<()> {
         let agent = GuestAgent::start(&self.vm)?;
-        for (name, datapath) in [(PARENT, "socket"), (TAGGED, "generic")] {
+        for name in [PARENT, TAGGED] {
             let found = agent.wait_instance(name, "takes part", PATIENCE, |it| {
                 matches!(it.state, State::Backup | State::Master)
             })?;
-            let kind = found.datapath.kind.as_deref();
-            ensure!(kind == Some(datapath), "{name} runs by {kind:?}");
+            runs_by_tc(&found)?;
         }
         self.each_advert_counts_once(&agent)?;
         self.each_follows_its_own_master(&agent)
@@ -282,9 +316,30 @@ fn is_master(instance: &agent_status::Instance) -> bool {
     instance.state == State::Master && instance.addresses.iter().all(|it| it.present)
 }
 
-fn runs_by(agent: &GuestAgent<'_>, datapath: &str) -> Result<agent_status::Instance> {
-    agent.wait_instance(PARENT, datapath, PATIENCE, |it| {
-        it.datapath.kind.as_deref() == Some(datapath)
+/// Fails unless it receives by tc, which the guest's kernel has as filters, and has done so without a break.
+fn runs_by_tc(instance: &agent_status::Instance) -> Result<()> {
+    let datapath = &instance.datapath;
+    ensure!(
+        datapath.kind.as_deref() == Some("tc")
+            && datapath.link.as_deref() == Some("clsact")
+            && datapath.reattached == 0,
+        "{instance:#?}"
+    );
+    Ok(())
+}
+
+/// Waits until the agent has seen the VLAN device come, or go: it says why native XDP does not run there.
+fn knows_of_vlan(agent: &GuestAgent<'_>, there: bool) -> Result<()> {
+    agent
+        .wait_instance(PARENT, "knows of the VLAN device", PATIENCE, |it| {
+            it.datapath.refusal("native").contains("eth0.10") == there
+        })
+        .map(drop)
+}
+
+fn faulted(agent: &GuestAgent<'_>, why: &str) -> Result<agent_status::Instance> {
+    agent.wait_instance(PARENT, &format!("in FAULT: {why}"), PATIENCE, |it| {
+        it.state == State::Fault && it.reason.as_deref().is_some_and(|it| it.contains(why))
     })
 }
 

@@ -13,7 +13,7 @@ use crate::lab::netns::output_of;
 use crate::lab::require::find;
 
 /// The guest's first process. It obeys lines of the second serial port: a number and a shell command.
-/// Where the guest has a real `ip`, it goes before the shell's own, which PATH would not make it do.
+/// A real `tc`, and where the guest has it a real `ip`, go before the shell's own, which PATH would not make them do.
 /// The answer is what the command wrote, and a line with the number and the exit status. The console gets a
 /// line when an order has come and one when it is done: it shows where one got lost. The shell that reads is
 /// not the first process, which is told of every orphan's end: a signal would lose what it has read of a line.
@@ -29,8 +29,8 @@ for module in /modules/*.ko /matrix/*.ko; do
     [ ! -e "$module" ] || insmod "$module" || echo "insmod $module failed"
 done
 ip link set lo up
-prefer=
-[ ! -x /programs/ip ] || prefer='ip() { /programs/ip "$@"; }; '
+prefer='tc() { /programs/tc "$@"; }; '
+[ ! -x /programs/ip ] || prefer="$prefer"'ip() { /programs/ip "$@"; }; '
 stty -F /dev/ttyS1 raw -echo
 obey() {
     echo ready
@@ -51,7 +51,7 @@ wait
 pub(super) const ORDER: &str = "order ";
 
 /// Programs of this machine that every guest has, beside busybox and the agent.
-pub(super) const PROGRAMS: &[&str] = &["ethtool", "setpriv"];
+pub(super) const PROGRAMS: &[&str] = &["ethtool", "setpriv", "tc"];
 /// Those that a guest of the matrix has as well; busybox's own know only the simplest interfaces.
 const FURTHER_PROGRAMS: &[&str] = &["ip", "bridge", "wg", "tcpdump"];
 

@@ -17,6 +17,7 @@
 pub mod agent;
 mod archive;
 mod console;
+pub mod filters;
 mod folder;
 mod image;
 mod lacp;
@@ -136,6 +137,11 @@ impl Vm {
             .with_context(|| last_words(&self.folder, &self.process))
     }
 
+    /// What the guest's kernel and its agent have said so far.
+    pub fn log(&self) -> String {
+        console_of(&self.folder)
+    }
+
     /// Gives an interface an address with its prefix length, switches it on and waits for its carrier.
     pub fn bring_up(&self, interface: &str, address: &str) -> Result<()> {
         self.run(&format!("ip address add {address} dev {interface}"))?;
@@ -167,8 +173,7 @@ const LINES: usize = 20;
 
 /// What the machine and the guest said last, and what became of the last order, for an error.
 fn last_words(folder: &Folder, process: &Process) -> String {
-    let console = std::fs::read(folder.path(machine::CONSOLE)).unwrap_or_default();
-    let console = String::from_utf8_lossy(&console);
+    let console = console_of(folder);
     let (orders, said): (Vec<&str>, Vec<&str>) = console
         .lines()
         .partition(|line| line.starts_with(image::ORDER));
@@ -179,6 +184,12 @@ fn last_words(folder: &Folder, process: &Process) -> String {
         tail(&words.collect::<Vec<_>>(), LINES),
         tail(&orders, 2)
     )
+}
+
+/// Empty until the machine has written to it.
+fn console_of(folder: &Folder) -> String {
+    let console = std::fs::read(folder.path(machine::CONSOLE)).unwrap_or_default();
+    String::from_utf8_lossy(&console).into_owned()
 }
 
 fn tail(lines: &[&str], most: usize) -> String {
