@@ -1,4 +1,4 @@
-//! What the receive path decides by itself about a valid advert: the same in the XDP program, in
+//! What the receive path decides by itself about a valid advert: the same in the BPF programs, in
 //! the plain-socket datapath and in the simulation.
 //!
 //! A backup follows the best master it hears. An advert that changes nothing re-arms the timer and

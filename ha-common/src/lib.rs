@@ -1,11 +1,11 @@
 //! What the kernel half and the agent share: wire formats, map layouts, and the election.
 //!
 //! Nothing here reads a clock, does I/O or allocates; `no_std` makes the compiler enforce it.
-//! So the same code runs in the XDP program, in the agent, in the simulation and under the fuzzer.
+//! So the same code runs in the BPF programs, in the agent, in the simulation and under the fuzzer.
 #![no_std]
 #![expect(
     clippy::inline_always,
-    reason = "in the XDP program a call costs verifier states, and some have too many arguments for BPF"
+    reason = "in a BPF program a call costs verifier states, and some have too many arguments for BPF"
 )]
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the agent's commands do to a slot: the same in the XDP program, in the plain-socket datapath and
+//! What the agent's commands do to a slot: the same in the BPF program, in the plain-socket datapath and
 //! in the simulation.
 //!
 //! The timer is its owner's: each of these says what becomes of the deadline, and the owner does it.

@@ -1,4 +1,4 @@
-//! HMAC-SHA256 of an advert: kernels offer none to XDP programs, so it is made here, block by block.
+//! HMAC-SHA256 of an advert: kernels offer none to XDP and tc programs, so it is made here, block by block.
 //!
 //! The message is copied to a workbench in a map, where it becomes what the digest is made of: the pseudo
 //! header before it, zeros over what it cannot cover, and SHA-256's padding behind it. Three global functions

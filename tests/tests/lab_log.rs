@@ -11,8 +11,8 @@ use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Lab, require_root_and_tools};
 use serde_json::Value;
 
-/// What every line of the XDP program begins with.
-const OF_XDP: &str = "XDP program: ";
+/// What every line of the BPF programs begins with.
+const OF_PROGRAM: &str = "BPF program: ";
 
 /// Sends an advert with a wrong checksum to the only host and waits until it is counted.
 fn reject_one(lab: &Lab, agent: &Agent) -> Result<()> {
@@ -45,7 +45,7 @@ fn debugging_shows_what_the_xdp_program_says_of_a_rejected_advert() -> Result<()
     let lab = Lab::new(1)?;
     let agent = launch(&lab, &["--log-level", "info,ha_ebpf=debug"])?;
     reject_one(&lab, &agent)?;
-    let line = agent.process().wait_for_line(OF_XDP, PATIENCE)?.text;
+    let line = agent.process().wait_for_line(OF_PROGRAM, PATIENCE)?.text;
     ensure!(
         line.contains("DEBUG") && line.contains("vrid 51: rejected"),
         "{line}"
@@ -59,13 +59,13 @@ fn without_the_switch_the_xdp_program_is_silent() -> Result<()> {
     let lab = Lab::new(1)?;
     let agent = launch(&lab, &[])?;
     reject_one(&lab, &agent)?;
-    // The driver's own line about the same advert comes later than the XDP program's would.
+    // The driver's own line about the same advert comes later than the BPF program's would.
     agent
         .process()
         .wait_for_line("are rejected: checksum", PATIENCE)?;
     let lines = agent.process().lines();
     ensure!(
-        !lines.iter().any(|line| line.text.contains(OF_XDP)),
+        !lines.iter().any(|line| line.text.contains(OF_PROGRAM)),
         "{lines:?}"
     );
     Ok(())

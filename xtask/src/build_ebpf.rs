@@ -1,4 +1,4 @@
-//! `cargo xtask build-ebpf`: compiles the XDP programs and puts the object where ha-agent's build script looks.
+//! `cargo xtask build-ebpf`: compiles the BPF programs and puts the object where ha-agent's build script looks.
 
 use std::fs;
 use std::path::Path;

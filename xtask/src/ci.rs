@@ -69,7 +69,7 @@ fn clippy(workspace: &Workspace) -> Result<()> {
     clippy_ebpf(workspace)
 }
 
-/// The XDP programs, for the host: clippy generates no code, and so needs no `core` for the BPF target.
+/// The BPF programs, for the host: clippy generates no code, and so needs no `core` for the BPF target.
 fn clippy_ebpf(workspace: &Workspace) -> Result<()> {
     process::run(
         workspace

@@ -1,5 +1,5 @@
 //! `cargo xtask golden`: makes a scenario of a recording, or plays one. The tests crate links the agent, and
-//! the agent embeds the XDP programs, so they are built first; root is not needed.
+//! the agent embeds the BPF programs, so they are built first; root is not needed.
 
 use std::ffi::OsString;
 

@@ -38,7 +38,7 @@ pub(crate) struct Cli {
 enum Task {
     /// Install what building and testing need (system packages, eBPF toolchain, bpf-linker)
     Setup(setup::Args),
-    /// Build the XDP programs into target/ebpf/ha-ebpf.o
+    /// Build the BPF programs into target/ebpf/ha-ebpf.o
     BuildEbpf(build_ebpf::Args),
     /// Build everything and run every test
     Test(test::Args),

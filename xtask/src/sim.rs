@@ -1,5 +1,5 @@
 //! `cargo xtask sim`: the election's simulation at length. The tests crate links the agent, and the agent
-//! embeds the XDP programs, so they are built first; root is not needed.
+//! embeds the BPF programs, so they are built first; root is not needed.
 
 use std::ffi::OsString;
 

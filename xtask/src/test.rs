@@ -34,7 +34,7 @@ enum Group {
     Property,
     /// Many nodes on a virtual clock, and the golden scenarios
     Simulation,
-    /// The XDP programs in this kernel
+    /// The BPF programs in this kernel
     Kernel,
     /// Agents and nginx in network namespaces, and the package on booted systems
     Lab,
@@ -120,7 +120,7 @@ fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
 /// Builds what these groups test; the variables by which the tests find it.
 fn prepare(workspace: &Workspace, groups: &[Group]) -> Result<Vec<(&'static str, PathBuf)>> {
     let mut built = Vec::new();
-    // Even unit tests link the agent, which embeds the XDP programs.
+    // Even unit tests link the agent, which embeds the BPF programs.
     setup::ensure(workspace, &[Need::Ebpf])?;
     build_ebpf::with_defaults(workspace)?;
     let needs: Vec<Need> = groups.iter().flat_map(|group| group.needs()).collect();

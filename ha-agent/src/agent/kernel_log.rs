@@ -1,6 +1,6 @@
-//! What the XDP program says, on its way from the kernel's ring into the log.
+//! What the BPF programs say, on its way from the kernel's ring into the log.
 //!
-//! It says something only if it was loaded with debugging on, which is decided by the same question as
+//! They say something only if they were loaded with debugging on, which is decided by the same question as
 //! here: whether anybody wants lines of [`TARGET`]. A ring that nobody drains would fill up and cost each
 //! rejected advert a failed write.
 
@@ -19,12 +19,12 @@ use crate::readable;
 /// The target of these lines in the log, for `--log-level ha_ebpf=debug`.
 pub(super) const TARGET: &str = "ha_ebpf";
 
-/// Whether anybody wants to hear the XDP program.
+/// Whether anybody wants to hear the BPF programs.
 pub(super) fn is_wanted() -> bool {
     tracing::enabled!(target: TARGET, Level::DEBUG)
 }
 
-/// Why the XDP program cannot be heard.
+/// Why the BPF programs cannot be heard.
 #[derive(Debug, Error)]
 enum ListenError {
     /// The ring cannot be had.
@@ -39,7 +39,7 @@ enum ListenError {
 pub(super) fn start(programs: &mut Programs) {
     match listen(programs) {
         Ok((logger, bell)) => drop(tokio::spawn(drain(logger, bell))),
-        Err(error) => warn!("what the XDP program says cannot be logged: {error}"),
+        Err(error) => warn!("what the BPF programs say cannot be logged: {error}"),
     }
 }
 
@@ -70,7 +70,7 @@ impl Log for ToTracing {
 
     /// Whatever its level there: to the host's operator it is all for debugging.
     fn log(&self, record: &Record<'_>) {
-        debug!(target: TARGET, "XDP program: {}", record.args());
+        debug!(target: TARGET, "BPF program: {}", record.args());
     }
 
     fn flush(&self) {}

@@ -19,7 +19,7 @@ pub enum Exit {
     /// There is no agent to ask.
     NotRunning = 5,
     /// The host lacks something: none of the interfaces, a safe runtime directory, memory, descriptors.
-    /// Not a kernel that is too old: without XDP a plain socket does.
+    /// Not a kernel that is too old: without BPF a plain socket does.
     Environment = 6,
     /// Another agent has the runtime directory or the pins.
     AlreadyRunning = 7,

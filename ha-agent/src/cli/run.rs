@@ -19,7 +19,7 @@ pub struct RunOptions {
     /// Form of the log; without it the configuration's `log_format` counts
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// What to log, such as `debug`, or `info,ha_ebpf=debug` for each advert that the XDP program
+    /// What to log, such as `debug`, or `info,ha_ebpf=debug` for each advert that the BPF program
     /// refuses; without it `RUST_LOG` counts, then `info`
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,

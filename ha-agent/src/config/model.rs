@@ -205,7 +205,7 @@ impl DatapathChoice {
     }
 }
 
-/// `consume = "auto" | true | false`: whether adverts for our VRIDs end in the XDP program.
+/// `consume = "auto" | true | false`: whether adverts for our VRIDs end in the BPF program.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Consume {
     /// Pass them on while the instances of the interface add up to at most 100 adverts a second.

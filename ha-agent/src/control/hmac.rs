@@ -23,7 +23,7 @@ pub struct Hmac {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verified {
-    /// In the XDP program: what is refused there moves no timer.
+    /// In the BPF program: what is refused there moves no timer.
     Kernel,
     /// In the agent, which hears them by a plain socket.
     Socket,

@@ -274,7 +274,7 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// Whether adverts for our virtual routers end in the XDP program.
+/// Whether adverts for our virtual routers end in the BPF program.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Consume {
     /// `consume` in the configuration.

@@ -184,7 +184,7 @@ fn render_timer(out: &mut String, instance: &Instance) {
 
 fn consume(consume: &Consume) -> String {
     let end = if consume.effective {
-        "yes, adverts end in the XDP program"
+        "yes, adverts end in the BPF program"
     } else {
         "no, adverts pass on to the host"
     };

@@ -1,5 +1,5 @@
-//! The plain-socket datapath: the same slot, the same checks and the same following rule as the XDP
-//! program's, fed from a raw socket.
+//! The plain-socket datapath: the same slot, the same checks and the same following rule as the BPF
+//! programs', fed from a raw socket.
 
 use std::collections::HashMap;
 

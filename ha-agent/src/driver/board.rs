@@ -121,7 +121,7 @@ pub struct DatapathView {
     pub soft: Option<Box<SoftView>>,
     /// Whether the kernel keeps the deadline.
     pub kernel_timer: bool,
-    /// Whether adverts end in the XDP program.
+    /// Whether adverts end in the BPF program.
     pub consume: bool,
 }
 

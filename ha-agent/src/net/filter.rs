@@ -1,7 +1,7 @@
 //! Keeping the card's filter open for adverts when nobody is a member of their groups any more.
 //!
 //! A membership ends with the process that holds it, and then real cards, virtio-net and macvlan let no
-//! advert in: the pinned XDP program of a killed agent would be deaf, take a healthy master for dead, and
+//! advert in: the pinned programs of a killed agent would be deaf, take a healthy master for dead, and
 //! never raise the fence. So the groups' Ethernet addresses stand on the interface's own list as well, as
 //! `ip maddress add` puts them there, until they are taken off or the interface goes.
 

@@ -1,7 +1,7 @@
 //! The multicast groups that adverts go to, and membership of them.
 //!
-//! Real NICs and snooping switches filter adverts until the host has joined the group, even for an
-//! XDP program, so a membership is held for every interface in use, for as long as it is in use.
+//! Real NICs and snooping switches filter adverts until the host has joined the group, even for a
+//! BPF program, so a membership is held for every interface in use, for as long as it is in use.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -2,7 +2,7 @@
 //!
 //! Two users. The driver thread is synchronous and in a hurry: it adds and removes addresses
 //! ([`address`]), routes and rules ([`way`]), announces them ([`announce`], on the schedule of [`plan`]), sends adverts
-//! ([`advert`]), keeps the devices of virtual MACs ([`virtual_mac`]) and, without XDP, receives them ([`receive`]). The async side watches the
+//! ([`advert`]), keeps the devices of virtual MACs ([`virtual_mac`]) and, without a BPF program, receives them ([`receive`]). The async side watches the
 //! interfaces ([`links`]) and who removes routes ([`removals`]). [`interface`] answers questions at
 //! start-up, [`group`] keeps multicast memberships, [`filter`] what must outlive them, [`sink`] takes
 //! unicast adverts off the host's hands, [`netlink`] is the synchronous route socket beneath.

@@ -1,4 +1,4 @@
-//! Receiving adverts by raw sockets: the plain-socket datapath, where XDP cannot run.
+//! Receiving adverts by raw sockets: the plain-socket datapath, where no BPF program can run or one is not wanted.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr};

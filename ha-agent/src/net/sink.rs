@@ -2,7 +2,7 @@
 //!
 //! A multicast packet that nobody wants is dropped in silence. A unicast packet of a protocol that no socket
 //! listens to is answered with an ICMP error (RFC 1122 section 3.2.2.1, RFC 4443 section 3.4), and each advert
-//! that the XDP program passes on would be one. So a socket listens, and keeps nothing.
+//! that the BPF program passes on would be one. So a socket listens, and keeps nothing.
 
 use std::io;
 

@@ -1,6 +1,6 @@
 //! The election: a pure state machine, one for each virtual router.
 //!
-//! It owns the decision who is master, and nothing else. The *detector* (the XDP program's slot, or
+//! It owns the decision who is master, and nothing else. The *detector* (the BPF program's slot, or
 //! the same logic in userspace) holds the master-down timer and re-arms it by itself; the *sender*
 //! repeats adverts by itself; the driver runs the [`Action`]s in order and feeds [`Input`]s. RFC 9568
 //! says Active where this says Master.

@@ -1,5 +1,5 @@
 //! SHA-256's compression function (FIPS 180-4 section 6.2), which is all of it that HMAC needs from a kernel
-//! that offers none to XDP programs. It is held against a well-known library's by the tests.
+//! that offers none to XDP and tc programs. It is held against a well-known library's by the tests.
 
 /// The state between two blocks.
 pub type State = [u32; 8];

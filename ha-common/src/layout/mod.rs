@@ -82,7 +82,7 @@ pub mod state {
 
 /// Bits of [`Slot::flags`].
 pub mod flags {
-    /// End adverts for this slot in the XDP program.
+    /// End adverts for this slot in the BPF program.
     pub const CONSUME: u32 = 1;
     /// Adverts of a lower priority do not re-arm the timer.
     pub const PREEMPT: u32 = 1 << 1;
@@ -303,7 +303,7 @@ pub enum Counter {
     Tagged,
     /// VRRP frames too short to tell whose they are, or with an IP header that every host discards.
     Unreadable,
-    /// Adverts that ended in the XDP program.
+    /// Adverts that ended in the BPF program.
     Consumed,
     /// Events lost, the ring being full.
     EventsDropped,

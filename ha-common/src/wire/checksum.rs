@@ -1,4 +1,4 @@
-//! The Internet checksum (RFC 1071), in pieces that the XDP program can use.
+//! The Internet checksum (RFC 1071), in pieces that the BPF programs can use.
 
 /// A running one's-complement sum; words are taken in network order.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -181,7 +181,7 @@ pub fn locate_ipv4<C: Cursor>(mut cursor: C) -> Located<C> {
     finish(envelope, cursor)
 }
 
-/// Whether the header's checksum is right. XDP comes before the host's own IP stack, and a message without
+/// Whether the header's checksum is right. XDP and tc come before the host's own IP stack, and a message without
 /// a pseudo-header says nothing of the address that it comes from (RFC 1122 section 3.2.1.2).
 #[inline(always)]
 fn is_undamaged<C: Cursor>(h: &[u8; 20], header_length: u16, options: C) -> bool {

@@ -126,7 +126,7 @@ pub struct Instance {
     pub fence: Fence,
     /// How adverts are received.
     pub datapath: Datapath,
-    /// Whether adverts end in the XDP program.
+    /// Whether adverts end in the BPF program.
     pub consume: Consume,
     /// Who notices that the master is silent.
     pub timer: Timer,
@@ -317,7 +317,7 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// Whether adverts end in the XDP program.
+/// Whether adverts end in the BPF program.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Consume {
     /// `auto`, `always` or `never`.

@@ -1,5 +1,5 @@
 //! The detector as the simulation sees it: the slot of the kernel half, with the function that
-//! decides in the XDP program and in the plain-socket datapath.
+//! decides in the BPF program and in the plain-socket datapath.
 
 use std::fmt::Debug;
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! The corpus of frames that every parser of adverts is held against, with what must come of each.
 //!
-//! One table, two targets: the parser in userspace and the XDP program in the kernel.
+//! One table, two targets: the parser in userspace and the BPF programs in the kernel.
 #![expect(
     clippy::expect_used,
     reason = "a frame that cannot be built is a mistake in the table"

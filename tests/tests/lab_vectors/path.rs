@@ -39,7 +39,7 @@ impl Path {
         self.is_xdp() || !astray
     }
 
-    /// What must come of a frame. XDP sees it as it is; a socket hears only what the host's IP stack lets
+    /// What must come of a frame. A BPF program sees it as it is; a socket hears only what the host's IP stack lets
     /// through, and how.
     pub(crate) fn verdict(self, vector: &Vector) -> Expected {
         match self {
@@ -71,7 +71,7 @@ fn behind_the_stack(vector: &Vector) -> Expected {
         return Expected::Other;
     }
     // It takes off any number of tags that say a priority only, and all extension headers but a source
-    // route, which it refuses: no XDP program looks that far.
+    // route, which it refuses: no BPF program looks that far.
     let taken_off = [
         "three tags",
         "extension header 0",
@@ -91,7 +91,7 @@ fn behind_the_stack(vector: &Vector) -> Expected {
         return Expected::Rejected(Reject::Truncated);
     }
     match vector.expected {
-        // Counted by the XDP program alone: a socket hears what it asked for.
+        // Counted by the BPF program alone: a socket hears what it asked for.
         Expected::Other | Expected::Tagged | Expected::Unreadable | Expected::NotOurs => {
             Expected::Other
         }

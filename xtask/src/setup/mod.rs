@@ -124,7 +124,7 @@ impl MissingEbpf {
             Self::Compiler(none) => {
                 line(
                     "a Rust compiler with its sources",
-                    "the XDP programs need `core` built for the BPF target",
+                    "the BPF programs need `core` built for the BPF target",
                 );
                 for reason in &none.passed_over {
                     println!("      passed over {reason}");
@@ -152,7 +152,7 @@ impl MissingEbpf {
         }
         line(
             &format!("bpf-linker {}", bpf_linker::VERSION),
-            "links the XDP programs and makes their BTF; built from source into target/tools, about a minute",
+            "links the BPF programs and makes their BTF; built from source into target/tools, about a minute",
         );
     }
 }

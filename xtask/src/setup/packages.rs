@@ -5,7 +5,7 @@ use crate::process::find_program;
 /// What a subcommand needs a machine to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// Compiling the XDP programs.
+    /// Compiling the BPF programs.
     Ebpf,
     /// Running agents in network namespaces.
     Lab,

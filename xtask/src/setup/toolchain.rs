@@ -1,4 +1,4 @@
-//! Which compiler builds the XDP programs. The BPF target has no prebuilt `core`, so it takes a compiler that
+//! Which compiler builds the BPF programs. The BPF target has no prebuilt `core`, so it takes a compiler that
 //! allows unstable flags **and** the sources of exactly that compiler's standard library.
 
 use std::collections::HashMap;

@@ -308,7 +308,7 @@ impl Instance {
         self.reconfigure_detector(&rules, edges, now);
     }
 
-    /// Whether adverts are to end in the XDP program.
+    /// Whether adverts are to end in the BPF program.
     pub(crate) fn set_consume(&mut self, consume: bool, edges: &mut Edges<'_>, now: Instant) {
         let Some(port) = &mut self.port else { return };
         if std::mem::replace(&mut port.detector.consume, consume) == consume {
