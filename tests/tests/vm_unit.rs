@@ -79,7 +79,7 @@ fn the_units_capabilities_are_enough_and_its_limits_stay_with_the_agent() -> Res
     // By its path: busybox has a setpriv as well, which knows less.
     let generous = format!(
         "sh -c 'echo -900 >/proc/self/oom_score_adj && ulimit -r 50 && ulimit -l unlimited && ulimit -c unlimited \
-         && exec \"$@\"' sh /bin/setpriv --bounding-set {}",
+         && exec \"$@\"' sh /programs/setpriv --bounding-set {}",
         bounding_set()?
     );
     let agent = GuestAgent::start_under(&vm, &generous)?;
