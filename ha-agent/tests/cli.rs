@@ -9,8 +9,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
+use ha_agent::config::model::{self, DatapathChoice};
+use ha_agent::control::instance::{Datapath, Override};
 use ha_agent::control::peers::Peers;
-use ha_agent::control::protocol::{ErrorKind, ErrorReply, Reloaded};
+use ha_agent::control::protocol::{ErrorKind, ErrorReply, Reloaded, Switched};
 use ha_agent::control::server::{ControlSocket, Handler, Limits, SOCKET_NAME, serve};
 use ha_agent::control::status::Status;
 use tempfile::TempDir;
@@ -43,6 +45,35 @@ impl Handler for Agent {
             kind: ErrorKind::Config,
             message: "the configuration is refused".to_owned(),
             details: vec!["a.toml:3:1: error: one".to_owned()],
+        })
+    }
+
+    async fn datapath(
+        &self,
+        instance: &str,
+        choice: DatapathChoice,
+    ) -> Result<Switched, ErrorReply> {
+        if instance != "web" {
+            let message = format!("there is no instance \"{instance}\"; configured are web, web6");
+            return Err(ErrorReply::new(ErrorKind::UnknownInstance, message));
+        }
+        assert_eq!(choice, DatapathChoice::Only(model::Datapath::Socket));
+        Ok(Switched {
+            instance: instance.to_owned(),
+            interface: "eth0".to_owned(),
+            datapath: Datapath {
+                kind: Some(model::Datapath::Socket),
+                link: None,
+                because: "by command; configured is auto".to_owned(),
+                overridden: Some(Override {
+                    datapath: "socket".to_owned(),
+                    configured: "auto".to_owned(),
+                }),
+                why: Vec::new(),
+                notes: Vec::new(),
+                reattached: 0,
+            },
+            program: false,
         })
     }
 }
@@ -150,6 +181,44 @@ fn a_refused_reload_has_the_exit_code_of_a_wrong_configuration() {
     assert_eq!(code, Some(3));
     assert!(text.contains("a.toml:3:1: error: one"), "{text}");
     assert!(text.contains("stays in force"), "{text}");
+}
+
+#[test]
+fn a_switched_datapath_is_told_with_its_reason_its_end_and_what_is_on_the_interface() {
+    let lab = start();
+    let output = run(lab.dir.path(), &["datapath", "web", "socket"]);
+    assert_eq!(
+        stdout(&output),
+        "web receives by plain socket: by command; configured is auto\n\
+         no program of ours is on eth0\n\
+         this lasts until a reload changes `datapath` of web, or the agent ends; `ha-agent datapath web auto` ends \
+         it now\n"
+    );
+    let output = run(lab.dir.path(), &["datapath", "web", "socket", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(stdout(&output)).unwrap();
+    assert_eq!(shown["datapath"]["kind"], "socket");
+    assert_eq!(shown["datapath"]["override"]["configured"], "auto");
+    assert_eq!(shown["program"], false);
+}
+
+#[test]
+fn a_datapath_for_an_unknown_instance_or_of_an_unknown_name_is_answered_with_the_known_ones() {
+    let lab = start();
+    let output = run(lab.dir.path(), &["datapath", "wbe", "tc"]);
+    assert_eq!(
+        failure(&output),
+        (
+            Some(1),
+            "ha-agent: there is no instance \"wbe\"; configured are web, web6\n"
+        )
+    );
+    let output = run(lab.dir.path(), &["datapath", "web", "xdp"]);
+    let (code, text) = failure(&output);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("auto, tc, native, generic, socket"), "{text}");
+    let nowhere = tempfile::tempdir().unwrap();
+    let output = run(nowhere.path(), &["datapath", "web", "tc"]);
+    assert_eq!(output.status.code(), Some(5));
 }
 
 #[test]

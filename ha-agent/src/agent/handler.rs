@@ -8,11 +8,12 @@ use ha_common::units::Instant;
 use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
-use super::{changes, peers, snapshot};
+use super::{changes, peers, snapshot, switch};
 use crate::checks::{CheckStatus, Checks};
+use crate::config::model::DatapathChoice;
 use crate::config::{self, Config, Problem};
 use crate::control::peers::Peers;
-use crate::control::protocol::{ErrorKind, ErrorReply, Reloaded};
+use crate::control::protocol::{ErrorKind, ErrorReply, Reloaded, Switched};
 use crate::control::server::Handler;
 use crate::control::status::Status;
 use crate::datapath::reader::Reader;
@@ -160,6 +161,14 @@ impl Handler for Agent {
         let outcome = self.reload_now().await;
         say(&outcome);
         outcome
+    }
+
+    async fn datapath(
+        &self,
+        instance: &str,
+        choice: DatapathChoice,
+    ) -> Result<Switched, ErrorReply> {
+        switch::datapath(self, instance, choice).await
     }
 }
 

@@ -11,6 +11,7 @@ mod log;
 pub mod peers;
 mod recording;
 mod snapshot;
+mod switch;
 
 use std::io;
 use std::os::fd::AsFd;

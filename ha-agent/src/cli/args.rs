@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::cleanup::CleanupOptions;
+use super::datapath::{self, DatapathOptions};
 use super::exit::Exit;
 use super::peers::PeersOptions;
 use super::run::RunOptions;
@@ -60,6 +61,9 @@ pub enum Command {
     Peers(PeersOptions),
     /// Make the running agent read its configuration again; a bad file changes nothing
     Reload,
+    /// Receive the adverts of one instance by another datapath, at once and without a reload
+    #[command(after_help = datapath::HELP)]
+    Datapath(DatapathOptions),
     /// Remove what an agent that is gone has left: programs, pins, its addresses
     Cleanup(CleanupOptions),
     /// Show the version of this program and of the running agent

@@ -34,7 +34,7 @@ Exit codes:
   2  wrong command line
   3  configuration wrong or unreadable
   4  root or a capability is missing
-  5  no agent runs (status, reload)
+  5  no agent runs (status, reload, datapath)
   6  the host lacks something: none of the interfaces, a safe runtime directory, memory
   7  another agent runs here already, or uses the same pins";
 }

@@ -114,7 +114,10 @@ impl From<ErrorReply> for Failure {
                 Exit::General,
                 Some("the agent that runs may be of another version; compare `ha-agent version`"),
             ),
-            ErrorKind::Timeout | ErrorKind::TooManyClients | ErrorKind::Failed => {
+            ErrorKind::Timeout
+            | ErrorKind::TooManyClients
+            | ErrorKind::UnknownInstance
+            | ErrorKind::Failed => {
                 (Exit::General, None)
             }
         };

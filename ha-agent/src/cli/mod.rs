@@ -4,6 +4,7 @@ mod args;
 mod ask;
 mod check_config;
 pub mod cleanup;
+mod datapath;
 pub mod exit;
 pub mod failure;
 mod output;
@@ -42,6 +43,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::CheckConfig { file } => check_config::check_config(&file),
         Command::Status(options) => status::status(runtime_dir, &options),
         Command::Peers(options) => peers::peers(&dirs, &options),
+        Command::Datapath(options) => datapath::datapath(runtime_dir, &options),
         Command::Reload => ask::reload(runtime_dir),
         Command::Version => ask::version(runtime_dir),
     }

@@ -203,6 +203,11 @@ impl DatapathChoice {
             Self::Only(datapath) => datapath.name(),
         }
     }
+
+    /// The one that the configuration writes so.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|choice| choice.name() == name)
+    }
 }
 
 /// `consume = "auto" | true | false`: whether adverts for our VRIDs end in the BPF program.

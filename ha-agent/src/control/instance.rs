@@ -255,6 +255,9 @@ pub struct Datapath {
     /// Why this one runs.
     #[serde(default)]
     pub because: String,
+    /// What a command has set in place of the configured one; `null` if that counts.
+    #[serde(default, rename = "override")]
+    pub overridden: Option<Override>,
     /// Why the others do not run.
     pub why: Vec<Refusal>,
     /// What else should be known of it.
@@ -263,6 +266,15 @@ pub struct Datapath {
     /// How often the program was gone from the interface, and was attached again.
     #[serde(default)]
     pub reattached: u64,
+}
+
+/// A datapath by command, until a reload changes `datapath` of the instance, or the agent ends.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Override {
+    /// What counts, as the configuration would write it.
+    pub datapath: String,
+    /// `datapath` in the configuration.
+    pub configured: String,
 }
 
 /// Why a datapath does not run.

@@ -1,14 +1,17 @@
 //! The control protocol: one JSON object a line, each way.
 //!
-//! A request is `{"v":1,"cmd":"status"}`. An answer has one key that says what it is: `status`,
-//! `peers`, `reload`, `version` or `error`. `watch` is answered with `status` lines until either
-//! side closes. [`parse_request`] is pure, so that it can be fuzzed.
+//! A request is `{"v":1,"cmd":"status"}`. `datapath` alone has arguments:
+//! `{"v":1,"cmd":"datapath","instance":"web","datapath":"socket"}`. An answer has one key that says
+//! what it is: `status`, `peers`, `reload`, `datapath`, `version` or `error`. `watch` is answered with
+//! `status` lines until either side closes. [`parse_request`] is pure, so that it can be fuzzed.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
+use super::instance::Datapath;
 use super::peers::Peers;
 use super::status::Status;
+use crate::config::model::DatapathChoice;
 
 /// The protocol's version, `v` in a request.
 pub const PROTOCOL_VERSION: u64 = 1;
@@ -20,7 +23,7 @@ pub const MAX_REQUEST: usize = 4096;
 const MAX_QUOTE: usize = 40;
 
 /// What can be asked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Command {
     /// One snapshot.
     Status,
@@ -30,34 +33,45 @@ pub enum Command {
     Reload,
     /// What the kernel counted per peer.
     Peers,
+    /// Receive the adverts of an instance by another datapath, until a reload changes its `datapath` or
+    /// the agent ends.
+    Datapath {
+        /// `instance`: its name.
+        instance: String,
+        /// `datapath`: as the configuration writes it.
+        datapath: DatapathChoice,
+    },
     /// The agent's version.
     Version,
 }
 
 impl Command {
-    /// Every command.
-    pub const ALL: [Self; 5] = [
-        Self::Status,
-        Self::Watch,
-        Self::Reload,
-        Self::Peers,
-        Self::Version,
-    ];
+    /// Every command's name.
+    pub const NAMES: [&'static str; 6] =
+        ["status", "watch", "reload", "peers", "datapath", "version"];
 
     /// `cmd` in a request.
-    pub const fn name(self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Status => "status",
             Self::Watch => "watch",
             Self::Reload => "reload",
             Self::Peers => "peers",
+            Self::Datapath { .. } => "datapath",
             Self::Version => "version",
         }
     }
 
     /// The line that asks for it, with its newline.
-    pub fn to_line(self) -> String {
-        format!("{{\"v\":{PROTOCOL_VERSION},\"cmd\":\"{}\"}}\n", self.name())
+    pub fn to_line(&self) -> String {
+        let mut line = format!("{{\"v\":{PROTOCOL_VERSION},\"cmd\":\"{}\"", self.name());
+        if let Self::Datapath { instance, datapath } = self {
+            let instance = serde_json::Value::from(instance.as_str());
+            let datapath = datapath.name();
+            line.push_str(&format!(",\"instance\":{instance},\"datapath\":\"{datapath}\""));
+        }
+        line.push_str("}\n");
+        line
     }
 }
 
@@ -73,9 +87,31 @@ pub enum RequestError {
     /// `v` is not [`PROTOCOL_VERSION`].
     #[error("this agent speaks version {PROTOCOL_VERSION} of the control protocol, not {0}")]
     Version(u64),
-    /// `cmd` is none of [`Command::ALL`].
-    #[error("unknown command \"{0}\"; known are {known}", known = known_commands())]
+    /// `cmd` is none of [`Command::NAMES`].
+    #[error("unknown command \"{0}\"; known are {known}", known = Command::NAMES.join(", "))]
     UnknownCommand(String),
+    /// The command needs it.
+    #[error("the command \"{command}\" needs \"{key}\"")]
+    Missing {
+        /// `cmd`.
+        command: &'static str,
+        /// What is missing.
+        key: &'static str,
+    },
+    /// The command has no such argument.
+    #[error("the command \"{command}\" has no \"{key}\"")]
+    Needless {
+        /// `cmd`.
+        command: &'static str,
+        /// What is too much.
+        key: &'static str,
+    },
+    /// `datapath` is none of [`DatapathChoice::ALL`].
+    #[error(
+        "unknown datapath \"{0}\"; known are {known}",
+        known = DatapathChoice::ALL.map(DatapathChoice::name).join(", ")
+    )]
+    UnknownDatapath(String),
 }
 
 /// Reads one request, without its newline.
@@ -89,10 +125,16 @@ pub fn parse_request(line: &[u8]) -> Result<Command, RequestError> {
     if raw.v != PROTOCOL_VERSION {
         return Err(RequestError::Version(raw.v));
     }
-    Command::ALL
-        .into_iter()
-        .find(|command| command.name() == raw.cmd)
-        .ok_or_else(|| RequestError::UnknownCommand(quote(&raw.cmd, MAX_QUOTE)))
+    let command = match raw.cmd.as_str() {
+        "status" => Command::Status,
+        "watch" => Command::Watch,
+        "reload" => Command::Reload,
+        "peers" => Command::Peers,
+        "datapath" => return raw.datapath_command(),
+        "version" => Command::Version,
+        other => return Err(RequestError::UnknownCommand(quote(other, MAX_QUOTE))),
+    };
+    raw.without_arguments(command)
 }
 
 #[derive(Deserialize)]
@@ -100,14 +142,44 @@ pub fn parse_request(line: &[u8]) -> Result<Command, RequestError> {
 struct RawRequest {
     v: u64,
     cmd: String,
+    #[serde(default, deserialize_with = "not_null")]
+    instance: Option<String>,
+    #[serde(default, deserialize_with = "not_null")]
+    datapath: Option<String>,
 }
 
-fn known_commands() -> String {
-    Command::ALL.map(Command::name).join(", ")
+impl RawRequest {
+    fn datapath_command(self) -> Result<Command, RequestError> {
+        let missing = |key| RequestError::Missing {
+            command: "datapath",
+            key,
+        };
+        let instance = self.instance.ok_or_else(|| missing("instance"))?;
+        let name = self.datapath.ok_or_else(|| missing("datapath"))?;
+        let datapath = DatapathChoice::named(&name)
+            .ok_or_else(|| RequestError::UnknownDatapath(quote(&name, MAX_QUOTE)))?;
+        Ok(Command::Datapath { instance, datapath })
+    }
+
+    fn without_arguments(self, command: Command) -> Result<Command, RequestError> {
+        let keys = [("instance", self.instance), ("datapath", self.datapath)];
+        match keys.into_iter().find(|(_, value)| value.is_some()) {
+            Some((key, _)) => Err(RequestError::Needless {
+                command: command.name(),
+                key,
+            }),
+            None => Ok(command),
+        }
+    }
+}
+
+/// A key that is there has a value.
+fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 /// The beginning of a text from outside, with nothing in it that could play with a terminal.
-fn quote(text: &str, limit: usize) -> String {
+pub(crate) fn quote(text: &str, limit: usize) -> String {
     let mut quoted: String = text
         .chars()
         .take(limit)
@@ -129,6 +201,8 @@ pub enum Reply {
     Peers(Peers),
     /// To `reload`: the new configuration is in force.
     Reload(Reloaded),
+    /// To `datapath`: the instance receives so now.
+    Datapath(Box<Switched>),
     /// To `version`.
     Version(VersionInfo),
     /// To anything that was not done.
@@ -142,6 +216,19 @@ pub struct Reloaded {
     pub changes: Vec<String>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<String>,
+}
+
+/// What `datapath` did.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Switched {
+    /// The instance.
+    pub instance: String,
+    /// Its interface.
+    pub interface: String,
+    /// What runs now, as in `status`.
+    pub datapath: Datapath,
+    /// Whether a program of ours is on the interface, for this instance or for another one.
+    pub program: bool,
 }
 
 /// The agent that answers.
@@ -177,6 +264,8 @@ pub enum ErrorKind {
     Timeout,
     /// As many clients as are allowed are connected.
     TooManyClients,
+    /// There is no such instance.
+    UnknownInstance,
     /// The configuration is wrong; the running one stays.
     Config,
     /// The agent could not do it.
@@ -205,12 +294,80 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::model;
 
     #[test]
     fn every_command_reads_its_own_line() {
-        for command in Command::ALL {
+        let commands = [
+            Command::Status,
+            Command::Watch,
+            Command::Reload,
+            Command::Peers,
+            datapath("web", DatapathChoice::Only(model::Datapath::Socket)),
+            Command::Version,
+        ];
+        assert_eq!(commands.each_ref().map(Command::name), Command::NAMES);
+        for command in commands {
             let line = command.to_line();
             assert_eq!(parse_request(line.trim_end().as_bytes()), Ok(command));
+        }
+    }
+
+    fn datapath(instance: &str, datapath: DatapathChoice) -> Command {
+        Command::Datapath {
+            instance: instance.to_owned(),
+            datapath,
+        }
+    }
+
+    #[test]
+    fn a_datapath_is_set_by_the_names_of_the_configuration() {
+        for choice in DatapathChoice::ALL {
+            let line = format!(
+                r#"{{"v":1,"cmd":"datapath","instance":"a \"b\"","datapath":"{}"}}"#,
+                choice.name()
+            );
+            let expected = datapath("a \"b\"", choice);
+            assert_eq!(parse_request(line.as_bytes()), Ok(expected.clone()));
+            assert_eq!(expected.to_line().trim_end(), line);
+        }
+    }
+
+    #[test]
+    fn arguments_are_there_where_they_belong_and_nowhere_else() {
+        for (line, message) in [
+            (
+                r#"{"v":1,"cmd":"datapath","datapath":"tc"}"#,
+                "the command \"datapath\" needs \"instance\"",
+            ),
+            (
+                r#"{"v":1,"cmd":"datapath","instance":"web"}"#,
+                "the command \"datapath\" needs \"datapath\"",
+            ),
+            (
+                r#"{"v":1,"cmd":"status","instance":"web"}"#,
+                "the command \"status\" has no \"instance\"",
+            ),
+            (
+                r#"{"v":1,"cmd":"reload","datapath":"tc"}"#,
+                "the command \"reload\" has no \"datapath\"",
+            ),
+            (
+                r#"{"v":1,"cmd":"datapath","instance":"web","datapath":"xdp"}"#,
+                "unknown datapath \"xdp\"; known are auto, tc, native, generic, socket",
+            ),
+        ] {
+            let error = parse_request(line.as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), message, "{line}");
+        }
+        for line in [
+            r#"{"v":1,"cmd":"status","instance":null}"#,
+            r#"{"v":1,"cmd":"datapath","instance":"web","datapath":null}"#,
+            r#"{"v":1,"cmd":"datapath","instance":["web"],"datapath":"tc"}"#,
+            r#"{"v":1,"cmd":"datapath","instance":"a","instance":"b","datapath":"tc"}"#,
+        ] {
+            let result = parse_request(line.as_bytes());
+            assert!(matches!(result, Err(RequestError::Malformed(_))), "{line}");
         }
     }
 
@@ -219,7 +376,7 @@ mod tests {
         let error = parse_request(br#"{"v":1,"cmd":"promote\u001b[2J"}"#).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "unknown command \"promote\\u{1b}[2J\"; known are status, watch, reload, peers, version"
+            "unknown command \"promote\\u{1b}[2J\"; known are status, watch, reload, peers, datapath, version"
         );
     }
 
@@ -269,8 +426,16 @@ mod tests {
         fn only_known_names_are_commands(name in ".{0,60}") {
             let line = serde_json::json!({ "v": 1, "cmd": name }).to_string();
             let result = parse_request(line.as_bytes());
-            let known = Command::ALL.iter().any(|command| command.name() == name);
+            let known = Command::NAMES.contains(&name.as_str()) && name != "datapath";
             prop_assert_eq!(result.is_ok(), known);
+        }
+
+        #[test]
+        fn any_instance_is_named_by_a_line_that_reads_back(name in ".{0,60}") {
+            let command = datapath(&name, DatapathChoice::Auto);
+            let line = command.to_line();
+            prop_assert_eq!(line.matches('\n').count(), 1);
+            prop_assert_eq!(parse_request(line.trim_end().as_bytes()), Ok(command));
         }
     }
 }

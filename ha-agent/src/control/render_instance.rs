@@ -135,6 +135,13 @@ fn render_datapath(out: &mut String, datapath: &Datapath) {
         None => ("none: no adverts are received".to_owned(), BAD),
     };
     field(out, "datapath", style, &text);
+    if let Some(by_command) = &datapath.overridden {
+        let text = format!(
+            "set to {} by `ha-agent datapath`, configured is {}: until a reload changes that, or the agent ends",
+            by_command.datapath, by_command.configured
+        );
+        field(out, "", WARN, &text);
+    }
     if datapath.reattached > 0 {
         let text = format!(
             "something else removed its program {}; it was attached again",

@@ -18,10 +18,11 @@ use tokio::time::{sleep, timeout};
 use super::peers::Peers;
 use super::protocol::{
     Command, ErrorKind, ErrorReply, MAX_REQUEST, PROTOCOL_VERSION, Reloaded, Reply, RequestError,
-    VersionInfo, parse_request,
+    Switched, VersionInfo, parse_request,
 };
 pub use super::socket::{ClaimError, ControlSocket, LOCK_NAME, SOCKET_NAME};
 use super::status::Status;
+use crate::config::model::DatapathChoice;
 
 /// What the server asks of the agent.
 pub trait Handler: Send + Sync + 'static {
@@ -38,6 +39,13 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Reads the configuration again and applies what changed.
     fn reload(&self) -> impl Future<Output = Result<Reloaded, ErrorReply>> + Send;
+
+    /// Receives the adverts of an instance by another datapath.
+    fn datapath(
+        &self,
+        instance: &str,
+        choice: DatapathChoice,
+    ) -> impl Future<Output = Result<Switched, ErrorReply>> + Send;
 }
 
 /// The bounds of the server.
@@ -175,6 +183,11 @@ async fn answer<H: Handler>(command: Command, handler: &Arc<H>) -> Vec<u8> {
         Command::Reload => {
             let result = handler.reload().await;
             encode(&result.map_or_else(Reply::Error, Reply::Reload))
+        }
+        Command::Datapath { instance, datapath } => {
+            let result = handler.datapath(&instance, datapath).await;
+            let reply = result.map_or_else(Reply::Error, |it| Reply::Datapath(Box::new(it)));
+            encode(&reply)
         }
         Command::Version => encode(&Reply::Version(VersionInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -14,7 +14,7 @@ use std::{io, mem, thread};
 
 use arc_swap::ArcSwap;
 
-use super::attach::{self, Attachment, Target};
+use super::attach::{self, Attachment, Others, Target};
 use super::object::Programs;
 use super::suitability::{self, Facts};
 use crate::config::model::{Datapath, DatapathChoice};
@@ -40,6 +40,8 @@ pub struct WantedHook {
     pub vlans_above: Vec<String>,
     /// How adverts are to be received.
     pub choice: DatapathChoice,
+    /// How else if that cannot be had: what is there by it stays meanwhile.
+    pub fallback: Option<DatapathChoice>,
 }
 
 /// What has come of it.
@@ -53,6 +55,8 @@ pub struct Outcome {
     pub because: String,
     /// Why the others do not.
     pub refusals: Vec<Refusal>,
+    /// Why the choice cannot be had, if what runs is by the fallback.
+    pub fell_back: Option<Vec<Refusal>>,
     /// What else a person should know.
     pub notes: Vec<String>,
     /// How often it was gone and was attached again.
@@ -196,7 +200,8 @@ impl Worker {
     }
 
     /// Brings one interface in line with what is wanted there.
-    fn settle(&mut self, wanted: WantedHook, held: Option<Held>) -> Held {
+    fn settle(&mut self, wanted: WantedHook, mut held: Option<Held>) -> Held {
+        self.make_room(&wanted, held.as_mut());
         let reattached = held.as_ref().map_or(0, |it| it.outcome.reattached);
         match held {
             Some(mut held) if held.attachment.is_some() && held.outcome.wanted == wanted => {
@@ -223,23 +228,83 @@ impl Worker {
                     return renew(held, wanted);
                 }
                 let mut new = self.attach(wanted);
+                if let Some(before) = has_to_fall_back(&new) {
+                    return self.fall_back(new, before, Some(held));
+                }
                 // The new one is there before the old one goes: no advert is missed.
                 let replaced = new.attachment.is_some()
                     && held.outcome.attached.map(|(it, _)| it)
                         == new.outcome.attached.map(|(it, _)| it);
                 if !replaced {
                     self.take_off(held);
+                    self.open_filter(&new);
                 }
                 new.outcome.reattached = reattached;
                 new
             }
-            None => self.attach(wanted),
+            None => {
+                let new = self.attach(wanted);
+                match has_to_fall_back(&new) {
+                    Some(before) => self.fall_back(new, before, None),
+                    None => new,
+                }
+            }
+        }
+    }
+
+    /// An interface has one place for XDP: the program in the other mode leaves it before, and not after.
+    fn make_room(&self, wanted: &WantedHook, held: Option<&mut Held>) {
+        let is_xdp = |datapath| matches!(datapath, Datapath::Native | Datapath::Generic);
+        let Some(held) = held.filter(|held| held.outcome.wanted != *wanted) else {
+            return;
+        };
+        let Some(there) = held.attachment.as_ref().map(Attachment::datapath) else {
+            return;
+        };
+        let comes = suitability::candidates(wanted.choice)
+            .into_iter()
+            .find(|it| is_xdp(*it) && *it != there)
+            .is_some_and(|it| suitability::obstacle(it, &facts(wanted)).is_none());
+        if is_xdp(there)
+            && comes
+            && let Some(attachment) = held.attachment.take()
+        {
+            // What could not be taken off is found there, and named.
+            let _ = attachment.detach(&wanted.target, self.pin_dir.as_deref());
+        }
+    }
+
+    /// What was there stays, and is put back if it had to make room.
+    fn fall_back(&mut self, refused: Held, before: DatapathChoice, held: Option<Held>) -> Held {
+        let Outcome {
+            wanted, refusals, ..
+        } = refused.outcome;
+        let earlier = WantedHook {
+            choice: before,
+            fallback: None,
+            ..wanted.clone()
+        };
+        let mut kept = self.settle(earlier, held);
+        kept.outcome.wanted = wanted;
+        kept.outcome.fell_back = Some(refusals);
+        kept
+    }
+
+    /// Lets adverts in again: the program that was there before has closed the card's filter as it went.
+    fn open_filter(&self, held: &Held) {
+        if held.attachment.is_some() && self.pin_dir.is_some() {
+            attach::open_filter(held.outcome.wanted.target.ifindex);
         }
     }
 
     fn attach(&mut self, wanted: WantedHook) -> Held {
         let facts = facts(&wanted);
         let mut refusals = Vec::new();
+        // What is there is not touched before it is known that it is not needed any more.
+        let others = match wanted.fallback {
+            None => Others::ClearFirst,
+            Some(_) => Others::ClearAfter,
+        };
         if suitability::candidates(wanted.choice).is_empty() {
             attach::clear(&wanted.target, self.pin_dir.as_deref());
         }
@@ -250,6 +315,7 @@ impl Worker {
                     &mut self.programs,
                     &wanted.target,
                     datapath,
+                    others,
                     self.pin_dir.as_deref(),
                 )
                 .map_err(|error| error.to_string()),
@@ -261,6 +327,7 @@ impl Worker {
                         attached: Some((datapath, attachment.link())),
                         because: suitability::because(wanted.choice, datapath),
                         refusals,
+                        fell_back: None,
                         notes: mem::take(&mut attachment.notes),
                         reattached: 0,
                         changed: Instant::now(),
@@ -281,6 +348,7 @@ impl Worker {
             attached: None,
             because: suitability::because(wanted.choice, Datapath::Socket),
             refusals,
+            fell_back: None,
             notes: Vec::new(),
             reattached: 0,
             changed: Instant::now(),
@@ -349,8 +417,18 @@ fn renew(mut held: Held, wanted: WantedHook) -> Held {
         held.outcome.because = suitability::because(wanted.choice, datapath);
     }
     held.outcome.refusals = suitability::not_tried(wanted.choice, &facts(&wanted));
+    held.outcome.fell_back = None;
     held.outcome.wanted = wanted;
     held
+}
+
+/// What is to run in place of a program that was refused.
+fn has_to_fall_back(new: &Held) -> Option<DatapathChoice> {
+    let Outcome {
+        wanted, refusals, ..
+    } = &new.outcome;
+    let refused = new.attachment.is_none() && !refusals.is_empty();
+    wanted.fallback.filter(|_| refused)
 }
 
 /// What the rules go by. The parts that take system calls are asked for here, not on the driver's thread.

@@ -22,7 +22,7 @@ use super::sender::Sent;
 use super::tracked::Term;
 use super::unsent::Unsent;
 use super::wake::Wake;
-use crate::config::model::Instance as Config;
+use crate::config::model::{DatapathChoice, Instance as Config};
 use crate::net::virtual_mac::Device;
 
 /// One instance, as of the driver's last turn that touched it.
@@ -30,6 +30,8 @@ use crate::net::virtual_mac::Device;
 pub struct View {
     /// Its configuration.
     pub config: Arc<Config>,
+    /// The datapath that a command has set in place of the configured one.
+    pub switched: Option<DatapathChoice>,
     /// Its interface's index, if there is one.
     pub ifindex: Option<u32>,
     /// State.
@@ -84,6 +86,7 @@ impl View {
         Self {
             priority: config.priority,
             config,
+            switched: None,
             ifindex: None,
             role: Role::Initialize,
             since: Instant(0),

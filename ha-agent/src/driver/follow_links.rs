@@ -10,7 +10,7 @@ use ha_common::units::Instant;
 use super::detector::Place;
 use super::hooks::{Decision, Reception};
 use super::inlets::Inlet;
-use super::instance::LinkState;
+use super::instance::{Instance, LinkState};
 use super::port::{self, Opening, Port};
 use super::report::{Report, Reporter};
 use super::{Driver, clock, edges};
@@ -68,8 +68,8 @@ impl Driver {
             instance.look_at_tracked(&links, now);
         }
         self.forget_gone_interfaces(now);
-        let configs = self.instances.iter().map(|instance| &*instance.config);
-        self.hooks.want(configs, &links);
+        let needs = self.instances.iter().map(Instance::need);
+        self.hooks.want(needs, &links);
         self.settling_until = None;
         self.renew_memberships();
         for index in 0..self.instances.len() {
@@ -81,6 +81,10 @@ impl Driver {
         }
         self.drop_unused_interfaces();
         self.decide_consume(now);
+        // Each time a command fewer is left, or an earlier one of two.
+        if self.settle_switches() {
+            self.follow_links(now);
+        }
     }
 
     pub(super) fn forget_gone_interfaces(&mut self, now: Instant) {
@@ -142,10 +146,17 @@ impl Driver {
             instance.link_changed(state, &mut edges!(self), now);
             return;
         };
-        match self.hooks.decide(&instance.config, link) {
-            Decision::Receive(reception) => self.receive_by(index, link, source, reception, now),
+        match self.hooks.decide(instance.choice(), link) {
+            Decision::Receive(reception) => {
+                let reception = instance.explained(reception);
+                self.receive_by(index, link, source, reception, now);
+            }
             Decision::Pending => instance.await_program(),
-            Decision::Refused(why) => instance.port_failed(why, &mut edges!(self)),
+            Decision::Refused(why) if instance.refuse_switch(&why) => {}
+            Decision::Refused(why) => {
+                let why = format!("the configured datapath does not work: {why}");
+                instance.port_failed(why, &mut edges!(self));
+            }
         }
         self.renew(index, link, now);
     }
@@ -253,6 +264,7 @@ impl Driver {
         );
         match opened {
             Ok(port) => instance.opened(port, &mut edges!(self), now),
+            Err(why) if instance.is_switching() && instance.refuse_switch(&why) => {}
             Err(why) => instance.port_failed(why, &mut edges!(self)),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::inlets::Inlets;
-use crate::config::model::{Datapath, DatapathChoice, Instance as Config};
+use crate::config::model::{Datapath, DatapathChoice};
 use crate::control::instance::Refusal;
 use crate::datapath::attach::Target;
 use crate::datapath::attacher::{Attacher, Outcome, Outcomes, WantedHook};
@@ -42,6 +42,17 @@ pub(crate) enum Decision {
     Pending,
     /// Not what is configured, for this reason.
     Refused(String),
+}
+
+/// What an instance needs on its interface.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need<'a> {
+    /// The interface's name.
+    pub(crate) interface: &'a str,
+    /// How its adverts are to be received.
+    pub(crate) choice: DatapathChoice,
+    /// How else, if that cannot be had.
+    pub(crate) fallback: DatapathChoice,
 }
 
 /// The programs.
@@ -83,26 +94,26 @@ impl Hooks {
     /// Wants what these instances need, and nothing else.
     pub(crate) fn want<'a>(
         &mut self,
-        configs: impl Iterator<Item = &'a Config>,
+        needs: impl Iterator<Item = Need<'a>>,
         links: &LinkTable,
     ) {
         let Ok(attacher) = &self.attacher else { return };
         let mut wanted: HashMap<u32, WantedHook> = HashMap::new();
-        for config in configs {
-            let Some(link) = links.by_name(&config.interface) else {
+        for need in needs {
+            let Some(link) = links.by_name(need.interface) else {
                 continue;
             };
             let hook = wanted
                 .entry(link.index)
-                .or_insert_with(|| wanted_hook(link, links, config.datapath));
-            // Of several on an interface one that names a program's datapath counts before those that leave it open,
-            // and these before those that want none.
-            let socket = DatapathChoice::Only(Datapath::Socket);
-            if hook.choice == socket
-                || hook.choice == DatapathChoice::Auto && config.datapath != socket
-            {
-                hook.choice = config.datapath;
-            }
+                .or_insert_with(|| wanted_hook(link, links, need));
+            hook.choice = counts(hook.choice, need.choice);
+            hook.fallback = hook.fallback.map(|it| counts(it, need.fallback));
+        }
+        for hook in wanted.values_mut() {
+            // The others can always be had, if by a plain socket.
+            let names_program = names_program(hook.choice);
+            let choice = hook.choice;
+            hook.fallback = hook.fallback.filter(|it| names_program && *it != choice);
         }
         let now = Instant::now();
         let renewed: HashMap<u32, (WantedHook, Instant)> = wanted
@@ -122,8 +133,7 @@ impl Hooks {
     }
 
     /// What an instance gets on its interface.
-    pub(crate) fn decide(&self, config: &Config, link: &Link) -> Decision {
-        let choice = config.datapath;
+    pub(crate) fn decide(&self, choice: DatapathChoice, link: &Link) -> Decision {
         if suitability::candidates(choice).is_empty() {
             return Decision::Receive(by_socket(choice, Vec::new()));
         }
@@ -148,12 +158,25 @@ impl Hooks {
                 Decision::Receive(by_program(choice, outcome, datapath, link))
             }
             _ if wanted != Some(&outcome.wanted) => Decision::Pending,
+            _ if outcome.fell_back.is_some() && outcome.wanted.choice == choice => {
+                without_program(choice, outcome.fell_back.clone().unwrap_or_default())
+            }
             Some((datapath, _)) => Decision::Refused(format!(
-                "the configured datapath does not work: another instance on the interface uses {}",
+                "another instance on the interface uses {}",
                 datapath.title()
             )),
             None => without_program(choice, outcome.refusals.clone()),
         }
+    }
+
+    /// Whether nothing on an interface is on its way any more, and whether a program of ours is there.
+    pub(crate) fn settled(&self, ifindex: u32) -> Option<bool> {
+        if self.attacher.is_err() {
+            return Some(false);
+        }
+        let (wanted, _) = self.wanted.get(&ifindex)?;
+        let outcome = self.seen.get(&ifindex)?;
+        (outcome.wanted == *wanted).then_some(outcome.attached.is_some())
     }
 
     /// Until when an interface that a native program has come to, or is on its way to, may be without link by that
@@ -184,7 +207,26 @@ impl Hooks {
     }
 }
 
-fn wanted_hook(link: &Link, links: &LinkTable, choice: DatapathChoice) -> WantedHook {
+/// Of two instances on an interface one that names a program's datapath counts before one that leaves it open, and
+/// this before one that wants none.
+fn counts(first: DatapathChoice, other: DatapathChoice) -> DatapathChoice {
+    let socket = DatapathChoice::Only(Datapath::Socket);
+    if first == socket || first == DatapathChoice::Auto && other != socket {
+        other
+    } else {
+        first
+    }
+}
+
+/// Whether it insists on a program, which may be refused.
+pub(crate) fn names_program(choice: DatapathChoice) -> bool {
+    !matches!(
+        choice,
+        DatapathChoice::Auto | DatapathChoice::Only(Datapath::Socket)
+    )
+}
+
+fn wanted_hook(link: &Link, links: &LinkTable, need: Need<'_>) -> WantedHook {
     let vlans_above = if matches!(link.kind, LinkKind::Vlan { .. }) {
         Vec::new()
     } else {
@@ -203,11 +245,13 @@ fn wanted_hook(link: &Link, links: &LinkTable, choice: DatapathChoice) -> Wanted
         kind: link.kind.clone(),
         link_layer: link.link_layer,
         vlans_above,
-        choice,
+        choice: need.choice,
+        fallback: Some(need.fallback),
     }
 }
 
-fn allows(choice: DatapathChoice, datapath: Datapath) -> bool {
+/// Whether a choice may be met by this datapath.
+pub(crate) fn allows(choice: DatapathChoice, datapath: Datapath) -> bool {
     choice == DatapathChoice::Auto || choice == DatapathChoice::Only(datapath)
 }
 
@@ -218,7 +262,7 @@ fn by_program(
     link: &'static str,
 ) -> Reception {
     let because = if choice == DatapathChoice::Auto && datapath != Datapath::Tc {
-        "another instance on the interface is configured so".to_owned()
+        "another instance on the interface wants it".to_owned()
     } else {
         suitability::because(choice, datapath)
     };
@@ -246,10 +290,7 @@ fn without_program(choice: DatapathChoice, refusals: Vec<Refusal>) -> Decision {
                 .iter()
                 .map(|refusal| format!("{}: {}", refusal.kind.name(), refusal.reason))
                 .collect();
-            Decision::Refused(format!(
-                "the configured datapath does not work: {}",
-                reasons.join("; ")
-            ))
+            Decision::Refused(reasons.join("; "))
         }
     }
 }

@@ -15,7 +15,7 @@ mod devices;
 mod follow_links;
 mod groups;
 mod holder;
-mod hooks;
+pub(crate) mod hooks;
 mod inlets;
 mod instance;
 mod memberships;
@@ -27,6 +27,7 @@ mod reload;
 pub mod report;
 pub mod seal;
 pub mod sender;
+pub(crate) mod switch;
 pub mod tracked;
 mod turn;
 pub mod unsent;
@@ -45,7 +46,7 @@ use ha_common::hmac::Stamp;
 use ha_common::units::Instant;
 use tokio::sync::oneshot;
 
-use crate::config::model::Config;
+use crate::config::model::{Config, DatapathChoice};
 use crate::datapath::attacher::Attacher;
 use crate::datapath::kernel::Kernel;
 use crate::datapath::object::{Loaded, Rings};
@@ -93,7 +94,7 @@ use edges;
 
 /// What the driver is told.
 #[derive(Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// A check has its first result, or has changed.
     Check {
         /// Its name.
@@ -107,6 +108,15 @@ pub enum Command {
     WaysRemoved,
     /// A new configuration, already found valid.
     Reload(Arc<Config>),
+    /// Receive the adverts of an instance by another datapath.
+    Datapath {
+        /// Its name.
+        instance: String,
+        /// How.
+        choice: DatapathChoice,
+        /// Told what has come of it.
+        answer: oneshot::Sender<switch::Answer>,
+    },
     /// Show what has changed without being news, such as counters of plain sockets.
     Show(SyncSender<()>),
     /// Show that you live.
@@ -144,7 +154,7 @@ pub struct Handle {
 
 impl Handle {
     /// Tells the driver; false if it is gone.
-    pub fn tell(&self, command: Command) -> bool {
+    pub(crate) fn tell(&self, command: Command) -> bool {
         let told = self.queue.send(command).is_ok();
         self.bell.wake();
         told

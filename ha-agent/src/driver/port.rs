@@ -218,12 +218,13 @@ fn listen_by_socket(
         now,
         ..
     } = *opening;
-    if let Some(kernel) = kernel {
-        free_left_slot(kernel, key).map_err(|error| error.to_string())?;
-    }
+    // A slot that is in use is let go only once the socket is there.
     receivers
         .listen(link, config.family, advert_path::group(&config.transport))
         .map_err(|error| error.to_string())?;
+    if let Some(kernel) = kernel {
+        free_left_slot(kernel, key).map_err(|error| error.to_string())?;
+    }
     let mut detector = Detector {
         place: Place::Soft(Box::new(SoftSlot::new(key))),
         key,

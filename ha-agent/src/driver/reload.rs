@@ -37,6 +37,7 @@ impl Driver {
                 instance.drop_addresses(new, &mut edges!(self));
             }
         }
+        let old = Arc::clone(&self.config);
         let mut next_id = kept
             .values()
             .map(|instance| instance.id + 1)
@@ -57,6 +58,13 @@ impl Driver {
             self.instances.push(instance);
         }
         self.config = Arc::clone(config);
+        let before = |new: &InstanceConfig| {
+            let mut instances = old.instances.iter();
+            instances.find(|old| identity(old) == identity(new))
+        };
+        self.end_overruled_switches(|new| {
+            before(new).is_none_or(|old| old.datapath != new.datapath)
+        });
         self.assign_seats(now);
         for (name, health) in self.health.clone() {
             self.on_check(&name, health, now);

@@ -276,6 +276,14 @@ impl Driver {
                     count(&self.board.wakeups.commands);
                     self.reload(&config, now);
                 }
+                Command::Datapath {
+                    instance,
+                    choice,
+                    answer,
+                } => {
+                    count(&self.board.wakeups.commands);
+                    self.switch(&instance, choice, answer, now);
+                }
                 Command::Show(done) => {
                     count(&self.board.wakeups.commands);
                     self.show();

@@ -1,25 +1,46 @@
 //! Where adverts are heard and who keeps the deadline, as `status` shows it.
 
 use crate::config::model;
-use crate::control::instance::{Consume, ConsumeChoice, Datapath, Timer, TimerKind};
+use crate::control::instance::{Consume, ConsumeChoice, Datapath, Override, Timer, TimerKind};
 use crate::driver::board::{DatapathView, View};
+use crate::driver::hooks::Reception;
 
-pub(super) fn datapath(view: Option<&DatapathView>) -> Datapath {
-    let Some(view) = view else {
-        return Datapath {
+pub(super) fn datapath(view: &View) -> Datapath {
+    let overridden = view
+        .switched
+        .map(|choice| overridden(choice, view.config.datapath));
+    match &view.datapath {
+        Some(path) => received(&path.reception, overridden),
+        None => Datapath {
             kind: None,
             link: None,
             because: String::new(),
+            overridden,
             why: Vec::new(),
             notes: Vec::new(),
             reattached: 0,
-        };
-    };
-    let reception = &view.reception;
+        },
+    }
+}
+
+/// What a command has set in place of the configured one.
+pub(in crate::agent) fn overridden(
+    choice: model::DatapathChoice,
+    configured: model::DatapathChoice,
+) -> Override {
+    Override {
+        datapath: choice.name().to_owned(),
+        configured: configured.name().to_owned(),
+    }
+}
+
+/// What runs.
+pub(in crate::agent) fn received(reception: &Reception, overridden: Option<Override>) -> Datapath {
     Datapath {
         kind: Some(reception.datapath),
         link: reception.link.map(str::to_owned),
         because: reception.because.clone(),
+        overridden,
         why: reception.refusals.clone(),
         notes: reception.notes.clone(),
         reattached: reception.reattached,

@@ -69,7 +69,7 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
         excluded: addresses(agent, view, &config.excluded),
         routes,
         rules,
-        datapath: datapath(view.datapath.as_ref()),
+        datapath: datapath(view),
         consume: consume(view),
         interval: interval(view, slot.as_ref()),
         timer: timer(view.datapath.as_ref()),

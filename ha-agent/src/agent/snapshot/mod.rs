@@ -1,7 +1,7 @@
 //! `status`, put together from the driver's board, the maps, the interfaces and the checks.
 
 mod check;
-mod datapath;
+pub(super) mod datapath;
 mod group;
 mod instance;
 mod rejected;

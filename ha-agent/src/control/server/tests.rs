@@ -43,6 +43,15 @@ impl Handler for Agent {
             warnings: Vec::new(),
         })
     }
+
+    async fn datapath(
+        &self,
+        instance: &str,
+        choice: DatapathChoice,
+    ) -> Result<Switched, ErrorReply> {
+        let message = format!("{instance} cannot have {}", choice.name());
+        Err(ErrorReply::new(ErrorKind::Failed, message))
+    }
 }
 
 struct Lab {
@@ -158,6 +167,14 @@ async fn every_command_is_answered_on_one_connection() {
         panic!("no error");
     };
     assert_eq!(error.message, "no maps here");
+    let wanted = Command::Datapath {
+        instance: "web".to_owned(),
+        datapath: DatapathChoice::Auto,
+    };
+    let Reply::Error(error) = client.ask(wanted).await else {
+        panic!("no error");
+    };
+    assert_eq!(error.message, "web cannot have auto");
 }
 
 #[tokio::test]

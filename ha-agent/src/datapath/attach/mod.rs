@@ -122,16 +122,28 @@ impl Attachment {
     }
 }
 
+/// When what is there by another datapath, pinned or not, goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Others {
+    /// Before the new one is tried: it has no right to be there.
+    ClearFirst,
+    /// Once the new one is there: it is to stay if that is refused.
+    ClearAfter,
+}
+
 /// Attaches as this datapath; over what an earlier agent has left there, by replacing the program at once.
 /// A plain socket needs nothing, and is an error here.
 pub fn attach(
     programs: &mut Programs,
     target: &Target,
     datapath: Datapath,
+    others: Others,
     pin_dir: Option<&Path>,
 ) -> Result<Attachment, AttachError> {
     let mut notes = Vec::new();
-    clear_others(target, datapath, pin_dir);
+    if others == Others::ClearFirst {
+        clear_others(target, datapath, pin_dir);
+    }
     let hold = match datapath {
         Datapath::Tc => Hold::Tc(tc::attach(programs, target, pin_dir, &mut notes)?),
         Datapath::Native => Hold::Xdp(xdp::attach(
@@ -154,9 +166,11 @@ pub fn attach(
             ));
         }
     };
+    if others == Others::ClearAfter {
+        clear_others(target, datapath, pin_dir);
+    }
     if pin_dir.is_some() {
-        // What refuses has no filter; permission is there, or there would be no link.
-        let _ = filter::open(target.ifindex);
+        open_filter(target.ifindex);
     }
     Ok(Attachment { hold, notes })
 }
@@ -216,6 +230,12 @@ pub fn remove_strangers(dir: &Path, in_use: impl Fn(u32) -> bool) {
 /// Takes off what an agent on a kernel without tcx has left on an interface.
 pub fn remove_clsact_filters(interface: &str) -> io::Result<()> {
     tc::remove_clsact(interface)
+}
+
+/// Makes the card let adverts in also when no socket listens to their groups.
+pub(super) fn open_filter(ifindex: u32) {
+    // What refuses has no filter; permission is there, or there would be no link.
+    let _ = filter::open(ifindex);
 }
 
 /// Lets the card filter adverts again that nobody is to receive.

@@ -114,6 +114,10 @@ pub(super) fn attach(
         })?;
         wait_detached(ifindex)?;
     }
+    if query(ifindex)?.is_some_and(|found| found.program == id) {
+        // Ours, in its last moments: it has just been taken off in another mode.
+        wait_detached(ifindex)?;
+    }
     if let Some(found) = query(ifindex)? {
         return Err(foreign(found.program));
     }

@@ -31,6 +31,7 @@ use super::port::Port;
 use super::priority::{self, Health};
 use super::report::Reporter;
 use super::sender::{Farewell, Sender};
+use super::switch::Switch;
 use super::tracked::Term;
 use crate::config::model::Instance as Config;
 use crate::datapath::kernel::Kernel;
@@ -84,6 +85,8 @@ pub(crate) struct Instance {
     pub(crate) name: Arc<str>,
     /// Its configuration.
     pub(crate) config: Arc<Config>,
+    /// The datapath that a command has set.
+    pub(crate) switch: Option<Switch>,
     /// Its place on the interface, while there is one.
     pub(crate) port: Option<Port>,
     /// Index and life of the interface that it was on before it was lost.
@@ -161,6 +164,7 @@ impl Instance {
             terms: config.track.iter().map(Term::new).collect(),
             election: Election::new(params),
             config,
+            switch: None,
             port: None,
             was_on: None,
             link: LinkState::Gone,
@@ -220,6 +224,11 @@ impl Instance {
             own_address: source,
             ..self.election.detector_rules()
         }
+    }
+
+    /// What is shown is out of date.
+    pub(crate) const fn dirty(&mut self) {
+        self.dirty = true;
     }
 
     /// Whether the port as it was last wanted could not be had, whatever is left of an earlier one.
@@ -380,6 +389,9 @@ impl Instance {
         self.look_at_tracked(links, now);
         self.patience_until = Some(now + FIRST_RESULT_WAIT);
         self.config = config;
+        if self.config.datapath != old.datapath {
+            self.end_switch();
+        }
         self.move_addresses(&old, edges, now);
         self.verify_ways(edges, now);
         let own = self.election.rules().own_address;

@@ -23,6 +23,7 @@ impl Instance {
     fn view(&self, edges: &Edges<'_>) -> View {
         View {
             config: Arc::clone(&self.config),
+            switched: self.switched(),
             ifindex: self.port.as_ref().map(|port| port.ifindex),
             role: self.role(),
             since: self.election.since(),
