@@ -30,7 +30,10 @@ pub(super) async fn datapath(
     match &switched {
         Ok(switched) => {
             let because = &switched.datapath.because;
-            info!("{instance}: datapath {} by command: {because}", choice.name());
+            info!(
+                "{instance}: datapath {} by command: {because}",
+                choice.name()
+            );
         }
         Err(error) => warn!("{}", error.message),
     }
@@ -65,8 +68,8 @@ fn reply(instance: &str, choice: DatapathChoice, answer: Answer) -> Result<Switc
     let name = choice.name();
     match answer {
         Ok(switched) => {
-            let by_command = (choice != switched.configured)
-                .then(|| overridden(choice, switched.configured));
+            let by_command =
+                (choice != switched.configured).then(|| overridden(choice, switched.configured));
             Ok(Switched {
                 instance: instance.to_owned(),
                 interface: switched.interface,
@@ -104,7 +107,9 @@ fn undecided(agent: &Agent, instance: &str, choice: DatapathChoice) -> String {
          `ha-agent status {instance}` shows what comes of it",
         choice.name(),
         WAIT.as_secs(),
-        reason.as_deref().unwrap_or("the interface's programs are still on their way"),
+        reason
+            .as_deref()
+            .unwrap_or("the interface's programs are still on their way"),
         runs.unwrap_or("nothing"),
     )
 }

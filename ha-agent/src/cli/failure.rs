@@ -117,9 +117,7 @@ impl From<ErrorReply> for Failure {
             ErrorKind::Timeout
             | ErrorKind::TooManyClients
             | ErrorKind::UnknownInstance
-            | ErrorKind::Failed => {
-                (Exit::General, None)
-            }
+            | ErrorKind::Failed => (Exit::General, None),
         };
         Self {
             exit,

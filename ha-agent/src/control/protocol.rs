@@ -68,7 +68,9 @@ impl Command {
         if let Self::Datapath { instance, datapath } = self {
             let instance = serde_json::Value::from(instance.as_str());
             let datapath = datapath.name();
-            line.push_str(&format!(",\"instance\":{instance},\"datapath\":\"{datapath}\""));
+            line.push_str(&format!(
+                ",\"instance\":{instance},\"datapath\":\"{datapath}\""
+            ));
         }
         line.push_str("}\n");
         line

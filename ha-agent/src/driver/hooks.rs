@@ -92,11 +92,7 @@ impl Hooks {
     }
 
     /// Wants what these instances need, and nothing else.
-    pub(crate) fn want<'a>(
-        &mut self,
-        needs: impl Iterator<Item = Need<'a>>,
-        links: &LinkTable,
-    ) {
+    pub(crate) fn want<'a>(&mut self, needs: impl Iterator<Item = Need<'a>>, links: &LinkTable) {
         let Ok(attacher) = &self.attacher else { return };
         let mut wanted: HashMap<u32, WantedHook> = HashMap::new();
         for need in needs {

@@ -292,12 +292,24 @@ pub struct Datapath {
     pub link: Option<String>,
     /// Why this one runs.
     pub because: String,
+    /// What a command has set.
+    #[serde(rename = "override")]
+    pub overridden: Option<Override>,
     /// Why the others do not run.
     pub why: Vec<Refusal>,
     /// What else should be known of it.
     pub notes: Vec<String>,
     /// How often its program was gone and was attached again.
     pub reattached: u64,
+}
+
+/// A datapath by command.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Override {
+    /// What counts.
+    pub datapath: String,
+    /// What the configuration says.
+    pub configured: String,
 }
 
 impl Datapath {
