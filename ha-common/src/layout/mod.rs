@@ -4,8 +4,7 @@
 //! programs exist once, here; a test compares the loaded object with them.
 
 pub mod names;
-
-use core::mem::{align_of, offset_of, size_of};
+mod sizes;
 
 use bytemuck::{Pod, Zeroable};
 
@@ -484,18 +483,3 @@ pub struct Meta {
     /// there was none.
     pub turned_at: u64,
 }
-
-const _: () = {
-    assert!(size_of::<bpf_timer>() == 16 && align_of::<bpf_timer>() == 8);
-    assert!(offset_of!(Slot, timer) == 0);
-    assert!(size_of::<SlotKey>() == 8);
-    assert!(size_of::<LastReject>() == 56);
-    assert!(size_of::<Slot>() == 568);
-    assert!(offset_of!(Slot, deadline) % 8 == 0);
-    assert!(size_of::<PeerKey>() == 24);
-    assert!(size_of::<PeerStats>() == 328);
-    assert!(size_of::<Event>() == 72);
-    assert!(size_of::<Command>() == 136);
-    assert!(size_of::<FenceKey>() == 24);
-    assert!(size_of::<Meta>() == 16);
-};
