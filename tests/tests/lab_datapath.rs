@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::xdp::XdpMode;
 use ha_agent::datapath::object::{self, LoadOptions, Loaded};
-use ha_tests::lab::agent::{self, Agent, Launch, State};
+use ha_tests::lab::agent::{self, Agent, Circumstances, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, instance};
@@ -256,6 +256,19 @@ fn a_native_program_outlives_a_clean_stop_and_is_taken_off_by_cleanup() -> Resul
     again.process().signal(Signal::TERM)?;
     ensure!(again.process().wait(PATIENCE)?.status.success());
     let config = agent::config_file(pair.h2()).display().to_string();
+    // As the unit does after a stop.
+    let stopped = Circumstances {
+        environment: &["SERVICE_RESULT=success", "EXIT_STATUS=0"],
+        ..Circumstances::default()
+    };
+    let post = ["cleanup", "--config", &config, "--unless-restarting"];
+    let said = agent::invoke_with(pair.h2(), &stopped, &post)?;
+    ensure!(said.code == Some(0), "{said:?}");
+    ensure!(pair.h2().xdp_mode(Host::INTERFACE)? == Some(1), "{said:?}");
+    let again = Agent::start_again(pair.h2())?;
+    again.wait_state(State::Backup, PATIENCE)?;
+    again.process().signal(Signal::TERM)?;
+    ensure!(again.process().wait(PATIENCE)?.status.success());
     let said = agent::invoke(pair.h2(), &["cleanup", "--config", &config])?;
     ensure!(said.code == Some(0), "{said:?}");
     wait_until(PATIENCE, "cleanup takes the program off", || {

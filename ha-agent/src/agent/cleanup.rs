@@ -15,7 +15,8 @@ use crate::cli::{Dirs, Exit, Failure};
 use crate::config::Config;
 use crate::config::virtual_address::VirtualAddress;
 use crate::control::server::ControlSocket;
-use crate::datapath::{pins, reader};
+use crate::datapath::pins::{self, XdpLinks};
+use crate::datapath::reader;
 use crate::net::address::{AddressBook, Outcome, Placement};
 use crate::net::interface;
 use crate::net::links::Link;
@@ -31,10 +32,32 @@ const RESTARTED: [&str; 5] = ["signal", "core-dump", "watchdog", "exit-code", "o
 /// The unit's `RestartPreventExitStatus`: what ended with these does not mend itself.
 const FINAL: [Exit; 3] = [Exit::Usage, Exit::Config, Exit::Privilege];
 
-/// True if systemd says that the agent will be started again.
-pub fn is_restarting() -> bool {
+/// What systemd says of how the service ended (systemd.exec(5)).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// The agent will be started again, and carries on with what is there.
+    Restarted,
+    /// By a stop, which may be half of a restart: all is taken away, but programs in XDP stay, for many cards
+    /// reset when one goes. They have nothing to do, since the agent has emptied its maps.
+    Stopped,
+    /// Otherwise, or nobody says.
+    Final,
+}
+
+/// By the environment that systemd gives an `ExecStopPost`.
+pub fn service_end() -> End {
     let variable = |name| std::env::var(name).unwrap_or_default();
-    is_restarted_after(&variable("SERVICE_RESULT"), &variable("EXIT_STATUS"))
+    end_of(&variable("SERVICE_RESULT"), &variable("EXIT_STATUS"))
+}
+
+fn end_of(result: &str, status: &str) -> End {
+    if result == "success" {
+        End::Stopped
+    } else if is_restarted_after(result, status) {
+        End::Restarted
+    } else {
+        End::Final
+    }
 }
 
 fn is_restarted_after(result: &str, status: &str) -> bool {
@@ -64,8 +87,9 @@ impl Cleaned {
 }
 
 /// Removes the routes, rules, devices and addresses that an agent has added, never an administrator's; then
-/// takes the programs off the interfaces, and removes the pins. An error means that nothing was done: an agent runs.
-pub fn cleanup(dirs: &Dirs, file: &Path) -> Result<Cleaned, Failure> {
+/// takes the programs off the interfaces, if wanted those of XDP as well, and removes the pins. An error means
+/// that nothing was done: an agent runs.
+pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failure> {
     // An agent that runs holds both; so nothing can be taken away from one.
     let _socket = ControlSocket::claim(&dirs.runtime_dir)?;
     let pins = pins::claim(&dirs.pin_dir)?;
@@ -80,7 +104,7 @@ pub fn cleanup(dirs: &Dirs, file: &Path) -> Result<Cleaned, Failure> {
             .and_then(|config| remove_configured(&config)),
     );
     if pins.is_some() {
-        cleaned.take(remove_pins(&dirs.pin_dir));
+        cleaned.take(remove_pins(&dirs.pin_dir, xdp));
     }
     Ok(cleaned)
 }
@@ -156,8 +180,8 @@ fn remove_configured(config: &Config) -> Result<Vec<String>, Failure> {
     Ok(done)
 }
 
-fn remove_pins(pin_dir: &Path) -> Result<Vec<String>, Failure> {
-    let removed = pins::remove_all(pin_dir)?;
+fn remove_pins(pin_dir: &Path, xdp: XdpLinks) -> Result<Vec<String>, Failure> {
+    let removed = pins::remove_all(pin_dir, xdp)?;
     // It stays if somebody else's pins are in it, and under the unit, which sees its parent read-only.
     let _ = fs::remove_dir(pin_dir);
     Ok(match removed {
@@ -199,23 +223,21 @@ mod tests {
 
     #[test]
     fn what_systemd_starts_again_is_told_from_what_it_gives_up() {
-        for (result, status, restarted) in [
-            ("signal", "KILL", true),
-            ("watchdog", "ABRT", true),
-            ("exit-code", "1", true),
-            ("exit-code", "6", true),
-            ("exit-code", "", true),
-            ("exit-code", "2", false),
-            ("exit-code", "3", false),
-            ("exit-code", "4", false),
-            ("success", "0", false),
-            ("", "", false),
+        use End::{Final, Restarted, Stopped};
+        for (result, status, end) in [
+            ("signal", "KILL", Restarted),
+            ("watchdog", "ABRT", Restarted),
+            ("exit-code", "1", Restarted),
+            ("exit-code", "6", Restarted),
+            ("exit-code", "", Restarted),
+            ("exit-code", "2", Final),
+            ("exit-code", "3", Final),
+            ("exit-code", "4", Final),
+            ("success", "0", Stopped),
+            ("timeout", "KILL", Final),
+            ("", "", Final),
         ] {
-            assert_eq!(
-                is_restarted_after(result, status),
-                restarted,
-                "{result} {status}"
-            );
+            assert_eq!(end_of(result, status), end, "{result} {status}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::control::protocol::{Command, Reply};
 
 /// Makes the agent read its configuration again and says what that changed.
 pub(super) fn reload(runtime_dir: &Path) -> Result<(), Failure> {
-    let reply = Client::connect(runtime_dir)?.ask(Command::Reload)?;
+    let reply = Client::connect(runtime_dir)?.ask(&Command::Reload)?;
     let Reply::Reload(reloaded) = reply else {
         return Err(unexpected());
     };
@@ -25,7 +25,7 @@ pub(super) fn reload(runtime_dir: &Path) -> Result<(), Failure> {
 
 /// Shows this program's version, and the agent's if one runs and may be asked.
 pub(super) fn version(runtime_dir: &Path) -> Result<(), Failure> {
-    let asked = Client::connect(runtime_dir).and_then(|mut client| client.ask(Command::Version));
+    let asked = Client::connect(runtime_dir).and_then(|mut client| client.ask(&Command::Version));
     let agent = match asked {
         Ok(Reply::Version(agent)) => format!("{} (pid {})", agent.version, agent.pid),
         Ok(_) => return Err(unexpected()),

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::Dirs;
 use super::failure::Failure;
 use super::output::Output;
-use crate::agent::cleanup;
+use crate::agent::cleanup::{self, End};
+use crate::datapath::pins::XdpLinks;
 
 /// Options of `cleanup`.
 #[derive(Clone, Debug, clap::Args)]
@@ -17,17 +18,25 @@ pub struct CleanupOptions {
         default_value = "/etc/ha-agent/ha-agent.toml"
     )]
     pub config: PathBuf,
-    /// Do nothing if systemd is about to start the agent again (for `ExecStopPost`)
+    /// For `ExecStopPost`: do nothing if systemd is about to start the agent again, and after a stop leave
+    /// programs in XDP where they are, which a card may reset for
     #[arg(long)]
     pub unless_restarting: bool,
 }
 
 /// Does it, and says what was done and what could not be.
 pub(super) fn cleanup(dirs: &Dirs, options: &CleanupOptions) -> Result<(), Failure> {
-    if options.unless_restarting && cleanup::is_restarting() {
-        return Ok(());
-    }
-    let cleaned = cleanup::cleanup(dirs, &options.config)?;
+    let end = if options.unless_restarting {
+        cleanup::service_end()
+    } else {
+        End::Final
+    };
+    let xdp = match end {
+        End::Restarted => return Ok(()),
+        End::Stopped => XdpLinks::Keep,
+        End::Final => XdpLinks::Remove,
+    };
+    let cleaned = cleanup::cleanup(dirs, &options.config, xdp)?;
     let mut text = cleaned.done.join("\n");
     if !text.is_empty() {
         text.push('\n');

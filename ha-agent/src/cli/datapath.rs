@@ -43,7 +43,7 @@ once. The program leaves the interface when no other instance there needs it.";
 
 /// Has an instance receive by another datapath and says what runs.
 pub(super) fn datapath(runtime_dir: &Path, options: &DatapathOptions) -> Result<(), Failure> {
-    let reply = Client::connect(runtime_dir)?.ask(Command::Datapath {
+    let reply = Client::connect(runtime_dir)?.ask(&Command::Datapath {
         instance: options.instance.clone(),
         datapath: options.datapath,
     })?;

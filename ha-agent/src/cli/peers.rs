@@ -28,7 +28,7 @@ const WAIT: Duration = Duration::from_secs(2);
 /// what the pinned maps say.
 pub(super) fn peers(dirs: &Dirs, options: &PeersOptions) -> Result<(), Failure> {
     let asked = Client::connect_within(&dirs.runtime_dir, WAIT, WAIT)
-        .and_then(|mut client| client.ask(Command::Peers));
+        .and_then(|mut client| client.ask(&Command::Peers));
     let error = match asked {
         Ok(Reply::Peers(peers)) => return show(&peers, options),
         Ok(_) => return Err(unexpected()),

@@ -30,11 +30,11 @@ pub(super) fn status(runtime_dir: &Path, options: &StatusOptions) -> Result<(), 
     let mut client = Client::connect(runtime_dir)?;
     let mut output = Output::new();
     if !options.watch {
-        let status = expect_status(client.ask(Command::Status))?;
+        let status = expect_status(client.ask(&Command::Status))?;
         let text = text(&status, options, output.is_terminal())?;
         return output.write(&text).map(|_| ());
     }
-    let mut reply = client.ask(Command::Watch);
+    let mut reply = client.ask(&Command::Watch);
     loop {
         let status = expect_status(reply)?;
         let shown = if options.json {

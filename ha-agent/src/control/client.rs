@@ -89,7 +89,7 @@ impl Client {
     }
 
     /// Asks and waits for the answer; a refusal is an error.
-    pub fn ask(&mut self, command: Command) -> Result<Reply, ClientError> {
+    pub fn ask(&mut self, command: &Command) -> Result<Reply, ClientError> {
         match self
             .stream
             .get_mut()
@@ -168,7 +168,7 @@ mod tests {
         let _listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
         let short = Duration::from_millis(10);
         let mut client = Client::connect_within(dir.path(), short, short).unwrap();
-        let error = client.ask(Command::Peers).unwrap_err();
+        let error = client.ask(&Command::Peers).unwrap_err();
         assert!(matches!(error, ClientError::Silent { .. }), "{error}");
     }
 
@@ -181,7 +181,7 @@ mod tests {
             stream.write_all(b"{\"version\":").unwrap();
         });
         let mut client = Client::connect(dir.path()).unwrap();
-        let error = client.ask(Command::Version).unwrap_err();
+        let error = client.ask(&Command::Version).unwrap_err();
         agent.join().unwrap();
         assert!(matches!(error, ClientError::Closed), "{error}");
     }
@@ -196,7 +196,7 @@ mod tests {
             .write_all(b"{\"error\":{\"kind\":\"too_many_clients\",\"message\":\"full\"}}\n")
             .unwrap();
         drop(stream);
-        let error = client.ask(Command::Status).unwrap_err();
+        let error = client.ask(&Command::Status).unwrap_err();
         assert_eq!(error.to_string(), "full");
     }
 
@@ -207,7 +207,7 @@ mod tests {
         let mut client = Client::connect(dir.path()).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"{\"moon\":1}\n").unwrap();
-        let error = client.ask(Command::Status).unwrap_err();
+        let error = client.ask(&Command::Status).unwrap_err();
         assert!(matches!(error, ClientError::Unreadable(_)), "{error}");
     }
 }

@@ -64,16 +64,22 @@ impl Command {
 
     /// The line that asks for it, with its newline.
     pub fn to_line(&self) -> String {
-        let mut line = format!("{{\"v\":{PROTOCOL_VERSION},\"cmd\":\"{}\"", self.name());
-        if let Self::Datapath { instance, datapath } = self {
-            let instance = serde_json::Value::from(instance.as_str());
-            let datapath = datapath.name();
-            line.push_str(&format!(
-                ",\"instance\":{instance},\"datapath\":\"{datapath}\""
-            ));
-        }
-        line.push_str("}\n");
-        line
+        let arguments = match self {
+            Self::Datapath { instance, datapath } => {
+                let instance = serde_json::Value::from(instance.as_str());
+                format!(
+                    ",\"instance\":{instance},\"datapath\":\"{}\"",
+                    datapath.name()
+                )
+            }
+            Self::Status | Self::Watch | Self::Reload | Self::Peers | Self::Version => {
+                String::new()
+            }
+        };
+        format!(
+            "{{\"v\":{PROTOCOL_VERSION},\"cmd\":\"{}\"{arguments}}}\n",
+            self.name()
+        )
     }
 }
 

@@ -16,7 +16,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{FsType, statfs};
 use thiserror::Error;
 
-use super::attach::{close_filter, pinned_interface};
+use super::attach::{close_filter, is_xdp_pin, pinned_interface};
 use super::raw::Raw;
 use super::reader;
 use crate::net::filter;
@@ -113,7 +113,7 @@ pub fn prepare(dir: &Path, room: Room) -> Result<(Claim, Found), PinError> {
     if is_current(dir, room) {
         return Ok((claim, Found::Ours));
     }
-    remove_all(dir)?;
+    remove_all(dir, XdpLinks::Remove)?;
     Ok((claim, Found::Replaced))
 }
 
@@ -157,8 +157,17 @@ fn lock(dir: &Path) -> Result<Claim, PinError> {
     }
 }
 
+/// What becomes of the pinned links of programs in XDP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum XdpLinks {
+    /// They stay, and the next agent puts its own program in their place.
+    Keep,
+    /// They go, and many cards reset.
+    Remove,
+}
+
 /// Removes every pin of ours, and says how many there were; links go with their programs.
-pub fn remove_all(dir: &Path) -> Result<usize, PinError> {
+pub fn remove_all(dir: &Path, xdp: XdpLinks) -> Result<usize, PinError> {
     // A directory that cannot be read has nothing of ours.
     let Ok(entries) = fs::read_dir(dir) else {
         return Ok(0);
@@ -171,7 +180,7 @@ pub fn remove_all(dir: &Path) -> Result<usize, PinError> {
     for path in entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| is_pin(path))
+        .filter(|path| is_pin(path) && !(xdp == XdpLinks::Keep && is_xdp_pin(path)))
     {
         if let Some(ifindex) = pinned_interface(&path) {
             close_filter(ifindex);

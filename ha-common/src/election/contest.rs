@@ -24,7 +24,7 @@ pub const LONGEST_PAUSE: Nanos = Nanos::from_millis(16_000);
 /// each other's answers stay in one.
 const QUIET_PAUSES: u64 = 2;
 
-/// A contest about frames lasts this long at least: DEFEND_INTERVAL of RFC 5227.
+/// A contest about frames lasts this long at least: `DEFEND_INTERVAL` of RFC 5227.
 const QUIET_FRAMES: Nanos = Nanos::from_millis(10_000);
 
 /// And one about adverts this long, and this many intervals of ours: who advertises no more has yielded, and

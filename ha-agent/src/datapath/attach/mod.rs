@@ -209,6 +209,11 @@ pub fn pinned_interface(pin: &Path) -> Option<u32> {
         .ok()
 }
 
+/// Whether it is the pin of a link in XDP, by its name.
+pub fn is_xdp_pin(pin: &Path) -> bool {
+    xdp::is_pin(pin)
+}
+
 /// Takes the programs at tc hooks off interfaces that are not in use, which an earlier agent left. Those of XDP
 /// stay, since cards reset when they go: `cleanup` removes them.
 pub fn remove_strangers(dir: &Path, in_use: impl Fn(u32) -> bool) {
