@@ -51,6 +51,8 @@ fn both_follow(agent: &Agent) -> Result<()> {
 fn loses_ipv6(datapath: &str, lose: impl Fn(&Host) -> Result<()>) -> Result<()> {
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
+    // Its new IPv6 half would make an address of its own, and the agent carries on with that at once.
+    h2.ns().sysctl("net/ipv6/conf/default/addr_gen_mode", "1")?;
     let master = Agent::start(h1, &config(h1, 100, datapath))?;
     for name in ["web", "dns"] {
         master.wait_instance(name, "is master", PATIENCE, |it| it.state == State::Master)?;
