@@ -20,17 +20,16 @@ const GROWTH: u64 = 4;
 /// 10 s, lest two hosts that both do never stop.
 pub const LONGEST_PAUSE: Nanos = Nanos::from_millis(16_000);
 
-/// A contest is over when nobody has claimed anything for this many pauses: so two masters that only hear
-/// each other's answers stay in one.
+/// A contest about frames is over when nobody has claimed anything for this many pauses, so that two masters
+/// that only hear each other's answers stay in one, and for 10 s at least: `DEFEND_INTERVAL` of RFC 5227.
 const QUIET_PAUSES: u64 = 2;
-
-/// A contest about frames lasts this long at least: `DEFEND_INTERVAL` of RFC 5227.
 const QUIET_FRAMES: Nanos = Nanos::from_millis(10_000);
 
-/// And one about adverts this long, and this many intervals of ours: who advertises no more has yielded, and
-/// after a split that comes and goes the next claim is a new one, which is to be answered at once.
+/// One about adverts is over after so many intervals of ours without one, and at least this long: who
+/// advertises no more has yielded, and the next claim, after a split that comes and goes, is to be answered at
+/// once. Answers cannot keep it up, since of two masters that hear each other's adverts one yields.
+const QUIET_INTERVALS: u64 = 2;
 const QUIET_ADVERTS: Nanos = Nanos::from_millis(500);
-const QUIET_INTERVALS: u64 = 4;
 
 /// One master's disputes with those who claim its addresses.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -52,7 +51,8 @@ impl Contests {
 
     /// Somebody says where the addresses are: true if they are to be announced now, as for an advert.
     pub(super) fn frame(&mut self, now: Instant) -> bool {
-        self.by_frames.claim(now, QUIET_FRAMES);
+        let pauses = Nanos(self.by_frames.pause.0.saturating_mul(QUIET_PAUSES));
+        self.by_frames.claim(now, QUIET_FRAMES.max(pauses));
         self.due(now)
     }
 
@@ -97,9 +97,9 @@ struct Contest {
 }
 
 impl Contest {
-    /// A claim, of a kind whose contests are over after so long a quiet at the earliest.
+    /// A claim; after so long a quiet it is the first of a new contest.
     fn claim(&mut self, now: Instant, quiet: Nanos) {
-        if self.is_over(now, quiet) {
+        if self.claimed_at.is_none_or(|at| now.since(at) >= quiet) {
             (self.pause, self.pause_ends) = (Nanos(0), now);
         }
         self.claimed_at = Some(now);
@@ -121,11 +121,6 @@ impl Contest {
 
     fn owed_at(&self) -> Option<Instant> {
         self.owed.then_some(self.pause_ends)
-    }
-
-    fn is_over(&self, now: Instant, quiet: Nanos) -> bool {
-        let quiet = quiet.max(Nanos(self.pause.0.saturating_mul(QUIET_PAUSES)));
-        !self.owed && self.claimed_at.is_none_or(|at| now.since(at) >= quiet)
     }
 }
 
@@ -226,6 +221,13 @@ mod tests {
             .flat_map(|heal| [heal * 1000, heal * 1000 + 100])
             .collect();
         assert_eq!(adverts(&splits), expected);
+        let long_deaf = (0..9000).step_by(100).chain([9600]);
+        let expected = [0, 100, 500, 2100, 8500, 9600];
+        assert_eq!(
+            adverts(&long_deaf.collect::<Vec<_>>()),
+            expected,
+            "though one was owed"
+        );
         let deaf: Vec<u64> = (0..50_000).step_by(40).collect();
         assert_eq!(
             adverts(&deaf),
