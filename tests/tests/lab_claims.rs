@@ -168,15 +168,15 @@ fn two_masters_of_one_address_do_not_answer_each_other_without_end() -> Result<(
     let lab = Lab::new(2)?;
     let capture = lab.capture()?;
     let begin = now();
+    // One after the other: a claim is one to who is master already.
     let agents = [(1, 51), (2, 52)].map(|(number, vrid)| {
         let host = lab.host(number);
         let one = Instance { vrid, ..quiet(100) };
-        Agent::start(host, &AgentConfig::new(host, one))
+        let agent = Agent::start(host, &AgentConfig::new(host, one))?;
+        agent.wait_state(State::Master, PATIENCE)?;
+        Ok(agent)
     });
     let agents = agents.into_iter().collect::<Result<Vec<_>>>()?;
-    for agent in &agents {
-        agent.wait_state(State::Master, PATIENCE)?;
-    }
     for agent in &agents {
         // At take-over, at once, and after 100 ms, 400 ms, 1.6 s and 6.4 s.
         let sent = || announced(&capture, agent.host(), begin);
