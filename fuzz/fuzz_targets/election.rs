@@ -5,8 +5,8 @@
 use core::net::IpAddr;
 
 use ha_common::election::{
-    Action, Advert, CheckId, Claim, Departure, Election, FaultCause, Input, LastAdvert, MemberId, Params,
-    Role, Rules,
+    Action, Advert, CheckId, Claim, Departure, Election, FaultCause, Input, LastAdvert, MemberId,
+    Params, Role, Rules,
 };
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
 use libfuzzer_sys::fuzz_target;
