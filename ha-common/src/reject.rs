@@ -47,11 +47,14 @@ pub enum Reject {
     HmacReplay,
     /// The HMAC is wrong: another key of that number, or a forgery.
     HmacDigest,
+    /// An HMAC trailer that there was no room for: so many of that station were wrong just now that it is not
+    /// looked at, or its sender cannot be remembered.
+    HmacLimit,
 }
 
 impl Reject {
     /// How many variants there are, which is how many counters a peer has.
-    pub const COUNT: usize = 20;
+    pub const COUNT: usize = 21;
 
     /// Every variant, in the order of the checks.
     pub const ALL: [Self; Self::COUNT] = [
@@ -75,6 +78,7 @@ impl Reject {
         Self::HmacStale,
         Self::HmacReplay,
         Self::HmacDigest,
+        Self::HmacLimit,
     ];
 
     /// The name used in `peers --json`, metrics and logs.
@@ -100,6 +104,7 @@ impl Reject {
             Self::HmacStale => "hmac_stale",
             Self::HmacReplay => "hmac_replay",
             Self::HmacDigest => "hmac_digest",
+            Self::HmacLimit => "hmac_limit",
         }
     }
 

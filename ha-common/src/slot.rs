@@ -3,6 +3,7 @@
 //!
 //! The timer is its owner's: each of these says what becomes of the deadline, and the owner does it.
 
+use crate::hmac::budget::Budget;
 use crate::layout::{Command, Slot, flags, state};
 
 /// Flags that belong to the owner of the timer, and that no command changes.
@@ -99,6 +100,7 @@ pub fn release(slot: &mut Slot, command: &Command) {
     slot.window_start = 0;
     slot.window_events = 0;
     slot.last_new_peer = 0;
+    slot.budget = Budget::default();
     slot.adverts = 0;
     slot.rearms = 0;
     slot.events = 0;

@@ -6,11 +6,12 @@
 
 use core::arch::asm;
 
+use ha_common::hmac::freshness::Mark;
 use ha_common::hmac::key::pseudo_header;
 use ha_common::hmac::sha256::{self, State};
 use ha_common::hmac::trailer::{TAG, TRAILER};
 use ha_common::hmac::{Key, Stamp};
-use ha_common::layout::SlotKey;
+use ha_common::layout::{PeerKey, SlotKey};
 use ha_common::units::Family;
 use ha_common::wire::cursor::Cursor;
 use ha_common::wire::vrrp::Advert;
@@ -42,6 +43,10 @@ pub(crate) struct Bench {
     state: State,
     /// The digest that the advert carries.
     tag: [u32; TAG / 4],
+    /// Who sent it. On the stack there is no room for this and the next one either.
+    pub(crate) sender: PeerKey,
+    /// The mark that it leaves.
+    pub(crate) mark: Mark,
 }
 
 /// This CPU's. Programs of these hooks run with soft interrupts off, and do not interrupt each other.

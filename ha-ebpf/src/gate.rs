@@ -1,6 +1,5 @@
 //! The gate of slots with HMAC keys: who does not prove himself here was not heard.
 
-use aya_ebpf::bindings::BPF_ANY;
 use ha_common::hmac::freshness::Mark;
 use ha_common::hmac::trailer::key_id;
 use ha_common::hmac::{Gate, Keyed};
@@ -8,20 +7,20 @@ use ha_common::layout::{PeerKey, Slot, SlotKey};
 use ha_common::reject::Reject;
 use ha_common::wire::vrrp::Advert;
 
-use crate::digest;
 use crate::frame::Message;
-use crate::maps::{HA_KEYS, HA_MARKS};
+use crate::maps::HA_KEYS;
+use crate::marks::Left;
+use crate::{budget, digest, marks};
 
-/// Judges a valid advert by what stands behind it. `body` stands behind the message's first eight bytes.
-///
-/// Two CPUs can judge one advert at once, before either has left its mark: then it counts twice, in the same
-/// microsecond, which arms one timer twice. A recorded one has no such chance: its mark was left long ago.
+/// Judges a valid advert by what stands behind it. `body` stands behind the message's first eight bytes, `mac` is the
+/// Ethernet address that it came from.
 #[inline(always)]
 pub(crate) fn admit<M: Message>(
     slot: *mut Slot,
     key: SlotKey,
     advert: &Advert,
     body: M,
+    mac: u64,
     now: u64,
 ) -> Result<(), Reject> {
     // SAFETY: `slot` is a live map value; a command on another CPU may change it meanwhile, and then the
@@ -36,22 +35,37 @@ pub(crate) fn admit<M: Message>(
     let (head, stamp) = trailer.ok_or(Reject::Truncated)?;
     let keyed = Keyed::new(key, key_id(head)?);
     let secret = HA_KEYS.get_ptr(keyed).ok_or(Reject::HmacKey)?;
-    let sender = PeerKey {
-        slot: key,
-        address: advert.source,
+    // SAFETY: the bench is a live map value of this CPU alone.
+    let (sender, mark) = unsafe {
+        (*bench).sender = PeerKey {
+            slot: key,
+            address: advert.source,
+        };
+        (*bench).mark = Mark {
+            stamp: stamp.0,
+            at: now,
+            mac,
+        };
+        (&(*bench).sender, &(*bench).mark)
     };
-    // SAFETY: the mark is copied out at once.
-    let mark = unsafe { HA_MARKS.get(sender) }.copied();
-    gate.freshness.judge(stamp, mark, now)?;
+    let there = marks::find(sender);
+    let found = there.map(marks::read);
+    gate.freshness.judge(stamp, found, now)?;
+    if budget::refuses(slot, mac, found, now) {
+        return Err(Reject::HmacLimit);
+    }
     if !digest::proves(bench, secret, key, version, advert) {
+        budget::note(slot, mac, now);
         return Err(Reject::HmacDigest);
     }
-    let mark = Mark {
-        stamp: stamp.0,
-        at: now,
+    let left = match (there, found) {
+        (Some(there), Some(found)) => marks::advance(there, found.stamp, mark)?,
+        _ => marks::begin(sender, mark)?,
     };
-    // A full table gives up the sender that was not heard for longest; that one begins anew by our clock.
-    let _ = HA_MARKS.insert(sender, mark, u64::from(BPF_ANY));
+    // What could be played again does not count where signatures are required.
+    if left == Left::Nowhere && !gate.takes_bare() {
+        return Err(Reject::HmacLimit);
+    }
     Ok(())
 }
 

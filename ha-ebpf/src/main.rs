@@ -33,6 +33,7 @@
 
 mod atomic;
 mod beside;
+mod budget;
 mod claim;
 mod command;
 mod contest;
@@ -43,6 +44,7 @@ mod fence;
 mod frame;
 mod gate;
 mod maps;
+mod marks;
 mod neighbour;
 mod peers;
 mod receive;

@@ -34,9 +34,9 @@ pub(crate) fn receive<F: Frame>(frame: F) -> F::Verdict {
     if ends_here { F::DROP } else { F::PASS }
 }
 
-/// Takes an advert in, if it is one; whether the frame ends here.
+/// Takes an advert in, if it is one; whether the frame ends here. `sender` is [`Frame::sender`].
 #[inline(always)]
-pub(crate) fn ends_here<F: Frame>(frame: F) -> bool {
+pub(crate) fn ends_here<F: Frame>(frame: F, sender: u64) -> bool {
     let Some(network) = frame.network() else {
         return false;
     };
@@ -70,7 +70,7 @@ pub(crate) fn ends_here<F: Frame>(frame: F) -> bool {
     let judged = vrrp::check(&envelope, header, body, &expect).and_then(|advert| {
         if expect.gated {
             // Last, since it is the dearest: what is wrong in itself costs no digest.
-            gate::admit(slot, key, &advert, body, now)?;
+            gate::admit(slot, key, &advert, body, sender, now)?;
         }
         on_advert(index, slot, key, &advert, now);
         Ok(())

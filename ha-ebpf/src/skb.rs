@@ -30,6 +30,8 @@ const HEADERS: u32 = 14 + 40;
 
 /// What stands before the packet.
 pub(crate) trait LinkLayer: Copy {
+    /// Whether its header names a sender.
+    const HAS_ADDRESSES: bool;
     /// The byte of the packet at a constant offset.
     fn byte(skb: *mut __sk_buff, at: usize) -> Option<u8>;
     /// The sender's address.
@@ -47,6 +49,8 @@ pub(crate) struct Ethernet;
 pub(crate) struct Layer3;
 
 impl LinkLayer for Ethernet {
+    const HAS_ADDRESSES: bool = true;
+
     #[inline(always)]
     fn byte(skb: *mut __sk_buff, at: usize) -> Option<u8> {
         // SAFETY: the context of a running program.
@@ -77,6 +81,8 @@ impl LinkLayer for Ethernet {
 }
 
 impl LinkLayer for Layer3 {
+    const HAS_ADDRESSES: bool = false;
+
     #[inline(always)]
     fn byte(skb: *mut __sk_buff, at: usize) -> Option<u8> {
         let mut cursor = SkbCursor { skb, offset: at };
@@ -204,7 +210,7 @@ impl<L: LinkLayer> Frame for Skb<L> {
 
     #[inline(always)]
     fn vrrp_ends_here(self) -> bool {
-        ha_receive_skb(self.skb) != 0
+        ha_receive_skb(self.skb, u32::from(L::HAS_ADDRESSES)) != 0
     }
 
     #[inline(always)]
@@ -293,11 +299,17 @@ extern "C" fn ha_load_skb(skb: *mut __sk_buff, offset: usize, words: usize) -> u
     u32::from(digest::copy(SkbCursor { skb, offset }, words))
 }
 
-/// [`receive::ends_here`] at the ingress of any device: all that it reads is behind the link-layer header.
+/// [`receive::ends_here`] at the ingress of any device: all that it reads is behind the link-layer header, but for the
+/// sender's address where there is one.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn ha_receive_skb(skb: *mut __sk_buff) -> u32 {
-    u32::from(receive::ends_here(Skb::<Layer3>::of(skb)))
+extern "C" fn ha_receive_skb(skb: *mut __sk_buff, has_addresses: u32) -> u32 {
+    let sender = if has_addresses == 0 {
+        0
+    } else {
+        Ethernet::sender(skb)
+    };
+    u32::from(receive::ends_here(Skb::<Layer3>::of(skb), sender))
 }
 
 /// [`beside::is_dropped`] at the ingress of a device with Ethernet headers.

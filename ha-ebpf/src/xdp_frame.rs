@@ -258,7 +258,8 @@ extern "C" fn ha_load(context: *mut xdp_md, offset: usize, words: usize) -> u32 
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn ha_receive(context: *mut xdp_md) -> u32 {
-    u32::from(receive::ends_here(XdpFrame { context }))
+    let frame = XdpFrame { context };
+    u32::from(receive::ends_here(frame, frame.sender()))
 }
 
 /// [`beside::is_dropped`] at this hook.

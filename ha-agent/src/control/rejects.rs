@@ -88,12 +88,12 @@ mod tests {
     fn counts_are_shown_by_name_in_the_order_of_the_checks() {
         let mut counts = RejectCounts::default();
         counts.add(Reject::Checksum, 3);
-        counts.add(Reject::HmacDigest, 1);
+        counts.add(Reject::HmacLimit, 1);
         let json = serde_json::to_string(&counts).unwrap();
         assert!(
             json.starts_with(r#"{"destination":0,"unknown_peer":0,"own_source":0,"truncated":0,"#)
         );
-        assert!(json.ends_with(r#""hmac_digest":1}"#));
+        assert!(json.ends_with(r#""hmac_limit":1}"#));
         assert_eq!(counts.total(), 4);
         assert_eq!(serde_json::from_str::<RejectCounts>(&json).unwrap(), counts);
     }

@@ -13,6 +13,8 @@ use ha_common::wire::vrrp::Advert;
 
 /// Senders that are remembered; whoever was not heard for longest goes first.
 const MAX_SENDERS: usize = 256;
+/// A raw socket shows no Ethernet addresses: whoever claims the address of a sender that has proved itself is judged.
+const NO_MAC: u64 = 0;
 
 /// A slot's keys, and who has proved himself by one.
 #[derive(Debug, Default)]
@@ -30,7 +32,7 @@ impl Gatekeeper {
     /// Judges a valid advert by what stands behind it. `body` stands behind the message's first eight bytes.
     pub(super) fn admit(
         &mut self,
-        slot: &Slot,
+        slot: &mut Slot,
         advert: Advert,
         header: [u8; 8],
         body: SliceCursor<'_>,
@@ -48,6 +50,10 @@ impl Gatekeeper {
         let key = self.keys.get(&trailer.key_id).ok_or(Reject::HmacKey)?;
         let mark = self.marks.get(&advert.source).copied();
         slot.gate.freshness.judge(trailer.stamp, mark, now)?;
+        let known = mark.map(|mark| mark.mac);
+        if slot.budget.refuses(NO_MAC, known, now) {
+            return Err(Reject::HmacLimit);
+        }
         let family = if slot.family == Family::V6 as u8 {
             Family::V6
         } else {
@@ -56,6 +62,7 @@ impl Gatekeeper {
         let signed = Trailer::signed(trailer.key_id, trailer.stamp);
         let tag = key.tag(family, advert.source, message, signed);
         if !same_tag(tag, trailer.tag) {
+            slot.budget.note(NO_MAC, now);
             return Err(Reject::HmacDigest);
         }
         self.leave_mark(advert.source, trailer.stamp, now);
@@ -73,6 +80,7 @@ impl Gatekeeper {
         let mark = Mark {
             stamp: stamp.0,
             at: now,
+            mac: NO_MAC,
         };
         self.marks.insert(source, mark);
     }

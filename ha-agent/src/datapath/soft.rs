@@ -166,7 +166,7 @@ impl SoftSlot {
         let expect = Expect::of(&self.slot, listed);
         let checked = vrrp::check(&envelope, header, body, &expect);
         let keeper = &mut self.gate;
-        let slot = &self.slot;
+        let slot = &mut self.slot;
         match checked.and_then(|advert| keeper.admit(slot, advert, header, body, now)) {
             Ok(advert) => self.accept(&advert, now),
             Err(reject) => {

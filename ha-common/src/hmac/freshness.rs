@@ -27,6 +27,8 @@ pub struct Mark {
     pub stamp: u64,
     /// When it came, `CLOCK_MONOTONIC` nanoseconds.
     pub at: u64,
+    /// The Ethernet address that it came from, a number in the lower 48 bits; zero where frames have none.
+    pub mac: u64,
 }
 
 impl Freshness {
@@ -100,6 +102,7 @@ mod tests {
         Mark {
             stamp: seconds * SECOND,
             at: NOW - ago * NANOS,
+            mac: 0,
         }
     }
 
@@ -224,6 +227,7 @@ mod tests {
             known = Some(Mark {
                 stamp: stamp.0,
                 at: now,
+                mac: 0,
             });
         }
     }

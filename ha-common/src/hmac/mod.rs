@@ -8,6 +8,7 @@
 //! The kernel half and the agent make the digest by the same functions; what differs is where they keep the
 //! bytes.
 
+pub mod budget;
 pub mod freshness;
 pub mod key;
 pub mod sha256;

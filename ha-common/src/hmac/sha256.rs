@@ -54,44 +54,56 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// The 64 rounds. The working variables do not move from one to the next, as the standard has it: their
-    /// names do.
-    #[expect(clippy::many_single_char_names, reason = "the standard's names")]
+    /// The 64 rounds, of which 16 at a time use each word of the schedule once: unrolled, they find everything at
+    /// constant places.
     #[inline(always)]
     pub fn rounds(&mut self, state: &mut State) {
         self.work = *state;
-        for (round, constant) in ROUNDS.iter().enumerate() {
-            let [a, b, c, d, e, f, g, h] =
-                [0, 1, 2, 3, 4, 5, 6, 7_usize].map(|name| name.wrapping_sub(round) & 7);
-            let work = &mut self.work;
-            let choice = work[e] & work[f] ^ !work[e] & work[g];
-            let first = work[h]
-                .wrapping_add(big(work[e], 6, 11, 25))
-                .wrapping_add(choice)
-                .wrapping_add(*constant)
-                .wrapping_add(word(&mut self.schedule, round));
-            let majority = work[a] & work[b] ^ work[a] & work[c] ^ work[b] & work[c];
-            let second = big(work[a], 2, 13, 22).wrapping_add(majority);
-            work[d] = work[d].wrapping_add(first);
-            work[h] = first.wrapping_add(second);
+        let (parts, _) = ROUNDS.as_chunks::<16>();
+        for (part, constants) in parts.iter().enumerate() {
+            if part > 0 {
+                self.extend();
+            }
+            for (round, constant) in constants.iter().enumerate() {
+                self.round(round, *constant);
+            }
         }
         for (sum, word) in state.iter_mut().zip(self.work) {
             *sum = sum.wrapping_add(word);
         }
     }
-}
 
-/// The round's word of the message schedule, in the place of the one that is not needed any more.
-#[inline(always)]
-fn word(schedule: &mut [u32; 16], round: usize) -> u32 {
-    let at = |ahead: usize| (round + ahead) & 15;
-    if round >= 16 {
-        schedule[at(0)] = schedule[at(0)]
-            .wrapping_add(small(schedule[at(1)], 7, 18, 3))
-            .wrapping_add(schedule[at(9)])
-            .wrapping_add(small(schedule[at(14)], 17, 19, 10));
+    /// One round. The working variables do not move from one to the next, as the standard has it: their names do.
+    #[expect(clippy::many_single_char_names, reason = "the standard's names")]
+    #[inline(always)]
+    fn round(&mut self, round: usize, constant: u32) {
+        let [a, b, c, d, e, f, g, h] =
+            [0, 1, 2, 3, 4, 5, 6, 7_usize].map(|name| name.wrapping_sub(round) & 7);
+        let work = &mut self.work;
+        let choice = work[e] & work[f] ^ !work[e] & work[g];
+        let first = work[h]
+            .wrapping_add(big(work[e], 6, 11, 25))
+            .wrapping_add(choice)
+            .wrapping_add(constant)
+            .wrapping_add(self.schedule[round]);
+        let majority = work[a] & work[b] ^ work[a] & work[c] ^ work[b] & work[c];
+        let second = big(work[a], 2, 13, 22).wrapping_add(majority);
+        work[d] = work[d].wrapping_add(first);
+        work[h] = first.wrapping_add(second);
     }
-    schedule[at(0)]
+
+    /// The next 16 words of the message schedule, each in the place of the one that is not needed any more.
+    #[inline(always)]
+    fn extend(&mut self) {
+        let words = &mut self.schedule;
+        for index in 0..words.len() {
+            let at = |ahead: usize| (index + ahead) & 15;
+            words[index] = words[index]
+                .wrapping_add(small(words[at(1)], 7, 18, 3))
+                .wrapping_add(words[at(9)])
+                .wrapping_add(small(words[at(14)], 17, 19, 10));
+        }
+    }
 }
 
 #[inline(always)]

@@ -10,11 +10,12 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::channel::Channel;
 use crate::hmac::Gate;
+use crate::hmac::budget::Budget;
 use crate::reject::Reject;
 use crate::units::Family;
 
 /// Changes whenever a layout below changes, so that pins of another version are recognised.
-pub const LAYOUT_VERSION: u32 = 5;
+pub const LAYOUT_VERSION: u32 = 6;
 /// First word of [`Meta`]: `HAgt` in memory.
 pub const META_MAGIC: u32 = 0x7467_4148;
 
@@ -177,6 +178,8 @@ pub struct Slot {
     pub window_start: u64,
     /// When the last peer entry was made for a rejected frame.
     pub last_new_peer: u64,
+    /// Wrong digests in the running window.
+    pub budget: Budget,
 
     /// Valid adverts.
     pub adverts: u64,

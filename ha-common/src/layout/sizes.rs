@@ -11,10 +11,10 @@ const _: () = {
     assert!(offset_of!(Slot, timer) == 0);
     assert!(size_of::<SlotKey>() == 8);
     assert!(size_of::<LastReject>() == 56);
-    assert!(size_of::<Slot>() == 568);
+    assert!(size_of::<Slot>() == 648);
     assert!(offset_of!(Slot, deadline) % 8 == 0);
     assert!(size_of::<PeerKey>() == 24);
-    assert!(size_of::<PeerStats>() == 328);
+    assert!(size_of::<PeerStats>() == 336);
     assert!(size_of::<Event>() == 72);
     assert!(size_of::<Command>() == 136);
     assert!(size_of::<FenceKey>() == 24);

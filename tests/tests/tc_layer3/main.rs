@@ -15,10 +15,14 @@ mod counters;
 mod fence;
 #[path = "../xdp/follow.rs"]
 mod follow;
+#[path = "../xdp/gates.rs"]
+mod gates;
 #[path = "../xdp/harness.rs"]
 mod harness;
 #[path = "../xdp/hmac.rs"]
 mod hmac;
+#[path = "../xdp/hmac_flood.rs"]
+mod hmac_flood;
 #[path = "../xdp/observe.rs"]
 mod observe;
 #[path = "../xdp/peers.rs"]

@@ -3,6 +3,8 @@
 use std::collections::HashMap as StdHashMap;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
+use std::sync::Barrier;
+use std::thread;
 use std::time::{Duration, Instant as StdInstant};
 
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo, PerCpuArray};
@@ -19,7 +21,9 @@ use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 use ha_tests::vectors::build::Frame;
 use ha_tests::vectors::{Receiver, VRID, raw};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
 
 use crate::HOOK;
 
@@ -159,8 +163,31 @@ impl Lab {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         options.repeat = repeat;
-        let result = receive(&mut self.programs, options);
+        let result = program(&mut self.programs)(options);
         (verdict(HOOK, result.return_value), result.duration)
+    }
+
+    /// Sends each frame from two CPUs at once.
+    pub(crate) fn send_twice_at_once(&mut self, frames: &[Vec<u8>]) {
+        let program = program(&mut self.programs);
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            for cpu in 0..2 {
+                let start = &start;
+                let run = &program;
+                scope.spawn(move || {
+                    let mut only = CpuSet::new();
+                    only.set(cpu).expect("one of the first two");
+                    sched_setaffinity(Pid::from_raw(0), &only).expect("two CPUs");
+                    for frame in frames {
+                        let mut options = TestRunOptions::new();
+                        options.data_in = Some(frame);
+                        start.wait();
+                        run(options);
+                    }
+                });
+            }
+        });
     }
 
     /// The verdict on a frame that leaves.
@@ -346,12 +373,15 @@ pub(crate) fn now() -> u64 {
     u64::try_from(Duration::from(time).as_nanos()).expect("this century")
 }
 
-/// Runs the receive program of the hook under test.
-fn receive(programs: &mut Programs, options: TestRunOptions<'_>) -> TestRunResult {
+/// Runs a program.
+type Run<'a> = Box<dyn Fn(TestRunOptions<'_>) -> TestRunResult + Sync + 'a>;
+
+/// The receive program of the hook under test.
+fn program(programs: &mut Programs) -> Run<'_> {
     let name = match HOOK {
         Hook::Xdp => {
             let program = programs.xdp().unwrap_or_else(|error| panic!("{error:?}"));
-            return program.test_run(options).expect("a test run");
+            return Box::new(|options| program.test_run(options).expect("a test run"));
         }
         Hook::Tc => names::PROG_INGRESS,
         Hook::TcLayer3 => names::PROG_INGRESS_L3,
@@ -359,7 +389,7 @@ fn receive(programs: &mut Programs, options: TestRunOptions<'_>) -> TestRunResul
     let program = programs
         .tc(name)
         .unwrap_or_else(|error| panic!("{error:?}"));
-    program.test_run(options).expect("a test run")
+    Box::new(|options| program.test_run(options).expect("a test run"))
 }
 
 fn maps(programs: &mut Programs) -> StdHashMap<String, MapInfo> {

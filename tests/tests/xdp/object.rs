@@ -45,8 +45,15 @@ fn shapes() -> [(&'static str, Shape); 13] {
             names::MAP_MARKS,
             (size_of::<PeerKey>(), size_of::<Mark>(), MAX_PEERS),
         ),
-        // 512 words of input, the rounds', the state, and a digest: the program's own.
-        (names::MAP_BENCH, (4, 2048 + 96 + 32 + 16, 1)),
+        // 512 words of input, the rounds', the state, a digest and a mark: the program's own.
+        (
+            names::MAP_BENCH,
+            (
+                4,
+                2048 + 96 + 32 + 16 + size_of::<Mark>() + size_of::<PeerKey>(),
+                1,
+            ),
+        ),
     ]
 }
 

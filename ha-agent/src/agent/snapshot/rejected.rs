@@ -124,6 +124,10 @@ fn signature(view: &View, reason: u8) -> Option<(String, &'static str)> {
             "the digest by our key of that number".to_owned(),
             "another one: another secret, or a forgery",
         ),
+        Reject::HmacLimit => (
+            "a sender that is known by its Ethernet address".to_owned(),
+            "another one, amid a flood of wrong digests",
+        ),
         _ => return None,
     })
 }
