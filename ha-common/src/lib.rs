@@ -18,6 +18,7 @@ pub mod fence;
 pub mod follow;
 pub mod group;
 pub mod hmac;
+pub mod lateness;
 pub mod layout;
 pub mod peer;
 pub mod reject;

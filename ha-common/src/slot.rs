@@ -116,6 +116,9 @@ pub fn release(slot: &mut Slot, command: &Command) {
     slot.claim_window_start = 0;
     slot.claim_window_events = 0;
     slot.timer_errors = 0;
+    slot.late = 0;
+    slot.late_at = 0;
+    slot.latest = 0;
     slot.rejects = [0; crate::reject::Reject::COUNT];
     slot.last_reject.at = 0;
 }

@@ -6,6 +6,7 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::helpers::generated::{
     bpf_timer_cancel, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
 };
+use ha_common::lateness;
 use ha_common::layout::{Event, Slot, event, flags, state, status};
 
 use crate::maps::HA_SLOTS;
@@ -124,12 +125,13 @@ fn handle(slot: *mut Slot) -> *mut aya_ebpf::bindings::bpf_timer {
 unsafe extern "C" fn on_deadline(_map: *mut c_void, index: *mut u32, slot: *mut Slot) -> i32 {
     // SAFETY: the kernel passes the key and the live value that the timer belongs to.
     unsafe {
-        atomic::exchange(&raw mut (*slot).armed_until, 0);
+        let due = atomic::exchange(&raw mut (*slot).armed_until, 0);
+        let now = bpf_ktime_get_ns();
+        lateness::note(&mut *slot, due, now);
         let deadline = (&raw const (*slot).deadline).read_volatile();
         if (*slot).state != state::BACKUP || deadline == 0 {
             return 0;
         }
-        let now = bpf_ktime_get_ns();
         if now < deadline {
             count::bump(&raw mut (*slot).vetoed);
             start(slot, deadline, deadline - now);

@@ -187,6 +187,14 @@ fn render_timer(out: &mut String, instance: &Instance) {
         let _ = write!(text, ", {multiplier} of them make a master dead");
     }
     field(out, "timer", PLAIN, &text);
+    if let Some(latest) = instance.timer.latest_us {
+        let late = count(instance.timer.late, "time");
+        let mut text = format!("fired late {late}, by {} at the worst", span(latest));
+        if instance.timer.guarded {
+            text.push_str("; the agent's own stands 2 ms behind it");
+        }
+        field(out, "", WARN, &text);
+    }
 }
 
 fn consume(consume: &Consume) -> String {

@@ -197,6 +197,12 @@ pub struct Slot {
     pub vetoed: u64,
     /// Timer helper calls that failed.
     pub timer_errors: u64,
+    /// Times it fired late ([`crate::lateness`]).
+    pub late: u64,
+    /// When it last did; zero: never.
+    pub late_at: u64,
+    /// By how many nanoseconds it was late at the worst.
+    pub latest: u64,
     /// Rejected adverts by [`Reject`].
     pub rejects: [u64; Reject::COUNT],
     /// Frames for our addresses dropped by the fence.

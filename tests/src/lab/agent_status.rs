@@ -347,6 +347,10 @@ pub struct Timer {
     pub kind: String,
     /// Why it is not the kernel.
     pub why: Option<String>,
+    /// How often the kernel's was late.
+    pub late: u64,
+    /// Whether the agent looks behind it.
+    pub guarded: bool,
 }
 
 /// Something odd.

@@ -30,6 +30,7 @@ pub mod clock;
 pub mod decode;
 pub mod forge;
 pub mod hmac;
+pub mod hog;
 pub mod host;
 pub mod inherited;
 pub mod janitor;

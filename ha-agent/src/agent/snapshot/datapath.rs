@@ -1,9 +1,14 @@
 //! Where adverts are heard and who keeps the deadline, as `status` shows it.
 
+use ha_common::lateness;
+use ha_common::layout::Slot;
+
 use crate::config::model;
 use crate::control::instance::{Consume, ConsumeChoice, Datapath, Override, Timer, TimerKind};
 use crate::driver::board::{DatapathView, View};
 use crate::driver::hooks::Reception;
+
+use super::Now;
 
 pub(super) fn datapath(view: &View) -> Datapath {
     let overridden = view
@@ -83,23 +88,23 @@ pub(super) fn consume(view: &View) -> Consume {
     }
 }
 
-pub(super) fn timer(view: Option<&DatapathView>) -> Timer {
-    match view {
-        Some(view) if view.kernel_timer => Timer {
-            kind: TimerKind::Kernel,
-            why: None,
+pub(super) fn timer(view: Option<&DatapathView>, slot: Option<&Slot>, now: Now) -> Timer {
+    let why = match view {
+        Some(view) if view.kernel_timer => None,
+        Some(view) if view.kernel_slot.is_some() => Some("the kernel gave no timer"),
+        Some(_) => Some("the plain-socket datapath keeps its deadlines in the agent"),
+        None => Some("nothing is attached"),
+    };
+    let late = slot.filter(|slot| why.is_none() && slot.late != 0);
+    Timer {
+        kind: if why.is_none() {
+            TimerKind::Kernel
+        } else {
+            TimerKind::Watchdog
         },
-        Some(view) if view.kernel_slot.is_some() => Timer {
-            kind: TimerKind::Watchdog,
-            why: Some("the kernel gave no timer".to_owned()),
-        },
-        Some(_) => Timer {
-            kind: TimerKind::Watchdog,
-            why: Some("the plain-socket datapath keeps its deadlines in the agent".to_owned()),
-        },
-        None => Timer {
-            kind: TimerKind::Watchdog,
-            why: Some("nothing is attached".to_owned()),
-        },
+        why: why.map(str::to_owned),
+        late: late.map_or(0, |slot| slot.late),
+        latest_us: late.map(|slot| slot.latest / 1000),
+        guarded: late.is_some_and(|slot| lateness::look_at(slot, now.monotonic).is_some()),
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
         datapath: datapath(view),
         consume: consume(view),
         interval: interval(view, slot.as_ref()),
-        timer: timer(view.datapath.as_ref()),
+        timer: timer(view.datapath.as_ref(), slot.as_ref(), now),
         last_transition: view.last.as_ref().map(|(last, cause, latency)| Transition {
             from: state(last.from),
             to: state(last.to),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ha_common::address::known_ip;
 use ha_common::election::{Advert, Detector as Part, Input, Role, Rules};
-use ha_common::follow;
 use ha_common::layout::{Event, Slot, state};
 use ha_common::units::{Centiseconds, Family, Instant, Nanos, Priority};
+use ha_common::{follow, lateness};
 
 use super::{Edges, Instance};
 use crate::config::virtual_address::VirtualAddress;
@@ -179,9 +179,11 @@ impl Instance {
     }
 
     /// Looks at the slot, in case an event was lost; for slots without a kernel timer this is the
-    /// timer. Returns when to look again at the latest, if the slot itself demands it.
-    pub(crate) fn look(&mut self, edges: &mut Edges<'_>, now: Instant) -> Option<Instant> {
-        let slot = self.slot(edges)?;
+    /// timer, and where the kernel's was late it is what stands behind it.
+    pub(crate) fn look(&mut self, edges: &mut Edges<'_>, now: Instant) {
+        let Some(slot) = self.slot(edges) else {
+            return;
+        };
         self.report_reject(&slot, edges, now);
         self.report_fence(&slot, edges);
         self.answer_untold_claims(&slot, edges, now);
@@ -191,17 +193,13 @@ impl Instance {
             (state::BACKUP, Role::Backup) if slot.deadline != 0 => {
                 if slot.deadline <= now.0 {
                     self.expired(Instant(slot.deadline), edges, now);
-                    return None;
+                    return;
                 }
+                self.look_at = self.next_look(&slot, now);
                 if missed {
                     // What it follows now is all that counts of what was missed.
                     self.catch_up(&slot, edges, now);
                 }
-                let kernel_timer = self
-                    .port
-                    .as_ref()
-                    .is_some_and(|port| port.detector.has_kernel_timer());
-                (!kernel_timer).then_some(Instant(slot.deadline))
             }
             (state::MASTER, Role::Master) => {
                 if slot.contested_since != 0 && follow::is_claimed(&slot, now.0) {
@@ -210,9 +208,18 @@ impl Instance {
                 if missed {
                     self.feed(now, Input::EventsLost, edges);
                 }
-                None
             }
-            _ => None,
+            _ => {}
+        }
+    }
+
+    /// When the deadline of a slot is to be looked at from here: when it is there, if nobody else looks.
+    fn next_look(&self, slot: &Slot, now: Instant) -> Option<Instant> {
+        let in_kernel = |port: &Port| port.detector.has_kernel_timer();
+        if self.port.as_ref().is_some_and(in_kernel) {
+            lateness::look_at(slot, now)
+        } else {
+            Some(Instant(slot.deadline))
         }
     }
 

@@ -333,10 +333,8 @@ impl Instance {
         }
         self.announce_due(edges, now);
         if self.look_at.is_some_and(|at| at <= now) {
-            // What it leads to may set a time of its own.
             self.look_at = None;
-            let next = self.look(edges, now);
-            self.look_at = next.or(self.look_at);
+            self.look(edges, now);
         }
         if self.owes_refusal() {
             self.weigh(now, edges);
