@@ -1,10 +1,12 @@
 //! What outlives the agent: its pinned maps and links, and what lets adverts in to them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Array, Map, MapData};
+use aya::programs::links::{FdLink, PinnedLink};
 use ha_common::layout::{Meta, names};
 use ha_tests::lab::agent::{self, Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
@@ -12,6 +14,7 @@ use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
+use nix::net::if_::if_nametoindex;
 
 #[test]
 fn without_a_bpffs_it_runs_unpinned_and_says_so() -> Result<()> {
@@ -117,6 +120,17 @@ fn pins_of_another_version_are_replaced() -> Result<()> {
         .wait_for_line("replaced pins of another version", PATIENCE)?;
     runs_in_the_kernel(&agent)?;
 
+    // So is another map under a name of ours.
+    agent.process().kill()?;
+    let marks = h1.bpf_dir().join(names::MAP_MARKS);
+    fs::remove_file(&marks)?;
+    MapData::from_pin(h1.bpf_dir().join(names::MAP_PEERS))?.pin(&marks)?;
+    let agent = Agent::start_again(h1)?;
+    agent
+        .process()
+        .wait_for_line("replaced pins of another version", PATIENCE)?;
+    runs_in_the_kernel(&agent)?;
+
     // And the right ones are kept.
     agent.process().kill()?;
     let agent = Agent::start_again(h1)?;
@@ -124,6 +138,66 @@ fn pins_of_another_version_are_replaced() -> Result<()> {
         .process()
         .wait_for_line("carries on with the maps pinned", PATIENCE)?;
     runs_in_the_kernel(&agent)
+}
+
+/// Where a program goes and comes anew, a card resets.
+#[test]
+fn an_upgrade_to_another_layout_keeps_the_link_in_xdp_that_is_used_and_no_other() -> Result<()> {
+    require_root_and_tools(&[])?;
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    h1.run(&[
+        "ip", "link", "add", "name", "side", "type", "veth", "peer", "name", "far",
+    ])?;
+    for args in [["side", "up"], ["far", "up"]] {
+        h1.run(&["ip", "link", "set", "dev", args[0], args[1]])?;
+    }
+    h1.run(&["ip", "address", "add", "10.98.0.1/24", "dev", "side"])?;
+    let native = |it: Instance| it.with("datapath", "native");
+    let side = Instance {
+        name: "side".to_owned(),
+        interface: "side".to_owned(),
+        vrid: 52,
+        addresses: vec!["10.98.0.100/24".to_owned()],
+        ..instance(100)
+    };
+    let mut config = AgentConfig::new(h1, native(instance(100)));
+    config.instance.push(native(side));
+    let agent = Agent::start(h1, &config)?;
+    for name in ["web", "side"] {
+        agent.wait_instance(name, "is master by XDP", PATIENCE, |it| {
+            it.state == State::Master && it.datapath.kind.as_deref() == Some("native")
+        })?;
+    }
+    let (link, program) = (xdp_link(h1)?, h1.xdp_program(Host::INTERFACE)?);
+    agent.process().kill()?;
+    forge_version(&h1.bpf_dir().join(names::MAP_META))?;
+
+    config.instance.truncate(1);
+    let agent = Agent::start(h1, &config)?;
+    agent
+        .process()
+        .wait_for_line("replaced pins of another version", PATIENCE)?;
+    agent.wait_instance("web", "is master by XDP", PATIENCE, |it| {
+        it.state == State::Master && it.datapath.kind.as_deref() == Some("native")
+    })?;
+    ensure!(xdp_link(h1)? == link, "it was detached");
+    ensure!(
+        h1.xdp_program(Host::INTERFACE)? != program,
+        "the old one runs"
+    );
+    // A program of the old version has the old maps, in which the dead agent is a master still.
+    wait_until(PATIENCE, "the program that nobody uses goes", || {
+        h1.xdp_program("side").is_ok_and(|it| it.is_none())
+    })
+}
+
+/// The identifier of the pinned link on the interface.
+fn xdp_link(host: &Host) -> Result<u32> {
+    let index = host.ns().inside(|| if_nametoindex(Host::INTERFACE))??;
+    let pin = host.bpf_dir().join(format!("link-{index}"));
+    let link: FdLink = PinnedLink::from_pin(pin)?.into();
+    Ok(link.info()?.id())
 }
 
 /// Whoever was configured before a crash and is not any more must not go on: not its slot, which

@@ -10,7 +10,7 @@ use super::kernel_log;
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::datapath::object::{self, LoadOptions, Loaded};
-use crate::datapath::pins::{self, Claim, Found, PinError, Room};
+use crate::datapath::pins::{self, Claim, Found, PinError, PinnedLinks, Room};
 use crate::net::links::LinkTable;
 
 /// Names what is broken on purpose, comma-separated: `no-timer`, `deaf-ring`. For trying what stands
@@ -31,6 +31,8 @@ pub(super) struct Half {
     pub(super) kernel: Result<Loaded, String>,
     /// Where it is pinned, or why it is not.
     pub(super) pin_dir: Result<PathBuf, String>,
+    /// Where links are, if anything is pinned.
+    pub(super) links: Option<PinnedLinks>,
     /// What keeps others from those pins.
     pub(super) claim: Option<Claim>,
 }
@@ -99,15 +101,16 @@ pub(super) fn require_interfaces(config: &Config, links: &LinkTable) -> Result<(
 /// Loads the kernel half over the pins, if there can be any. Fails only if they are somebody else's.
 pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failure> {
     let room = room(config);
-    let (claim, pin_dir) = match pins::prepare(pin_dir, room) {
+    let (claim, links, pin_dir) = match pins::prepare(pin_dir, room) {
         Ok((claim, found)) => {
             say_found(found, pin_dir);
-            (Some(claim), Ok(pin_dir.to_owned()))
+            let links = PinnedLinks::of(pin_dir, found);
+            (Some(claim), Some(links), Ok(pin_dir.to_owned()))
         }
         Err(taken @ PinError::Taken { .. }) => return Err(taken.into()),
         Err(error) => {
             warn!("{error}; maps and links will not outlive the agent");
-            (None, Err(error.to_string()))
+            (None, None, Err(error.to_string()))
         }
     };
     let kernel = load(pin_dir.as_deref().ok(), room);
@@ -117,6 +120,7 @@ pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failu
     Ok(Half {
         kernel,
         pin_dir,
+        links,
         claim,
     })
 }

@@ -127,7 +127,7 @@ async fn serve_until_told(
     let started = driver::start(Setup {
         config: Arc::clone(&config),
         kernel: half.kernel,
-        pin_dir: half.pin_dir.clone().ok(),
+        pins: half.links,
         links: Arc::clone(&table),
         board: Arc::clone(&board),
         reporter,

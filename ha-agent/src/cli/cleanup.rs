@@ -6,7 +6,7 @@ use super::Dirs;
 use super::failure::Failure;
 use super::output::Output;
 use crate::agent::cleanup::{self, End};
-use crate::datapath::pins::XdpLinks;
+use crate::datapath::attach::XdpLinks;
 
 /// Options of `cleanup`.
 #[derive(Clone, Debug, clap::Args)]

@@ -14,8 +14,9 @@ use std::{io, mem, thread};
 
 use arc_swap::ArcSwap;
 
-use super::attach::{self, Attachment, Others, Target};
+use super::attach::{self, Attachment, Others, Target, XdpLinks};
 use super::object::Programs;
+use super::pins::PinnedLinks;
 use super::suitability::{self, Facts};
 use crate::config::model::{Datapath, DatapathChoice};
 use crate::control::instance::Refusal;
@@ -88,7 +89,7 @@ impl Attacher {
     /// Starts it; `bell` is rung, on its thread, whenever an outcome changes.
     pub fn start(
         programs: Programs,
-        pin_dir: Option<PathBuf>,
+        pins: Option<PinnedLinks>,
         bell: impl Fn() + Send + 'static,
     ) -> io::Result<Self> {
         let (orders, received) = mpsc::channel();
@@ -97,9 +98,14 @@ impl Attacher {
         let thread = thread::Builder::new()
             .name("ha-attach".to_owned())
             .spawn(move || {
+                let (pin_dir, strangers) = match pins {
+                    Some(pins) => (Some(pins.dir), pins.strangers),
+                    None => (None, XdpLinks::Keep),
+                };
                 let mut worker = Worker {
                     programs,
                     pin_dir,
+                    strangers,
                     wanted: HashMap::new(),
                     held: HashMap::new(),
                     cleared: false,
@@ -141,6 +147,8 @@ struct Held {
 struct Worker {
     programs: Programs,
     pin_dir: Option<PathBuf>,
+    /// What becomes of programs in XDP that earlier agents left elsewhere.
+    strangers: XdpLinks,
     wanted: HashMap<u32, WantedHook>,
     held: HashMap<u32, Held>,
     /// Whether what earlier agents left elsewhere was cleared away.
@@ -195,7 +203,8 @@ impl Worker {
         if !mem::replace(&mut self.cleared, true)
             && let Some(dir) = &self.pin_dir
         {
-            attach::remove_strangers(dir, |ifindex| self.wanted.contains_key(&ifindex));
+            let in_use = |ifindex| self.wanted.contains_key(&ifindex);
+            attach::remove_strangers(dir, self.strangers, in_use);
         }
     }
 

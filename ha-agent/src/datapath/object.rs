@@ -1,11 +1,13 @@
 //! Loading the object: its maps, over pinned ones if there are any; its command program; and the programs for
 //! hooks, which are loaded when an interface first needs them.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use aya::maps::{MapData, RingBuf};
 use aya::programs::{SchedClassifier, Xdp};
-use aya::{Ebpf, EbpfLoader};
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use aya_obj::Object;
 use ha_common::layout::names;
 
 use super::error::{KernelError, errno, map_error, program_error};
@@ -45,6 +47,32 @@ pub struct Rings {
     pub deadlines: RingBuf<MapData>,
     /// Adverts and claims.
     pub events: RingBuf<MapData>,
+}
+
+/// What a map is made of: its type's number (`enum bpf_map_type` of `linux/bpf.h`), and the sizes of its keys and values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shape {
+    /// The type.
+    pub kind: u32,
+    /// Bytes of a key.
+    pub key: u32,
+    /// Bytes of a value.
+    pub value: u32,
+}
+
+/// The object's maps, by name.
+///
+/// # Errors
+/// If the object cannot be read.
+pub fn shapes() -> Result<HashMap<String, Shape>, KernelError> {
+    let object = Object::parse(OBJECT).map_err(EbpfError::ParseError)?;
+    let shape = |map: &aya_obj::Map| Shape {
+        kind: map.map_type(),
+        key: map.key_size(),
+        value: map.value_size(),
+    };
+    let maps = object.maps.iter();
+    Ok(maps.map(|(name, map)| (name.clone(), shape(map))).collect())
 }
 
 /// Loads it. That works only where the command program, which has the timers, is accepted.

@@ -10,13 +10,14 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use aya::maps::{Array, Map, MapData};
+use aya::maps::{Array, Map, MapData, MapInfo};
 use ha_common::layout::{LAYOUT_VERSION, META_MAGIC, Meta, names};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{FsType, statfs};
 use thiserror::Error;
 
-use super::attach::{close_filter, is_xdp_pin, pinned_interface};
+use super::attach::{XdpLinks, close_filter, is_xdp_pin, pinned_interface};
+use super::object::{self, Shape};
 use super::raw::Raw;
 use super::reader;
 use crate::net::filter;
@@ -113,7 +114,8 @@ pub fn prepare(dir: &Path, room: Room) -> Result<(Claim, Found), PinError> {
     if is_current(dir, room) {
         return Ok((claim, Found::Ours));
     }
-    remove_all(dir, XdpLinks::Remove)?;
+    // A card resets when its program goes. The next one takes its place at once, with the new maps.
+    remove_all(dir, XdpLinks::Keep)?;
     Ok((claim, Found::Replaced))
 }
 
@@ -157,13 +159,27 @@ fn lock(dir: &Path) -> Result<Claim, PinError> {
     }
 }
 
-/// What becomes of the pinned links of programs in XDP.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum XdpLinks {
-    /// They stay, and the next agent puts its own program in their place.
-    Keep,
-    /// They go, and many cards reset.
-    Remove,
+/// Where links are pinned.
+#[derive(Clone, Debug)]
+pub struct PinnedLinks {
+    /// The directory.
+    pub dir: PathBuf,
+    /// What becomes of programs in XDP that earlier agents left on interfaces that are not in use.
+    pub strangers: XdpLinks,
+}
+
+impl PinnedLinks {
+    /// Those in a directory in which this was found. A program of another version still has the maps of its agent,
+    /// which may have died as a master: it would fence addresses that are no longer that agent's.
+    pub fn of(dir: &Path, found: Found) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            strangers: match found {
+                Found::Replaced => XdpLinks::Remove,
+                Found::Nothing | Found::Ours => XdpLinks::Keep,
+            },
+        }
+    }
 }
 
 /// Removes every pin of ours, and says how many there were; links go with their programs.
@@ -206,17 +222,37 @@ fn is_pin(path: &Path) -> bool {
 }
 
 fn is_current(dir: &Path, room: Room) -> bool {
-    let Some(meta) = read_meta(&dir.join(names::MAP_META)) else {
+    let meta = read_meta(&dir.join(names::MAP_META));
+    meta.is_some_and(|meta| meta.magic == META_MAGIC && meta.version == LAYOUT_VERSION)
+        && has_shapes(dir)
+        && entries(dir, names::MAP_SLOTS) == room.slots
+        && entries(dir, names::MAP_FENCE) >= room.held
+}
+
+/// Whether every map is there, and of the type and the sizes that the object declares. Whoever opens a pin is given
+/// whatever lies there.
+fn has_shapes(dir: &Path) -> bool {
+    let Ok(shapes) = object::shapes() else {
         return false;
     };
-    let entries = |name| {
-        let info = MapData::from_pin(dir.join(name)).and_then(|map| map.info());
-        info.map_or(0, |info| info.max_entries())
-    };
-    let right_size =
-        entries(names::MAP_SLOTS) == room.slots && entries(names::MAP_FENCE) >= room.held;
-    let complete = names::PINNED.iter().all(|name| dir.join(name).exists());
-    meta.magic == META_MAGIC && meta.version == LAYOUT_VERSION && right_size && complete
+    names::PINNED.iter().all(|name| {
+        let found = pinned(dir, name).and_then(|info| {
+            Some(Shape {
+                kind: info.map_type().ok()? as u32,
+                key: info.key_size(),
+                value: info.value_size(),
+            })
+        });
+        found.is_some() && found == shapes.get(*name).copied()
+    })
+}
+
+fn entries(dir: &Path, name: &str) -> u32 {
+    pinned(dir, name).map_or(0, |info| info.max_entries())
+}
+
+fn pinned(dir: &Path, name: &str) -> Option<MapInfo> {
+    MapInfo::from_pin(dir.join(name)).ok()
 }
 
 fn read_meta(path: &Path) -> Option<Meta> {

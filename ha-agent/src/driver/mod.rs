@@ -37,7 +37,6 @@ pub(crate) mod ways;
 pub mod words;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender as Queue, SyncSender};
 use std::thread::JoinHandle;
@@ -50,6 +49,7 @@ use crate::config::model::{Config, DatapathChoice};
 use crate::datapath::attacher::Attacher;
 use crate::datapath::kernel::Kernel;
 use crate::datapath::object::{Loaded, Rings};
+use crate::datapath::pins::PinnedLinks;
 use crate::net::address::AddressBook;
 use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
@@ -132,7 +132,7 @@ pub struct Setup {
     /// The kernel half, or why there is none.
     pub kernel: Result<Loaded, String>,
     /// Where links are pinned.
-    pub pin_dir: Option<PathBuf>,
+    pub pins: Option<PinnedLinks>,
     /// The interfaces.
     pub links: Arc<LinkTable>,
     /// Where it shows itself.
@@ -191,12 +191,11 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let ways = WayBook::open().map_err(io::Error::other)?;
     let devices = DeviceBook::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;
-    let pinned = setup.pin_dir.is_some();
+    let pinned = setup.pins.is_some();
     let (kernel, rings, attacher) = match setup.kernel {
         Ok(loaded) => {
             let ring_bell = Arc::clone(&bell);
-            let attacher =
-                Attacher::start(loaded.programs, setup.pin_dir, move || ring_bell.wake())?;
+            let attacher = Attacher::start(loaded.programs, setup.pins, move || ring_bell.wake())?;
             (Some(loaded.kernel), Some(loaded.rings), Ok(attacher))
         }
         Err(why) => (None, None, Err(why)),

@@ -199,6 +199,15 @@ fn clear_others(target: &Target, datapath: Datapath, pin_dir: Option<&Path>) {
     };
 }
 
+/// What becomes of the pinned links of programs in XDP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum XdpLinks {
+    /// They stay, and the next agent puts its own program in their place.
+    Keep,
+    /// They go, and many cards reset.
+    Remove,
+}
+
 /// The interface that the pin of a link is of, by the pin's name.
 pub fn pinned_interface(pin: &Path) -> Option<u32> {
     let name = pin.file_name()?.to_str()?;
@@ -214,9 +223,9 @@ pub fn is_xdp_pin(pin: &Path) -> bool {
     xdp::is_pin(pin)
 }
 
-/// Takes the programs at tc hooks off interfaces that are not in use, which an earlier agent left. Those of XDP
-/// stay, since cards reset when they go: `cleanup` removes them.
-pub fn remove_strangers(dir: &Path, in_use: impl Fn(u32) -> bool) {
+/// Takes the programs at tc hooks off interfaces that are not in use, which an earlier agent left, and those in XDP if
+/// they are to go.
+pub fn remove_strangers(dir: &Path, xdp: XdpLinks, in_use: impl Fn(u32) -> bool) {
     // A directory that cannot be read has nothing of ours.
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
@@ -224,7 +233,7 @@ pub fn remove_strangers(dir: &Path, in_use: impl Fn(u32) -> bool) {
             continue;
         };
         close_filter(ifindex);
-        if xdp::is_pin(&path) {
+        if xdp == XdpLinks::Keep && xdp::is_pin(&path) {
             continue;
         }
         // What cannot be removed now is found again at the next start.
