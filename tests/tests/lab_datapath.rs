@@ -1,15 +1,13 @@
 //! How adverts are received: what is tried, what is refused and why, and what survives the agent.
 
 use anyhow::{Context as _, Result, ensure};
-use aya::programs::xdp::XdpMode;
-use ha_agent::datapath::object::{self, LoadOptions, Loaded};
 use ha_tests::lab::agent::{self, Agent, Circumstances, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
+use ha_tests::lab::foreign::Foreign;
 use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
-use nix::net::if_::if_nametoindex;
 
 #[test]
 fn auto_is_tc_with_a_kernel_timer_and_says_what_native_would_cost() -> Result<()> {
@@ -101,7 +99,7 @@ fn an_xdp_program_of_somebody_else_is_never_replaced_and_is_named() -> Result<()
     require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let h2 = lab.host(2).clone();
-    let theirs = Foreign::attach(&h2)?;
+    let theirs = Foreign::xdp(&h2)?;
     let before = h2.xdp_program(Host::INTERFACE)?;
     ensure!(before.is_some());
     let native = instance(90).with("datapath", "native");
@@ -290,29 +288,4 @@ fn move_to_macvlan(host: &Host) -> Result<()> {
          link set {MACVLAN} up\n",
         host.ipv4()
     ))
-}
-
-/// A program that is not the agent's: it passes everything, for it knows no virtual router.
-struct Foreign {
-    _loaded: Loaded,
-}
-
-impl Foreign {
-    fn attach(host: &Host) -> Result<Self> {
-        host.ns().inside(|| -> Result<Self> {
-            let mut loaded = object::load(LoadOptions {
-                pin_dir: None,
-                max_slots: 1,
-                max_held: 1,
-                debug: false,
-                no_timer: false,
-            })?;
-            let interface = if_nametoindex(Host::INTERFACE)?;
-            loaded
-                .programs
-                .xdp()?
-                .attach_to_if_index(interface, XdpMode::Driver)?;
-            Ok(Self { _loaded: loaded })
-        })?
-    }
 }

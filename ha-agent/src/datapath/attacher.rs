@@ -39,6 +39,8 @@ pub struct WantedHook {
     pub link_layer: LinkLayer,
     /// VLAN devices above it.
     pub vlans_above: Vec<String>,
+    /// The device that takes what comes in by it, if there is one.
+    pub port_of: Option<String>,
     /// How adverts are to be received.
     pub choice: DatapathChoice,
     /// How else if that cannot be had: what is there by it stays meanwhile.
@@ -214,11 +216,7 @@ impl Worker {
         let reattached = held.as_ref().map_or(0, |it| it.outcome.reattached);
         match held {
             Some(mut held) if held.attachment.is_some() && held.outcome.wanted == wanted => {
-                let is_there = held
-                    .attachment
-                    .as_ref()
-                    .is_some_and(|it| it.is_there(&wanted.target).unwrap_or(true));
-                if is_there {
+                if look(&mut held) {
                     return held;
                 }
                 // What is left of it goes first: one of two programs may be there still.
@@ -229,12 +227,13 @@ impl Worker {
                 held.outcome.reattached = reattached + 1;
                 held
             }
-            Some(held) => {
+            Some(mut held) => {
                 let fits = held.attachment.as_ref().is_some_and(|attachment| {
                     still_fits(attachment.datapath(), &held.outcome, &wanted)
                 });
                 if fits {
-                    return renew(held, wanted);
+                    held.outcome.wanted = wanted;
+                    return renew(held);
                 }
                 let mut new = self.attach(wanted);
                 if let Some(before) = has_to_fall_back(&new) {
@@ -330,22 +329,24 @@ impl Worker {
                 .map_err(|error| error.to_string()),
             };
             match attached {
-                Ok(mut attachment) => {
+                Ok(attachment) => {
                     refusals.extend(suitability::not_tried(wanted.choice, &facts));
                     let outcome = Outcome {
                         attached: Some((datapath, attachment.link())),
                         because: suitability::because(wanted.choice, datapath),
                         refusals,
                         fell_back: None,
-                        notes: mem::take(&mut attachment.notes),
+                        notes: Vec::new(),
                         reattached: 0,
                         changed: Instant::now(),
                         wanted,
                     };
-                    return Held {
+                    let mut held = Held {
                         attachment: Some(attachment),
                         outcome,
                     };
+                    look(&mut held);
+                    return held;
                 }
                 Err(reason) => refusals.push(Refusal {
                     kind: datapath,
@@ -421,14 +422,40 @@ fn still_fits(datapath: Datapath, old: &Outcome, wanted: &WantedHook) -> bool {
         && suitability::obstacle(datapath, &facts).is_none()
 }
 
-fn renew(mut held: Held, wanted: WantedHook) -> Held {
+/// Shows what is there for what is wanted now.
+fn renew(mut held: Held) -> Held {
+    let choice = held.outcome.wanted.choice;
     if let Some((datapath, _)) = held.outcome.attached {
-        held.outcome.because = suitability::because(wanted.choice, datapath);
+        held.outcome.because = suitability::because(choice, datapath);
     }
-    held.outcome.refusals = suitability::not_tried(wanted.choice, &facts(&wanted));
+    held.outcome.refusals = suitability::not_tried(choice, &facts(&held.outcome.wanted));
     held.outcome.fell_back = None;
-    held.outcome.wanted = wanted;
+    look(&mut held);
     held
+}
+
+/// Looks whether a program is where it was put, and what a person should know of it; true unless it is gone.
+fn look(held: &mut Held) -> bool {
+    let Some(attachment) = &held.attachment else {
+        return false;
+    };
+    let wanted = &held.outcome.wanted;
+    let mut notes = attachment.notes.clone();
+    let is_there = match attachment.look(&wanted.target) {
+        Ok(Some(seen)) => {
+            notes.extend(seen);
+            true
+        }
+        Ok(None) => false,
+        // That it is gone would be told without an error.
+        Err(error) => {
+            notes.push(format!("whether it is still there cannot be told: {error}"));
+            true
+        }
+    };
+    notes.extend(suitability::notes(attachment.datapath(), &facts(wanted)));
+    held.outcome.notes = notes;
+    is_there
 }
 
 /// What is to run in place of a program that was refused.
@@ -446,6 +473,7 @@ fn facts(wanted: &WantedHook) -> Facts {
         kind: wanted.kind.clone(),
         link_layer: wanted.link_layer,
         vlans_above: wanted.vlans_above.clone(),
+        port_of: wanted.port_of.clone(),
         driver: offload::driver(&wanted.target.name),
         strips_tags: offload::strips_vlan_tags(wanted.target.ifindex).ok(),
     }

@@ -203,6 +203,16 @@ impl Hooks {
     }
 }
 
+impl Reception {
+    /// All but what changes while it stays the same.
+    pub(crate) fn without_notes(&self) -> Self {
+        Self {
+            notes: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
 /// Of two instances on an interface one that names a program's datapath counts before one that leaves it open, and
 /// this before one that wants none.
 fn counts(first: DatapathChoice, other: DatapathChoice) -> DatapathChoice {
@@ -241,6 +251,7 @@ fn wanted_hook(link: &Link, links: &LinkTable, need: Need<'_>) -> WantedHook {
         kind: link.kind.clone(),
         link_layer: link.link_layer,
         vlans_above,
+        port_of: links.port_of(link),
         choice: need.choice,
         fallback: Some(need.fallback),
     }

@@ -28,6 +28,7 @@ pub mod capture;
 pub mod client;
 pub mod clock;
 pub mod decode;
+pub mod foreign;
 pub mod forge;
 pub mod hmac;
 pub mod hog;

@@ -91,12 +91,18 @@ impl Attachment {
         }
     }
 
-    /// Whether it is there, by the kernel's word: somebody else may have taken it off.
-    pub fn is_there(&self, target: &Target) -> Result<bool, AttachError> {
-        match &self.hold {
-            Hold::Tc(pair) => pair.is_there(target),
-            Hold::Xdp(hold) => hold.is_there(target.ifindex),
-        }
+    /// What a person should know of it where it is, by the kernel's word; `None`: somebody else has taken it off.
+    ///
+    /// # Errors
+    /// If the kernel cannot be asked.
+    pub fn look(&self, target: &Target) -> Result<Option<Vec<String>>, AttachError> {
+        Ok(match &self.hold {
+            Hold::Tc(pair) if pair.is_there(target)? => {
+                Some(pair.others_first(target)?.into_iter().collect())
+            }
+            Hold::Xdp(hold) if hold.is_there(target.ifindex)? => Some(Vec::new()),
+            Hold::Tc(_) | Hold::Xdp(_) => None,
+        })
     }
 
     /// Detaches, pinned or not.

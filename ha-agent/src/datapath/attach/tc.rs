@@ -72,6 +72,32 @@ impl TcPair {
         }
         Ok(true)
     }
+
+    /// Programs of others that run before ours at ingress: what they drop is never received.
+    pub(super) fn others_first(&self, target: &Target) -> Result<Option<String>, AttachError> {
+        let [ours, _] = self.programs;
+        let before: Vec<String> = match self.kind {
+            Kind::Tcx => {
+                let programs = tcx_programs(target, Side::Ingress)?;
+                let first = programs.iter().position(|id| *id == ours);
+                match first {
+                    None | Some(0) => Vec::new(),
+                    Some(first) => names_of(programs.get(..first).unwrap_or_default()),
+                }
+            }
+            Kind::Clsact => bpf_filters(target.ifindex, Hook::Ingress)?
+                .into_iter()
+                .take_while(|filter| filter.program != Some(ours))
+                .map(|filter| filter.name)
+                .collect(),
+        };
+        Ok((!before.is_empty()).then(|| {
+            format!(
+                "tc programs of others see frames before ours does, and what they drop is not received: {}",
+                before.join(", ")
+            )
+        }))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +152,7 @@ pub(super) fn attach(
     pin_dir: Option<&Path>,
     notes: &mut Vec<String>,
 ) -> Result<TcPair, AttachError> {
-    let pair = match attach_both(programs, target, pin_dir, Kind::Tcx, notes) {
+    match attach_both(programs, target, pin_dir, Kind::Tcx, notes) {
         // What the kernel says of an attach type that it does not know, or was built without.
         Err(AttachError::Refused(why))
             if matches!(
@@ -138,9 +164,7 @@ pub(super) fn attach(
             attach_both(programs, target, None, Kind::Clsact, notes)
         }
         other => other,
-    }?;
-    notes.extend(others_first(target, &pair)?);
-    Ok(pair)
+    }
 }
 
 fn attach_both(
@@ -283,32 +307,6 @@ fn remove_filter(interface: &str, side: Side, name: &str) -> Result<(), TcError>
         Err(error) if matches!(errno(&error), Some(libc::EINVAL | libc::ENOENT)) => Ok(()),
         other => other,
     }
-}
-
-/// Programs of others that run before ours at ingress: what they drop is never received.
-fn others_first(target: &Target, pair: &TcPair) -> Result<Option<String>, AttachError> {
-    let [ours, _] = pair.programs;
-    let before: Vec<String> = match pair.kind {
-        Kind::Tcx => {
-            let programs = tcx_programs(target, Side::Ingress)?;
-            let first = programs.iter().position(|id| *id == ours);
-            match first {
-                None | Some(0) => Vec::new(),
-                Some(first) => names_of(programs.get(..first).unwrap_or_default()),
-            }
-        }
-        Kind::Clsact => bpf_filters(target.ifindex, Hook::Ingress)?
-            .into_iter()
-            .take_while(|filter| filter.program != Some(ours))
-            .map(|filter| filter.name)
-            .collect(),
-    };
-    Ok((!before.is_empty()).then(|| {
-        format!(
-            "tc programs of others see frames before ours does, and what they drop is not received: {}",
-            before.join(", ")
-        )
-    }))
 }
 
 /// Identifiers of the programs of a tcx hook, in the order in which they run.

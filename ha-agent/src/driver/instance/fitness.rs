@@ -137,8 +137,17 @@ impl Instance {
                     self.config.interface
                 ),
             });
-        } else if let Some(port) = &self.port {
-            self.say_attached(port, edges);
+        } else if new.without_notes() != old.without_notes() {
+            if let Some(port) = &self.port {
+                self.say_attached(port, edges);
+            }
+        } else {
+            for note in new.notes.iter().filter(|note| !old.notes.contains(note)) {
+                edges.reporter.say(Report::Warning {
+                    instance: Arc::clone(&self.name),
+                    what: format!("{}: {note}", self.config.interface),
+                });
+            }
         }
     }
 

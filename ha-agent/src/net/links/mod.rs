@@ -179,6 +179,18 @@ impl LinkTable {
         })
     }
 
+    /// The device that takes what comes in by an interface, in words: a bridge, a bond, a team; not a VRF.
+    pub fn port_of(&self, link: &Link) -> Option<String> {
+        let master = self.get(link.master?)?;
+        let kind = match &master.kind {
+            LinkKind::Bridge => "bridge",
+            LinkKind::Bond => "bond",
+            LinkKind::Other(kind) => kind,
+            _ => return None,
+        };
+        Some(format!("{kind} {}", master.name))
+    }
+
     /// The routing table of the VRF that an interface is in, if it is in one.
     pub fn vrf_table(&self, link: &Link) -> Option<u32> {
         match self.get(link.master?)?.kind {
