@@ -37,6 +37,7 @@ impl Handler for Agent {
         Ok(Peers {
             pin_dir: None,
             peers: Vec::new(),
+            frames: None,
         })
     }
 
@@ -274,7 +275,10 @@ fn an_unknown_user_of_a_command_is_refused_by_check_and_run_in_the_same_words() 
 fn peers_come_from_the_agent() {
     let lab = start();
     let output = run(lab.dir.path(), &["peers", "--json"]);
-    assert_eq!(stdout(&output), "{\"pin_dir\":null,\"peers\":[]}\n");
+    assert_eq!(
+        stdout(&output),
+        "{\"pin_dir\":null,\"peers\":[],\"frames\":null}\n"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use core::cmp::Ordering;
 
 use crate::layout::{RawAddress, Slot, flags, state};
-use crate::timing::{master_down, skew};
+use crate::timing::{has_ended, master_down, skew};
 use crate::units::{Centiseconds, Nanos, Priority, Version};
 use crate::wire::vrrp::{Advert, same};
 
@@ -159,7 +159,7 @@ pub fn is_taken_over(slot: &Slot, turned_at: u64, now: u64) -> bool {
 /// Whether this event still fits the slot's limit: no sender can turn the ring into a firehose.
 #[inline(always)]
 pub fn may_notify(slot: &mut Slot, now: u64) -> bool {
-    if now.wrapping_sub(slot.window_start) > WINDOW {
+    if has_ended(slot.window_start, WINDOW, now) {
         slot.window_start = now;
         slot.window_events = 0;
     }
@@ -171,7 +171,7 @@ pub fn may_notify(slot: &mut Slot, now: u64) -> bool {
 /// not keep adverts from being told. What does not fit is counted in the slot, where the agent finds it.
 #[inline(always)]
 pub fn may_tell_claim(slot: &mut Slot, now: u64) -> bool {
-    if now.wrapping_sub(slot.claim_window_start) > WINDOW {
+    if has_ended(slot.claim_window_start, WINDOW, now) {
         slot.claim_window_start = now;
         slot.claim_window_events = 0;
     }
@@ -449,6 +449,8 @@ pub(crate) mod tests {
         let burst = |slot: &mut Slot, now| (0..40).filter(|_| may_notify(slot, now)).count();
         assert_eq!(burst(&mut slot, START), 16);
         assert_eq!(burst(&mut slot, START + 100 * MS), 0);
+        // By a CPU that has read its clock before another one began the window.
+        assert_eq!(burst(&mut slot, START - 1), 0);
         assert_eq!(burst(&mut slot, START + 100 * MS + 1), 16);
     }
 

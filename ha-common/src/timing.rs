@@ -29,9 +29,29 @@ pub const fn master_down(
     Nanos(multiplier as u64 * interval.nanos().0 + skew(version, priority, interval).0)
 }
 
+/// Whether a window that began at `start` has ended at `now`, `CLOCK_MONOTONIC` nanoseconds both.
+///
+/// Another CPU may have begun it a moment after this one has read its clock: then it has not.
+#[inline(always)]
+pub const fn has_ended(start: u64, length: u64, now: u64) -> bool {
+    now.saturating_sub(start) > length
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_that_another_cpu_began_a_moment_later_has_not_ended() {
+        for (start, now, ended) in [
+            (1000, 1100, false),
+            (1000, 1101, true),
+            (1000, 999, false),
+            (0, 101, true),
+        ] {
+            assert_eq!(has_ended(start, 100, now), ended, "{start} {now}");
+        }
+    }
 
     /// RFC 9568 section 6.1 (skew).
     #[test]

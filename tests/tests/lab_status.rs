@@ -108,12 +108,20 @@ fn peers_beside_a_hung_agent_come_from_the_maps_and_say_so() -> Result<()> {
     let said = invoke(pair.h2(), &["peers", "--json"])?;
     let peers: serde_json::Value = serde_json::from_str(&said.out)?;
     ensure!(peers["peers"][0]["address"] == master.as_str(), "{peers}");
+    let frames = peers["frames"]["vrrp"].as_u64();
+    ensure!(
+        frames.is_some_and(|count| count > 0) && peers["frames"]["not_ours"] == 0,
+        "{peers}"
+    );
 
     // And from the agent, without a word, once it can answer again.
     pair.backup.process().signal(Signal::CONT)?;
     let said = invoke(pair.h2(), &["peers"])?;
     ensure!(
-        said.code == Some(0) && said.out.contains(&master) && said.err.is_empty(),
+        said.code == Some(0)
+            && said.out.contains(&master)
+            && said.out.contains(" of VRRP")
+            && said.err.is_empty(),
         "{said:?}"
     );
     Ok(())

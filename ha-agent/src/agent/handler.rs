@@ -154,6 +154,7 @@ impl Handler for Agent {
         Ok(Peers {
             pin_dir: self.pins.clone().ok(),
             peers: peers::shown(&all, clock::now(), &self.links.borrow()),
+            frames: self.reader.as_deref().map(peers::frames),
         })
     }
 

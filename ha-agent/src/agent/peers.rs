@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use aya::maps::MapError;
-use ha_common::layout::{GAP_BUCKETS, PeerKey, PeerStats};
+use ha_common::layout::{Counter, GAP_BUCKETS, PeerKey, PeerStats};
 use ha_common::units::{Centiseconds, Instant};
 
 use crate::control::instance::Family;
-use crate::control::peers::{Bucket, Gap, LastAdvert, Peer, Peers};
+use crate::control::peers::{Bucket, Frames, Gap, LastAdvert, Peer, Peers};
 use crate::control::rejects::RejectCounts;
 use crate::datapath::reader::Reader;
 use crate::driver::clock;
@@ -38,7 +38,22 @@ pub fn pinned(pin_dir: &Path) -> Result<Peers, MapError> {
     Ok(Peers {
         pin_dir: Some(pin_dir.to_owned()),
         peers,
+        frames: Some(frames(&reader)),
     })
+}
+
+/// What the kernel half counted over all interfaces.
+pub(super) fn frames(reader: &Reader) -> Frames {
+    Frames {
+        vrrp: reader.counter(Counter::Vrrp),
+        not_ours: reader.counter(Counter::NotOurs),
+        tagged: reader.counter(Counter::Tagged),
+        unreadable: reader.counter(Counter::Unreadable),
+        consumed: reader.counter(Counter::Consumed),
+        authenticated: reader.counter(Counter::Authenticated),
+        events_dropped: reader.counter(Counter::EventsDropped),
+        peers_refused: reader.counter(Counter::PeersRefused),
+    }
 }
 
 /// Peers that the agent itself has read.

@@ -15,6 +15,30 @@ pub struct Peers {
     pub pin_dir: Option<PathBuf>,
     /// One entry for each interface, virtual router and source address.
     pub peers: Vec<Peer>,
+    /// What the kernel half counted over all interfaces since its maps were made; `null` where there is none.
+    #[serde(default)]
+    pub frames: Option<Frames>,
+}
+
+/// Frames on the interfaces that the kernel half is on, whoever they were for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Frames {
+    /// VRRP frames of any kind.
+    pub vrrp: u64,
+    /// Of these for virtual routers that are not configured here.
+    pub not_ours: u64,
+    /// Of these with a VLAN tag, which are the VLAN device's business.
+    pub tagged: u64,
+    /// Of these too short to tell whose they are, or with an IP header that every host discards.
+    pub unreadable: u64,
+    /// Of these ended in the kernel half, by `consume`.
+    pub consumed: u64,
+    /// Packets in an authentication header of `IPsec`, which nothing here can verify.
+    pub authenticated: u64,
+    /// Events that the ring to the agent had no room for.
+    pub events_dropped: u64,
+    /// Peers that were left out of the list, since so many new ones came at once.
+    pub peers_refused: u64,
 }
 
 /// One sender of adverts for one virtual router, as seen on one interface.

@@ -1,17 +1,53 @@
 //! `peers` for a person: a table, and below it who had adverts refused and why.
 
+use std::fmt::Write as _;
+
 use super::instance::Family;
-use super::peers::{Peer, Peers};
+use super::peers::{Frames, Peer, Peers};
 use super::render_instance::reject_list;
-use super::text::{BOLD, Cell, Table, WARN, field, span};
+use super::text::{BOLD, Cell, PLAIN, Table, WARN, field, span};
 
 /// The whole text, in colour, ending in a newline.
 pub fn render_peers(peers: &Peers) -> String {
     let mut out = String::new();
     if peers.peers.is_empty() {
         out.push_str("No adverts of any peer have been seen.\n");
-        return out;
+    } else {
+        render_list(&mut out, &peers.peers);
     }
+    if let Some(frames) = &peers.frames {
+        out.push('\n');
+        field(&mut out, "frames", PLAIN, &frames_line(frames));
+    }
+    out
+}
+
+/// Those that are always there, and whatever else there was.
+fn frames_line(frames: &Frames) -> String {
+    let mut text = format!("{} of VRRP", frames.vrrp);
+    for (count, what) in [
+        (frames.not_ours, "for virtual routers that are not here"),
+        (frames.tagged, "with a VLAN tag"),
+        (frames.unreadable, "unreadable"),
+        (frames.consumed, "ended by `consume`"),
+        (
+            frames.authenticated,
+            "in IPsec's authentication header, which are not verified",
+        ),
+        (frames.events_dropped, "events lost, the ring being full"),
+        (
+            frames.peers_refused,
+            "peers not listed, since so many came at once",
+        ),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    text
+}
+
+fn render_list(out: &mut String, peers: &[Peer]) {
     let mut table = Table::new(&[
         "INTERFACE",
         "VRID",
@@ -23,11 +59,11 @@ pub fn render_peers(peers: &Peers) -> String {
         "GAPS",
         "SEEN",
     ]);
-    for peer in &peers.peers {
+    for peer in peers {
         table.row(row(peer));
     }
-    table.render(&mut out);
-    let refused = peers.peers.iter().filter(|peer| peer.rejects.total() > 0);
+    table.render(out);
+    let refused = peers.iter().filter(|peer| peer.rejects.total() > 0);
     for (index, peer) in refused.enumerate() {
         if index == 0 {
             out.push('\n');
@@ -39,9 +75,8 @@ pub fn render_peers(peers: &Peers) -> String {
             peer.vrid,
             reject_list(&peer.rejects)
         );
-        field(&mut out, "rejected", WARN, &text);
+        field(out, "rejected", WARN, &text);
     }
-    out
 }
 
 fn row(peer: &Peer) -> Vec<Cell> {
@@ -126,6 +161,12 @@ mod tests {
         Peers {
             pin_dir: None,
             peers: vec![peer, forger],
+            frames: Some(Frames {
+                vrrp: 373_602,
+                tagged: 20,
+                authenticated: 3,
+                ..Frames::default()
+            }),
         }
     }
 
@@ -140,6 +181,7 @@ mod tests {
         let peers = Peers {
             pin_dir: None,
             peers: Vec::new(),
+            frames: None,
         };
         assert_eq!(
             render_peers(&peers),

@@ -7,6 +7,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::timing::has_ended;
+
 /// Lanes that Ethernet addresses are spread over.
 pub const LANES: usize = 8;
 /// Wrong digests of one lane in a window: all lanes together cost a CPU 2 % at the worst where a digest costs 2 us.
@@ -36,7 +38,7 @@ impl Budget {
     /// Whether the window has ended.
     #[inline(always)]
     pub const fn is_over(&self, now: u64) -> bool {
-        now.wrapping_sub(self.start) > WINDOW
+        has_ended(self.start, WINDOW, now)
     }
 
     /// Counts a wrong digest.
