@@ -86,19 +86,22 @@ pub(crate) fn read<C: Cursor>(network: Network<C>) -> Neighbour {
 
 #[inline(always)]
 fn read_arp<C: Cursor>(mut cursor: C) -> Neighbour {
-    let (Some(kind), Some(operation)) = (cursor.take::<6>(), cursor.take::<2>()) else {
+    if cursor.take::<6>() != Some(ARP) {
+        return Neighbour::NOTHING;
+    }
+    let Some(operation) = cursor.take::<2>() else {
         return Neighbour::NOTHING;
     };
-    let (Some(sender_mac), Some(sender)) = (cursor.take::<6>(), cursor.take::<4>()) else {
+    let Some(sender_mac) = cursor.take::<6>() else {
+        return Neighbour::NOTHING;
+    };
+    let Some(sender) = cursor.take::<4>() else {
         return Neighbour::NOTHING;
     };
     cursor.skip(6);
     let Some(target) = cursor.take::<4>() else {
         return Neighbour::NOTHING;
     };
-    if kind != ARP {
-        return Neighbour::NOTHING;
-    }
     Neighbour {
         family: Family::V4,
         asked: if operation == ARP_REQUEST {
