@@ -51,7 +51,8 @@ pub enum KernelError {
 }
 
 impl KernelError {
-    /// The reason in one sentence, for `status` and the log; the verifier's own words are left out.
+    /// The reason in one sentence, for `status` and the log; of the verifier's words, which are thousands of lines, the
+    /// one that says why.
     pub fn in_words(&self) -> String {
         let cause = root_cause(self);
         let code = cause
@@ -74,11 +75,35 @@ impl KernelError {
             Self::Load(_) | Self::Missing(_) | Self::Refused(_) | Self::Full(_) => String::new(),
         };
         let cause = cause.to_string();
+        let verdict = self
+            .verdict()
+            .map(|verdict| format!(", by the verifier: {verdict}"));
         format!(
-            "{what}{}{meaning}",
-            cause.lines().next().unwrap_or_default()
+            "{what}{}{meaning}{}",
+            cause.lines().next().unwrap_or_default(),
+            verdict.unwrap_or_default()
         )
     }
+
+    /// What the verifier refused a program for.
+    fn verdict(&self) -> Option<String> {
+        let Self::Program {
+            source: ProgramError::LoadError { verifier_log, .. },
+            ..
+        } = self
+        else {
+            return None;
+        };
+        verdict_of(&verifier_log.to_string()).map(str::to_owned)
+    }
+}
+
+/// The last line of a verifier's log before its statistics.
+fn verdict_of(log: &str) -> Option<&str> {
+    const STATISTICS: [&str; 3] = ["verification time ", "stack depth ", "processed "];
+    log.lines()
+        .map(str::trim)
+        .rfind(|line| !line.is_empty() && !STATISTICS.iter().any(|it| line.starts_with(it)))
 }
 
 /// The innermost of an error's causes: aya's texts name the system call, and what a person needs is the kernel's
@@ -109,4 +134,22 @@ pub(super) fn map_error(name: &'static str) -> impl Fn(MapError) -> KernelError 
 
 pub(super) fn program_error(name: &'static str) -> impl Fn(ProgramError) -> KernelError {
     move |source| KernelError::Program { name, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_verifiers_words_the_verdict_is_shown() {
+        let log = "886: (77) r6 >>= 32   ; R6_w=scalar()\n887: (79) r1 = *(u64 *)(r10 -136)\n\
+                   invalid read from stack R10 off=-136 size=8\nverification time 30373 usec\nstack depth 160+0\n\
+                   processed 1334 insns (limit 1000000) max_states_per_insn 4\n\n";
+        assert_eq!(
+            verdict_of(log),
+            Some("invalid read from stack R10 off=-136 size=8")
+        );
+        assert_eq!(verdict_of("processed 0 insns\n"), None);
+        assert_eq!(verdict_of(""), None);
+    }
 }

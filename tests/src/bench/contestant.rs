@@ -39,8 +39,10 @@ impl Part {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Contestant {
-    /// Ours, with the timers in the kernel.
-    Kernel,
+    /// Ours as it is by default: by tc, with the timers in the kernel.
+    Tc,
+    /// Ours by native XDP.
+    Native,
     /// Ours, on a plain socket.
     Socket,
     /// keepalived as packaged.
@@ -50,8 +52,9 @@ pub(super) enum Contestant {
 }
 
 impl Contestant {
-    pub(super) const ALL: [Self; 4] = [
-        Self::Kernel,
+    pub(super) const ALL: [Self; 5] = [
+        Self::Tc,
+        Self::Native,
         Self::Socket,
         Self::Keepalived,
         Self::KeepalivedRealtime,
@@ -60,7 +63,8 @@ impl Contestant {
     /// What the table calls it.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Kernel => "ha-agent, kernel",
+            Self::Tc => "ha-agent, tc",
+            Self::Native => "ha-agent, native XDP",
             Self::Socket => "ha-agent, socket",
             Self::Keepalived => "keepalived",
             Self::KeepalivedRealtime => "keepalived, real-time",
@@ -68,7 +72,17 @@ impl Contestant {
     }
 
     pub(super) const fn is_ours(self) -> bool {
-        matches!(self, Self::Kernel | Self::Socket)
+        self.datapath().is_some()
+    }
+
+    /// Its datapath in the configuration, and what must have come of it.
+    const fn datapath(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Tc => Some(("auto", "tc")),
+            Self::Native => Some(("native", "native")),
+            Self::Socket => Some(("socket", "socket")),
+            Self::Keepalived | Self::KeepalivedRealtime => None,
+        }
     }
 
     /// Starts it on a host with these virtual routers.
@@ -94,10 +108,7 @@ impl Contestant {
         part: Part,
         command: &mut Command,
     ) -> Result<()> {
-        let datapath = match self {
-            Self::Socket => "socket",
-            _ => "auto",
-        };
+        let (datapath, _) = self.datapath().context("not ours")?;
         let instance = |router: &Router| {
             let excluded: Vec<_> = router.excluded().map(|it| format!("{it}/32")).collect();
             Instance {
@@ -209,7 +220,7 @@ pub(super) fn datapath(contestant: Contestant, host: &Host) -> Result<String> {
         bail!("not one datapath but: {kinds:?}");
     };
     ensure!(
-        (kind == "socket") == (contestant == Contestant::Socket),
+        contestant.datapath().is_some_and(|(_, runs)| runs == kind),
         "{} runs on the datapath {kind}",
         contestant.name()
     );

@@ -33,7 +33,7 @@ use crate::lab::{Host, Lab, Process, VIP, wait_until};
 const COUNTS: [u32; 3] = [1, 100, 1000];
 /// Who takes part beside `ip -batch`.
 const CONTESTANTS: [Contestant; 3] = [
-    Contestant::Kernel,
+    Contestant::Tc,
     Contestant::Keepalived,
     Contestant::KeepalivedRealtime,
 ];
@@ -451,7 +451,7 @@ pub(super) fn misses(outcomes: &[Outcome]) -> Vec<String> {
         let found = found.find(|it| it.addresses == most && it.adder == adder);
         found.and_then(|it| it.present)
     };
-    let ours = of(Adder::Daemon(Contestant::Kernel));
+    let ours = of(Adder::Daemon(Contestant::Tc));
     let (Some(ours), Some(batch)) = (ours, of(Adder::IpBatch)) else {
         return vec![format!("NOT MEASURED  {most} addresses")];
     };

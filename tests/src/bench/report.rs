@@ -186,7 +186,7 @@ impl Report {
     /// Each aim, and how far from it the kernel datapath is.
     fn misses(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let ours = |it: &&Outcome| it.contestant == Contestant::Kernel;
+        let ours = |it: &&Outcome| it.contestant == Contestant::Tc;
         for it in self.takeovers.iter().filter(ours) {
             let load = if it.busy_loops == 0 { "idle" } else { "busy" };
             let Some(arp) = it.announcement else {
@@ -204,7 +204,7 @@ impl Report {
             }
         }
         let of = |wanted| self.receive.iter().find(|it| it.contestant == wanted);
-        if let (Some(ours), Some(theirs)) = (of(Contestant::Kernel), of(Contestant::Keepalived)) {
+        if let (Some(ours), Some(theirs)) = (of(Contestant::Tc), of(Contestant::Keepalived)) {
             for (what, ours, theirs) in [
                 ("the daemon's own", ours.own, theirs.own),
                 ("the machine's", ours.machine, theirs.machine),

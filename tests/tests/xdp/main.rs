@@ -8,6 +8,7 @@ use harness::Hook;
 
 mod budget;
 mod claim;
+mod code;
 mod corpus;
 mod counters;
 mod fence;
@@ -22,6 +23,7 @@ mod peers;
 mod plain_socket;
 mod ring;
 mod speed;
+mod stack;
 mod timer;
 mod unicast;
 
