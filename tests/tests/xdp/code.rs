@@ -35,7 +35,7 @@ impl Instruction {
         }
     }
 
-    /// RFC 9669 section 3: the class.
+    /// RFC 9669 section 3.3: the class.
     const fn class(self) -> u8 {
         self.opcode & 7
     }
