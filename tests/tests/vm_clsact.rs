@@ -62,6 +62,33 @@ fn what_somebody_deletes_is_put_back_counted_and_told() -> Result<()> {
     master.fall_silent().map(drop)
 }
 
+/// A kernel may have been built without, or have its modules elsewhere.
+#[test]
+fn without_tcx_and_clsact_it_is_the_plain_socket_until_there_is_one() -> Result<()> {
+    let vm = boot()?;
+    vm.run("rmmod sch_ingress")?;
+    let agent = GuestAgent::start(&vm)?;
+    let master = Master::start(vm.segment(), &advert());
+    let found = agent.wait_instance("web", "follows by a plain socket", PATIENCE, |it| {
+        it.state == State::Backup
+            && it.master.as_ref().is_some_and(|it| it.priority == 200)
+            && it.datapath.kind.as_deref() == Some("socket")
+    })?;
+    let reason = found.datapath.refusal("tc");
+    ensure!(
+        reason.contains("neither tcx (Linux 6.6) nor the clsact qdisc"),
+        "{found:#?}"
+    );
+    vm.run("insmod /modules/*sch_ingress.ko")?;
+    let after = follows(&agent)?;
+    ensure!(
+        after.datapath.link.as_deref() == Some("clsact"),
+        "{after:#?}"
+    );
+    ensure!(after.transitions == found.transitions, "{after:#?}");
+    master.fall_silent().map(drop)
+}
+
 /// Even of the preference that the agent's own filter takes.
 #[test]
 fn somebody_elses_qdisc_and_its_filters_stay() -> Result<()> {

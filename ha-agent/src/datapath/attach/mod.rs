@@ -43,6 +43,11 @@ pub enum AttachError {
     /// The kernel or the driver refuses the place.
     #[error("{}", root_cause(.0.as_ref()))]
     Refused(Box<dyn std::error::Error + Send + Sync>),
+    /// The kernel has no tc hook.
+    #[error(
+        "the kernel has neither tcx (Linux 6.6) nor the clsact qdisc (its module is sch_ingress)"
+    )]
+    NoHook,
     /// What is attached could not be read.
     #[error("cannot read what is attached: {0}")]
     Query(#[from] NetlinkError),

@@ -257,6 +257,8 @@ fn add_clsact(target: &Target) -> Result<(), AttachError> {
         // Somebody else's, or an earlier agent's, does as well. It stays when we go: others may use it by then.
         Ok(()) | Err(TcError::AlreadyAttached) => Ok(()),
         Err(error) if errno(&error) == Some(libc::EEXIST) => Ok(()),
+        // What it says of a qdisc that it does not know.
+        Err(error) if errno(&error) == Some(libc::ENOENT) => Err(AttachError::NoHook),
         Err(error) => Err(refused(error)),
     }
 }
