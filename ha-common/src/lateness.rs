@@ -5,14 +5,15 @@
 //! agent's own timer has neither in its way, but a wake-up for each deadline that adverts only move costs what the
 //! kernel's timer is there to save. So it stands behind the kernel's only where that was late of late.
 
+use crate::follow::down_interval;
 use crate::layout::Slot;
 use crate::units::{Instant, Nanos};
 
 /// A timer that fires so much after its time is late: far more than a calm machine takes.
 pub const LATE: Nanos = Nanos::from_millis(1);
-/// For how long a timer is not trusted after it was late.
+/// For how long a timer is not trusted after it was late, at the least; and for two of its master-down intervals.
 pub const REMEMBERED: Nanos = Nanos::from_millis(10_000);
-/// How long after a deadline the agent looks by itself.
+/// How long after a deadline the agent acts by itself, at the least.
 pub const BEHIND: Nanos = Nanos::from_millis(2);
 
 /// Notes that a timer that was set to `due` fired at `now`, both in `CLOCK_MONOTONIC` nanoseconds; a `due` of zero
@@ -23,6 +24,9 @@ pub fn note(slot: &mut Slot, due: u64, now: u64) {
     if due == 0 || late < LATE.0 {
         return;
     }
+    if !is_doubted(slot, now) {
+        slot.latest = 0;
+    }
     slot.late += 1;
     slot.late_at = now;
     if late > slot.latest {
@@ -30,10 +34,31 @@ pub fn note(slot: &mut Slot, due: u64, now: u64) {
     }
 }
 
+#[inline(always)]
+fn is_doubted(slot: &Slot, now: u64) -> bool {
+    let two = 2 * down_interval(slot).0;
+    let remembered = if two > REMEMBERED.0 {
+        two
+    } else {
+        REMEMBERED.0
+    };
+    slot.late_at != 0 && now.saturating_sub(slot.late_at) < remembered
+}
+
+/// How long after a deadline that the kernel keeps the agent acts by itself. Where soft interrupts are late, adverts are
+/// as well, and one that has arrived but waits for its turn is no silence: it is given twice what the timer was late by.
+pub fn grace(slot: &Slot, now: Instant) -> Nanos {
+    if is_doubted(slot, now.0) {
+        BEHIND.max(Nanos(2 * slot.latest))
+    } else {
+        BEHIND
+    }
+}
+
 /// When the agent is to look at a deadline that the kernel keeps; `None`: it leaves it to the kernel.
 pub fn look_at(slot: &Slot, now: Instant) -> Option<Instant> {
-    let is_doubted = slot.late_at != 0 && now.since(Instant(slot.late_at)) < REMEMBERED;
-    (is_doubted && slot.deadline != 0).then(|| Instant(slot.deadline) + BEHIND)
+    (is_doubted(slot, now.0) && slot.deadline != 0)
+        .then(|| Instant(slot.deadline) + grace(slot, now))
 }
 
 #[cfg(test)]
@@ -57,6 +82,7 @@ mod tests {
         let slot = fired(MILLI);
         assert_eq!((slot.late, slot.latest), (1, MILLI));
         let behind = Some(Instant(DUE + 32 * MILLI));
+        assert_eq!(grace(&slot, Instant(DUE)), BEHIND);
         assert_eq!(look_at(&slot, Instant(DUE + 2 * MILLI)), behind);
         let end = DUE + MILLI + REMEMBERED.0;
         assert_eq!(look_at(&slot, Instant(end - 1)), behind);
@@ -73,6 +99,34 @@ mod tests {
         note(&mut early, DUE, DUE - 1);
         note(&mut early, 0, DUE);
         assert_eq!(early.late, 0);
+    }
+
+    #[test]
+    fn adverts_get_twice_the_time_that_the_timer_was_late_by() {
+        let slot = fired(30 * MILLI);
+        let later = Instant(DUE + 31 * MILLI);
+        assert_eq!(grace(&slot, later), Nanos::from_millis(60));
+        assert_eq!(look_at(&slot, later), Some(Instant(DUE + 90 * MILLI)));
+        // A calm spell, and it is forgotten.
+        let calm = Instant(DUE + 30 * MILLI + REMEMBERED.0);
+        assert_eq!((grace(&slot, calm), look_at(&slot, calm)), (BEHIND, None));
+        let mut again = slot;
+        note(&mut again, calm.0, calm.0 + 2 * MILLI);
+        assert_eq!((again.late, again.latest), (2, 2 * MILLI));
+    }
+
+    #[test]
+    fn a_slow_router_is_watched_until_its_next_deadline_too() {
+        let mut slot = Slot {
+            version: 3,
+            own_priority: 1,
+            own_interval: 4095,
+            down_multiplier: 3,
+            deadline: DUE + 160 * 1000 * MILLI,
+            ..Slot::default()
+        };
+        note(&mut slot, DUE, DUE + MILLI);
+        assert!(look_at(&slot, Instant(DUE + 160 * 1000 * MILLI)).is_some());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use ha_common::hmac::budget::{self, Budget};
 use ha_common::hmac::freshness::Mark;
 use ha_common::layout::Slot;
 
-use crate::count;
+use crate::atomic;
 
 /// [`Budget::refuses`].
 #[inline(always)]
@@ -17,17 +17,17 @@ pub(crate) fn refuses(slot: *mut Slot, mac: u64, known: Option<Mark>, now: u64) 
 
 /// [`Budget::note`]. Two CPUs that renew the window at once forget some of each other's.
 #[inline(always)]
-pub(crate) fn note(slot: *mut Slot, mac: u64, now: u64) {
+pub(crate) fn note(slot: *mut Slot, mac: u64, length: u16, now: u64) {
     // SAFETY: `slot` is a live map value, and a lane is below the array's length.
     unsafe {
         let budget: *mut Budget = &raw mut (*slot).budget;
         if (*budget).is_over(now) {
             for lane in 0..budget::LANES {
-                (&raw mut (*budget).failed[lane]).write_volatile(0);
+                (&raw mut (*budget).spent[lane]).write_volatile(0);
             }
             (*budget).start = now;
         }
-        let failed = (&raw mut (*budget).failed).cast::<u64>();
-        count::bump(failed.add(budget::lane(mac)));
+        let spent = (&raw mut (*budget).spent).cast::<u64>();
+        atomic::add(spent.add(budget::lane(mac)), budget::cost(length));
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn admit<M: Message>(
         return Err(Reject::HmacLimit);
     }
     if !digest::proves(bench, secret, key, version, advert) {
-        budget::note(slot, mac, now);
+        budget::note(slot, mac, advert.length, now);
         return Err(Reject::HmacDigest);
     }
     let left = match there {

@@ -67,8 +67,18 @@ fn behind_a_kernel_timer_that_was_late_the_agents_own_takes_over() -> Result<()>
         .wait_instance("web", "a late kernel timer", PATIENCE, |it| {
             it.timer.guarded && it.timer.late > 0
         })?;
+    // A master that is alive is heard, whatever the flood: adverts come late, and so does the agent's timer.
+    let before = pair.backup.only()?;
+    let wanted = before.counters.adverts_received + 30;
+    let after = pair
+        .backup
+        .wait_instance("web", "30 adverts more", PATIENCE, |it| {
+            it.counters.adverts_received >= wanted
+        })?;
+    ensure!(after.transitions == before.transitions, "{after:?}");
     for _ in 0..3 {
-        pair.cut_and_take_over(LATENESS + hog.hold() * 2)?;
+        // Twice its lateness, which is a packet's or two, and as much again for the agent itself.
+        pair.cut_and_take_over(LATENESS + hog.hold() * 6)?;
         pair.heal()?;
     }
     hog.stop()?;
@@ -113,6 +123,10 @@ fn at_one_second_the_agents_own_timer_is_as_exact_and_the_watchdog_as_quick() ->
 
 #[test]
 fn a_backup_that_hears_a_healthy_master_wakes_nobody() -> Result<()> {
+    wakes_nobody(5)
+}
+
+fn wakes_nobody(attempts: u32) -> Result<()> {
     let fast = |priority| Instance {
         advert_interval: Duration::from_millis(10),
         ..instance(priority)
@@ -136,7 +150,12 @@ fn a_backup_that_hears_a_healthy_master_wakes_nobody() -> Result<()> {
     ensure!(after.counters.events == before.counters.events);
     // On a machine so busy that the kernel's timer was late, the agent's own stands behind it and does wake it.
     if before.timer.guarded || after.timer.late != before.timer.late {
-        return pair.is_settled();
+        ensure!(
+            attempts > 1,
+            "the kernel's timer is late again and again: {after:?}"
+        );
+        pair.is_settled()?;
+        return wakes_nobody(attempts - 1);
     }
     let status = pair.backup.status()?;
     for cause in ["ring_events", "timers", "commands", "checks", "netlink"] {

@@ -192,6 +192,43 @@ fn an_upgrade_to_another_layout_keeps_the_link_in_xdp_that_is_used_and_no_other(
     })
 }
 
+/// With `consume`, say, it would eat the adverts that the plain socket is to hear.
+#[test]
+fn where_the_kernel_half_cannot_be_loaded_an_earlier_agents_program_does_not_go_on() -> Result<()> {
+    let consuming = |priority| {
+        let instance = instance(priority).with("datapath", "native");
+        instance.with("consume", true)
+    };
+    let pair = Pair::of(instance(100), consuming(90))?;
+    let host = pair.h2();
+    ensure!(host.xdp_program(Host::INTERFACE)?.is_some());
+    pair.backup.process().kill()?;
+    Agent::write_config(
+        host,
+        &AgentConfig::new(host, instance(90).with("datapath", "auto")),
+    )?;
+    let agent = Agent::launch(
+        host,
+        &Launch {
+            inject: Some("no-kernel"),
+            ..Launch::default()
+        },
+    )?;
+    agent
+        .process()
+        .wait_for_line("had left in the kernel was taken off", PATIENCE)?;
+    agent.wait_instance("web", "follows by a plain socket", PATIENCE, |it| {
+        it.datapath.kind.as_deref() == Some("socket")
+            && it.state == State::Backup
+            && it.master.as_ref().is_some_and(|master| !master.is_self)
+    })?;
+    wait_until(PATIENCE, "no program in XDP", || {
+        host.xdp_program(Host::INTERFACE)
+            .is_ok_and(|it| it.is_none())
+    })?;
+    pair.is_settled()
+}
+
 /// The identifier of the pinned link on the interface.
 fn xdp_link(host: &Host) -> Result<u32> {
     let index = host.ns().inside(|| if_nametoindex(Host::INTERFACE))??;

@@ -16,13 +16,16 @@ use crate::setup::{self, Need};
 use crate::tally::{Counter, Tally};
 use crate::workspace::Workspace;
 
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct Args {
     /// Only tests whose name contains one of these
     filter: Vec<String>,
     /// Only these groups
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Group>,
+    /// How the agents of labs receive where a test does not care; default: `auto`
+    #[arg(long, value_parser = ["auto", "tc", "native", "generic", "socket"])]
+    datapath: Option<String>,
 }
 
 /// The groups, in the order in which they run: the quick ones first.
@@ -65,17 +68,14 @@ pub(crate) fn run_vm(workspace: &Workspace, filter: Vec<String>) -> Result<ExitC
     let args = Args {
         filter,
         only: vec![Group::Vm],
+        ..Args::default()
     };
     run(workspace, &args)
 }
 
 /// Every test there is.
 pub(crate) fn run_all(workspace: &Workspace) -> Result<Tally> {
-    let everything = Args {
-        filter: Vec::new(),
-        only: Vec::new(),
-    };
-    run_groups(workspace, &everything)
+    run_groups(workspace, &Args::default())
 }
 
 fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
@@ -105,6 +105,9 @@ fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
                 .args(PACKAGES)
                 .args(selection);
             command.arg("--").args(&args.filter).envs(built.clone());
+            if let Some(datapath) = &args.datapath {
+                command.env("HA_TEST_DATAPATH", datapath);
+            }
             if let Some(threads) = group.threads() {
                 command.arg(format!("--test-threads={threads}"));
             }

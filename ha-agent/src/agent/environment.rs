@@ -9,11 +9,12 @@ use tracing::{info, warn};
 use super::kernel_log;
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
+use crate::datapath::attach::XdpLinks;
 use crate::datapath::object::{self, LoadOptions, Loaded};
 use crate::datapath::pins::{self, Claim, Found, PinError, PinnedLinks, Room};
 use crate::net::links::LinkTable;
 
-/// Names what is broken on purpose, comma-separated: `no-timer`, `deaf-ring`. For trying what stands
+/// Names what is broken on purpose, comma-separated: `no-kernel`, `no-timer`, `deaf-ring`. For trying what stands
 /// behind the kernel's timers and wake-ups; said loudly.
 const INJECT: &str = "HA_AGENT_INJECT";
 
@@ -116,6 +117,9 @@ pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failu
     let kernel = load(pin_dir.as_deref().ok(), room);
     if let Err(why) = &kernel {
         warn!("no detection in the kernel: {why}; adverts are received by a plain socket");
+        if claim.is_some() {
+            take_off(pin_dir.as_deref().ok());
+        }
     }
     Ok(Half {
         kernel,
@@ -123,6 +127,16 @@ pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failu
         links,
         claim,
     })
+}
+
+/// Takes off what an earlier agent has left: its programs would go on by themselves, with slots that nobody can command.
+fn take_off(pin_dir: Option<&Path>) {
+    let removed = pin_dir.map_or(Ok(0), |dir| pins::remove_all(dir, XdpLinks::Remove));
+    match removed {
+        Ok(0) => {}
+        Ok(_) => warn!("what an earlier agent had left in the kernel was taken off"),
+        Err(error) => warn!("{error}; what an earlier agent left in the kernel goes on"),
+    }
 }
 
 fn say_found(found: Found, dir: &Path) {
@@ -145,6 +159,9 @@ fn room(config: &Config) -> Room {
 }
 
 fn load(pin_dir: Option<&Path>, room: Room) -> Result<Loaded, String> {
+    if injected("no-kernel") {
+        return Err("it is not to be loaded".to_owned());
+    }
     let options = LoadOptions {
         pin_dir,
         max_slots: room.slots,

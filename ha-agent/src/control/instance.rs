@@ -330,10 +330,12 @@ pub struct Timer {
     /// Times the kernel's timer fired more than 1 ms late, as a flood on its CPU makes it.
     #[serde(default)]
     pub late: u64,
-    /// By how much it was late at the worst, in microseconds; `null`: it never was.
+    /// By how much it was late at the worst, in microseconds, of the last times that came close together; `null`: it never
+    /// was.
     #[serde(default)]
     pub latest_us: Option<u64>,
-    /// Whether the agent's own timer stands 2 ms behind it, as it does for 10 s after it was late.
+    /// Whether the agent's own timer stands behind it, as it does for 10 s after it was late: by 2 ms, or by twice
+    /// `latest_us`.
     #[serde(default)]
     pub guarded: bool,
 }

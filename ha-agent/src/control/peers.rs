@@ -23,17 +23,17 @@ pub struct Peers {
 /// Frames on the interfaces that the kernel half is on, whoever they were for.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Frames {
-    /// VRRP frames of any kind.
+    /// VRRP frames without a VLAN tag that could be read.
     pub vrrp: u64,
     /// Of these for virtual routers that are not configured here.
     pub not_ours: u64,
-    /// Of these with a VLAN tag, which are the VLAN device's business.
+    /// Others, with a VLAN tag, which are the VLAN device's business.
     pub tagged: u64,
-    /// Of these too short to tell whose they are, or with an IP header that every host discards.
+    /// Others, too short to tell whose they are, or with an IP header that every host discards.
     pub unreadable: u64,
-    /// Of these ended in the kernel half, by `consume`.
+    /// Of `vrrp` those that ended in the kernel half, by `consume`.
     pub consumed: u64,
-    /// Packets in an authentication header of `IPsec`, which nothing here can verify.
+    /// Packets of any kind in an authentication header of `IPsec`, into which nothing here looks.
     pub authenticated: u64,
     /// Events that the ring to the agent had no room for.
     pub events_dropped: u64,

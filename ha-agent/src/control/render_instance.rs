@@ -191,7 +191,7 @@ fn render_timer(out: &mut String, instance: &Instance) {
         let late = count(instance.timer.late, "time");
         let mut text = format!("fired late {late}, by {} at the worst", span(latest));
         if instance.timer.guarded {
-            text.push_str("; the agent's own stands 2 ms behind it");
+            text.push_str("; the agent's own stands behind it");
         }
         field(out, "", WARN, &text);
     }

@@ -27,12 +27,12 @@ fn frames_line(frames: &Frames) -> String {
     let mut text = format!("{} of VRRP", frames.vrrp);
     for (count, what) in [
         (frames.not_ours, "for virtual routers that are not here"),
-        (frames.tagged, "with a VLAN tag"),
-        (frames.unreadable, "unreadable"),
+        (frames.tagged, "more with a VLAN tag"),
+        (frames.unreadable, "more that cannot be read"),
         (frames.consumed, "ended by `consume`"),
         (
             frames.authenticated,
-            "in IPsec's authentication header, which are not verified",
+            "packets in IPsec's authentication header, which are not looked into",
         ),
         (frames.events_dropped, "events lost, the ring being full"),
         (

@@ -39,8 +39,6 @@ pub struct WantedHook {
     pub link_layer: LinkLayer,
     /// VLAN devices above it.
     pub vlans_above: Vec<String>,
-    /// The device that takes what comes in by it, if there is one.
-    pub port_of: Option<String>,
     /// How adverts are to be received.
     pub choice: DatapathChoice,
     /// How else if that cannot be had: what is there by it stays meanwhile.
@@ -110,6 +108,7 @@ impl Attacher {
                     strangers,
                     wanted: HashMap::new(),
                     held: HashMap::new(),
+                    told: false,
                     cleared: false,
                     outcomes: shown,
                 };
@@ -153,6 +152,8 @@ struct Worker {
     strangers: XdpLinks,
     wanted: HashMap<u32, WantedHook>,
     held: HashMap<u32, Held>,
+    /// Whether it was ever told what is wanted: before, everything would be a stranger.
+    told: bool,
     /// Whether what earlier agents left elsewhere was cleared away.
     cleared: bool,
     outcomes: Arc<ArcSwap<Outcomes>>,
@@ -169,7 +170,10 @@ impl Worker {
             // Each tells the whole: of many only the newest counts.
             while let Some(newest) = order.take() {
                 match newest {
-                    Order::Want(wanted) => self.wanted = wanted,
+                    Order::Want(wanted) => {
+                        self.wanted = wanted;
+                        self.told = true;
+                    }
                     Order::Leave => {
                         self.leave();
                         return;
@@ -202,7 +206,8 @@ impl Worker {
             let held = self.settle(wanted, held);
             self.held.insert(ifindex, held);
         }
-        if !mem::replace(&mut self.cleared, true)
+        if self.told
+            && !mem::replace(&mut self.cleared, true)
             && let Some(dir) = &self.pin_dir
         {
             let in_use = |ifindex| self.wanted.contains_key(&ifindex);
@@ -354,6 +359,10 @@ impl Worker {
                 }),
             }
         }
+        if self.strangers == XdpLinks::Remove {
+            // An earlier version's program is not left alone with that version's maps.
+            attach::clear(&wanted.target, self.pin_dir.as_deref());
+        }
         let outcome = Outcome {
             attached: None,
             because: suitability::because(wanted.choice, Datapath::Socket),
@@ -416,7 +425,11 @@ impl Worker {
 
 /// Whether a program may stay although something about its interface is another.
 fn still_fits(datapath: Datapath, old: &Outcome, wanted: &WantedHook) -> bool {
-    let facts = facts(wanted);
+    // Of offloads that were switched on since there is a note: a card would reset, and an instance lose its address.
+    let facts = Facts {
+        strips_tags: None,
+        ..facts(wanted)
+    };
     old.wanted.target == wanted.target
         && suitability::candidates(wanted.choice).contains(&datapath)
         && suitability::obstacle(datapath, &facts).is_none()
@@ -436,7 +449,7 @@ fn renew(mut held: Held) -> Held {
 
 /// Looks whether a program is where it was put, and what a person should know of it; true unless it is gone.
 fn look(held: &mut Held) -> bool {
-    let Some(attachment) = &held.attachment else {
+    let Some(attachment) = &mut held.attachment else {
         return false;
     };
     let wanted = &held.outcome.wanted;
@@ -453,7 +466,7 @@ fn look(held: &mut Held) -> bool {
             true
         }
     };
-    notes.extend(suitability::notes(attachment.datapath(), &facts(wanted)));
+    notes.extend(suitability::changed(attachment.datapath(), &facts(wanted)));
     held.outcome.notes = notes;
     is_there
 }
@@ -473,7 +486,6 @@ fn facts(wanted: &WantedHook) -> Facts {
         kind: wanted.kind.clone(),
         link_layer: wanted.link_layer,
         vlans_above: wanted.vlans_above.clone(),
-        port_of: wanted.port_of.clone(),
         driver: offload::driver(&wanted.target.name),
         strips_tags: offload::strips_vlan_tags(wanted.target.ifindex).ok(),
     }

@@ -62,7 +62,7 @@ impl Gatekeeper {
         let signed = Trailer::signed(trailer.key_id, trailer.stamp);
         let tag = key.tag(family, advert.source, message, signed);
         if !same_tag(tag, trailer.tag) {
-            slot.budget.note(NO_MAC, now);
+            slot.budget.note(NO_MAC, advert.length, now);
             return Err(Reject::HmacDigest);
         }
         self.leave_mark(advert.source, trailer.stamp, now);

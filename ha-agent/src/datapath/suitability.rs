@@ -13,8 +13,6 @@ pub struct Facts {
     pub link_layer: LinkLayer,
     /// VLAN devices above it in this network namespace.
     pub vlans_above: Vec<String>,
-    /// The bridge, bond or other device that takes what comes in by it, such as `bridge br0`.
-    pub port_of: Option<String>,
     /// Its driver, if a device stands behind it.
     pub driver: Option<String>,
     /// Whether it takes VLAN tags out of frames before XDP sees them; `None`: it does not tell.
@@ -97,18 +95,26 @@ fn lies_beneath_another(facts: &Facts) -> bool {
     by_kind || facts.driver.as_deref() == Some("hv_netvsc")
 }
 
-/// What a person should know of a program that runs: the interface may have become another since it was attached, and
-/// taking it off again would do more harm than good.
-pub fn notes(datapath: Datapath, facts: &Facts) -> Vec<String> {
-    let port = facts.port_of.as_ref().map(|upper| {
-        format!(
-            "it is a port of {upper} by now, which takes all that comes in: addresses belong there, and the instance's \
-             `interface` should be that one"
-        )
-    });
-    let changed = obstacle(datapath, facts)
-        .map(|obstacle| format!("it would not be attached like this any more: {obstacle}"));
-    port.into_iter().chain(changed).collect()
+/// What a person should know of a program that runs where it would not be put any more: taking it off would do more harm
+/// than good.
+pub fn changed(datapath: Datapath, facts: &Facts) -> Option<String> {
+    let obstacle = obstacle(datapath, facts)?;
+    Some(format!(
+        "it would not be attached like this any more: {obstacle}"
+    ))
+}
+
+/// What a person should know of an interface that is a port of another device, such as `bridge br0`.
+pub fn note_of_port(datapath: Datapath, upper: &str) -> String {
+    let heard = if datapath == Datapath::Socket {
+        ", adverts too"
+    } else {
+        ""
+    };
+    format!(
+        "the interface is a port of {upper}, which takes all that comes in{heard}: addresses belong there, and the \
+         instance's `interface` should be that one"
+    )
 }
 
 /// Why a datapath runs.
@@ -161,7 +167,6 @@ mod tests {
             kind,
             link_layer: LinkLayer::Ethernet,
             vlans_above: Vec::new(),
-            port_of: None,
             driver: None,
             strips_tags: Some(false),
         }
@@ -234,24 +239,14 @@ mod tests {
     #[test]
     fn what_an_interface_has_become_since_is_told() {
         let device = facts(LinkKind::Device);
-        assert!(notes(Datapath::Native, &device).is_empty());
-        let port = Facts {
-            port_of: Some("bridge br0".to_owned()),
-            ..device.clone()
-        };
-        let [note] = &notes(Datapath::Tc, &port)[..] else {
-            panic!("one note");
-        };
-        assert!(note.contains("a port of bridge br0"), "{note}");
+        assert_eq!(changed(Datapath::Native, &device), None);
         let stripping = Facts {
             strips_tags: Some(true),
             ..device
         };
-        let [note] = &notes(Datapath::Native, &stripping)[..] else {
-            panic!("one note");
-        };
+        let note = changed(Datapath::Native, &stripping).unwrap();
         assert!(note.contains("rxvlan off"), "{note}");
-        assert!(notes(Datapath::Tc, &stripping).is_empty());
+        assert_eq!(changed(Datapath::Tc, &stripping), None);
     }
 
     #[test]

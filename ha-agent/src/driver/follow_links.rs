@@ -146,7 +146,7 @@ impl Driver {
             instance.link_changed(state, &mut edges!(self), now);
             return;
         };
-        match self.hooks.decide(instance.choice(), link) {
+        match self.hooks.decide(instance.choice(), link, &self.links) {
             Decision::Receive(reception) => {
                 let reception = instance.explained(reception);
                 self.receive_by(index, link, source, reception, now);
@@ -191,7 +191,7 @@ impl Driver {
         if instance.has_port_error() || lost_device || !instance.port.as_ref().is_some_and(fits) {
             self.open_port(index, link, source, reception, now);
         } else {
-            instance.received_by(reception, &edges!(self));
+            instance.received_by(reception, &edges!(self), now);
         }
     }
 

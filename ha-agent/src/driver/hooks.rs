@@ -129,7 +129,24 @@ impl Hooks {
     }
 
     /// What an instance gets on its interface.
-    pub(crate) fn decide(&self, choice: DatapathChoice, link: &Link) -> Decision {
+    pub(crate) fn decide(
+        &self,
+        choice: DatapathChoice,
+        link: &Link,
+        links: &LinkTable,
+    ) -> Decision {
+        let decision = self.decide_alone(choice, link);
+        match (decision, links.port_of(link)) {
+            (Decision::Receive(mut reception), Some(upper)) => {
+                let note = suitability::note_of_port(reception.datapath, &upper);
+                reception.notes.push(note);
+                Decision::Receive(reception)
+            }
+            (decision, _) => decision,
+        }
+    }
+
+    fn decide_alone(&self, choice: DatapathChoice, link: &Link) -> Decision {
         if suitability::candidates(choice).is_empty() {
             return Decision::Receive(by_socket(choice, Vec::new()));
         }
@@ -251,7 +268,6 @@ fn wanted_hook(link: &Link, links: &LinkTable, need: Need<'_>) -> WantedHook {
         kind: link.kind.clone(),
         link_layer: link.link_layer,
         vlans_above,
-        port_of: links.port_of(link),
         choice: need.choice,
         fallback: Some(need.fallback),
     }

@@ -1,9 +1,10 @@
-//! How many wrong digests a slot makes: forged signatures must not hold up the queue that carries real adverts.
+//! What wrong digests may cost a slot: forged signatures must not hold up the queue that carries real adverts.
 //!
-//! A digest is the dearest part of an advert's judgement. Wrong ones are counted in windows of time, by the
-//! Ethernet address they come from: one station that floods spends what its own lane has, and seven of eight
+//! A digest is the dearest part of an advert's judgement. Wrong ones are counted by their cost in windows of time, by
+//! the Ethernet address they come from: one station that floods spends what its own lane has, and seven of eight
 //! others still get in. Whose lane is spent is judged no more until the window renews, unless the sender's last
-//! proven advert came from that very address.
+//! proven advert came from that very address. The limit is high, since below it a flood harms nobody, and above it a
+//! sender that has proved nothing yet is not heard.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -11,19 +12,19 @@ use crate::timing::has_ended;
 
 /// Lanes that Ethernet addresses are spread over.
 pub const LANES: usize = 8;
-/// Wrong digests of one lane in a window: all lanes together cost a CPU 2 % at the worst where a digest costs 2 us.
-pub const LIMIT: u64 = 128;
+/// What a lane may spend in a window, in [`cost`]s: all together a tenth of a CPU at about 1 us each.
+pub const LIMIT: u64 = 1250;
 /// The window: 100 ms.
 pub const WINDOW: u64 = 100_000_000;
 
-/// The wrong digests of a slot in the running window.
+/// What has been spent in the running window.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Budget {
     /// When the window began, `CLOCK_MONOTONIC` nanoseconds.
     pub start: u64,
-    /// Wrong digests by [`lane`].
-    pub failed: [u64; LANES],
+    /// [`cost`]s of wrong digests by [`lane`].
+    pub spent: [u64; LANES],
 }
 
 impl Budget {
@@ -32,7 +33,7 @@ impl Budget {
     /// frames have none: there whoever claims the address of a sender that has proved itself is judged.
     #[inline(always)]
     pub fn refuses(&self, mac: u64, known: Option<u64>, now: u64) -> bool {
-        !self.is_over(now) && self.failed[lane(mac)] >= LIMIT && known != Some(mac)
+        !self.is_over(now) && self.spent[lane(mac)] >= LIMIT && known != Some(mac)
     }
 
     /// Whether the window has ended.
@@ -41,16 +42,23 @@ impl Budget {
         has_ended(self.start, WINDOW, now)
     }
 
-    /// Counts a wrong digest.
-    pub fn note(&mut self, mac: u64, now: u64) {
+    /// Counts the wrong digest of a message of so many bytes.
+    pub fn note(&mut self, mac: u64, length: u16, now: u64) {
         if self.is_over(now) {
             *self = Self {
                 start: now,
                 ..Self::default()
             };
         }
-        self.failed[lane(mac)] += 1;
+        self.spent[lane(mac)] += cost(length);
     }
+}
+
+/// What the digest of a message costs: a little less than a microsecond for each of SHA-256's blocks, of which HMAC
+/// makes one more.
+#[inline(always)]
+pub const fn cost(length: u16) -> u64 {
+    2 + length as u64 / 64
 }
 
 /// The lane of an address, below [`LANES`]: the upper bits of a product (Fibonacci hashing).
@@ -67,12 +75,14 @@ mod tests {
     const NOW: u64 = 5_000_000_000;
     const MASTER: u64 = 0x5254_00aa_0001;
     const FORGER: u64 = 0x5254_00aa_0002;
+    /// One address and a trailer.
+    const LENGTH: u16 = 40;
 
     fn spent(by: u64) -> Budget {
         let mut budget = Budget::default();
-        for _ in 0..LIMIT {
+        for _ in 0..LIMIT / cost(LENGTH) {
             assert!(!budget.refuses(by, None, NOW));
-            budget.note(by, NOW);
+            budget.note(by, LENGTH, NOW);
         }
         budget
     }
@@ -97,8 +107,18 @@ mod tests {
                 "{mac:x} {known:?} {later}"
             );
         }
-        budget.note(FORGER, NOW + WINDOW + 1);
-        assert_eq!(budget.failed.iter().sum::<u64>(), 1, "it begins anew");
+        budget.note(FORGER, LENGTH, NOW + WINDOW + 1);
+        assert_eq!(budget.spent.iter().sum::<u64>(), 2, "it begins anew");
+    }
+
+    #[test]
+    fn a_long_message_costs_what_its_blocks_do() {
+        assert_eq!([cost(36), cost(40), cost(100), cost(1480)], [2, 2, 3, 25]);
+        let mut budget = Budget::default();
+        for _ in 0..LIMIT / 25 {
+            budget.note(FORGER, 1480, NOW);
+        }
+        assert!(budget.refuses(FORGER, None, NOW));
     }
 
     #[test]
@@ -116,7 +136,7 @@ mod tests {
         ) {
             let mut budget = Budget::default();
             for (from, after) in forged {
-                budget.note(from, NOW + after);
+                budget.note(from, 1480, NOW + after);
                 proptest::prop_assert!(!budget.refuses(mac, Some(mac), NOW + after));
             }
         }

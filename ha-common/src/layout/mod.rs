@@ -201,7 +201,7 @@ pub struct Slot {
     pub late: u64,
     /// When it last did; zero: never.
     pub late_at: u64,
-    /// By how many nanoseconds it was late at the worst.
+    /// By how many nanoseconds it was late at the worst, of the last times that came close together.
     pub latest: u64,
     /// Rejected adverts by [`Reject`].
     pub rejects: [u64; Reject::COUNT],
@@ -303,7 +303,7 @@ pub struct PeerStats {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u32)]
 pub enum Counter {
-    /// VRRP frames of any kind.
+    /// VRRP frames without a VLAN tag that could be read.
     Vrrp = 0,
     /// VRRP frames for virtual routers that are not ours.
     NotOurs,
@@ -317,7 +317,8 @@ pub enum Counter {
     EventsDropped,
     /// Peer entries not made, for the limit on forged sources.
     PeersRefused,
-    /// Adverts in an authentication header of `IPsec` (IP protocol 51), which nothing here can verify.
+    /// Packets in an authentication header of `IPsec` (IP protocol 51), into which nothing here looks: adverts among them,
+    /// perhaps.
     Authenticated,
 }
 

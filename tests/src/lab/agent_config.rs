@@ -44,6 +44,9 @@ pub struct Node {
     pub extra: toml::Table,
 }
 
+/// Names the datapath of instances that have none in their configuration.
+const DATAPATH_VARIABLE: &str = "HA_TEST_DATAPATH";
+
 /// `[[instance]]`; the default is the one of the scenario, with priority 100.
 #[derive(Clone, Debug, Serialize)]
 pub struct Instance {
@@ -84,9 +87,18 @@ impl Default for Instance {
             addresses: vec![with_prefix(VIP)],
             preempt: true,
             track: Vec::new(),
-            extra: toml::Table::new(),
+            extra: datapath_under_test(),
         }
     }
+}
+
+/// What `cargo xtask test --datapath` says; a test that is about a certain one names it.
+fn datapath_under_test() -> toml::Table {
+    let named = std::env::var(DATAPATH_VARIABLE).ok();
+    named
+        .map(|name| ("datapath".to_owned(), name.into()))
+        .into_iter()
+        .collect()
 }
 
 impl Instance {

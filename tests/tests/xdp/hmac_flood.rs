@@ -15,6 +15,13 @@ use crate::harness::{Hook, now};
 const MASTER: u64 = 0x5254_00aa_0001;
 const FORGER: u64 = 0x5254_00aa_0002;
 
+/// Another station, which spends what the master's lane has.
+fn neighbour_of_the_master() -> u64 {
+    (FORGER..FORGER + 1000)
+        .find(|mac| budget::lane(*mac) == budget::lane(MASTER))
+        .expect("one of eight")
+}
+
 /// The frame, sent by this station.
 fn by_station(mut frame: Vec<u8>, mac: u64) -> Vec<u8> {
     frame[6..12].copy_from_slice(&mac.to_be_bytes()[2..]);
@@ -30,53 +37,74 @@ fn forged(receiver: Receiver, stamp: u64) -> Vec<u8> {
     signed(receiver, forger, |_| {}, |_| {})
 }
 
-#[test]
-fn wrong_digests_have_a_budget_that_a_proven_station_does_not_need() {
-    assert_ne!(budget::lane(MASTER), budget::lane(FORGER));
+/// What is made of the master's next advert after a forger has spent what its lane has, in the same window.
+fn heard_amid(forger: u64, is_proven: bool) -> Result<(), Reject> {
     let receiver = Receiver::V3Ipv4;
-    for proven in [false, true] {
+    for _ in 0..20 {
         let mut gates = Gates::of(receiver, mode::ENFORCE);
-        let right = |stamp| signed(receiver, signer(stamp), |_| {}, |_| {});
-        // A layer-3 device shows no station: there all are one.
-        let layer3 = HOOK == Hook::TcLayer3;
-        if proven {
-            let first = by_station(right(stamp()), MASTER);
-            assert_eq!(gates.kernel_hears(&first), Ok(()));
+        let right = |stamp| by_station(signed(receiver, signer(stamp), |_| {}, |_| {}), MASTER);
+        if is_proven {
+            assert_eq!(gates.kernel_hears(&right(stamp())), Ok(()));
         }
-        let wrong = by_station(forged(receiver, stamp() + SECOND), FORGER);
+        let wrong = by_station(forged(receiver, stamp() + SECOND), forger);
         let start = now();
-        let (mut judged, mut refused) = (0, 0);
-        while now() - start < budget::WINDOW * 3 / 4 {
-            match gates.kernel_hears(&wrong) {
-                Err(Reject::HmacDigest) => judged += 1,
-                Err(Reject::HmacLimit) => refused += 1,
-                other => panic!("{other:?}"),
-            }
-        }
-        if layer3 && proven {
+        // More than the budget has room for.
+        gates.lab.send_many(&wrong, 2000);
+        let heard = gates.kernel_hears(&right(stamp()));
+        if now() - start < budget::WINDOW {
+            thread::sleep(Duration::from_nanos(budget::WINDOW));
             assert_eq!(
-                refused, 0,
-                "whoever claims a known sender's address is judged"
+                gates.kernel_hears(&wrong),
+                Err(Reject::HmacDigest),
+                "it renews"
             );
-        } else {
-            assert_eq!(judged, budget::LIMIT);
-            assert!(refused > 0);
+            return heard;
         }
-        let next = by_station(right(stamp()), MASTER);
-        let heard = gates.kernel_hears(&next);
-        let in_window = now() - start < budget::WINDOW;
-        if layer3 && !proven && in_window {
-            assert_eq!(heard, Err(Reject::HmacLimit), "a stranger waits");
-        } else if in_window {
-            assert_eq!(heard, Ok(()), "the sender itself is heard");
-        }
-        thread::sleep(Duration::from_nanos(budget::WINDOW));
+    }
+    panic!("2000 forgeries take longer than a window each time");
+}
+
+#[test]
+fn a_flood_of_forgeries_keeps_no_proven_sender_out_and_a_new_one_of_its_lane_alone() {
+    let same = neighbour_of_the_master();
+    let limit = Err(Reject::HmacLimit);
+    // A layer-3 device shows no station: there all are one.
+    let elsewhere = if HOOK == Hook::TcLayer3 {
+        limit
+    } else {
+        Ok(())
+    };
+    for (forger, is_proven, verdict) in [
+        (FORGER, false, elsewhere),
+        (same, false, limit),
+        (FORGER, true, Ok(())),
+        (same, true, Ok(())),
+    ] {
         assert_eq!(
-            gates.kernel_hears(&wrong),
-            Err(Reject::HmacDigest),
-            "it renews"
+            heard_amid(forger, is_proven),
+            verdict,
+            "{forger:x} {is_proven}"
         );
     }
+}
+
+#[test]
+fn what_is_over_budget_is_not_digested() {
+    let receiver = Receiver::V3Ipv4;
+    let mut gates = Gates::of(receiver, mode::ENFORCE);
+    let wrong = by_station(forged(receiver, stamp() + SECOND), FORGER);
+    let length = u16::try_from(wrong.len() - 34).expect("a short frame");
+    gates.lab.send_many(&wrong, 2000);
+    let slot = gates.lab.slot();
+    let judged = slot.rejects[Reject::HmacDigest as usize];
+    let refused = slot.rejects[Reject::HmacLimit as usize];
+    assert_eq!(judged + refused, 2000);
+    let room = budget::LIMIT.div_ceil(budget::cost(length));
+    // A window may have ended meanwhile.
+    assert!(
+        judged == room || judged > room && judged <= 3 * room,
+        "{judged} of {room}"
+    );
 }
 
 #[test]

@@ -125,8 +125,8 @@ fn signature(view: &View, reason: u8) -> Option<(String, &'static str)> {
             "another one: another secret, or a forgery",
         ),
         Reject::HmacLimit => (
-            "a sender that is known by its Ethernet address".to_owned(),
-            "another one, amid a flood of wrong digests",
+            "a sender that has proved itself lately".to_owned(),
+            "a new one, amid so many forgeries or senders that it is not looked at",
         ),
         _ => return None,
     })

@@ -100,8 +100,8 @@ impl Attachment {
     ///
     /// # Errors
     /// If the kernel cannot be asked.
-    pub fn look(&self, target: &Target) -> Result<Option<Vec<String>>, AttachError> {
-        Ok(match &self.hold {
+    pub fn look(&mut self, target: &Target) -> Result<Option<Vec<String>>, AttachError> {
+        Ok(match &mut self.hold {
             Hold::Tc(pair) if pair.is_there(target)? => {
                 Some(pair.others_first(target)?.into_iter().collect())
             }

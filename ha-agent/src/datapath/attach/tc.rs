@@ -34,6 +34,8 @@ pub(super) struct TcPair {
     /// Identifiers of the programs, ingress before egress.
     programs: [u32; 2],
     _links: [Held; 2],
+    /// The programs of others that were first when it was last looked, and what was made of them.
+    first: (Vec<u32>, Vec<String>),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,16 +76,18 @@ impl TcPair {
     }
 
     /// Programs of others that run before ours at ingress: what they drop is never received.
-    pub(super) fn others_first(&self, target: &Target) -> Result<Option<String>, AttachError> {
+    pub(super) fn others_first(&mut self, target: &Target) -> Result<Option<String>, AttachError> {
         let [ours, _] = self.programs;
         let before: Vec<String> = match self.kind {
             Kind::Tcx => {
                 let programs = tcx_programs(target, Side::Ingress)?;
-                let first = programs.iter().position(|id| *id == ours);
-                match first {
-                    None | Some(0) => Vec::new(),
-                    Some(first) => names_of(programs.get(..first).unwrap_or_default()),
+                let first = programs.iter().position(|id| *id == ours).unwrap_or(0);
+                let others = programs.get(..first).unwrap_or_default();
+                // To find a name all programs of the host are asked for theirs.
+                if self.first.0 != others {
+                    self.first = (others.to_vec(), names_of(others));
                 }
+                self.first.1.clone()
             }
             Kind::Clsact => bpf_filters(target.ifindex, Hook::Ingress)?
                 .into_iter()
@@ -180,6 +184,7 @@ fn attach_both(
         kind,
         programs: [in_id, out_id],
         _links: [ingress, egress],
+        first: (Vec::new(), Vec::new()),
     })
 }
 

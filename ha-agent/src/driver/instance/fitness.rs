@@ -120,7 +120,7 @@ impl Instance {
     }
 
     /// How it receives has changed, and nothing of its port has.
-    pub(crate) fn received_by(&mut self, reception: Reception, edges: &Edges<'_>) {
+    pub(crate) fn received_by(&mut self, reception: Reception, edges: &Edges<'_>, now: Instant) {
         self.awaits_program = false;
         let Some(port) = &mut self.port else { return };
         if port.reception == reception {
@@ -129,6 +129,7 @@ impl Instance {
         self.dirty = true;
         let old = std::mem::replace(&mut port.reception, reception);
         let new = &port.reception;
+        let news = self.noted.news(&new.notes, now);
         if new.reattached > old.reattached {
             edges.reporter.say(Report::Warning {
                 instance: Arc::clone(&self.name),
@@ -137,17 +138,17 @@ impl Instance {
                     self.config.interface
                 ),
             });
-        } else if new.without_notes() != old.without_notes() {
-            if let Some(port) = &self.port {
-                self.say_attached(port, edges);
-            }
-        } else {
-            for note in new.notes.iter().filter(|note| !old.notes.contains(note)) {
-                edges.reporter.say(Report::Warning {
-                    instance: Arc::clone(&self.name),
-                    what: format!("{}: {note}", self.config.interface),
-                });
-            }
+        } else if new.without_notes() != old.without_notes()
+            && let Some(port) = &self.port
+        {
+            self.say_attached(port, edges);
+            return;
+        }
+        for note in news {
+            edges.reporter.say(Report::Warning {
+                instance: Arc::clone(&self.name),
+                what: format!("{}: {note}", self.config.interface),
+            });
         }
     }
 

@@ -84,7 +84,7 @@ impl Instance {
         };
         self.hint_at_start_delay(&advert, edges, now);
         self.feed(now, Input::Advert(advert), edges);
-        self.watch_deadline(edges);
+        self.watch_deadline(edges, now);
     }
 
     /// Another one is heard while we are master, which may say something of our port.
@@ -97,20 +97,24 @@ impl Instance {
         }
     }
 
-    /// Without a kernel timer a deadline that has come nearer must be looked at earlier: priority 0 leaves
+    /// A deadline that is looked at from here and has come nearer must be looked at earlier: priority 0 leaves
     /// the skew only.
-    fn watch_deadline(&mut self, edges: &Edges<'_>) {
-        let in_kernel = |port: &Port| port.detector.has_kernel_timer();
-        if self.port.as_ref().is_none_or(in_kernel) {
+    fn watch_deadline(&mut self, edges: &Edges<'_>, now: Instant) {
+        if self.has_kernel_timer() && self.look_at.is_none() {
             return;
         }
         if let Some(slot) = self.slot(edges)
             && slot.state == state::BACKUP
             && slot.deadline != 0
+            && let Some(next) = self.next_look(&slot, now)
         {
-            let deadline = Instant(slot.deadline);
-            self.look_at = Some(self.look_at.map_or(deadline, |at| at.min(deadline)));
+            self.look_at = Some(self.look_at.map_or(next, |at| at.min(next)));
         }
+    }
+
+    fn has_kernel_timer(&self) -> bool {
+        let in_kernel = |port: &Port| port.detector.has_kernel_timer();
+        self.port.as_ref().is_some_and(in_kernel)
     }
 
     /// The deadline passed, says the detector; asks the slot before it is believed. True if it was.
@@ -191,7 +195,7 @@ impl Instance {
         let missed = lost > std::mem::replace(&mut self.lost, lost);
         match (slot.state, self.role()) {
             (state::BACKUP, Role::Backup) if slot.deadline != 0 => {
-                if slot.deadline <= now.0 {
+                if self.acts_at(&slot, now) <= now {
                     self.expired(Instant(slot.deadline), edges, now);
                     return;
                 }
@@ -213,13 +217,23 @@ impl Instance {
         }
     }
 
-    /// When the deadline of a slot is to be looked at from here: when it is there, if nobody else looks.
+    /// When the deadline of a slot is to be acted on from here: when it is there, if nobody else looks.
+    fn acts_at(&self, slot: &Slot, now: Instant) -> Instant {
+        let deadline = Instant(slot.deadline);
+        if self.has_kernel_timer() {
+            deadline + lateness::grace(slot, now)
+        } else {
+            deadline
+        }
+    }
+
+    /// When it is to be looked at from here: then, unless that is left to the kernel. One that has passed is not left
+    /// to it any more.
     fn next_look(&self, slot: &Slot, now: Instant) -> Option<Instant> {
-        let in_kernel = |port: &Port| port.detector.has_kernel_timer();
-        if self.port.as_ref().is_some_and(in_kernel) {
+        if self.has_kernel_timer() && slot.deadline > now.0 {
             lateness::look_at(slot, now)
         } else {
-            Some(Instant(slot.deadline))
+            Some(self.acts_at(slot, now))
         }
     }
 
@@ -266,7 +280,10 @@ impl Instance {
         let done = port.detector.set(edges.kernel.as_deref(), role, rules, now);
         self.look_at = match role {
             Part::Backup { arm_for } if !port.detector.has_kernel_timer() => Some(now + arm_for),
-            Part::Idle | Part::Backup { .. } | Part::Master => None,
+            Part::Backup { .. } => self
+                .slot(edges)
+                .and_then(|slot| lateness::look_at(&slot, now)),
+            Part::Idle | Part::Master => None,
         };
         self.say_if_failed(done, edges);
         self.list_for_fence(role == Part::Master, edges);

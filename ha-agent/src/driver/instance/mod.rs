@@ -6,6 +6,7 @@ mod device;
 mod fitness;
 mod hold;
 mod listen;
+mod noted;
 mod say;
 mod seat;
 mod sending;
@@ -46,6 +47,7 @@ use crate::record::Recorder;
 use advertise::farewell;
 use fitness::FIRST_RESULT_WAIT;
 use hold::{REFUSED_WAIT, Unseen};
+use noted::Noted;
 use sending::Sending;
 use unheard::Unheard;
 use ways::Ways;
@@ -126,6 +128,7 @@ pub(crate) struct Instance {
     last: Option<(Transition, String, Option<Nanos>)>,
     transitions: u64,
     unheard: Unheard,
+    noted: Noted,
     wakeups: u64,
     /// Until when its slot is looked at in each of the watchdog's rounds.
     restless_until: Instant,
@@ -189,6 +192,7 @@ impl Instance {
             last: None,
             transitions: 0,
             unheard: Unheard::default(),
+            noted: Noted::default(),
             wakeups: 0,
             restless_until: Instant(0),
             announced: 0,
