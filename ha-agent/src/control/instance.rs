@@ -327,14 +327,14 @@ pub struct Timer {
     pub kind: TimerKind,
     /// Why it is not the kernel's timer; `null` if it is.
     pub why: Option<String>,
-    /// Times the kernel's timer fired more than 1 ms late, as a flood on its CPU makes it.
+    /// Times the kernel's timer fired more than 5 ms late, as a flood on its CPU makes it.
     #[serde(default)]
     pub late: u64,
     /// By how much it was late at the worst, in microseconds, of the last times that came close together; `null`: it never
     /// was.
     #[serde(default)]
     pub latest_us: Option<u64>,
-    /// Whether the agent's own timer stands behind it, as it does for 10 s after it was late: by 2 ms, or by twice
+    /// Whether the agent's own timer stands behind it, as it does for 10 s after it was late: by twice
     /// `latest_us`.
     #[serde(default)]
     pub guarded: bool,

@@ -321,8 +321,12 @@ impl Driver {
     fn ticks(&mut self, now: Instant) -> bool {
         let mut touched = false;
         for instance in &mut self.instances {
+            if instance.next_deadline().is_none_or(|at| at > now) {
+                continue;
+            }
+            count(&self.board.wakeups.timers);
+            touched |= instance.look_due(&mut edges!(self), now);
             if instance.next_deadline().is_some_and(|at| at <= now) {
-                count(&self.board.wakeups.timers);
                 instance.tick(&mut edges!(self), now);
                 touched = true;
             }

@@ -20,7 +20,7 @@ const PORT: u16 = 9;
 const DEPTH: u32 = 5;
 const JUMPS: usize = 16;
 /// What a packet must cost to be of use.
-const LEAST: Duration = Duration::from_millis(2);
+const LEAST: Duration = Duration::from_millis(6);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends to a host, from each CPU without a pause, packets of which each costs the host's firewall milliseconds.
@@ -35,7 +35,7 @@ impl SoftirqHog {
     /// Starts it: from one host to the other.
     ///
     /// # Errors
-    /// If there is no `iptables-restore`, or packets cost less than 2 ms.
+    /// If there is no `iptables-restore`, or packets cost less than 6 ms.
     pub fn start(from: &Host, to: &Host) -> Result<Self> {
         let script = format!("iptables-restore --noflush <<'END'\n{}END\n", rules());
         to.run(&["sh", "-c", &script])?;

@@ -329,6 +329,19 @@ impl Instance {
         .min()
     }
 
+    /// Looks at the slot if it is time to; true if something changed.
+    pub(crate) fn look_due(&mut self, edges: &mut Edges<'_>, now: Instant) -> bool {
+        if self.look_at.is_none_or(|at| at > now) {
+            return false;
+        }
+        self.look_at = None;
+        let before = std::mem::replace(&mut self.dirty, false);
+        self.look(edges, now);
+        let changed = self.dirty;
+        self.dirty |= before;
+        changed
+    }
+
     /// Does what is due.
     pub(crate) fn tick(&mut self, edges: &mut Edges<'_>, now: Instant) {
         self.dirty = true;
@@ -336,10 +349,6 @@ impl Instance {
             self.feed(now, Input::Tick, edges);
         }
         self.announce_due(edges, now);
-        if self.look_at.is_some_and(|at| at <= now) {
-            self.look_at = None;
-            self.look(edges, now);
-        }
         if self.owes_refusal() {
             self.weigh(now, edges);
         }
