@@ -20,7 +20,7 @@ fn wait_noted(agent: &Agent, words: &str, is_noted: bool) -> Result<()> {
 
 #[test]
 fn a_tc_program_that_comes_before_ours_later_is_named_while_it_is_there() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     ensure!(pair.backup.only()?.datapath.notes.is_empty());
     let theirs = Foreign::tc(pair.h2())?;
     wait_noted(&pair.backup, "see frames before ours does", true)?;
@@ -36,7 +36,7 @@ fn a_tc_program_that_comes_before_ours_later_is_named_while_it_is_there() -> Res
 /// Nothing can be heard then, as behind a firewall; what can be done is to say so.
 #[test]
 fn a_tc_program_that_drops_adverts_before_ours_makes_a_second_master_that_says_why() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     let deaf = now();
     let theirs = Foreign::dropping(pair.h2(), VRID)?;
     pair.takeover_since(deaf)?;

@@ -11,7 +11,7 @@ use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
 
 #[test]
 fn auto_is_tc_with_a_kernel_timer_and_says_what_native_would_cost() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     for agent in [&pair.master, &pair.backup] {
         let instance = agent.only()?;
         let datapath = &instance.datapath;

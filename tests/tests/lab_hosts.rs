@@ -235,7 +235,7 @@ fn vip_v4() -> Ipv4Addr {
 /// Whoever asks in the name of an address takes its neighbours' entries: a host that stands still must not.
 #[test]
 fn a_fenced_host_neither_asks_nor_speaks_in_the_name_of_the_address() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     let h1 = pair.h1();
     // On the stalled host something goes on using the address.
     let speaker = h1.ns().inside(|| UdpSocket::bind((vip_v4(), 0)))??;
@@ -285,7 +285,7 @@ fn a_fenced_host_neither_asks_nor_speaks_in_the_name_of_the_address() -> Result<
 
 #[test]
 fn a_program_that_somebody_else_detaches_is_put_back_counted_and_told() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     let before = pair.backup.only()?;
     let ifindex = before.ifindex.context("no interface")?;
     for hook in ["ingress", "egress"] {

@@ -13,7 +13,7 @@ use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools};
 
 #[test]
 fn a_backups_interface_that_is_deleted_and_made_again_is_attached_again() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     let old = pair.backup.only()?.ifindex.context("no index")?;
     pair.lab.unplug(pair.h2())?;
     let gone = pair
@@ -48,7 +48,7 @@ fn a_backups_interface_that_is_deleted_and_made_again_is_attached_again() -> Res
 
 #[test]
 fn a_masters_interface_that_is_deleted_and_made_again_makes_it_master_again() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     let cut = now();
     pair.lab.unplug(pair.h1())?;
     at_deadline(&pair.takeover_since(cut)?, LATENESS)?;
@@ -90,7 +90,7 @@ fn a_pulled_plug_is_a_fault_and_a_new_plug_a_clean_way_back() -> Result<()> {
 
 #[test]
 fn a_renamed_interface_is_gone_until_it_has_its_name_again() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     let rename = |from: &str, to: &str| {
         // A down and up loses the IPv6 addresses only, which nobody uses here.
         pair.h2().ns().batch(&format!(
@@ -197,7 +197,7 @@ fn neighbours_learn_the_new_ethernet_address_of_a_master_at_once() -> Result<()>
 /// whoever looks only then sees nothing but the same name and index. What was attached is gone all the same.
 #[test]
 fn an_interface_that_went_away_and_came_back_unseen_is_attached_again() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     let before = pair.backup.only()?;
     let old = before.ifindex.context("no index")?;
     // An empty one, in which nobody has the index.

@@ -23,7 +23,7 @@ fn status_says(host: &Host, lines: &[&str]) -> Result<()> {
 
 #[test]
 fn status_tells_a_person_of_master_and_backup() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     status_says(
         pair.h1(),
         &[

@@ -97,6 +97,12 @@ impl Pair {
         Ok(pair)
     }
 
+    /// The usual pair by `auto`, whatever datapath is under test: for what holds at tc alone.
+    pub fn auto() -> Result<Self> {
+        let by_default = |priority| instance(priority).with("datapath", "auto");
+        Self::of(by_default(100), by_default(90))
+    }
+
     /// Host 1.
     pub fn h1(&self) -> &Host {
         self.lab.host(1)
