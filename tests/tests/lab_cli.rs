@@ -9,7 +9,7 @@ use ha_tests::lab::agent::{
 };
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::host::Said;
-use ha_tests::lab::pair::{PATIENCE, instance};
+use ha_tests::lab::pair::{PATIENCE, by_auto, instance};
 use ha_tests::lab::{Host, Lab, require_root_and_tools};
 
 /// What `run` says on the only host of a lab with this instance.
@@ -137,7 +137,7 @@ fn a_second_agent_on_the_same_pins_ends_with_7_and_harms_nobody() -> Result<()> 
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let watch = host.vip_watch(ha_tests::lab::VIP)?;
-    let first = Agent::start(host, &AgentConfig::new(host, instance(100)))?;
+    let first = Agent::start(host, &AgentConfig::new(host, by_auto(100)))?;
     first.wait_state(State::Master, PATIENCE)?;
     let begin = ha_tests::lab::clock::now();
     let elsewhere = host.dir().join("elsewhere");
@@ -227,7 +227,7 @@ fn without_the_kernel_half_it_runs_by_plain_socket_and_log_and_status_say_why() 
     require_root_and_tools(&["setpriv"])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
-    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    Agent::write_config(host, &AgentConfig::new(host, by_auto(100)))?;
     let launch = Launch {
         under: vec!["setpriv", "--bounding-set", "-bpf,-sys_admin"],
         ..Launch::default()

@@ -7,7 +7,7 @@ use ha_tests::lab::agent::{Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::netns::Namespace;
-use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
+use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, by_auto, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools};
 
@@ -140,7 +140,7 @@ fn an_instance_goes_with_the_name_when_two_interfaces_change_theirs() -> Result<
     require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     lab.plug(lab.host(1), "eth1", "10.99.0.11/24")?;
-    let pair = Pair::settle(lab, instance(100), instance(90), &Launch::default())?;
+    let pair = Pair::settle(lab, by_auto(100), by_auto(90), &Launch::default())?;
     let before = pair.master.only()?.ifindex.context("no index")?;
     let swapped = now();
     pair.h1().ns().batch(
@@ -302,7 +302,7 @@ fn several_interfaces_fail_and_recover_one_by_one() -> Result<()> {
     }
     let (h1, h2) = (lab.host(1), lab.host(2));
     let start = |host: &Host, priority| -> Result<Agent> {
-        let mut config = AgentConfig::new(host, instance(priority));
+        let mut config = AgentConfig::new(host, by_auto(priority));
         config.instance.push(Instance {
             name: "inner".to_owned(),
             interface: "eth1".to_owned(),

@@ -9,7 +9,7 @@ use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::capture::Timing;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::hog::SoftirqHog;
-use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, at_deadline, instance};
+use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, at_deadline, by_auto, instance};
 use ha_tests::lab::{Agent, Pair, VIP};
 
 fn with_fault(inject: &'static str) -> Result<Pair> {
@@ -17,7 +17,7 @@ fn with_fault(inject: &'static str) -> Result<Pair> {
         inject: Some(inject),
         ..Launch::default()
     };
-    let pair = Pair::launched(instance(100), instance(90), &launch)?;
+    let pair = Pair::launched(by_auto(100), by_auto(90), &launch)?;
     pair.backup
         .process()
         .wait_for_line("HA_AGENT_INJECT is set", PATIENCE)?;

@@ -11,7 +11,7 @@ use ha_common::layout::{Meta, names};
 use ha_tests::lab::agent::{self, Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
-use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
+use ha_tests::lab::pair::{LATENESS, PATIENCE, by_auto, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
 use nix::net::if_::if_nametoindex;
@@ -22,7 +22,7 @@ fn without_a_bpffs_it_runs_unpinned_and_says_so() -> Result<()> {
         pin_dir: Some(PathBuf::from("/proc/ha-agent")),
         ..Launch::default()
     };
-    let pair = Pair::launched(instance(100), instance(90), &nowhere)?;
+    let pair = Pair::launched(by_auto(100), by_auto(90), &nowhere)?;
     let pins = pair.backup.status()?.node.pins;
     ensure!(pins.state == "unpinned", "{pins:?}");
     ensure!(
@@ -99,7 +99,7 @@ fn pins_of_another_version_are_replaced() -> Result<()> {
     require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
-    let config = AgentConfig::new(h1, instance(100));
+    let config = AgentConfig::new(h1, by_auto(100));
     let agent = Agent::start(h1, &config)?;
     agent.wait_state(State::Master, PATIENCE)?;
     agent.process().kill()?;

@@ -56,6 +56,11 @@ pub const TIMING: Timing = Timing {
     priority: 90,
 };
 
+/// The same by `auto`, whatever datapath is under test: for what holds at tc alone.
+pub fn by_auto(priority: u8) -> Instance {
+    instance(priority).with("datapath", "auto")
+}
+
 impl Pair {
     /// With the usual instances.
     pub fn start() -> Result<Self> {
@@ -99,8 +104,7 @@ impl Pair {
 
     /// The usual pair by `auto`, whatever datapath is under test: for what holds at tc alone.
     pub fn auto() -> Result<Self> {
-        let by_default = |priority| instance(priority).with("datapath", "auto");
-        Self::of(by_default(100), by_default(90))
+        Self::of(by_auto(100), by_auto(90))
     }
 
     /// Host 1.
