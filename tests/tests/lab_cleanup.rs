@@ -7,7 +7,7 @@ use ha_common::layout::names;
 use ha_tests::lab::agent::{Agent, Circumstances, State, config_file, invoke_with};
 use ha_tests::lab::agent_config::AgentConfig;
 use ha_tests::lab::host::Said;
-use ha_tests::lab::pair::{PATIENCE, instance};
+use ha_tests::lab::pair::{PATIENCE, by_auto};
 use ha_tests::lab::{Host, Lab, VIP, VipWatch, require_root_and_tools, wait_until};
 
 /// A host whose agent was killed as a master, with all that it left.
@@ -24,7 +24,7 @@ impl Remains {
         let host = lab.host(1);
         before(host)?;
         let vip = host.vip_watch(VIP)?;
-        let agent = Agent::start(host, &AgentConfig::new(host, instance(100)))?;
+        let agent = Agent::start(host, &AgentConfig::new(host, by_auto(100)))?;
         agent.wait_state(State::Master, PATIENCE)?;
         vip.wait_present(PATIENCE)?;
         agent.process().kill()?;

@@ -7,7 +7,7 @@ use ha_tests::lab::agent::{Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::netns::Namespace;
-use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, by_auto, instance};
+use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, by_auto};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools};
 
@@ -309,7 +309,7 @@ fn several_interfaces_fail_and_recover_one_by_one() -> Result<()> {
             // Both interfaces are on one segment, where a VRID is one virtual router's.
             vrid: 52,
             addresses: vec!["10.98.0.100/24".to_owned()],
-            ..instance(priority)
+            ..by_auto(priority)
         });
         Agent::start(host, &config)
     };
