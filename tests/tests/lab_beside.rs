@@ -60,12 +60,7 @@ fn an_interface_that_becomes_a_bridges_port_is_noted_and_its_master_goes_on_bein
          link set eth0 master br9\n",
     )?;
     wait_noted(&pair.backup, "is a port of bridge br9", true)?;
-    let wanted = before.counters.adverts_received + 20;
-    let after = pair
-        .backup
-        .wait_instance("web", "20 adverts more", PATIENCE, |it| {
-            it.counters.adverts_received >= wanted
-        })?;
+    let after = pair.backup.wait_adverts(&before, 20, PATIENCE)?;
     ensure!(after.transitions == before.transitions, "{after:?}");
     host.ns().batch("link set eth0 nomaster\n")?;
     wait_noted(&pair.backup, "is a port of", false)?;

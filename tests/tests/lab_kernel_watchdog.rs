@@ -69,12 +69,7 @@ fn behind_a_kernel_timer_that_was_late_the_agents_own_takes_over() -> Result<()>
         })?;
     // A master that is alive is heard, whatever the flood: adverts come late, and so does the agent's timer.
     let before = pair.backup.only()?;
-    let wanted = before.counters.adverts_received + 30;
-    let after = pair
-        .backup
-        .wait_instance("web", "30 adverts more", PATIENCE, |it| {
-            it.counters.adverts_received >= wanted
-        })?;
+    let after = pair.backup.wait_adverts(&before, 30, PATIENCE)?;
     ensure!(after.transitions == before.transitions, "{after:?}");
     for _ in 0..3 {
         // Twice its lateness, which is a packet's or two, and as much again for the agent itself.
@@ -135,12 +130,7 @@ fn wakes_nobody(attempts: u32) -> Result<()> {
     let driver = driver_thread(&pair.backup)?;
     let (before, status_before) = (pair.backup.only()?, pair.backup.status()?);
     let (switches, began) = (voluntary_switches(&driver)?, Instant::now());
-    let wanted = before.counters.adverts_received + 200;
-    let after = pair
-        .backup
-        .wait_instance("web", "200 adverts", PATIENCE, |it| {
-            it.counters.adverts_received >= wanted
-        })?;
+    let after = pair.backup.wait_adverts(&before, 200, PATIENCE)?;
     let switches = voluntary_switches(&driver)? - switches;
     let elapsed = began.elapsed();
     ensure!(

@@ -137,6 +137,14 @@ impl Agent {
         found.with_context(|| format!("no instance {name} on {}", self.host.name()))
     }
 
+    /// Waits until an instance has received so many adverts more than before.
+    pub fn wait_adverts(&self, before: &Instance, more: u64, within: Duration) -> Result<Instance> {
+        let wanted = before.counters.adverts_received + more;
+        self.wait_instance(&before.name, "more adverts", within, |it| {
+            it.counters.adverts_received >= wanted
+        })
+    }
+
     /// Waits until what it says of the instance of that name is so.
     pub fn wait_instance(
         &self,
