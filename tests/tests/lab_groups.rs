@@ -127,9 +127,7 @@ impl Agents {
         stage.on_first.wait_present()?;
         let second = Agent::start(stage.h2(), &changed(stage.h2(), 90))?;
         for name in ["web", "dns"] {
-            second.wait_instance(name, "follows", PATIENCE, |it| {
-                it.state == State::Backup && it.master.as_ref().is_some_and(|it| !it.is_self)
-            })?;
+            second.wait_instance(name, "follows", PATIENCE, agent_status::Instance::follows)?;
         }
         ensure!(stage.on_second.present() == [false; 2]);
         Ok(Self {

@@ -36,12 +36,13 @@ fn through_a_tunnel(datapath: &'static str) -> Result<(Lab, Tunnel, Agent, Agent
     let master = start(1, 100)?;
     master.wait_state(State::Master, PATIENCE)?;
     let backup = start(2, 90)?;
-    backup.wait_instance("web", "follows through the tunnel", PATIENCE, follows)?;
+    backup.wait_instance(
+        "web",
+        "follows through the tunnel",
+        PATIENCE,
+        agent_status::Instance::follows,
+    )?;
     Ok((lab, tunnel, master, backup))
-}
-
-fn follows(instance: &agent_status::Instance) -> bool {
-    instance.state == State::Backup && instance.master.as_ref().is_some_and(|it| !it.is_self)
 }
 
 /// XDP programs begin with an Ethernet header, which such an interface has not.
@@ -56,7 +57,7 @@ fn a_master_at_the_other_end_of_a_tunnel_is_heard_and_replaced() -> Result<()> {
         tunnel.cut();
         backup.wait_state(State::Master, PATIENCE)?;
         tunnel.mend();
-        backup.wait_instance("web", "yields", PATIENCE, follows)?;
+        backup.wait_instance("web", "yields", PATIENCE, agent_status::Instance::follows)?;
         ensure!(master.only()?.state == State::Master);
     }
     Ok(())

@@ -216,9 +216,7 @@ fn an_interface_that_went_away_and_came_back_unseen_is_attached_again() -> Resul
     let back = pair
         .backup
         .wait_instance("web", "follows anew", PATIENCE, |it| {
-            it.transitions > before.transitions
-                && it.state == State::Backup
-                && it.master.as_ref().is_some_and(|master| !master.is_self)
+            it.transitions > before.transitions && it.follows()
         })?;
     // The membership ended with the interface's first life; a veth would not miss it, a real card does.
     let groups = pair.h2().run(&["ip", "maddress", "show", "dev", "eth0"])?;

@@ -218,9 +218,7 @@ fn where_the_kernel_half_cannot_be_loaded_an_earlier_agents_program_does_not_go_
         .process()
         .wait_for_line("had left in the kernel was taken off", PATIENCE)?;
     agent.wait_instance("web", "follows by a plain socket", PATIENCE, |it| {
-        it.datapath.kind.as_deref() == Some("socket")
-            && it.state == State::Backup
-            && it.master.as_ref().is_some_and(|master| !master.is_self)
+        it.datapath.kind.as_deref() == Some("socket") && it.follows()
     })?;
     wait_until(PATIENCE, "no program in XDP", || {
         host.xdp_program(Host::INTERFACE)

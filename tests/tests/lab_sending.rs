@@ -41,9 +41,12 @@ fn pair(lab: &Lab, virtual_mac: bool) -> Result<(Agent, Agent)> {
 
 fn follows(agent: &Agent) -> Result<()> {
     agent
-        .wait_instance("web", "follows the master", PATIENCE, |it| {
-            it.state == State::Backup && it.master.as_ref().is_some_and(|master| !master.is_self)
-        })
+        .wait_instance(
+            "web",
+            "follows the master",
+            PATIENCE,
+            agent_status::Instance::follows,
+        )
         .map(drop)
 }
 

@@ -203,6 +203,13 @@ pub struct Priority {
     pub capped_by: Option<String>,
 }
 
+impl Instance {
+    /// Whether it is a backup that has heard its master. One that has just become backup follows nobody yet.
+    pub fn follows(&self) -> bool {
+        self.state == State::Backup && self.master.as_ref().is_some_and(|master| !master.is_self)
+    }
+}
+
 /// Something tracked.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Tracked {

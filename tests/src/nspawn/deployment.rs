@@ -9,6 +9,7 @@ use super::node::Node;
 use super::{Machine, package, root};
 use crate::lab::agent::State;
 use crate::lab::agent_config::Instance as InstanceConfig;
+use crate::lab::agent_status;
 use crate::lab::capture::{Capture, Timing};
 use crate::lab::clock::now;
 use crate::lab::pair::PATIENCE;
@@ -79,9 +80,8 @@ impl Deployment {
     pub fn settle(&self) -> Result<()> {
         self.first
             .wait_instance("master", |it| it.state == State::Master)?;
-        self.second.wait_instance("follows the master", |it| {
-            it.state == State::Backup && it.master.as_ref().is_some_and(|master| !master.is_self)
-        })?;
+        self.second
+            .wait_instance("follows the master", agent_status::Instance::follows)?;
         self.first.watch.wait_present(PATIENCE)?;
         self.second.watch.wait_absent(PATIENCE)?;
         Ok(())

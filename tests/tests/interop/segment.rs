@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
 use ha_tests::lab::agent::State;
+use ha_tests::lab::agent_status;
 use ha_tests::lab::capture::{Frame, Timing};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::PATIENCE;
@@ -280,10 +281,12 @@ impl Seat<'_> {
             return Ok(());
         };
         agent
-            .wait_instance("web", "follows the master", PATIENCE, |it| {
-                it.state == State::Backup
-                    && it.master.as_ref().is_some_and(|master| !master.is_self)
-            })
+            .wait_instance(
+                "web",
+                "follows the master",
+                PATIENCE,
+                agent_status::Instance::follows,
+            )
             .map(drop)
     }
 
