@@ -5,7 +5,7 @@ use ha_tests::lab::agent::{self, Agent, Circumstances, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::foreign::Foreign;
-use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, instance};
+use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, by_auto, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
 
@@ -60,7 +60,7 @@ fn on_a_macvlan_device_it_is_tc_as_well() -> Result<()> {
     }
     let on_macvlan = |priority| Instance {
         interface: MACVLAN.to_owned(),
-        ..instance(priority)
+        ..by_auto(priority)
     };
     let pair = Pair::settle(lab, on_macvlan(100), on_macvlan(90), &Launch::default())?;
     let found = pair.backup.only()?;
@@ -114,7 +114,7 @@ fn an_xdp_program_of_somebody_else_is_never_replaced_and_is_named() -> Result<()
     agent.process().wait(PATIENCE)?;
     ensure!(h2.xdp_program(Host::INTERFACE)? == before);
     // tc lives beside it.
-    let pair = Pair::settle(lab, instance(100), instance(90), &Launch::default())?;
+    let pair = Pair::settle(lab, by_auto(100), by_auto(90), &Launch::default())?;
     ensure!(pair.backup.only()?.datapath.kind.as_deref() == Some("tc"));
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()?;

@@ -12,7 +12,7 @@ use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::agent_status;
 use ha_tests::lab::bpf::detach_link;
 use ha_tests::lab::clock::now;
-use ha_tests::lab::pair::{PATIENCE, instance};
+use ha_tests::lab::pair::{PATIENCE, by_auto, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::tun::Tunnel;
 use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools, wait_until};
@@ -123,7 +123,7 @@ fn the_same_virtual_router_in_a_vlan_of_a_bridge_moves_nothing() -> Result<()> {
     bridged(host)?;
     let on_bridge = Instance {
         interface: BRIDGE.to_owned(),
-        ..instance(100)
+        ..by_auto(100)
     };
     let agent = Agent::start(host, &AgentConfig::new(host, on_bridge))?;
     agent.wait_state(State::Master, PATIENCE)?;
@@ -321,7 +321,7 @@ fn two_instances_on_one_interface_share_its_program_and_a_contradiction_is_named
         name: "second".to_owned(),
         vrid: 52,
         addresses: vec!["10.99.0.101/24".to_owned()],
-        ..instance(100)
+        ..by_auto(100)
     };
     let mut config = AgentConfig::new(host, instance(100).with("datapath", "generic"));
     config

@@ -5,7 +5,7 @@ use ha_tests::lab::agent::{Agent, State, invoke};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::host::Said;
-use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
+use ha_tests::lab::pair::{LATENESS, PATIENCE, by_auto, instance};
 use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools, wait_until};
 
 const MACVLAN: &str = "mv0";
@@ -38,7 +38,7 @@ fn xdp_mode(host: &Host) -> Result<Option<u64>> {
 
 #[test]
 fn a_master_and_a_backup_go_through_all_datapaths_and_nothing_moves() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     let begin = now();
     for name in [
         "native", "generic", "native", "tc", "socket", "generic", "socket", "native", "socket",
@@ -109,7 +109,7 @@ fn what_cannot_be_had_is_refused_and_the_master_keeps_what_it_had() -> Result<()
     ))?;
     let on_macvlan = Instance {
         interface: MACVLAN.to_owned(),
-        ..instance(100)
+        ..by_auto(100)
     };
     let watch = h1.vip_watch(VIP)?;
     let agent = Agent::start(h1, &AgentConfig::new(h1, on_macvlan))?;
@@ -168,7 +168,7 @@ fn pins(host: &Host) -> Result<Vec<String>> {
 #[test]
 fn what_a_command_has_set_is_shown_and_ends_with_a_reload_that_changes_it_or_a_restart()
 -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     let agent = &pair.backup;
     let host = agent.host();
     switched(agent, "socket")?;
@@ -186,7 +186,7 @@ fn what_a_command_has_set_is_shown_and_ends_with_a_reload_that_changes_it_or_a_r
         Ok(())
     };
     let kind = |it: &ha_tests::lab::agent_status::Instance| it.datapath.kind.clone();
-    reload(instance(80))?;
+    reload(by_auto(80))?;
     agent.wait_instance("web", "with 80", PATIENCE, |it| it.priority.effective == 80)?;
     let found = agent.only()?;
     ensure!(kind(&found).as_deref() == Some("socket"), "{found:?}");
@@ -212,7 +212,7 @@ fn what_a_command_has_set_is_shown_and_ends_with_a_reload_that_changes_it_or_a_r
 /// Cards let adverts in for pinned programs by an entry of the agent's, which has to survive their change.
 #[test]
 fn the_cards_filter_stays_open_when_one_program_comes_for_another() -> Result<()> {
-    let pair = Pair::start()?;
+    let pair = Pair::auto()?;
     let host = pair.backup.host();
     let is_open = || -> Result<bool> {
         let text = host.run(&["ip", "maddress", "show", "dev", "eth0"])?;

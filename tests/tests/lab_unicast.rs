@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::advert::Advert;
 use ha_tests::lab::agent::{Agent, Launch, State, invoke, peers};
-use ha_tests::lab::agent_config::{AgentConfig, Instance, far_peer};
+use ha_tests::lab::agent_config::{AgentConfig, Instance, far_peer, kind_under_test};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
 use ha_tests::lab::process::Signal;
@@ -40,7 +40,7 @@ fn take_over_and_come_back(pair: &Pair, kind: &str) -> Result<()> {
 
 #[test]
 fn a_backup_takes_over_from_a_unicast_master_at_the_deadline() -> Result<()> {
-    take_over_and_come_back(&pair(|it| it)?, "tc")
+    take_over_and_come_back(&pair(|it| it)?, &kind_under_test())
 }
 
 #[test]

@@ -230,7 +230,8 @@ fn an_interface_without_macs_is_refused_in_words() -> Result<()> {
         interface: "lo".to_owned(),
         addresses: vec!["192.0.2.100/24".to_owned()],
         ..ROUTER.instance(100)
-    };
+    }
+    .with("datapath", "auto");
     let agent = Agent::start(h1, &AgentConfig::new(h1, on_lo))?;
     agent.wait_instance("web", "says why", PATIENCE, |it| {
         let reason = it.reason.as_deref().unwrap_or_default();

@@ -92,6 +92,11 @@ impl Default for Instance {
     }
 }
 
+/// The datapath that instances without one of their own run with.
+pub fn kind_under_test() -> String {
+    std::env::var(DATAPATH_VARIABLE).unwrap_or_else(|_| "tc".to_owned())
+}
+
 /// What `cargo xtask test --datapath` says; a test that is about a certain one names it.
 fn datapath_under_test() -> toml::Table {
     let named = std::env::var(DATAPATH_VARIABLE).ok();

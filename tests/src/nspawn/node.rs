@@ -122,13 +122,15 @@ impl Node {
         })
     }
 
-    /// The agent's program at the tc ingress hook of its interface.
+    /// The agent's program on its interface, at the tc ingress hook or in XDP, where nobody else has one.
     pub fn program(&self) -> Result<Option<u32>> {
-        self.host().ns().inside(|| {
+        let at_ingress: Option<u32> = self.host().ns().inside(|| {
             let (_, programs) = SchedClassifier::query_tcx(Host::INTERFACE, TcAttachType::Ingress)?;
             let own = |info: &&ProgramInfo| info.name_as_str() == Some(names::PROG_INGRESS);
-            Ok(programs.iter().find(own).map(ProgramInfo::id))
-        })?
+            anyhow::Ok(programs.iter().find(own).map(ProgramInfo::id))
+        })??;
+        let in_xdp = self.host().xdp_program(Host::INTERFACE)?;
+        Ok(at_ingress.or(in_xdp.and_then(|id| id.try_into().ok())))
     }
 
     /// What is pinned, by name.
