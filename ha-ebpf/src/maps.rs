@@ -1,5 +1,6 @@
 //! The maps, as `ha_common::layout` names and shapes them.
 
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use ha_common::channel::TtlRange;
@@ -40,11 +41,16 @@ pub(crate) static HA_BLANK: Array<PeerStats, 1> = Array::new();
 #[btf_map]
 pub(crate) static HA_FENCE: HashMap<FenceKey, u32, { DEFAULT_SLOTS as usize }> = HashMap::new();
 
-#[btf_map]
-pub(crate) static HA_UNICAST: HashMap<PeerKey, TtlRange, { MAX_UNICAST as usize }> = HashMap::new();
+/// The kernel takes memory for an entry when it is made, not for all that there may ever be: for maps that are large,
+/// nearly always empty and written by the agent alone.
+const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
 
 #[btf_map]
-pub(crate) static HA_KEYS: HashMap<Keyed, Key, { MAX_KEYS as usize }> = HashMap::new();
+pub(crate) static HA_UNICAST: HashMap<PeerKey, TtlRange, { MAX_UNICAST as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
+pub(crate) static HA_KEYS: HashMap<Keyed, Key, { MAX_KEYS as usize }, ON_DEMAND> = HashMap::new();
 
 #[btf_map]
 pub(crate) static HA_MARKS: LruHashMap<PeerKey, Mark, { MAX_PEERS as usize }> = LruHashMap::new();

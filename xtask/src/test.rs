@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Group>,
     /// How the agents of labs receive where a test does not care; default: `auto`
-    #[arg(long, value_parser = ["auto", "tc", "native", "generic", "socket"])]
+    #[arg(long, value_parser = ["auto", "native"])]
     datapath: Option<String>,
 }
 

@@ -94,7 +94,9 @@ impl Default for Instance {
 
 /// The datapath that instances without one of their own run with.
 pub fn kind_under_test() -> String {
-    std::env::var(DATAPATH_VARIABLE).unwrap_or_else(|_| "tc".to_owned())
+    let named = std::env::var(DATAPATH_VARIABLE).ok();
+    let by_name = named.filter(|name| name != "auto");
+    by_name.unwrap_or_else(|| "tc".to_owned())
 }
 
 /// What `cargo xtask test --datapath` says; a test that is about a certain one names it.
