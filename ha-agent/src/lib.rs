@@ -16,3 +16,4 @@ pub mod logging;
 pub mod net;
 mod readable;
 pub mod record;
+pub mod router;

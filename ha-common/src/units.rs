@@ -89,6 +89,13 @@ impl Nanos {
     }
 }
 
+impl From<core::time::Duration> for Nanos {
+    /// The standard library's span; 584 years at most.
+    fn from(span: core::time::Duration) -> Self {
+        Self(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
 /// A point in time: nanoseconds of `CLOCK_MONOTONIC`, the clock of `bpf_ktime_get_ns`.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Instant(pub u64);

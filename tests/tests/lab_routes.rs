@@ -188,9 +188,9 @@ fn what_somebody_removes_is_put_back_counted_and_said() -> Result<()> {
     ensure!(has_both(h1)?, "{}{}", routes(h1)?, rules(h1)?);
     let found = agent.only()?;
     ensure!(
-        found.counters.ways_restored == 2,
+        found.counters.routing_restored == 2,
         "{}",
-        found.counters.ways_restored
+        found.counters.routing_restored
     );
     ensure!(found.state == State::Master && found.transitions == 2);
     Ok(())

@@ -3,15 +3,13 @@
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
 use fastrand::Rng;
-use ha_common::election::{
-    Action, Advert, Detector as Part, FIRST_PAUSE, LONGEST_PAUSE, LastAdvert, Params, Role, Rules,
-    Transition,
-};
-use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
-use ha_tests::sim::detector::{Detector, Model};
+use ha_common::election::{FIRST_PAUSE, LONGEST_PAUSE, Params, Role, Rules, Transition};
+use ha_common::units::{Centiseconds, Nanos, Priority, Version};
 use ha_tests::sim::node::Stall;
+use ha_tests::sim::plants::{self, BUGS};
+use ha_tests::sim::script::{self, Script};
 use ha_tests::sim::world::{LATENCY, LEASE};
-use ha_tests::sim::{Op, Plant, World, judge, play};
+use ha_tests::sim::{Op, Plant, Reload, World, groups, judge, play, scenario};
 use proptest::prelude::*;
 
 /// Enough to see each operation in each state many times; a longer run is `cargo xtask sim`.
@@ -37,135 +35,40 @@ proptest! {
     }
 }
 
-/// What the first scenario that shows the bug says of it.
-fn found(plant: Plant) -> String {
-    (0..SEEDS_TO_FIND_A_BUG)
-        .find_map(|seed| play(seed, plant, false).err())
-        .map(|violation| violation.what)
-        .expect("the planted bug was not found")
-}
-
-/// A detector with a bug, on the first node only.
-#[derive(Debug)]
-struct Broken {
-    inner: Model,
-    bug: Bug,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Bug {
-    DeafWhileMaster,
-    NeverRearms,
-    NeverFires,
-}
-
-impl Detector for Broken {
-    fn assign(&mut self, now: Instant, part: Part, rules: Rules) {
-        self.inner.assign(now, part, rules);
-    }
-    fn update(&mut self, rules: Rules) {
-        self.inner.update(rules);
-    }
-    fn advert(&mut self, now: Instant, advert: &Advert) -> bool {
-        match self.bug {
-            Bug::DeafWhileMaster if self.inner.is_master() => false,
-            Bug::NeverRearms if !self.inner.is_master() => true,
-            Bug::DeafWhileMaster | Bug::NeverRearms | Bug::NeverFires => {
-                self.inner.advert(now, advert)
-            }
-        }
-    }
-    fn deadline(&self) -> Option<Instant> {
-        self.inner
-            .deadline()
-            .filter(|_| self.bug != Bug::NeverFires)
-    }
-    fn last_heard(&self) -> Option<Instant> {
-        self.inner.last_heard()
-    }
-    fn following(&self) -> Option<Advert> {
-        self.inner.following()
-    }
-    fn is_master(&self) -> bool {
-        self.inner.is_master()
-    }
-    fn claimed_by(&self, now: Instant, since: Instant) -> Option<Advert> {
-        self.inner.claimed_by(now, since)
-    }
-    fn events(&self) -> u64 {
-        self.inner.events()
-    }
-    fn suppressed(&self) -> u64 {
-        self.inner.suppressed()
-    }
-}
-
-fn first_is_broken(node: usize, bug: Bug) -> Box<dyn Detector> {
-    if node == 0 {
-        let inner = Model::new();
-        Box::new(Broken { inner, bug })
-    } else {
-        Model::boxed()
-    }
-}
-
+/// Each bug that can be planted is found, and by the invariant that it breaks.
 #[test]
-fn a_node_that_ignores_better_masters_is_found() {
-    let what = found(Plant {
-        detector: |node| first_is_broken(node, Bug::DeafWhileMaster),
-        ..Plant::NONE
-    });
-    assert!(what.contains("has masters [0, "), "{what}");
+fn every_planted_bug_is_found() {
+    for bug in &BUGS {
+        let play = if bug.groups { groups::play } else { play };
+        let mut seeds = 0..SEEDS_TO_FIND_A_BUG;
+        let found = seeds.find_map(|seed| play(seed, bug.plant, false).err());
+        let what = found.map(|violation| violation.what).unwrap_or_default();
+        assert!(
+            bug.shows.iter().any(|shown| what.contains(shown)),
+            "{}: {what:?}",
+            bug.name
+        );
+    }
 }
 
+/// What is left of a failing scenario fails as well, and no part of it can be spared.
 #[test]
-fn a_backup_that_does_not_follow_its_master_is_found() {
-    let what = found(Plant {
-        detector: |node| first_is_broken(node, Bug::NeverRearms),
-        ..Plant::NONE
-    });
-    // It claims the addresses without end, and is answered ever more rarely.
+fn a_failing_scenario_shrinks_to_what_it_takes() {
+    let bug = plants::named("never-fires").expect("it is there");
+    let fails = |script: &Script| scenario::play_script(script, bug.plant, false).is_err();
+    let script = (0..SEEDS_TO_FIND_A_BUG)
+        .map(scenario::script)
+        .find(|script| fails(script))
+        .expect("it is found");
+    let small = script::shrink(&script, fails);
+    assert!(fails(&small));
+    let ops = |script: &Script| -> usize { script.rounds.iter().map(|it| it.ops.len()).sum() };
     assert!(
-        what.contains("although nothing happened")
-            || what.contains("takes Some(0) for the place of the addresses"),
-        "{what}"
+        ops(&small) <= 2 && small.rounds.len() == 1,
+        "{} of {} operations are left: {small:#?}",
+        ops(&small),
+        ops(&script)
     );
-}
-
-#[test]
-fn a_backup_that_never_takes_over_is_found() {
-    let what = found(Plant {
-        detector: |node| first_is_broken(node, Bug::NeverFires),
-        ..Plant::NONE
-    });
-    assert!(
-        what.contains("has masters []") || what.contains("does not preempt"),
-        "{what}"
-    );
-}
-
-#[test]
-fn addresses_that_stay_behind_are_found() {
-    let what = found(Plant {
-        action: |_, action| (action != Action::RemoveAddresses).then_some(action),
-        ..Plant::NONE
-    });
-    assert!(
-        what.contains("addresses without a master") || what.contains("left behind"),
-        "{what}"
-    );
-}
-
-#[test]
-fn neighbours_left_with_the_losers_place_are_found() {
-    let what = found(Plant {
-        action: |_, action| match action {
-            Action::StopAdverts(LastAdvert::Own) => Some(Action::StopAdverts(LastAdvert::None)),
-            other => Some(other),
-        },
-        ..Plant::NONE
-    });
-    assert!(what.contains("for the place of the addresses"), "{what}");
 }
 
 const MAX_DELAY: Nanos = Nanos(200_000);
@@ -358,7 +261,7 @@ fn a_restarted_backup_under_nopreempt_notices_when_its_masters_weights_drop() {
     at_once(&mut world, Op::Crash(1, Nanos::from_millis(50)));
     settle(&mut world);
     assert_eq!(world.masters(), [0]);
-    at_once(&mut world, Op::Priority(0, Priority(80)));
+    at_once(&mut world, Op::Reload(0, Reload::Priority(Priority(80))));
     wait_for(&mut world, 1, Role::Master);
     settle(&mut world);
     assert_eq!(world.masters(), [1]);
@@ -418,12 +321,12 @@ fn a_preempt_delay_does_not_keep_a_returned_host_from_a_master_that_dies() {
 #[test]
 fn nopreempt_does_not_keep_a_backup_from_a_master_whose_weights_dropped() {
     let mut world = running(&[params(1, 100, 10, false), params(2, 90, 10, false)]);
-    at_once(&mut world, Op::Priority(0, Priority(80)));
+    at_once(&mut world, Op::Reload(0, Reload::Priority(Priority(80))));
     let taken = wait_for(&mut world, 1, Role::Master);
     assert_eq!(taken.from, Role::Backup);
     settle(&mut world);
     // And the first one, mended, leaves a healthy master alone.
-    at_once(&mut world, Op::Priority(0, Priority(100)));
+    at_once(&mut world, Op::Reload(0, Reload::Priority(Priority(100))));
     settle(&mut world);
     assert_eq!(world.masters(), [1]);
 }

@@ -4,13 +4,14 @@
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
-use ha_common::election::Notice;
+use ha_common::election::Notice as Remark;
 use ha_common::units::Nanos;
 use tracing::{error, info, warn};
 
 use crate::driver::report::{Report, Reports};
-use crate::driver::words;
 use crate::readable;
+use crate::router::notice::Notice;
+use crate::router::words;
 
 /// Writes what the driver reports, until it is cancelled.
 pub(super) async fn write(reports: Arc<Reports>) {
@@ -38,31 +39,29 @@ pub(super) fn write_waiting(reports: &Reports) {
 }
 
 fn line(report: &Report) {
-    match report {
-        Report::Transition {
-            instance,
+    let instance = &report.instance;
+    match &report.notice {
+        Notice::Transition {
             transition,
             cause,
             priority,
-            latency,
         } => {
-            let late = latency.map(past_deadline).unwrap_or_default();
+            let late = report.latency.map(past_deadline).unwrap_or_default();
             let (from, to) = (transition.from, transition.to);
             info!(%instance, %from, %to, cause, priority, "{instance}: {from} -> {to}: {cause} (priority {priority}){late}");
         }
-        Report::Notice { instance, notice } => {
-            let text = words::of_notice(notice);
-            match notice {
-                Notice::Resumed | Notice::SendingAgain => info!(%instance, "{instance}: {text}"),
-                Notice::TwoOwners { .. }
-                | Notice::OwnAddressHeard(_)
-                | Notice::IntervalDiffers { .. } => {
+        Notice::Election(remark) => {
+            let text = words::of_notice(remark);
+            match remark {
+                Remark::Resumed | Remark::SendingAgain => info!(%instance, "{instance}: {text}"),
+                Remark::TwoOwners { .. }
+                | Remark::OwnAddressHeard(_)
+                | Remark::IntervalDiffers { .. } => {
                     warn!(%instance, "{instance}: {text}");
                 }
             }
         }
-        Report::ListDiffers {
-            instance,
+        Notice::ListDiffers {
             source,
             theirs,
             ours,
@@ -70,21 +69,16 @@ fn line(report: &Report) {
             let text = words::of_list(*source, *theirs, *ours);
             warn!(%instance, "{instance}: {text}");
         }
-        Report::Rejected {
-            instance,
-            reason,
-            source,
-        } => {
+        Notice::Rejected { reason, source } => {
             warn!(%instance, reason, %source, "{instance}: adverts from {source} are rejected: {reason}; `ha-agent status {instance}` shows the difference");
         }
-        Report::Restored { instance, address } => {
+        Notice::Restored(address) => {
             warn!(%instance, %address, "{instance}: somebody removed {address}; it is back");
         }
-        Report::Leftover { instance, address } => {
+        Notice::Leftover(address) => {
             info!(%instance, %address, "{instance}: removed {address}, left behind by an earlier run");
         }
-        Report::Attached {
-            instance,
+        Notice::Attached {
             datapath,
             because,
             refusals,
@@ -107,9 +101,9 @@ fn line(report: &Report) {
                 "{instance}: receives adverts by {title}, {because}; {timer}{why}"
             );
         }
-        Report::Said { instance, what } => info!(%instance, "{instance}: {what}"),
-        Report::Warning { instance, what } => warn!(%instance, "{instance}: {what}"),
-        Report::Failed { instance, what } => error!(%instance, "{instance}: {what}"),
+        Notice::Info(what) => info!(%instance, "{instance}: {what}"),
+        Notice::Warning(what) => warn!(%instance, "{instance}: {what}"),
+        Notice::Failed(what) => error!(%instance, "{instance}: {what}"),
     }
 }
 

@@ -31,7 +31,6 @@ use crate::cli::{Dirs, Exit, Failure};
 use crate::config::{self, Config, LoadError};
 use crate::control::server::{ControlSocket, Limits, serve};
 use crate::driver::board::Board;
-use crate::driver::priority::Health;
 use crate::driver::realtime;
 use crate::driver::report::Reporter;
 use crate::driver::{self, Command, Handle, Setup};
@@ -40,6 +39,7 @@ use crate::net::links::monitor::Notification;
 use crate::net::links::{self, LinkTable};
 use crate::net::removals::{self, Removals};
 use crate::readable;
+use crate::router::priority::Health;
 
 use handler::Agent;
 

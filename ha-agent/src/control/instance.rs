@@ -155,14 +155,14 @@ impl fmt::Display for State {
     }
 }
 
-/// A priority with its reasons: `base` and the applied terms, clamped to 1..=254, are `effective`,
+/// A priority with its reasons: `base` and the applied weights, clamped to 1..=254, are `effective`,
 /// unless another member of its sync group has less.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PrioritySum {
-    /// `priority` in the configuration; 255 is the owner, whom no term changes.
+    /// `priority` in the configuration; 255 is the owner, whom no weight changes.
     pub base: u8,
     /// One for each tracked thing that has a weight.
-    pub terms: Vec<Term>,
+    pub weights: Vec<Weight>,
     /// What is advertised and compared.
     pub effective: u8,
     /// The member of its sync group whose lower sum counts in place of its own.
@@ -171,7 +171,7 @@ pub struct PrioritySum {
 
 /// What something tracked does to a priority.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Term {
+pub struct Weight {
     /// What it is called in the sum: a check's name, `interface eth1`, `nginx reversed`.
     pub check: String,
     /// Negative: added while it fails. Positive: added while it succeeds.
@@ -393,7 +393,7 @@ pub struct Counters {
     pub vip_restored: u64,
     /// Times a route or rule was put back after somebody else removed it.
     #[serde(default)]
-    pub ways_restored: u64,
+    pub routing_restored: u64,
 }
 
 /// A refused advert, kept so that a mismatch can be explained.

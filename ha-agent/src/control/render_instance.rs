@@ -101,8 +101,8 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
 /// The sum, and what could still change it.
 fn priority(priority: &PrioritySum) -> String {
     let mut text = priority_sum(priority);
-    for term in priority.terms.iter().filter(|term| !term.applied) {
-        let _ = write!(text, "; {:+} {}", term.weight, term.when);
+    for weight in priority.weights.iter().filter(|weight| !weight.applied) {
+        let _ = write!(text, "; {:+} {}", weight.weight, weight.when);
     }
     text
 }

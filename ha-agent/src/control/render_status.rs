@@ -190,16 +190,16 @@ fn render_sender(out: &mut String, sender: &Sender) {
 pub(super) fn priority_sum(priority: &PrioritySum) -> String {
     let mut text = priority.base.to_string();
     let mut sum = i32::from(priority.base);
-    for term in priority.terms.iter().filter(|term| term.applied) {
-        let _ = write!(text, " {:+} ({})", term.adds, term.check);
-        sum = sum.saturating_add(i32::from(term.adds));
+    for weight in priority.weights.iter().filter(|weight| weight.applied) {
+        let _ = write!(text, " {:+} ({})", weight.adds, weight.check);
+        sum = sum.saturating_add(i32::from(weight.adds));
     }
     let effective = priority.effective;
     if let Some(member) = &priority.capped_by {
         let _ = write!(text, ", {effective} by {member}");
     } else if sum != i32::from(effective) {
         let _ = write!(text, " = {effective} (clamped)");
-    } else if priority.terms.iter().any(|term| term.applied) {
+    } else if priority.weights.iter().any(|weight| weight.applied) {
         let _ = write!(text, " = {effective}");
     }
     text

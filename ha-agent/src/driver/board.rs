@@ -15,15 +15,15 @@ use ha_common::election::{Role, Transition};
 use ha_common::layout::{PeerKey, PeerStats, Slot};
 use ha_common::units::{Instant, Nanos, Priority};
 
-use super::claims::Claims;
-use super::groups::Seat;
 use super::hooks::Reception;
 use super::sender::Sent;
-use super::tracked::Term;
-use super::unsent::Unsent;
 use super::wake::Wake;
 use crate::config::model::{DatapathChoice, Instance as Config};
 use crate::net::virtual_mac::Device;
+use crate::router::claims::Claims;
+use crate::router::membership::Membership;
+use crate::router::sending::Unsent;
+use crate::router::tracked::TrackedItem;
 
 /// One instance, as of the driver's last turn that touched it.
 #[derive(Clone, Debug)]
@@ -44,10 +44,10 @@ pub struct View {
     pub preempt_at: Option<Instant>,
     /// What is advertised.
     pub priority: Priority,
-    /// The priority's terms.
-    pub terms: Vec<Term>,
+    /// What is tracked.
+    pub tracked: Vec<TrackedItem>,
     /// Its place in a sync group.
-    pub(crate) seat: Option<Seat>,
+    pub membership: Option<Membership>,
     /// The address that adverts leave from.
     pub source: Option<IpAddr>,
     /// The index of what holds the addresses: its interface, or the device of its virtual MAC.
@@ -75,7 +75,7 @@ pub struct View {
     /// Why routes and rules are not there, by their number in the configuration, routes before rules.
     pub way_errors: HashMap<usize, String>,
     /// Routes and rules put back.
-    pub ways_restored: u64,
+    pub routing_restored: u64,
     /// What was said once.
     pub notices: Vec<(Instant, String)>,
 }
@@ -92,8 +92,8 @@ impl View {
             since: Instant(0),
             reason: None,
             preempt_at: None,
-            terms: Vec::new(),
-            seat: None,
+            tracked: Vec::new(),
+            membership: None,
             source: None,
             holder: None,
             device: None,
@@ -107,7 +107,7 @@ impl View {
             claims: Claims::default(),
             restored: 0,
             way_errors: HashMap::new(),
-            ways_restored: 0,
+            routing_restored: 0,
             notices: Vec::new(),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ha_common::hmac::Stamp;
-use ha_common::units::{Instant, NANOS_PER_SECOND, Nanos};
+use ha_common::units::{Instant, NANOS_PER_SECOND};
 use nix::time::{ClockId, clock_gettime};
 
 /// The time now.
@@ -31,9 +31,4 @@ pub fn utc() -> u64 {
 pub fn utc_at_zero() -> Stamp {
     let now = now();
     Stamp(Stamp::span(utc()).wrapping_sub(Stamp::span(now.0)))
-}
-
-/// The standard library's span as ours; 584 years at most.
-pub fn nanos(span: Duration) -> Nanos {
-    Nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
 }

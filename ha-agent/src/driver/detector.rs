@@ -215,6 +215,11 @@ impl Detector {
         }
     }
 
+    /// Whether the fence may know of addresses that are held.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.fenced
+    }
+
     /// True if the deadline is kept by the kernel.
     pub(crate) fn has_kernel_timer(&self) -> bool {
         matches!((&self.place, self.timer), (Place::Kernel(_), Timer::Kernel))

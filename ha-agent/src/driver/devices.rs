@@ -1,11 +1,9 @@
 //! The devices of virtual MACs over the driver's life: what an earlier agent left, and what goes with a port.
 
-use std::sync::Arc;
-
 use super::instance::Instance;
-use super::report::Report;
 use super::{Driver, edges};
 use crate::net::virtual_mac::Left;
+use crate::router::notice::Notice;
 
 impl Driver {
     /// Removes the devices that an earlier agent made and that no instance of this one wants as they are.
@@ -22,10 +20,13 @@ impl Driver {
                 .devices
                 .delete(device.index, device.parent.unwrap_or(0))
             {
-                Ok(()) => self.reporter.say(Report::Said {
-                    instance: Arc::from("an instance that is no longer configured so"),
-                    what: format!("removed {}, left behind by an earlier run", device.name),
-                }),
+                Ok(()) => self.reporter.say_of(
+                    "an instance that is no longer configured so",
+                    Notice::Info(format!(
+                        "removed {}, left behind by an earlier run",
+                        device.name
+                    )),
+                ),
                 Err(error) => self.device_failed(error.to_string()),
             }
         }
@@ -61,9 +62,6 @@ impl Driver {
     }
 
     fn device_failed(&self, what: String) {
-        self.reporter.say(Report::Failed {
-            instance: Arc::from("virtual MAC"),
-            what,
-        });
+        self.reporter.say_of("virtual MAC", Notice::Failed(what));
     }
 }

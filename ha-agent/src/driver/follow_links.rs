@@ -5,20 +5,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ha_common::layout::SlotKey;
-use ha_common::units::Instant;
+use ha_common::units::{Instant, Nanos};
 
 use super::detector::Place;
 use super::hooks::{Decision, Reception};
 use super::inlets::Inlet;
-use super::instance::{Instance, LinkState};
+use super::instance::{Instance, tracked_links};
 use super::port::{self, Opening, Port};
-use super::report::{Report, Reporter};
-use super::{Driver, clock, edges};
+use super::report::Reporter;
+use super::{Driver, edges};
 use crate::config::model::{Config, Consume, Datapath};
 use crate::config::virtual_address::VirtualAddress;
 use crate::datapath::reader::group_of;
 use crate::net::address::{AddressBook, Placement};
 use crate::net::links::Link;
+use crate::router::notice::Notice;
+use crate::router::{Event, InterfaceState};
 
 /// Adverts a second on one interface up to which `consume = "auto"` passes them on.
 const CONSUME_ABOVE: u32 = 100;
@@ -35,9 +37,9 @@ impl Driver {
             .instances
             .iter()
             .filter_map(|instance| {
-                let link = links.by_name(&instance.config.interface)?;
-                let vrid = instance.config.vrid.get();
-                Some(SlotKey::new(link.index, instance.config.family, vrid))
+                let link = links.by_name(&instance.config().interface)?;
+                let vrid = instance.config().vrid.get();
+                Some(SlotKey::new(link.index, instance.config().family, vrid))
             })
             .collect();
         let entries: Vec<(SlotKey, u32)> = kernel.entries().collect();
@@ -62,21 +64,22 @@ impl Driver {
         let virtual_addresses: HashSet<IpAddr> = self
             .instances
             .iter()
-            .flat_map(|i| i.config.held().map(VirtualAddress::addr))
+            .flat_map(|i| i.config().held().map(VirtualAddress::addr))
             .collect();
+        let observed = tracked_links(&self.config, &links);
         for instance in &mut self.instances {
-            instance.look_at_tracked(&links, now);
+            instance.tell(Event::Links(&observed), &mut edges!(self), now);
         }
         self.forget_gone_interfaces(now);
         let needs = self.instances.iter().map(Instance::need);
         self.hooks.want(needs, &links);
         self.settling_until = None;
-        self.renew_memberships();
+        self.renew_memberships(now);
         for index in 0..self.instances.len() {
             let Some(instance) = self.instances.get(index) else {
                 break;
             };
-            let link = links.by_name(&instance.config.interface);
+            let link = links.by_name(&instance.config().interface);
             self.follow_link(index, link, &virtual_addresses, now);
         }
         self.drop_unused_interfaces();
@@ -94,14 +97,14 @@ impl Driver {
             let Some(port) = &instance.port else { continue };
             let is_same = |link: &Link| link.index == port.ifindex && link.life == port.life;
             let still = links
-                .by_name(&instance.config.interface)
+                .by_name(&instance.config().interface)
                 .is_some_and(is_same);
             if still {
                 continue;
             }
             instance.was_on = Some((port.ifindex, port.life));
-            instance.link_changed(LinkState::Gone, &mut edges!(self), now);
-            gone.extend(instance.close_port(&mut edges!(self)));
+            instance.link_changed(InterfaceState::Gone, &mut edges!(self), now);
+            gone.extend(instance.close_port(&mut edges!(self), now));
         }
         for port in gone {
             self.release(&port);
@@ -128,20 +131,20 @@ impl Driver {
                 let link = self.links.get(index)?;
                 (link.life == life).then(|| link.name.clone())
             });
-            instance.renamed_to(renamed, &mut edges!(self));
-            instance.link_changed(LinkState::Gone, &mut edges!(self), now);
+            instance.tell(Event::Renamed(renamed), &mut edges!(self), now);
+            instance.link_changed(InterfaceState::Gone, &mut edges!(self), now);
             return;
         };
-        let source = port::source_of(link, &instance.config, |address| {
+        let source = port::source_of(link, instance.config(), |address| {
             virtuals.contains(&address)
         });
         let Some(source) = source else {
-            let state = if instance.can_use(link) && instance.config.source.is_some() {
-                LinkState::NoSource
+            let state = if instance.can_use(link) && instance.config().source.is_some() {
+                InterfaceState::NoSource
             } else if instance.can_use(link) {
-                LinkState::NoAddress
+                InterfaceState::NoAddress
             } else {
-                LinkState::Down
+                InterfaceState::Down
             };
             instance.link_changed(state, &mut edges!(self), now);
             return;
@@ -151,11 +154,13 @@ impl Driver {
                 let reception = instance.explained(reception);
                 self.receive_by(index, link, source, reception, now);
             }
-            Decision::Pending => instance.await_program(),
+            Decision::Pending => {
+                instance.tell(Event::AwaitsProgram, &mut edges!(self), now);
+            }
             Decision::Refused(why) if instance.refuse_switch(&why) => {}
             Decision::Refused(why) => {
                 let why = format!("the configured datapath does not work: {why}");
-                instance.port_failed(why, &mut edges!(self));
+                instance.tell(Event::BindFailed(why), &mut edges!(self), now);
             }
         }
         self.renew(index, link, now);
@@ -175,13 +180,13 @@ impl Driver {
         };
         // With another source, sockets and the tie-breaker change; with other peers or another group, the sockets;
         // between kernel and socket, the slot.
-        let transport = &instance.config.transport;
+        let transport = &instance.config().transport;
         let in_kernel = |datapath| datapath != Datapath::Socket;
         let fits = |port: &Port| {
             port.path.source == source
                 && port.path.transport == *transport
                 && in_kernel(port.reception.datapath) == in_kernel(reception.datapath)
-                && port::in_the_way(&instance.config, link).is_none()
+                && port::in_the_way(instance.config(), link).is_none()
         };
         // One that is left from before a failure fits again once what failed is taken back.
         let device = instance.port.as_ref().and_then(Port::device);
@@ -207,14 +212,14 @@ impl Driver {
         }
         instance.follow_interface(link, &mut edges!(self));
         if instance.can_use(link) {
-            instance.link_changed(LinkState::Up, &mut edges!(self), now);
+            instance.link_changed(InterfaceState::Up, &mut edges!(self), now);
         } else if let Some(until) = settles_until.filter(|_| link.admin_up) {
             // The link is lost by what we have attached ourselves, or is about to be: no fault, for a while.
             let left = until.saturating_duration_since(std::time::Instant::now());
-            let until = now + clock::nanos(left);
+            let until = now + Nanos::from(left);
             self.settling_until = Some(self.settling_until.map_or(until, |at| at.min(until)));
         } else {
-            instance.link_changed(LinkState::Down, &mut edges!(self), now);
+            instance.link_changed(InterfaceState::Down, &mut edges!(self), now);
         }
         let Some(instance) = self.instances.get_mut(index) else {
             return;
@@ -246,7 +251,7 @@ impl Driver {
             return;
         };
         let rules = instance.rules_from(source);
-        let config = Arc::clone(&instance.config);
+        let config = Arc::clone(instance.config());
         let opening = Opening {
             config: &config,
             rules: &rules,
@@ -265,14 +270,16 @@ impl Driver {
         match opened {
             Ok(port) => instance.opened(port, &mut edges!(self), now),
             Err(why) if instance.is_switching() && instance.refuse_switch(&why) => {}
-            Err(why) => instance.port_failed(why, &mut edges!(self)),
+            Err(why) => {
+                instance.tell(Event::BindFailed(why), &mut edges!(self), now);
+            }
         }
     }
 
     pub(super) fn decide_consume(&mut self, now: Instant) {
         for instance in &mut self.instances {
-            let auto = consume_on(&self.config, &instance.config.interface);
-            let consume = wants_consume(instance.config.consume, auto);
+            let auto = consume_on(&self.config, &instance.config().interface);
+            let consume = wants_consume(instance.config().consume, auto);
             instance.set_consume(consume, &mut edges!(self), now);
         }
     }
@@ -325,10 +332,10 @@ fn remove_held(book: &mut AddressBook, reporter: &Reporter, ifindex: u32, held: 
         .zip(outcomes)
         .filter(|(_, outcome)| outcome.is_ok())
     {
-        reporter.say(Report::Leftover {
-            instance: Arc::from("an instance that is no longer configured"),
-            address: place.net,
-        });
+        reporter.say_of(
+            "an instance that is no longer configured",
+            Notice::Leftover(place.net),
+        );
     }
 }
 

@@ -1,98 +1,48 @@
-//! Keeps the members of each sync group in step: [`ha_common::group`] decides, this gathers and feeds.
-//!
-//! It runs after whatever may have moved a member, in the same turn of the driver, so that a group never
-//! goes to sleep half master.
+//! The sync groups of this host: who is in which, and when they are brought in step.
 
 use std::sync::Arc;
 
-use ha_common::election::{Cause, MemberId};
-use ha_common::group::{self, Fitness, Lent, Pool, Standing, Verdict};
 use ha_common::units::Instant;
 
 use super::instance::Instance;
 use super::{Driver, edges};
 use crate::config::model::Group as GroupConfig;
+use crate::router::membership::Membership;
+use crate::router::{Effects, Event, Router, group};
 
-/// A group's members, as indices into the driver's instances, in the group's order.
+/// A group, by its members' places in the driver's list, in the group's order.
 #[derive(Debug)]
 pub(super) struct Group {
     members: Vec<usize>,
 }
 
-/// A member's place in its group, as its instance keeps it.
-#[derive(Clone, Debug)]
-pub(crate) struct Seat {
-    /// The group's name.
-    pub(crate) group: Arc<str>,
-    /// The members' names, in the group's order.
-    pub(crate) members: Arc<[String]>,
-    /// What the member goes by; `None` until the group has met.
-    pub(crate) lent: Option<Lent>,
-    /// The member that keeps the group from taking over, although another one hears no master.
-    pub(crate) waits_for: Option<MemberId>,
-}
-
-impl Seat {
-    /// For [`ha_common::election::Named::in_group`].
-    pub(crate) fn names(&self) -> (&str, &[String]) {
-        (&self.group, &self.members)
-    }
-
-    /// A member's name.
-    pub(crate) fn name(&self, MemberId(member): MemberId) -> Option<&str> {
-        self.members.get(usize::from(member)).map(String::as_str)
-    }
-
-    /// Why another member keeps this one from taking part, if it does.
-    pub(crate) fn obstacle(&self) -> Option<String> {
-        let lent = self.lent?;
-        let by = lent.held_by?;
-        match lent.fitness {
-            Fitness::Unfit(cause) => {
-                let cause = Cause::Fault(cause);
-                let words = cause.with_names::<String>(&[]).in_group(Some(self.names()));
-                Some(words.to_string())
-            }
-            Fitness::Waiting => {
-                let name = self.name(by)?;
-                Some(format!("waiting for member {name} of group {}", self.group))
-            }
-            Fitness::Ready => None,
-        }
-    }
-}
-
 impl Driver {
-    /// Gives each instance its seat, or takes it away, as the configuration says.
-    pub(super) fn assign_seats(&mut self, now: Instant) {
+    /// Forms the groups as configured.
+    pub(super) fn form_groups(&mut self, now: Instant) {
         let config = Arc::clone(&self.config);
-        let mut seats: Vec<Option<Seat>> = self.instances.iter().map(|_| None).collect();
+        let mut memberships: Vec<Option<Membership>> =
+            self.instances.iter().map(|_| None).collect();
         self.groups.clear();
         for group in &config.groups {
             let members = members_of(group, &self.instances);
             let names: Vec<String> = members
                 .iter()
-                .filter_map(|index| Some(self.instances.get(*index)?.config.name.clone()))
+                .filter_map(|index| Some(self.instances.get(*index)?.config().name.clone()))
                 .collect();
-            let seat = Seat {
-                group: Arc::from(group.name.as_str()),
-                members: Arc::from(names),
-                lent: None,
-                waits_for: None,
-            };
+            let membership = Membership::new(Arc::from(group.name.as_str()), Arc::from(names));
             for index in &members {
-                if let Some(place) = seats.get_mut(*index) {
-                    *place = Some(seat.clone());
+                if let Some(place) = memberships.get_mut(*index) {
+                    *place = Some(membership.clone());
                 }
             }
             self.groups.push(Group { members });
         }
-        for (instance, seat) in self.instances.iter_mut().zip(seats) {
-            instance.sit(seat, &mut edges!(self), now);
+        for (instance, membership) in self.instances.iter_mut().zip(memberships) {
+            instance.tell(Event::Membership(membership), &mut edges!(self), now);
         }
     }
 
-    /// Brings every group in step; true if that moved anything.
+    /// Brings the groups in step in which a member has moved. True if there was one.
     pub(super) fn sync_groups(&mut self, now: Instant) -> bool {
         let groups = std::mem::take(&mut self.groups);
         let mut touched = false;
@@ -104,98 +54,62 @@ impl Driver {
     }
 
     fn sync_group(&mut self, members: &[usize], now: Instant) -> bool {
-        let moved = |index: &usize| self.instances.get(*index).is_some_and(Instance::has_moved);
-        if !members.iter().any(moved) {
+        let router = |index: &usize| self.instances.get(*index).map(Instance::router);
+        if !members
+            .iter()
+            .any(|it| router(it).is_some_and(Router::has_moved))
+        {
             return false;
         }
-        self.share(members, now);
+        let shared = group::share(&mut routers_of(&mut self.instances, members), now);
+        self.carry_out(members, shared, now);
         for index in members {
             if let Some(instance) = self.instances.get_mut(*index) {
-                instance.believe_the_slot(&mut edges!(self), now);
+                instance.resync(&mut edges!(self), now);
             }
         }
-        self.settle(members, now);
-        for index in members {
-            if let Some(instance) = self.instances.get_mut(*index) {
-                instance.rest();
-            }
-        }
+        let settled = group::settle(&mut routers_of(&mut self.instances, members), now);
+        self.carry_out(members, settled, now);
         true
     }
 
-    /// What one member brings counts for all of them.
-    fn share(&mut self, members: &[usize], now: Instant) {
-        let mut brought = Vec::with_capacity(members.len());
-        for index in members {
+    fn carry_out(&mut self, members: &[usize], effects: Vec<Effects>, now: Instant) {
+        for (index, fx) in members.iter().zip(effects) {
             if let Some(instance) = self.instances.get_mut(*index) {
-                brought.push(instance.own(now, &edges!(self)));
+                instance.carry_out(fx, &mut edges!(self), now);
             }
-        }
-        let pool = Pool::of(brought.iter().copied());
-        for (index, own) in members.iter().zip(brought) {
-            if let Some(instance) = self.instances.get_mut(*index) {
-                instance.borrow(pool.lend(own), &mut edges!(self), now);
-            }
-        }
-    }
-
-    fn settle(&mut self, members: &[usize], now: Instant) {
-        let standings: Vec<Standing> = members
-            .iter()
-            .filter_map(|index| Some(self.instances.get(*index)?.standing()))
-            .collect();
-        let verdict = group::settle(standings.iter().copied());
-        let (waits_for, deadline) = match verdict {
-            Verdict::Wait { by } => (Some(by), None),
-            Verdict::Lead { by } => (None, self.deadline_of(members, &standings, by)),
-            Verdict::Stay | Verdict::Leave(_) => (None, None),
-        };
-        for (me, (index, standing)) in (0..=u16::MAX)
-            .map(MemberId)
-            .zip(members.iter().zip(standings))
-        {
-            if let Some(instance) = self.instances.get_mut(*index) {
-                instance.wait_for(waits_for);
-                if let Some(input) = verdict.input(me, standing) {
-                    instance.feed_by(deadline, now, input, &mut edges!(self));
-                }
-            }
-        }
-    }
-
-    /// The deadline that makes the group take over, if it ran out in this turn: what the take-over's lateness
-    /// counts from.
-    fn deadline_of(
-        &self,
-        members: &[usize],
-        standings: &[Standing],
-        by: MemberId,
-    ) -> Option<Instant> {
-        let by = usize::from(by.0);
-        match standings.get(by)? {
-            Standing::Expired { waits: false, .. } => {
-                self.instances.get(*members.get(by)?)?.ran_out_at()
-            }
-            Standing::Expired { waits: true, .. }
-            | Standing::Out
-            | Standing::Joining
-            | Standing::Listening
-            | Standing::Free
-            | Standing::Master => None,
         }
     }
 }
 
-/// In an order that is the same on all hosts, however their files are written: by VRID, then family.
+/// The members' routers, in this order.
+fn routers_of<'i>(instances: &'i mut [Instance], members: &[usize]) -> Vec<&'i mut Router> {
+    let mut places = vec![None; instances.len()];
+    for (place, index) in members.iter().enumerate() {
+        if let Some(entry) = places.get_mut(*index) {
+            *entry = Some(place);
+        }
+    }
+    let mut found: Vec<(usize, &mut Router)> = instances
+        .iter_mut()
+        .zip(places)
+        .filter_map(|(instance, place)| Some((place?, instance.router_mut())))
+        .collect();
+    found.sort_by_key(|(place, _)| *place);
+    found.into_iter().map(|(_, router)| router).collect()
+}
+
+/// The members of a group, in an order that all hosts have in common: by VRID and family. Names may differ
+/// from host to host.
 fn members_of(group: &GroupConfig, instances: &[Instance]) -> Vec<usize> {
     let mut members: Vec<usize> = instances
         .iter()
         .enumerate()
-        .filter(|(_, instance)| group.instances.contains(&instance.config.name))
+        .filter(|(_, instance)| group.instances.contains(&instance.config().name))
         .map(|(index, _)| index)
         .collect();
     members.sort_by_key(|index| {
-        let config = instances.get(*index).map(|instance| &instance.config);
+        let config = instances.get(*index).map(Instance::config);
         config.map(|config| (config.vrid.get(), config.family as u8))
     });
     members

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+
+use ha_common::units::Instant;
 use std::sync::Arc;
 
 use super::instance::Instance;
 use super::{Driver, edges};
 use crate::net::joined::is_joined;
 use crate::net::links::{Link, LinkTable};
+use crate::router::Event;
 
 /// A group on an interface.
 type Place = (u32, IpAddr);
@@ -16,7 +19,7 @@ type Place = (u32, IpAddr);
 impl Driver {
     /// Joins groups again that the kernel has forgotten, on interfaces that have lost addresses since this was
     /// last looked at: memberships end with the interface's IPv6 half, and its addresses do so too.
-    pub(super) fn renew_memberships(&mut self) {
+    pub(super) fn renew_memberships(&mut self, now: Instant) {
         let links = Arc::clone(&self.links);
         let doubtful: BTreeSet<Place> = self
             .instances
@@ -34,7 +37,7 @@ impl Driver {
             let Some(link) = links.get(ifindex) else {
                 continue;
             };
-            self.verified(link, group, &outcome);
+            self.verified(link, group, &outcome, now);
         }
     }
 
@@ -66,7 +69,7 @@ impl Driver {
     }
 
     /// Takes down that a place has been looked at, or why it cannot be had.
-    fn verified(&mut self, link: &Link, group: IpAddr, outcome: &Result<(), String>) {
+    fn verified(&mut self, link: &Link, group: IpAddr, outcome: &Result<(), String>, now: Instant) {
         for instance in &mut self.instances {
             if !is_at(instance, (link.index, group)) {
                 continue;
@@ -74,7 +77,10 @@ impl Driver {
             match (outcome, &mut instance.port) {
                 (Ok(()), Some(port)) => port.path.verified_at = link.address_losses,
                 (Ok(()), None) => {}
-                (Err(why), _) => instance.port_failed(why.clone(), &mut edges!(self)),
+                (Err(why), _) => {
+                    let event = Event::BindFailed(why.clone());
+                    instance.tell(event, &mut edges!(self), now);
+                }
             }
         }
     }

@@ -7,9 +7,7 @@
 
 mod advert_path;
 pub mod board;
-pub mod claims;
 pub mod clock;
-pub mod debounce;
 mod detector;
 mod devices;
 mod follow_links;
@@ -20,7 +18,6 @@ mod inlets;
 mod instance;
 mod memberships;
 mod port;
-pub mod priority;
 pub mod realtime;
 mod receivers;
 mod reload;
@@ -28,13 +25,11 @@ pub mod report;
 pub mod seal;
 pub mod sender;
 pub(crate) mod switch;
-pub mod tracked;
 mod turn;
 pub mod unsent;
 pub mod wake;
 mod watchdog;
 pub(crate) mod ways;
-pub mod words;
 
 use std::io;
 use std::sync::Arc;
@@ -58,13 +53,12 @@ use crate::record::Recorder;
 
 use crate::net::way::WayBook;
 pub use detector::configuration as slot_configuration;
-pub use instance::params as election_params;
 
+use crate::router::priority::Health;
 use board::Board;
 use groups::Group;
 use hooks::Hooks;
 use instance::Instance;
-use priority::Health;
 use realtime::Ability;
 use receivers::Receivers;
 use report::Reporter;
@@ -201,9 +195,10 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         Err(why) => (None, None, Err(why)),
     };
     let now = clock::now();
+    let names = reload::names(&setup.config);
     let mut driver = Driver {
-        instances: instances_of(&setup.config, now, &setup.recorder),
-        checks: reload::names(&setup.config),
+        instances: instances_of(&setup.config, &names, now, &setup.recorder),
+        checks: names,
         config: setup.config,
         hooks: Hooks::new(attacher, pinned),
         receivers: Receivers::default(),
@@ -249,7 +244,7 @@ struct Driver {
     config: Arc<Config>,
     instances: Vec<Instance>,
     groups: Vec<Group>,
-    checks: Vec<String>,
+    checks: Arc<[String]>,
     health: Vec<(String, Health)>,
     kernel: Option<Kernel>,
     rings: Option<Rings>,
@@ -274,10 +269,15 @@ struct Driver {
     utc_at_zero: Stamp,
 }
 
-fn instances_of(config: &Config, now: Instant, recorder: &Recorder) -> Vec<Instance> {
+fn instances_of(
+    config: &Config,
+    names: &Arc<[String]>,
+    now: Instant,
+    recorder: &Recorder,
+) -> Vec<Instance> {
     let configs = config.instances.iter().cloned().map(Arc::new);
     configs
         .enumerate()
-        .map(|(id, config)| Instance::new(id, config, now, recorder))
+        .map(|(id, config)| Instance::new(id, config, Arc::clone(names), now, recorder))
         .collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ha_common::units::Instant;
 
-use super::instance::Instance;
+use super::instance::{Instance, tracked_links};
 use super::{Driver, edges};
 use crate::config::model::{Config, Instance as InstanceConfig, Track};
 
@@ -13,16 +13,16 @@ impl Driver {
     pub(super) fn reload(&mut self, config: &Arc<Config>, now: Instant) {
         let mut kept: HashMap<_, Instance> = HashMap::new();
         for mut instance in std::mem::take(&mut self.instances) {
-            let key = identity(&instance.config);
+            let key = identity(instance.config());
             let stays = config
                 .instances
                 .iter()
-                .any(|new| identity(new) == key && carries_on(&instance.config, new));
+                .any(|new| identity(new) == key && carries_on(instance.config(), new));
             if stays {
                 kept.insert(key, instance);
             } else {
                 instance.shut_down(&mut edges!(self), now);
-                if let Some(port) = instance.close_port(&mut edges!(self)) {
+                if let Some(port) = instance.close_port(&mut edges!(self), now) {
                     self.release(&port);
                 }
             }
@@ -30,6 +30,7 @@ impl Driver {
         self.health
             .retain(|(name, _)| config.checks.iter().any(|check| check.name == *name));
         self.checks = names(config);
+        let observed = tracked_links(config, &self.links);
         // An address or a route may move from one instance to another: it is let go before it is taken.
         for new in &config.instances {
             if let Some(instance) = kept.get_mut(&identity(new)) {
@@ -46,14 +47,15 @@ impl Driver {
         for new in &config.instances {
             let new = Arc::new(new.clone());
             let instance = if let Some(mut instance) = kept.remove(&identity(&new)) {
-                if instance.config != new {
-                    let known = (self.health.as_slice(), &*self.links);
+                if *instance.config() != new {
+                    let known = (self.health.as_slice(), &observed);
                     instance.reconfigure(new, known, &mut edges!(self), now);
                 }
                 instance
             } else {
                 next_id += 1;
-                Instance::new(next_id - 1, new, now, &self.recorder)
+                let names = Arc::clone(&self.checks);
+                Instance::new(next_id - 1, new, names, now, &self.recorder)
             };
             self.instances.push(instance);
         }
@@ -65,7 +67,7 @@ impl Driver {
         self.end_overruled_switches(|new| {
             before(new).is_none_or(|old| old.datapath != new.datapath)
         });
-        self.assign_seats(now);
+        self.form_groups(now);
         for (name, health) in self.health.clone() {
             self.on_check(&name, health, now);
         }
@@ -81,7 +83,7 @@ impl Driver {
         let ports: Vec<_> = self
             .instances
             .iter_mut()
-            .filter_map(|instance| instance.close_port(&mut edges!(self)))
+            .filter_map(|instance| instance.close_port(&mut edges!(self), now))
             .collect();
         for port in &ports {
             self.release(port);
@@ -96,7 +98,7 @@ impl Driver {
 
 /// The checks' names, and behind them what is said when something else that is tracked without weight
 /// fails.
-pub(super) fn names(config: &Config) -> Vec<String> {
+pub(super) fn names(config: &Config) -> Arc<[String]> {
     let tracks = config.instances.iter().flat_map(|instance| &instance.track);
     let complaints: BTreeSet<String> = tracks
         .filter(|track| track.weight.is_none())

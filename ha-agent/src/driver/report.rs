@@ -2,113 +2,27 @@
 //! own, because a log can block.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_queue::ArrayQueue;
-use ha_common::election::{Notice, Transition};
-use ha_common::units::Nanos;
-use ipnet::IpNet;
-
 use super::wake::Wake;
+use crossbeam_queue::ArrayQueue;
+use ha_common::units::Nanos;
 
-use crate::config::model::Datapath;
+use crate::router::notice::Notice;
 
 /// How many reports may wait; then they are dropped and counted. A transition is one report.
 const QUEUE: usize = 4096;
 
-/// Something worth a line.
+/// Something to tell people of an instance.
 #[derive(Clone, Debug)]
-pub enum Report {
-    /// A state changed.
-    Transition {
-        /// The instance.
-        instance: Arc<str>,
-        /// From what to what, and why.
-        transition: Transition,
-        /// The cause in words.
-        cause: String,
-        /// The priority sum in words.
-        priority: String,
-        /// From the deadline to the first advert on its way, where a deadline was the cause.
-        latency: Option<Nanos>,
-    },
-    /// Something is odd and the state did not change for it.
-    Notice {
-        /// The instance.
-        instance: Arc<str>,
-        /// What.
-        notice: Notice,
-    },
-    /// A master's address list is not ours.
-    ListDiffers {
-        /// The instance.
-        instance: Arc<str>,
-        /// Whose.
-        source: IpAddr,
-        /// How many addresses it lists.
-        theirs: u8,
-        /// How many we have.
-        ours: usize,
-    },
-    /// An advert was rejected for the first time for this reason from this source.
-    Rejected {
-        /// The instance.
-        instance: Arc<str>,
-        /// The reason's name.
-        reason: &'static str,
-        /// From where.
-        source: IpAddr,
-    },
-    /// Somebody removed an address that we hold; it was put back.
-    Restored {
-        /// The instance.
-        instance: Arc<str>,
-        /// Which.
-        address: IpNet,
-    },
-    /// An address that an earlier life had left behind was removed.
-    Leftover {
-        /// The instance.
-        instance: Arc<str>,
-        /// Which.
-        address: IpNet,
-    },
-    /// The instance has found its interface.
-    Attached {
-        /// The instance.
-        instance: Arc<str>,
-        /// Which datapath runs.
-        datapath: Datapath,
-        /// Why it does.
-        because: String,
-        /// Why others do not, and what else should be known.
-        refusals: Vec<String>,
-        /// True if the kernel keeps its timer.
-        kernel_timer: bool,
-    },
-    /// Something was done that a person may want to know of.
-    Said {
-        /// The instance.
-        instance: Arc<str>,
-        /// What.
-        what: String,
-    },
-    /// Something works, and will not do what is expected of it.
-    Warning {
-        /// The instance.
-        instance: Arc<str>,
-        /// What, and what to do about it.
-        what: String,
-    },
-    /// Something failed.
-    Failed {
-        /// The instance.
-        instance: Arc<str>,
-        /// What, with its cause.
-        what: String,
-    },
+pub struct Report {
+    /// Its name.
+    pub instance: Arc<str>,
+    /// What.
+    pub notice: Notice,
+    /// Of a take-over: from the deadline to the first advert.
+    pub latency: Option<Nanos>,
 }
 
 /// The driver's end of the queue.
@@ -149,6 +63,17 @@ impl Reporter {
     }
 }
 
+impl Reporter {
+    /// Reports something that no instance owns, under a name of its own.
+    pub fn say_of(&self, name: &str, notice: Notice) {
+        self.say(Report {
+            instance: Arc::from(name),
+            notice,
+            latency: None,
+        });
+    }
+}
+
 impl Reports {
     /// The oldest report, if there is one.
     pub fn next(&self) -> Option<Report> {
@@ -171,9 +96,10 @@ mod tests {
     use super::*;
 
     fn failed(what: &str) -> Report {
-        Report::Failed {
+        Report {
             instance: Arc::from("web"),
-            what: what.to_owned(),
+            notice: Notice::Failed(what.to_owned()),
+            latency: None,
         }
     }
 
@@ -185,10 +111,8 @@ mod tests {
         }
         assert_eq!(reports.dropped(), 2);
         for number in 0..QUEUE {
-            let Some(Report::Failed { what, .. }) = reports.next() else {
-                panic!("nothing at {number}");
-            };
-            assert_eq!(what, number.to_string());
+            let found = reports.next().map(|report| report.notice);
+            assert_eq!(found, Some(Notice::Failed(number.to_string())));
         }
         assert!(reports.next().is_none());
     }

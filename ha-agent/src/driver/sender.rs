@@ -16,9 +16,10 @@ use ha_common::units::{Instant, Nanos};
 use super::clock;
 use super::realtime::{self, Ability};
 use super::seal::Seal;
-use super::unsent::{News, Refusals, Refused};
+use super::unsent::{Refusals, Refused};
 use super::wake::Wake;
 use crate::net::advert::AdvertSocket;
+use crate::router::sending::SendingNews;
 
 /// How long the driver may be silent before its adverts stop: 5 s.
 pub const LEASE: Nanos = Nanos::from_millis(5000);
@@ -304,7 +305,7 @@ impl Sender {
 
     /// Since when and why the kernel refuses this virtual router's adverts, if that has begun or ended since
     /// somebody last asked.
-    pub fn take_news(&self, id: usize) -> Option<News> {
+    pub fn take_news(&self, id: usize) -> Option<SendingNews> {
         self.shared.lock().entry(id).refusals.take_news()
     }
 

@@ -3,16 +3,15 @@
 //!
 //! It never takes an instance out: what cannot be had is given up again, and the instance goes on by what it had.
 
-use std::sync::Arc;
-
 use ha_common::units::Instant;
 use tokio::sync::oneshot;
 
 use super::Driver;
 use super::hooks::{self, Need, Reception};
 use super::instance::Instance;
-use super::report::{Report, Reporter};
+use super::report::Reporter;
 use crate::config::model::{DatapathChoice, Instance as Config};
+use crate::router::notice::Notice;
 
 /// What has come of a command.
 pub(crate) type Answer = Result<Switched, SwitchError>;
@@ -80,18 +79,18 @@ impl Instance {
     pub(crate) fn choice(&self) -> DatapathChoice {
         self.switch
             .as_ref()
-            .map_or(self.config.datapath, |switch| switch.choice)
+            .map_or(self.config().datapath, |switch| switch.choice)
     }
 
     /// What it needs on its interface.
     pub(crate) fn need(&self) -> Need<'_> {
         let earlier = self.switch.as_ref().and_then(|switch| switch.earlier);
         let fallback = match &self.switch {
-            Some(_) => earlier.unwrap_or(self.config.datapath),
+            Some(_) => earlier.unwrap_or(self.config().datapath),
             None => self.choice(),
         };
         Need {
-            interface: &self.config.interface,
+            interface: &self.config().interface,
             choice: self.choice(),
             fallback,
         }
@@ -100,13 +99,13 @@ impl Instance {
     /// The datapath by command, if there is one.
     pub(crate) fn switched(&self) -> Option<DatapathChoice> {
         let choice = self.switch.as_ref()?.choice;
-        (choice != self.config.datapath).then_some(choice)
+        (choice != self.config().datapath).then_some(choice)
     }
 
     /// Its reception, with who wanted it so.
     pub(crate) fn explained(&self, mut reception: Reception) -> Reception {
         if self.switched().is_some() {
-            let configured = self.config.datapath.name();
+            let configured = self.config().datapath.name();
             reception.because = match self.choice() {
                 DatapathChoice::Only(_) => format!("by command; configured is {configured}"),
                 DatapathChoice::Auto => format!(
@@ -125,10 +124,11 @@ impl Instance {
 
     fn settle_switch(&mut self, switched: Switched) -> Option<Told> {
         self.dirty();
+        let configured = self.config().datapath;
         let switch = self.switch.as_mut()?;
         switch.earlier = None;
         let waiting = switch.answer.take();
-        if switch.choice == self.config.datapath {
+        if switch.choice == configured {
             self.switch = None;
         }
         Some((waiting?, Ok(switched)))
@@ -162,8 +162,8 @@ impl Driver {
         now: Instant,
     ) {
         let conflict = self.conflict(name, choice);
-        let Some(instance) = self.instances.iter_mut().find(|it| *it.name == *name) else {
-            let names = self.instances.iter().map(|it| it.name.to_string());
+        let Some(instance) = self.instances.iter_mut().find(|it| **it.name() == *name) else {
+            let names = self.instances.iter().map(|it| it.name().to_string());
             let _ = answer.send(Err(SwitchError::Unknown(names.collect())));
             return;
         };
@@ -189,12 +189,12 @@ impl Driver {
 
     /// Another instance on the interface that insists on another program: one of them would be refused.
     fn conflict(&self, name: &str, choice: DatapathChoice) -> Option<String> {
-        let instance = self.instances.iter().find(|it| *it.name == *name)?;
+        let instance = self.instances.iter().find(|it| **it.name() == *name)?;
         let other = self.rival(instance, choice)?;
         Some(format!(
             "instance {} on {} insists on {}, and an interface has one of our programs: switch that instance first",
-            other.name,
-            other.config.interface,
+            other.name(),
+            other.config().interface,
             other.choice().name()
         ))
     }
@@ -202,7 +202,7 @@ impl Driver {
     fn rival(&self, instance: &Instance, choice: DatapathChoice) -> Option<&Instance> {
         self.instances.iter().find(|other| {
             other.id != instance.id
-                && other.config.interface == instance.config.interface
+                && other.config().interface == instance.config().interface
                 && hooks::names_program(choice)
                 && hooks::names_program(other.choice())
                 && other.choice() != choice
@@ -216,7 +216,7 @@ impl Driver {
             .iter()
             .filter(|instance| {
                 let rival = self.rival(instance, instance.choice());
-                instance.switched().is_some() && rival.is_some_and(|it| changed(&it.config))
+                instance.switched().is_some() && rival.is_some_and(|it| changed(it.config()))
             })
             .map(|instance| instance.id)
             .collect();
@@ -261,14 +261,11 @@ fn give_up(instance: &mut Instance, why: String, reporter: &Reporter) -> Option<
     if let Some(waiting) = switch.answer {
         return Some((waiting, Err(SwitchError::Refused(why))));
     }
-    reporter.say(Report::Warning {
-        instance: Arc::clone(&instance.name),
-        what: format!(
+    reporter.say_of(instance.name(), Notice::Warning(format!(
             "datapath {}, which a command had set, cannot be had any more: {why}; the configured {} counts again",
             switch.choice.name(),
-            instance.config.datapath.name()
-        ),
-    });
+            instance.config().datapath.name()
+        )));
     None
 }
 
@@ -281,8 +278,8 @@ fn outcome(instance: &Instance, hooks: &hooks::Hooks) -> Option<Switched> {
     let works = !instance.has_port_error() && hooks::allows(switch.choice, port.reception.datapath);
     works.then(|| Switched {
         reception: port.reception.clone(),
-        configured: instance.config.datapath,
-        interface: instance.config.interface.clone(),
+        configured: instance.config().datapath,
+        interface: instance.config().interface.clone(),
         program,
     })
 }

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ha_common::election::Role;
-use ha_common::layout::{Event, event};
+use ha_common::layout::{Event as Pushed, event};
 use ha_common::units::{Instant, Nanos};
 use ha_common::wire::vrrp;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -14,10 +14,11 @@ use tokio::sync::oneshot;
 use super::board::Picture;
 use super::detector::Place;
 use super::instance::Instance;
-use super::priority::Health;
 use super::sender::LEASE;
 use super::{Command, Driver, clock, edges};
 use crate::net::receive::Received;
+use crate::router::Event;
+use crate::router::priority::Health;
 
 /// Packets of one plain socket that are read before anything else has its turn again: a flood must not
 /// hold up the lease and the deadlines. 255 virtual routers at 10 ms send as many in 40 ms.
@@ -29,7 +30,7 @@ impl Driver {
         self.clear_left_ways();
         self.clear_orphans();
         self.clear_left_devices();
-        self.assign_seats(clock::now());
+        self.form_groups(clock::now());
         self.follow_links(clock::now());
         self.sync_groups(clock::now());
         // Arms it: the first wake-up of all may be the one that is lost.
@@ -159,7 +160,7 @@ impl Driver {
     }
 
     /// Deadlines first: no flood of adverts holds them up.
-    fn next_event(&mut self) -> Option<Event> {
+    fn next_event(&mut self) -> Option<Pushed> {
         let rings = self.rings.as_mut()?;
         for ring in [&mut rings.deadlines, &mut rings.events] {
             if let Some(item) = ring.next() {
@@ -169,7 +170,7 @@ impl Driver {
         None
     }
 
-    fn on_event(&mut self, event: &Event, now: Instant) -> bool {
+    fn on_event(&mut self, event: &Pushed, now: Instant) -> bool {
         let slot = event.slot;
         let at = |instance: &&mut Instance| {
             instance.port.as_ref().is_some_and(
@@ -222,8 +223,8 @@ impl Driver {
                 };
                 let vrid = vrid_of(&received);
                 let ours = |instance: &&mut Instance| {
-                    instance.config.family == family
-                        && Some(instance.config.vrid.get()) == vrid
+                    instance.config().family == family
+                        && Some(instance.config().vrid.get()) == vrid
                         && instance
                             .port
                             .as_ref()
@@ -314,7 +315,7 @@ impl Driver {
             None => self.health.push((name.to_owned(), health)),
         }
         for instance in &mut self.instances {
-            instance.check_changed(name, health, &mut edges!(self), now);
+            instance.tell(Event::Check { name, health }, &mut edges!(self), now);
         }
     }
 
@@ -325,11 +326,7 @@ impl Driver {
                 continue;
             }
             count(&self.board.wakeups.timers);
-            touched |= instance.look_due(&mut edges!(self), now);
-            if instance.next_deadline().is_some_and(|at| at <= now) {
-                instance.tick(&mut edges!(self), now);
-                touched = true;
-            }
+            touched |= instance.tick(&mut edges!(self), now);
         }
         touched
     }

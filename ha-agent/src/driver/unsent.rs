@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use ha_common::units::{Instant, Nanos};
 
 use crate::net::advert::AdvertError;
+use crate::router::sending::{SendingNews, Unsent};
 
 /// An advert that the kernel refused.
 #[derive(Debug)]
@@ -16,28 +17,6 @@ pub(super) struct Refused {
     pub(super) to: IpAddr,
     /// Why not.
     pub(super) error: AdvertError,
-}
-
-/// Adverts that have not left for long.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Unsent {
-    /// Of the first of them.
-    pub since: Instant,
-    /// Where they were to go: with several peers, the first that gets none.
-    pub to: IpAddr,
-    /// Why not, in words.
-    pub why: String,
-    /// They are larger than the interface's MTU.
-    pub too_long: bool,
-}
-
-/// What has changed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum News {
-    /// Adverts have not left for long.
-    Unsent(Unsent),
-    /// They leave again.
-    Leave,
 }
 
 /// The refusals of one virtual router, one after the other.
@@ -75,9 +54,13 @@ impl Refusals {
     }
 
     /// What is so now, if that is news.
-    pub(super) fn take_news(&mut self) -> Option<News> {
+    pub(super) fn take_news(&mut self) -> Option<SendingNews> {
         let news = std::mem::take(&mut self.news);
-        news.then(|| self.unsent.clone().map_or(News::Leave, News::Unsent))
+        news.then(|| {
+            self.unsent
+                .clone()
+                .map_or(SendingNews::Leave, SendingNews::Unsent)
+        })
     }
 }
 
@@ -108,7 +91,7 @@ mod tests {
         let too_long = || refused(AdvertError::ExceedsMtu(1600));
         refusals.count(Some(too_long()), at(4), PATIENCE);
         assert!(refusals.has_news());
-        let Some(News::Unsent(unsent)) = refusals.take_news() else {
+        let Some(SendingNews::Unsent(unsent)) = refusals.take_news() else {
             panic!("no news")
         };
         assert_eq!((unsent.since, unsent.too_long), (at(0), true));
@@ -116,7 +99,7 @@ mod tests {
         refusals.count(Some(refused(AdvertError::QueueFull)), at(5), PATIENCE);
         assert_eq!(refusals.take_news(), None, "it is known");
         refusals.count(None, at(6), PATIENCE);
-        assert_eq!(refusals.take_news(), Some(News::Leave));
+        assert_eq!(refusals.take_news(), Some(SendingNews::Leave));
         refusals.count(None, at(7), PATIENCE);
         assert!(!refusals.has_news());
     }

@@ -73,10 +73,8 @@ impl Driver {
         let mut touched = self.drain_ring(now);
         let thorough = self.watchdog.is_thorough(self.kernel.as_ref(), now);
         for instance in &mut self.instances {
-            if thorough || instance.is_restless(now) {
-                let before = (instance.role(), instance.notices());
-                instance.look(&mut edges!(self), now);
-                touched |= (instance.role(), instance.notices()) != before;
+            if thorough || instance.router().is_restless(now) {
+                touched |= instance.look(&mut edges!(self), now);
             }
         }
         touched
@@ -84,7 +82,7 @@ impl Driver {
 
     /// The gates of signed adverts reckon by the monotonic clock, and are told when the other one was set.
     fn follow_the_wall_clock(&mut self, now: Instant) {
-        let has_gate = |instance: &&mut Instance| instance.config.hmac.is_some();
+        let has_gate = |instance: &&mut Instance| instance.config().hmac.is_some();
         let mut gated = self.instances.iter_mut().filter(has_gate).peekable();
         if gated.peek().is_none() {
             return;

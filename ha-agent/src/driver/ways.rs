@@ -3,11 +3,9 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
 
 use ha_common::units::Instant;
 
-use super::report::Report;
 use super::{Driver, edges};
 use crate::config::model::Instance as Config;
 use crate::config::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
@@ -15,6 +13,7 @@ use crate::config::virtual_rule::VirtualRule;
 use crate::net::address::Outcome;
 use crate::net::links::LinkTable;
 use crate::net::way::{Route, Way};
+use crate::router::notice::Notice;
 
 /// A configured way.
 #[derive(Clone, Copy, Debug)]
@@ -74,16 +73,16 @@ impl Driver {
         let found = match self.ways.list() {
             Ok(found) => found,
             Err(error) => {
-                return self.reporter.say(Report::Failed {
-                    instance: Arc::from("routes and rules of an earlier run"),
-                    what: error.to_string(),
-                });
+                return self.reporter.say_of(
+                    "routes and rules of an earlier run",
+                    Notice::Failed(error.to_string()),
+                );
             }
         };
         let wanted: HashSet<Way> = self
             .instances
             .iter()
-            .flat_map(|instance| ways_of(&instance.config, &self.links))
+            .flat_map(|instance| ways_of(instance.config(), &self.links))
             .collect();
         // A rule goes before the table that it leads to.
         let mut left: Vec<Way> = found
@@ -99,10 +98,10 @@ impl Driver {
         };
         for (way, outcome) in left.iter().zip(outcomes) {
             if outcome == Ok(Outcome::Done) {
-                self.reporter.say(Report::Said {
-                    instance: Arc::from("an instance that is no longer configured"),
-                    what: format!("removed {way}, left behind by an earlier run"),
-                });
+                self.reporter.say_of(
+                    "an instance that is no longer configured",
+                    Notice::Info(format!("removed {way}, left behind by an earlier run")),
+                );
             }
         }
     }

@@ -17,7 +17,6 @@ pub mod joined;
 pub mod links;
 pub mod netlink;
 pub mod offload;
-pub mod plan;
 pub mod present;
 pub mod receive;
 pub mod removals;

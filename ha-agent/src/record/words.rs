@@ -11,7 +11,7 @@ use ha_common::election::{
 use ha_common::units::{Instant, NANOS_PER_SECOND, Nanos, Version};
 
 use crate::control::virtual_mac::MacAddress;
-use crate::driver::words::of_notice;
+use crate::router::words::of_notice;
 
 /// A point in time as seconds since the start, with three decimals or as many as it takes.
 pub fn time(since_start: Nanos) -> String {

@@ -44,6 +44,8 @@ pub struct Election {
     since: Instant,
     said: Said,
     contests: Contests,
+    /// In a sync group: how often in a row it has left soon after it took over, because of another member.
+    departures: u8,
 }
 
 impl Election {
@@ -56,6 +58,7 @@ impl Election {
             since: Instant::default(),
             said: Said::default(),
             contests: Contests::default(),
+            departures: 0,
         }
     }
 
@@ -309,11 +312,14 @@ impl Election {
                 released: Some((advert.source, now)),
                 ..before
             },
-            Rank::Better => Listening {
+            Rank::Better => {
                 // Its group has lost here as well: there is nobody to be out of step with.
-                not_before: None,
-                ..before.heard(advert)
-            },
+                self.departures = 0;
+                Listening {
+                    not_before: None,
+                    ..before.heard(advert)
+                }
+            }
             Rank::Worse => before.heard(advert),
         };
         self.state = State::Backup(listening);
@@ -329,7 +335,7 @@ impl Election {
         let rules = self.params.rules;
         match rules.rank(advert) {
             Rank::Ourselves => self.said.own_address(advert, out),
-            Rank::Release => out.push(Action::AdvertNow),
+            Rank::Release => self.outlast(now, out),
             Rank::Better => {
                 self.said.conflicts(&rules, advert, out);
                 let cause = Cause::BetterMaster {
@@ -354,6 +360,7 @@ impl Election {
             rules.priority.is_owner() || (rules.preempt && self.params.preempt_delay.0 == 0);
         match rules.rank(advert) {
             Rank::Ourselves => self.said.own_address(advert, out),
+            // What follows announces the addresses.
             Rank::Release => out.push(Action::AdvertNow),
             Rank::Worse if preempts && advert.priority < rules.priority => {
                 self.assert_mastership(now, out);
@@ -366,6 +373,14 @@ impl Election {
                 self.yield_to(now, advert, LastAdvert::None, cause, out);
             }
         }
+    }
+
+    /// Another master leaves: RFC 9568 section 6.4.3 (released), RFC 3768 section 6.4.3 (released). Who was master
+    /// beside us, in a part of the network that is one with ours again, has told the neighbours there otherwise.
+    fn outlast(&mut self, now: Instant, out: &mut Actions) {
+        out.push(Action::AdvertNow);
+        let interval = self.params.rules.interval.nanos();
+        announce_if(self.contests.advert(now, interval), out);
     }
 
     /// Somebody with less right claims the addresses: he is corrected, and so are the neighbours' caches.

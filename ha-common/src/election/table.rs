@@ -151,7 +151,7 @@ const TABLE: &[(&str, [&str; 6])] = &[
     ("equal, lower address", ["-", "-", "-", "MASTER advert announce", "-", "-"]),
     ("lower priority", ["-", "-", "-", "MASTER advert announce", "-", "-"]),
     // RFC 9568 section 6.4.3 (released), RFC 3768 section 6.4.3 (released)
-    ("priority 0", ["-", "-", "-", "MASTER advert", "-", "-"]),
+    ("priority 0", ["-", "-", "-", "MASTER advert announce", "-", "-"]),
     ("own address heard", ["-", "-", "BACKUP notice(own)", "MASTER notice(own)", "-", "-"]),
     // RFC 9568 sections 6.4.2 (expiry), 8.1.2 (order), 8.2.2 (order); RFC 3768 section 6.4.2 (expiry)
     ("master down", ["-", "-",

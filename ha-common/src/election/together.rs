@@ -10,6 +10,10 @@ use super::cause::Cause;
 use super::input::{Departure, MemberId};
 use super::state::{Expiry, Listening, State};
 
+/// A group that leaves again and again stays out for longer each time, up to so many times its stagger. Two groups that
+/// the addresses rank crosswise are told apart by the first; of three, two may take turns at beating the third.
+const MOST_DEPARTURES: u8 = 8;
+
 impl Election {
     /// Where it stands as a member of a group.
     pub fn standing(&self) -> Standing {
@@ -104,7 +108,14 @@ impl Election {
     pub(super) fn leave(&mut self, now: Instant, departure: Departure, out: &mut Actions) {
         let Departure { by, stagger } = departure;
         let arm_for = self.params.rules.initial_down();
-        let more = Nanos(arm_for.0 / u64::from(u8::MAX) * u64::from(stagger));
+        let was_settled = now.since(self.since) > arm_for;
+        self.departures = if was_settled {
+            1
+        } else {
+            MOST_DEPARTURES.min(self.departures.saturating_add(1))
+        };
+        let more = arm_for.0 / u64::from(u8::MAX) * u64::from(stagger);
+        let more = Nanos(more * u64::from(self.departures));
         let listening = Listening {
             preempt_at: self.preempt_at(now),
             not_before: Some(now + arm_for + more),

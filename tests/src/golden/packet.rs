@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ha_agent::config::model::{Auth, ChecksumFlavour, Instance as Config};
 use ha_agent::net::receive::Received;
+use ha_common::address::raw;
 use ha_common::layout::RawAddress;
 use ha_common::units::Family;
 use ha_common::wire::build;
@@ -98,27 +99,4 @@ fn family(address: IpAddr) -> Family {
         IpAddr::V4(_) => Family::V4,
         IpAddr::V6(_) => Family::V6,
     }
-}
-
-/// An address as the wire and the maps hold it.
-fn raw(address: IpAddr) -> RawAddress {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        }
-        IpAddr::V6(v6) => v6.octets(),
-    }
-}
-
-/// The reverse; `None` for no address at all.
-pub(super) fn address_of(family: Family, raw: RawAddress) -> Option<IpAddr> {
-    if raw == [0; 16] {
-        return None;
-    }
-    let [a, b, c, d, ..] = raw;
-    Some(match family {
-        Family::V4 => IpAddr::from([a, b, c, d]),
-        Family::V6 => IpAddr::from(raw),
-    })
 }

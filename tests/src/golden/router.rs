@@ -1,33 +1,31 @@
-//! One instance as the agent's driver runs it, on a virtual clock: the real election, the real slot with its
-//! parser and following rule, and in place of sockets and netlink nothing.
+//! One router as the agent's driver runs it, on a virtual clock: the router itself, the real slot with its parser and
+//! following rule, and in place of sockets and netlink nothing.
 
-mod detector;
-mod fitness;
+mod hearing;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ha_agent::config::model::Instance as Config;
 use ha_agent::datapath::soft::SoftSlot;
-use ha_agent::driver::election_params;
-use ha_agent::driver::priority::{self, Health};
 use ha_agent::driver::sender::LEASE;
-use ha_agent::driver::tracked::Term;
-use ha_common::election::{Action, Detector, Election, FaultCause, Input, Role, Rules};
-use ha_common::layout::{SlotKey, state};
-use ha_common::units::{Family, Instant, Nanos};
+use ha_agent::driver::slot_configuration;
+use ha_agent::router::priority::Health;
+use ha_agent::router::{
+    Binding, Effect, Effects, Event, InterfaceState, Router as Logic, tracked::ObservedLinks,
+};
+use ha_common::election::{Detector, FaultCause, Input, Role, Rules};
+use ha_common::layout::{Command, Slot, SlotKey, flags, op, state};
+use ha_common::units::{Instant, Nanos};
 
 use super::events::{Link, Stall};
 use super::story::Story;
 use crate::sim::sender::Sender;
-use detector::Pushed;
-use fitness::Fitness;
+use hearing::Record;
 
-/// How long the checks have for their first results, as in the agent.
-const FIRST_RESULT_WAIT: Nanos = Nanos::from_millis(30_000);
 /// The interface's index; there is one interface for each instance.
 const IFINDEX: u32 = 1;
-
 /// What all instances of the agent share in a turn.
 pub(super) struct Turn<'a> {
     /// The time.
@@ -41,29 +39,25 @@ pub(super) struct Turn<'a> {
 /// One virtual router on the host.
 #[derive(Debug)]
 pub(super) struct Router {
-    pub(super) config: Config,
-    election: Option<Election>,
+    pub(super) config: Arc<Config>,
+    /// While the agent lives.
+    logic: Option<Logic>,
     slot: SoftSlot,
     generation: u32,
     sender: Sender,
     link: Link,
     trouble: Option<FaultCause>,
-    terms: Vec<Term>,
-    patience_until: Option<Instant>,
-    fed: Fitness,
     /// The address that the port was opened with.
     port: Option<IpAddr>,
     /// The virtual addresses are on the interface.
     addresses: bool,
     /// What the kernel half pushed while nobody looked.
-    ring: VecDeque<Pushed>,
+    ring: VecDeque<Record>,
     /// The deadline that the timer fired for last.
     fired: u64,
     deaf: bool,
     /// Events that were lost on their way.
     dropped: u64,
-    /// Of the lost ones, those that have been dealt with.
-    lost: u64,
     next_look: Option<Instant>,
     stalled: bool,
 }
@@ -73,54 +67,41 @@ impl Router {
     pub(super) fn new(config: Config) -> Self {
         let key = SlotKey::new(IFINDEX, config.family, config.vrid.get());
         Self {
-            config,
-            election: None,
+            config: Arc::new(config),
+            logic: None,
             slot: SoftSlot::new(key),
             generation: 0,
             sender: Sender::default(),
             link: Link::default(),
             trouble: None,
-            terms: Vec::new(),
-            patience_until: None,
-            fed: Fitness::Waiting,
             port: None,
             addresses: false,
             ring: VecDeque::new(),
             fired: 0,
             deaf: false,
             dropped: 0,
-            lost: 0,
             next_look: None,
             stalled: false,
         }
     }
 
     fn role(&self) -> Option<Role> {
-        self.election.as_ref().map(|it| it.state().role())
-    }
-
-    fn rules(&self) -> Option<Rules> {
-        self.election.as_ref().map(|it| *it.rules())
+        self.logic.as_ref().map(Logic::role)
     }
 
     /// The agent comes up, and takes up what an earlier life has left in the slot.
     pub(super) fn start(&mut self, turn: &mut Turn<'_>) {
-        let nobody = match self.config.family {
-            Family::V4 => IpAddr::from([0; 4]),
-            Family::V6 => IpAddr::from([0; 16]),
-        };
-        let params = election_params(&self.config, nobody, self.config.priority, false);
+        let params = Logic::first_params(&self.config);
         turn.story.begins(&self.config.name, turn.now, &params);
-        self.election = Some(Election::new(params));
-        self.terms = self.config.track.iter().map(Term::new).collect();
-        self.patience_until = Some(turn.now + FIRST_RESULT_WAIT);
-        self.fed = Fitness::Waiting;
+        let names = Arc::from(turn.checks.to_vec());
+        let logic = Logic::new(0, Arc::clone(&self.config), names, turn.now);
+        self.logic = Some(logic);
         self.follow_link(turn);
     }
 
     /// The agent is gone from one moment to the next.
     pub(super) fn crash(&mut self) {
-        self.election = None;
+        self.logic = None;
         self.sender = Sender::default();
         self.port = None;
         self.ring.clear();
@@ -130,100 +111,136 @@ impl Router {
 
     /// The agent leaves, or the instance is no longer configured.
     pub(super) fn shut_down(&mut self, turn: &mut Turn<'_>) {
-        self.feed(Input::Shutdown, turn);
+        self.tell(Event::Shutdown, turn);
         *self = Self {
             link: self.link,
-            ..Self::new(self.config.clone())
+            ..Self::new((*self.config).clone())
         };
     }
 
+    fn tell(&mut self, event: Event<'_>, turn: &mut Turn<'_>) {
+        let mut fx = Effects::default();
+        if let Some(logic) = &mut self.logic {
+            logic.on_event(turn.now, event, &mut fx);
+        }
+        self.carry_out(fx, turn);
+    }
+
+    /// Straight into the election.
     pub(super) fn feed(&mut self, input: Input, turn: &mut Turn<'_>) {
-        let Some(election) = &mut self.election else {
-            return;
-        };
-        let actions = election.handle(turn.now, input);
-        turn.story
-            .fed(&self.config.name, turn.now, &input, &actions, turn.checks);
-        for action in actions {
-            self.run(action, turn.now);
+        let mut fx = Effects::default();
+        if let Some(logic) = &mut self.logic {
+            logic.obey(None, input, turn.now, &mut fx);
+        }
+        self.carry_out(fx, turn);
+    }
+
+    fn carry_out(&mut self, mut fx: Effects, turn: &mut Turn<'_>) {
+        for fed in fx.take_fed() {
+            let name = &self.config.name;
+            turn.story
+                .fed(name, fed.at, &fed.input, &fed.actions, turn.checks);
+        }
+        for effect in fx {
+            self.perform(effect, turn);
         }
     }
 
-    fn run(&mut self, action: Action, now: Instant) {
-        match action {
-            Action::StartAdverts(rules) => {
+    fn perform(&mut self, effect: Effect, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        match effect {
+            Effect::StartAdverts { rules, .. } => {
                 self.sender.start(now, rules);
                 self.sender.wake(now);
             }
-            Action::UpdateAdverts(rules) => self.sender.update(rules),
-            Action::AdvertNow => {
+            Effect::UpdateAdverts(rules) => self.sender.update(rules),
+            Effect::AdvertNow => {
                 self.sender.advert_now(now);
                 self.sender.wake(now);
             }
-            Action::StopAdverts(last) => {
+            Effect::StopAdverts(last) => {
                 self.sender.stop(last);
             }
-            Action::AddAddresses | Action::AdoptAddresses => self.addresses = true,
-            Action::RemoveAddresses => self.addresses = false,
-            Action::Detect { detector, rules } => self.detect(detector, &rules, now),
-            Action::UpdateDetector(rules) => self.configure(&rules, now),
-            // Nothing on this host depends on them.
-            Action::Announce | Action::Report(_) | Action::Notice(_) => {}
+            Effect::HoldAddresses => {
+                self.addresses = true;
+                self.tell(Event::AddressesHeld, turn);
+            }
+            Effect::ReleaseAddresses => self.addresses = false,
+            Effect::Announce(portion) => {
+                let event = Event::Announced {
+                    sent: portion.len(),
+                    portion,
+                    full: false,
+                };
+                self.tell(event, turn);
+            }
+            Effect::Detect { part, rules } => self.detect(part, &rules, now),
+            Effect::UpdateDetector(rules) => self.configure(&rules, now),
+            Effect::Promote { .. } => self.tell(Event::Promoted(true), turn),
+            Effect::ReadSlot => self.read_slot(turn),
+            Effect::ClearLeftovers { resumes } => self.addresses &= resumes,
+            // Nothing on this host depends on it.
+            Effect::Say(_) => {}
         }
+    }
+
+    fn slot(&self) -> Slot {
+        Slot {
+            dropped: self.dropped,
+            ..*self.slot.slot()
+        }
+    }
+
+    fn read_slot(&mut self, turn: &mut Turn<'_>) {
+        let slot = self.slot();
+        self.tell(Event::Slot(&slot), turn);
     }
 
     /// The interface is like this from now on.
     pub(super) fn set_link(&mut self, link: Link, turn: &mut Turn<'_>) {
         self.link = link;
-        if self.election.is_some() {
+        if self.logic.is_some() {
             self.follow_link(turn);
         }
     }
 
     fn follow_link(&mut self, turn: &mut Turn<'_>) {
-        match self.link {
-            Link::Up(address) if self.port != Some(address) => self.open(address, turn),
-            Link::Up(_) | Link::Down | Link::NoAddress => {}
-            Link::Gone => {
-                self.weigh(turn);
-                self.port = None;
-            }
+        let state = match self.link {
+            Link::Up(_) => InterfaceState::Up,
+            Link::Down => InterfaceState::Down,
+            Link::NoAddress => InterfaceState::NoAddress,
+            Link::Gone => InterfaceState::Gone,
+        };
+        if let Link::Up(address) = self.link
+            && self.port != Some(address)
+        {
+            self.open(address, turn);
         }
-        self.weigh(turn);
+        self.tell(Event::Interface(state, None), turn);
+        if self.link == Link::Gone {
+            self.port = None;
+            self.tell(Event::Unbound, turn);
+        }
     }
 
     /// Sockets and slot, with this address; a slot that says master may be an earlier life's.
     fn open(&mut self, address: IpAddr, turn: &mut Turn<'_>) {
-        let Some(rules) = self.rules() else { return };
+        let Some(logic) = &self.logic else { return };
         let rules = Rules {
             own_address: address,
-            ..rules
+            ..logic.election().detector_rules()
         };
         self.port = Some(address);
-        let earlier_priority = self.slot.slot().own_priority;
+        let binding = Binding {
+            source: address,
+            kernel_timer: true,
+            earlier_priority: self.slot.slot().own_priority,
+            in_place: self.addresses,
+            turned_at: Instant(0),
+        };
         self.configure(&rules, turn.now);
-        self.feed(Input::OwnAddress(address), turn);
-        match self.role() {
-            Some(Role::Initialize) => {}
-            Some(Role::Master) => {
-                self.sender.start(turn.now, rules);
-                self.sender.wake(turn.now);
-                return;
-            }
-            Some(Role::Hold | Role::Backup | Role::Fault | Role::Stopped) | None => return,
-        }
-        if self.may_resume(turn.now) {
-            self.believe_the_earlier_sum(earlier_priority, turn);
-            self.feed(Input::Resume, turn);
-        } else {
-            self.addresses = false;
-        }
-    }
-
-    fn may_resume(&self, now: Instant) -> bool {
-        let slot = self.slot.slot();
-        let claimed = ha_common::follow::is_claimed(slot, now.0);
-        self.addresses && slot.state == state::MASTER && !claimed
+        let slot = self.slot();
+        self.tell(Event::Bound(binding, Some(&slot)), turn);
     }
 
     /// A new configuration of the same virtual router. `known` is what the checks have said so far.
@@ -233,25 +250,25 @@ impl Router {
         known: &[(String, Health)],
         turn: &mut Turn<'_>,
     ) {
-        let terms = config.track.iter().map(|track| {
-            let mut term = Term::renewed(track, &self.terms);
-            for (check, health) in known {
-                term.hear(check, *health);
-            }
-            term
-        });
-        let terms: Vec<Term> = terms.collect();
-        self.terms = terms;
-        self.patience_until = Some(turn.now + FIRST_RESULT_WAIT);
-        self.config = config;
-        let Some(rules) = self.rules() else { return };
-        let effective = priority::effective(self.config.priority, &self.terms);
-        let params = election_params(&self.config, rules.own_address, effective, false);
-        self.feed(Input::Configure(params), turn);
-        if let Some(rules) = self.election.as_ref().map(Election::detector_rules) {
-            self.configure(&rules, turn.now);
-        }
-        self.weigh(turn);
+        self.config = Arc::new(config);
+        let event = Event::Configure {
+            config: Arc::clone(&self.config),
+            checks: known,
+            links: &ObservedLinks::new(),
+            names: Arc::from(turn.checks.to_vec()),
+        };
+        self.tell(event, turn);
+    }
+
+    /// A tracked check has news.
+    pub(super) fn check_changed(&mut self, name: &str, health: Health, turn: &mut Turn<'_>) {
+        self.tell(Event::Check { name, health }, turn);
+    }
+
+    /// Something else keeps it out, or nothing any more.
+    pub(super) fn set_trouble(&mut self, trouble: Option<FaultCause>, turn: &mut Turn<'_>) {
+        self.trouble = trouble;
+        self.tell(Event::KeptOut(trouble), turn);
     }
 
     /// When something is due by itself.
@@ -259,9 +276,8 @@ impl Router {
         let slot = self.slot.slot();
         let timer = (slot.state == state::BACKUP && slot.deadline > self.fired)
             .then_some(Instant(slot.deadline));
-        let election = self.election.as_ref().and_then(Election::next_deadline);
-        let patience = self.patience_until.filter(|_| self.pending_check());
-        let agent = [election, patience, self.next_look];
+        let logic = self.logic.as_ref().and_then(Logic::next_deadline);
+        let agent = [logic, self.next_look];
         let agent = agent.into_iter().filter(|_| !self.stalled);
         agent.chain([timer]).flatten().min()
     }
@@ -272,17 +288,13 @@ impl Router {
         if self.stalled {
             return;
         }
-        let now = turn.now;
-        let election = self.election.as_ref().and_then(Election::next_deadline);
-        if election.is_some_and(|at| at <= now) {
-            self.feed(Input::Tick, turn);
+        let mut fx = Effects::default();
+        if let Some(logic) = &mut self.logic {
+            logic.on_timeout(turn.now, &mut fx);
         }
-        if self.next_look.is_some_and(|at| at <= now) {
+        self.carry_out(fx, turn);
+        if self.next_look.is_some_and(|at| at <= turn.now) {
             self.look(turn);
-        }
-        if self.patience_until.is_some_and(|at| at <= now) {
-            self.patience_until = None;
-            self.weigh(turn);
         }
     }
 
@@ -309,8 +321,8 @@ impl Router {
                 self.sender.wake(turn.now);
             }
         }
-        while let Some(pushed) = self.ring.pop_front() {
-            self.take(pushed, turn);
+        while let Some(record) = self.ring.pop_front() {
+            self.take(record, turn);
         }
         self.look_before_sending(turn);
         self.tick(turn);
@@ -323,6 +335,18 @@ impl Router {
         }
     }
 
+    /// The slot's configuration; its state stays.
+    fn configure(&mut self, rules: &Rules, now: Instant) {
+        let key = SlotKey::new(IFINDEX, self.config.family, self.config.vrid.get());
+        let command = Command {
+            op: op::CONFIGURE,
+            generation: self.generation,
+            flags: flags_of(rules),
+            ..slot_configuration(key, &self.config, rules)
+        };
+        self.slot.command(&command, now.0);
+    }
+
     fn detect(&mut self, part: Detector, rules: &Rules, now: Instant) {
         self.generation = self.generation.wrapping_add(1);
         let (state, arm_for) = match part {
@@ -330,6 +354,20 @@ impl Router {
             Detector::Backup { arm_for } => (state::BACKUP, arm_for),
             Detector::Master => (state::MASTER, Nanos(0)),
         };
-        self.set_state(state, arm_for, rules, now);
+        let command = Command {
+            op: op::SET_STATE,
+            generation: self.generation,
+            state,
+            arm_for: arm_for.0,
+            flags: flags_of(rules),
+            own_priority: rules.priority.0,
+            ..Command::default()
+        };
+        self.slot.command(&command, now.0);
     }
+}
+
+fn flags_of(rules: &Rules) -> u32 {
+    let preempt = if rules.preempt { flags::PREEMPT } else { 0 };
+    flags::FENCE | preempt
 }

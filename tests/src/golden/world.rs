@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ha_agent::config::model::{Config, Instance as InstanceConfig};
-use ha_agent::driver::priority::Health;
+use ha_agent::router::priority::Health;
 use ha_common::election::Election;
 use ha_common::units::Instant;
 
@@ -229,7 +229,7 @@ impl World {
             let index = kept.iter().position(|it| is_same(new, &it.config));
             let router = match index.map(|index| kept.swap_remove(index)) {
                 Some(mut router) => {
-                    if router.config != *new {
+                    if *router.config != *new {
                         router.reconfigure(new.clone(), &self.health, turn!(self));
                     }
                     router

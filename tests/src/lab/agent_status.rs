@@ -402,7 +402,7 @@ pub struct Counters {
     /// Times an address was put back.
     pub vip_restored: u64,
     /// Times a route or rule was put back.
-    pub ways_restored: u64,
+    pub routing_restored: u64,
 }
 
 /// A refused advert.

@@ -4,11 +4,12 @@
 use std::fmt::Debug;
 use std::net::IpAddr;
 
+use ha_common::address::raw;
 use ha_common::election::{Advert, Detector as Part, Rules};
 use ha_common::follow;
-use ha_common::layout::{Command, RawAddress, Slot, flags, state};
+use ha_common::layout::{Command, Slot, flags, state};
 use ha_common::slot;
-use ha_common::units::{Centiseconds, Family, Instant, Nanos, Priority};
+use ha_common::units::{Family, Instant, Nanos};
 use ha_common::wire::vrrp::{self, Flavour};
 
 /// One virtual router's slot.
@@ -19,21 +20,30 @@ pub trait Detector: Debug {
     fn update(&mut self, rules: Rules);
     /// Takes in a valid advert; true if the agent must be told.
     fn advert(&mut self, now: Instant, advert: &Advert) -> bool;
+    /// What the agent reads.
+    fn slot(&self) -> Slot;
+
     /// When the timer is due.
-    fn deadline(&self) -> Option<Instant>;
+    fn deadline(&self) -> Option<Instant> {
+        let slot = self.slot();
+        (slot.state == state::BACKUP && slot.deadline != 0).then_some(Instant(slot.deadline))
+    }
+
     /// When the master that it follows was last heard.
-    fn last_heard(&self) -> Option<Instant>;
-    /// While backup: the master that it follows, or followed last.
-    fn following(&self) -> Option<Advert>;
+    fn last_heard(&self) -> Option<Instant> {
+        let at = self.slot().last_heard;
+        (at != 0).then_some(Instant(at))
+    }
+
     /// True if the slot says master.
-    fn is_master(&self) -> bool;
-    /// While master: the other one that was heard lately, and at this time or since.
-    fn claimed_by(&self, now: Instant, since: Instant) -> Option<Advert>;
+    fn is_master(&self) -> bool {
+        self.slot().state == state::MASTER
+    }
 
     /// Adverts that the agent was told of: each wakes it.
-    fn events(&self) -> u64;
-    /// Adverts that the limit kept from the agent.
-    fn suppressed(&self) -> u64;
+    fn events(&self) -> u64 {
+        self.slot().events
+    }
 
     /// The veto: whether the timer is really past.
     fn expired(&self, now: Instant) -> bool {
@@ -107,47 +117,8 @@ impl Detector for Model {
         within
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        (self.slot.state == state::BACKUP && self.slot.deadline != 0)
-            .then_some(Instant(self.slot.deadline))
-    }
-
-    fn last_heard(&self) -> Option<Instant> {
-        (self.slot.last_heard != 0).then_some(Instant(self.slot.last_heard))
-    }
-
-    fn following(&self) -> Option<Advert> {
-        let slot = &self.slot;
-        let is_backup = slot.state == state::BACKUP && slot.master_address != [0; 16];
-        is_backup.then(|| noted(slot))
-    }
-
-    fn events(&self) -> u64 {
-        self.slot.events
-    }
-
-    fn suppressed(&self) -> u64 {
-        self.slot.suppressed
-    }
-
-    fn is_master(&self) -> bool {
-        self.slot.state == state::MASTER
-    }
-
-    fn claimed_by(&self, now: Instant, since: Instant) -> Option<Advert> {
-        let slot = &self.slot;
-        let claimed =
-            self.is_master() && follow::is_claimed(slot, now.0) && slot.last_heard >= since.0;
-        claimed.then(|| noted(slot))
-    }
-}
-
-/// The router that the slot has noted.
-fn noted(slot: &Slot) -> Advert {
-    Advert {
-        source: address(slot),
-        priority: Priority(slot.master_priority),
-        interval: Centiseconds(slot.master_interval),
+    fn slot(&self) -> Slot {
+        self.slot
     }
 }
 
@@ -165,26 +136,6 @@ fn command(rules: &Rules) -> Command {
         down_multiplier: rules.down_multiplier,
         flags: if rules.preempt { flags::PREEMPT } else { 0 },
         ..Command::default()
-    }
-}
-
-fn raw(address: IpAddr) -> RawAddress {
-    match address {
-        IpAddr::V4(v4) => {
-            let mut raw = [0; 16];
-            raw[..4].copy_from_slice(&v4.octets());
-            raw
-        }
-        IpAddr::V6(v6) => v6.octets(),
-    }
-}
-
-fn address(slot: &Slot) -> IpAddr {
-    let raw = slot.master_address;
-    if slot.family == Family::V4 as u8 {
-        IpAddr::from([raw[0], raw[1], raw[2], raw[3]])
-    } else {
-        IpAddr::from(raw)
     }
 }
 

@@ -10,12 +10,10 @@ use ha_common::units::{Centiseconds, Nanos, Priority, Version};
 
 use super::judge;
 use super::node::{Life, Stall};
-use super::ops::Op;
-use super::scenario::{Summary, Violation, pick, watched};
+use super::ops::{Op, Reload};
+use super::scenario::{Summary, Violation, pick, play_in, schedule, watched};
+use super::script::{ROUNDS, Round, Script};
 use super::world::{Plant, World};
-
-/// Times of trouble in one scenario, each followed by a quiet one.
-const ROUNDS: usize = 4;
 
 /// Hosts by segments: node `host + segment * hosts` is that host's member on that segment.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +76,7 @@ pub fn always(world: &World, grid: Grid) -> Result<(), String> {
     for host in 0..grid.hosts {
         let members = grid.members(host);
         let runs = |id: &usize| world.nodes[*id].life == Life::Running;
-        let standing = |id: &usize| world.nodes[*id].election.as_ref().map(Election::standing);
+        let standing = |id: &usize| world.nodes[*id].election().map(Election::standing);
         let standings: Vec<_> = members.iter().filter_map(standing).collect();
         let leads = standings.contains(&Standing::Master);
         let whole = |it: &Standing| matches!(it, Standing::Master | Standing::Joining);
@@ -145,6 +143,11 @@ fn beats(world: &World, grid: Grid, host: usize, leader: usize) -> bool {
 
 /// Plays the scenario of this seed.
 pub fn play(seed: u64, plant: Plant, trace: bool) -> Result<Summary, Violation> {
+    play_script(&script(seed), plant, trace)
+}
+
+/// The scenario of this seed.
+pub fn script(seed: u64) -> (Grid, Script) {
     let mut rng = Rng::with_seed(seed);
     let grid = Grid {
         hosts: rng.usize(2..=4),
@@ -154,52 +157,53 @@ pub fn play(seed: u64, plant: Plant, trace: bool) -> Result<Summary, Violation> 
     let interval = params.iter().map(|it| it.rules.interval.nanos()).max();
     let interval = interval.unwrap_or_default();
     let shortest = params.iter().map(|it| it.rules.interval.nanos().0).min();
-    let max_delay = Nanos(shortest.unwrap_or_default().min(10_000_000) / 5);
-    if trace {
-        for (id, params) in params.iter().enumerate() {
-            println!("{grid:?} node {id}: {params:?}");
+    let world_seed = rng.u64(..);
+    let rounds = (0..ROUNDS).map(|round| {
+        let mut ops = Vec::new();
+        if round == 0 {
+            for host in 0..grid.hosts {
+                let at = Nanos(rng.u64(0..4 * interval.0));
+                on_all(&mut ops, grid, host, at, Op::Start);
+            }
         }
-    }
-    let world_rng = rng.fork();
-    let mut world = grid.world(&params, max_delay, world_rng, plant, trace);
-    let start = world.now;
-    let mut summary = Summary::default();
-    let result = (0..ROUNDS).try_for_each(|round| {
-        let slowest = play_round(&mut world, grid, &mut rng, interval, round == 0)?;
-        summary.slowest_per_mille = summary.slowest_per_mille.max(slowest);
-        Ok(())
+        let trouble = Nanos(rng.u64(5..40) * interval.0);
+        for _ in 0..rng.usize(2..16) {
+            let at = Nanos(rng.u64(0..trouble.0));
+            random_op(&mut ops, grid, &mut rng, at, interval);
+        }
+        Round {
+            trouble,
+            ops,
+            quiet: sides(&mut rng, grid, 4),
+        }
     });
-    summary.events = world.handled;
-    summary.transitions = world.reports.len();
-    result.map(|()| summary).map_err(|what| Violation {
+    let script = Script {
         seed,
-        at: world.now.since(start),
-        what,
+        rounds: rounds.collect(),
+        max_delay: Nanos(shortest.unwrap_or_default().min(10_000_000) / 5),
+        world_seed,
+        params,
+    };
+    (grid, script)
+}
+
+/// Plays it.
+pub fn play_script(
+    (grid, script): &(Grid, Script),
+    plant: Plant,
+    trace: bool,
+) -> Result<Summary, Violation> {
+    let rng = Rng::with_seed(script.world_seed);
+    let world = grid.world(&script.params, script.max_delay, rng, plant, trace);
+    play_in(world, script, |world, round| {
+        play_round(world, *grid, round)
     })
 }
 
-fn play_round(
-    world: &mut World,
-    grid: Grid,
-    rng: &mut Rng,
-    interval: Nanos,
-    first: bool,
-) -> Result<u64, String> {
-    if first {
-        for host in 0..grid.hosts {
-            let at = Nanos(rng.u64(0..4 * interval.0));
-            on_all(world, grid, host, at, Op::Start);
-        }
-    }
-    let trouble = Nanos(rng.u64(5..40) * interval.0);
-    for _ in 0..rng.usize(2..16) {
-        let at = Nanos(rng.u64(0..trouble.0));
-        random_op(world, grid, rng, at, interval);
-    }
-    let quiet = sides(rng, grid, 4);
-    world.after(trouble, Op::Quiet(quiet));
+fn play_round(world: &mut World, grid: Grid, round: &Round) -> Result<u64, String> {
+    schedule(world, round);
     let always = |world: &World| always(world, grid);
-    watched(world, trouble, always)?;
+    watched(world, round.trouble, always)?;
 
     let bound = bound(world, grid);
     let quiet = world.now;
@@ -275,27 +279,33 @@ fn sides(rng: &mut Rng, grid: Grid, wholes_to_each_split: u8) -> Vec<u8> {
 }
 
 /// What happens to a host happens to all of its members.
-fn on_all(world: &mut World, grid: Grid, host: usize, at: Nanos, op: impl Fn(usize) -> Op) {
-    for node in grid.members(host) {
-        world.after(at, op(node));
-    }
+fn on_all(
+    ops: &mut Vec<(Nanos, Op)>,
+    grid: Grid,
+    host: usize,
+    at: Nanos,
+    op: impl Fn(usize) -> Op,
+) {
+    ops.extend(grid.members(host).into_iter().map(|node| (at, op(node))));
 }
 
-fn random_op(world: &mut World, grid: Grid, rng: &mut Rng, at: Nanos, interval: Nanos) {
+fn random_op(ops: &mut Vec<(Nanos, Op)>, grid: Grid, rng: &mut Rng, at: Nanos, interval: Nanos) {
     let host = rng.usize(0..grid.hosts);
     let node = grid.node(host, rng.usize(0..grid.segments));
     let span = Nanos(rng.u64(1..12 * interval.0));
     let stall = pick(rng, &[Stall::Driver, Stall::Process, Stall::Host]);
-    match rng.u8(0..22) {
-        0..=2 => on_all(world, grid, host, at, Op::Start),
-        3 => on_all(world, grid, host, at, Op::Stop),
-        4 | 5 => on_all(world, grid, host, at, |node| Op::Crash(node, span)),
-        6..=8 => on_all(world, grid, host, at, |node| Op::Stall(node, stall, span)),
-        9 | 10 => world.after(at, Op::Priority(node, priority(rng))),
-        11..=13 => world.after(at, Op::Check(node, rng.bool())),
-        14..=16 => world.after(at, Op::Link(node, rng.bool())),
-        17 => world.after(at, Op::Mute(node, rng.bool())),
-        18..=20 => world.after(at, Op::Partition(sides(rng, grid, 0))),
-        _ => world.after(at, Op::Weather(rng.u16(0..400), rng.u16(0..200))),
-    }
+    let op = match rng.u8(0..23) {
+        0..=2 => return on_all(ops, grid, host, at, Op::Start),
+        3 => return on_all(ops, grid, host, at, Op::Stop),
+        4 | 5 => return on_all(ops, grid, host, at, |node| Op::Crash(node, span)),
+        6..=8 => return on_all(ops, grid, host, at, |node| Op::Stall(node, stall, span)),
+        9 | 10 => Op::Reload(node, Reload::Priority(priority(rng))),
+        11..=13 => Op::Check(node, rng.bool()),
+        14..=16 => Op::Link(node, rng.bool()),
+        17 => Op::Mute(node, rng.bool()),
+        18..=20 => Op::Partition(sides(rng, grid, 0)),
+        21 => Op::Refuse(node, rng.bool()),
+        _ => Op::Weather(rng.u16(0..400), rng.u16(0..200)),
+    };
+    ops.push((at, op));
 }

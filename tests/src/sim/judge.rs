@@ -30,9 +30,12 @@ pub fn bound(world: &World) -> Nanos {
         .map(|r| timing::master_down(r.version, Priority(1), interval, r.down_multiplier))
         .max()
         .unwrap_or_default();
+    // Whoever was refused its addresses tries again when it has waited long enough, and not before.
+    let refused = world.nodes.iter().filter_map(Node::refused_until).max();
+    let refused = refused.map_or(Nanos(0), |until| until.since(world.now));
     let passage = 2 * world.network.max_delay.0 + 4 * LATENCY.0;
     let correction = interval.nanos().0.max(WINDOW.0);
-    Nanos(CHECKS.0 + hold.0 + down.0 + correction + passage)
+    Nanos(refused.0 + CHECKS.0 + hold.0 + down.0 + correction + passage)
 }
 
 /// What must hold after every event, whatever happens.
@@ -48,7 +51,7 @@ fn node_in_step(node: &Node) -> Result<(), &'static str> {
     match node.life {
         Life::Running | Life::Stalled(_) => {
             let master = node.is_master();
-            if master && !node.addresses {
+            if master && !node.addresses && node.refused_until().is_none() {
                 return Err("a master without its addresses");
             }
             if !master && node.addresses {
@@ -78,10 +81,11 @@ fn node_in_step(node: &Node) -> Result<(), &'static str> {
 pub fn owed(world: &World) -> Nanos {
     let election = |node: &&Node| node.is_master();
     let masters = world.nodes.iter().filter(election);
-    let due = masters.filter_map(|node| node.election.as_ref()?.next_deadline());
-    due.max().map_or(Nanos(0), |at| {
-        Nanos(at.since(world.now).0 + LATENCY.0 + world.network.max_delay.0)
-    })
+    let due = masters.filter_map(|node| node.election()?.next_deadline());
+    // What was announced just now is still on its way.
+    let passage = LATENCY.0 + world.network.max_delay.0;
+    let waits = due.max().map_or(Nanos(0), |at| at.since(world.now));
+    Nanos(waits.0 + passage)
 }
 
 /// What must hold once it has been quiet for [`bound`], and for what was [`owed`] then. `since` is when it became quiet.

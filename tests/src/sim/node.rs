@@ -1,14 +1,29 @@
-//! One host: agent, kernel half, sender thread, addresses.
+//! One host: the agent's router, its kernel half, its sender thread, its addresses.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use ha_common::election::{Advert, CheckId, Election, FaultCause, Input, Params, State};
-use ha_common::group::Fitness;
-use ha_common::units::Instant;
+use ha_agent::config::model::Instance as Config;
+use ha_agent::config::parse;
+use ha_agent::router::priority::Health;
+use ha_agent::router::sending::SendingNews;
+use ha_agent::router::{Binding, InterfaceState, Router};
+use ha_common::election::{Advert, Claim, Election, Params, Role};
+use ha_common::units::{Family, Instant, Nanos};
 
 use super::detector::Detector;
 use super::sender::Sender;
 use super::world::Frame;
+
+/// The only check.
+pub const CHECK: &str = "nginx";
+
+/// The names of failures, by number.
+pub fn names() -> Arc<[String]> {
+    static NAMES: LazyLock<Arc<[String]>> = LazyLock::new(|| Arc::from(vec![CHECK.to_owned()]));
+    Arc::clone(&NAMES)
+}
 
 /// What stands still in a stall.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,16 +50,24 @@ pub enum Life {
 }
 
 /// What waits for the driver's next turn.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Hint {
     /// The detector pushed this advert.
     Advert(Advert),
-    /// The detector's timer fired.
-    Expired,
-    /// Link or check changed, or the first results are in.
-    Health,
-    /// Anything else.
-    Input(Input),
+    /// The detector's timer fired for this deadline.
+    Expired(Instant),
+    /// The detector saw a claim.
+    Claimed(Claim),
+    /// The link came or went.
+    Link,
+    /// The check has a first result, or another one.
+    Check,
+    /// The configuration changed.
+    Reload,
+    /// Adverts do not leave, or leave again.
+    Sending(SendingNews),
+    /// The agent is told to leave.
+    Shutdown,
 }
 
 /// Frames that a paused host's NIC keeps for it.
@@ -54,27 +77,29 @@ const NIC_QUEUE: usize = 16;
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a fact of its own: link, check, first results, addresses, sleep"
+    reason = "each is a fact of its own: link, check, first results, addresses, refusal"
 )]
 pub struct Node {
-    /// Its configuration, with the effective priority.
+    /// What it is configured with.
     pub params: Params,
     /// The link is up.
     pub link: bool,
     /// The check succeeds.
     pub check: bool,
+    /// The kernel refuses the addresses.
+    pub refuses: bool,
     /// Whether the agent lives.
     pub life: Life,
     /// Counts starts and ends, so that what an earlier life had coming is recognised.
     pub epoch: u32,
     /// Counts stalls, for the same reason.
     pub stalls: u32,
-    /// The agent's state; it is lost in a crash.
-    pub election: Option<Election>,
-    /// In a group: the fitness that the election was last told of.
-    pub fed: Fitness,
+    /// The agent's logic; it is lost in a crash.
+    pub router: Option<Router>,
     /// The first results of the checks are in.
     pub checked: bool,
+    /// When the agent last showed that it lives.
+    pub turned_at: Instant,
     /// The kernel half; it outlives the agent.
     pub detector: Box<dyn Detector>,
     /// The sender thread.
@@ -83,8 +108,6 @@ pub struct Node {
     pub addresses: bool,
     /// Where this host believes the virtual addresses to be.
     pub cache: Option<usize>,
-    /// What of the detector's count of suppressed events the driver has dealt with.
-    pub suppressed_seen: u64,
     /// What waits for the driver.
     pub inbox: VecDeque<Hint>,
     /// What a paused host has yet to receive.
@@ -98,44 +121,61 @@ impl Node {
             params,
             link: true,
             check: true,
+            refuses: false,
             life: Life::Off,
             epoch: 0,
             stalls: 0,
-            election: None,
-            fed: Fitness::Waiting,
+            router: None,
             checked: false,
+            turned_at: Instant(0),
             detector,
             sender: Sender::default(),
             addresses: false,
             cache: None,
-            suppressed_seen: 0,
             inbox: VecDeque::new(),
             nic: VecDeque::new(),
         }
     }
 
+    /// The election of an agent that lives.
+    pub fn election(&self) -> Option<&Election> {
+        self.router.as_ref().map(Router::election)
+    }
+
     /// The agent says that it is master.
     pub fn is_master(&self) -> bool {
-        matches!(
-            self.election.as_ref().map(Election::state),
-            Some(State::Master)
-        )
+        self.router.as_ref().map(Router::role) == Some(Role::Master)
     }
 
     /// It may become master: the agent runs and nothing is wrong.
     pub fn is_eligible(&self) -> bool {
-        self.life == Life::Running && self.link && self.check
+        self.life == Life::Running && self.link && self.check && !self.refuses
     }
 
-    /// What the driver says about its health.
-    pub fn health(&self) -> Input {
-        if !self.link {
-            Input::Fault(FaultCause::InterfaceDown)
-        } else if !self.check {
-            Input::Fault(FaultCause::Check(CheckId(0)))
+    /// It has been refused its addresses, and stays out for that until then.
+    pub fn refused_until(&self) -> Option<Instant> {
+        self.router.as_ref()?.readiness().refused_until()
+    }
+
+    /// The interface as the agent sees it.
+    pub fn interface(&self) -> InterfaceState {
+        if self.link {
+            InterfaceState::Up
         } else {
-            Input::Ready
+            InterfaceState::Down
         }
+    }
+
+    /// What the check has found; nothing before its first result.
+    pub fn health(&self) -> Option<Health> {
+        let found = if self.check { Health::Up } else { Health::Down };
+        self.checked.then_some(found)
+    }
+
+    /// The same, as the driver keeps it.
+    pub fn checks(&self) -> Vec<(String, Health)> {
+        let health = self.health().into_iter();
+        health.map(|health| (CHECK.to_owned(), health)).collect()
     }
 
     /// Whether the sender thread runs.
@@ -148,12 +188,55 @@ impl Node {
         self.life != Life::Stalled(Stall::Host)
     }
 
-    /// A restarted agent carries on as master if the slot says so, the addresses are there, and
-    /// nobody else is heard to be it, better or worse.
-    pub fn may_resume(&self, now: Instant) -> bool {
-        self.detector.is_master()
-            && self.addresses
-            && self.detector.claimed_by(now, Instant(0)).is_none()
+    /// What an agent that starts finds.
+    pub fn binding(&self) -> Binding {
+        Binding {
+            source: self.params.rules.own_address,
+            kernel_timer: true,
+            earlier_priority: self.detector.slot().own_priority,
+            in_place: self.addresses,
+            turned_at: self.turned_at,
+        }
+    }
+
+    /// The configuration that says what `params` do.
+    #[expect(
+        clippy::expect_used,
+        reason = "what all of them have in common is written here, and valid"
+    )]
+    pub fn config(&self) -> Arc<Config> {
+        /// What all of them have in common. One announcement each time is what the invariants count.
+        static COMMON: LazyLock<Config> = LazyLock::new(|| {
+            let text = format!(
+                "[[instance]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\n\
+                 addresses = [\"10.99.0.100/24\"]\ntrack = [{{ check = \"{CHECK}\" }}]\n\
+                 garp = {{ count = 1, repeat_count = 0, refresh = \"0s\" }}\n\
+                 [[check]]\nname = \"{CHECK}\"\ntcp = \"127.0.0.1:80\"\n"
+            );
+            let config = parse("sim.toml", &text).expect("it is valid");
+            config.instances.into_iter().next().expect("an instance")
+        });
+        let Params {
+            rules,
+            start_hold,
+            preempt_delay,
+            ..
+        } = self.params;
+        let span = |span: Nanos| Duration::from_nanos(span.0);
+        Arc::new(Config {
+            family: match rules.own_address {
+                std::net::IpAddr::V4(_) => Family::V4,
+                std::net::IpAddr::V6(_) => Family::V6,
+            },
+            version: rules.version,
+            priority: rules.priority,
+            advert_interval: rules.interval,
+            preempt: rules.preempt,
+            down_multiplier: rules.down_multiplier,
+            start_delay: span(start_hold),
+            preempt_delay: span(preempt_delay),
+            ..COMMON.clone()
+        })
     }
 
     /// Keeps a frame for when the host runs again.

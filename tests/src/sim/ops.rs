@@ -1,10 +1,14 @@
 //! What is done to nodes and network, and how each survives it.
 
-use ha_common::election::{Detector as Part, Election, Input};
-use ha_common::group::Fitness;
+use std::sync::Arc;
+
+use fastrand::Rng;
+
+use ha_agent::router::membership::Membership;
+use ha_agent::router::{Effects, Event as Told, Router};
 use ha_common::units::{Nanos, Priority};
 
-use super::node::{Hint, Life, Stall};
+use super::node::{Hint, Life, Stall, names};
 use super::sender::Sender;
 use super::world::{CHECKS, Event, LATENCY, LEASE, World};
 
@@ -19,12 +23,14 @@ pub enum Op {
     Crash(usize, Nanos),
     /// Let it stand still for this long.
     Stall(usize, Stall, Nanos),
-    /// Its effective priority changes.
-    Priority(usize, Priority),
+    /// A reload changes its configuration.
+    Reload(usize, Reload),
     /// Its check succeeds, or does not.
     Check(usize, bool),
     /// Its link is up, or is not.
     Link(usize, bool),
+    /// The kernel refuses its addresses, or does not.
+    Refuse(usize, bool),
     /// Its adverts are dropped by its own firewall, or no longer.
     Mute(usize, bool),
     /// The segment falls into parts.
@@ -35,6 +41,28 @@ pub enum Op {
     Quiet(Vec<u8>),
 }
 
+/// What a reload changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reload {
+    /// The priority.
+    Priority(Priority),
+    /// Whether it takes the place of a healthy master of lower priority.
+    Preempt(bool),
+    /// For how many intervals it leaves such a one alone first.
+    PreemptDelay(u8),
+}
+
+impl Reload {
+    /// Whatever is not the priority.
+    pub fn any(rng: &mut Rng) -> Self {
+        if rng.bool() {
+            Self::Preempt(rng.bool())
+        } else {
+            Self::PreemptDelay(rng.u8(0..20))
+        }
+    }
+}
+
 impl World {
     pub(super) fn operate(&mut self, op: Op) {
         if self.trace {
@@ -42,26 +70,31 @@ impl World {
         }
         match op {
             Op::Start(node) => self.start(node),
-            Op::Stop(node) => self.hint(node, Hint::Input(Input::Shutdown)),
+            Op::Stop(node) => self.hint(node, Hint::Shutdown),
             Op::Crash(node, downtime) => self.crash(node, downtime),
             Op::Stall(node, what, span) => self.stall(node, what, span),
-            Op::Priority(node, priority) => {
-                self.nodes[node].params.rules.priority = priority;
-                let hint = match self.group_of(node) {
-                    Some(_) => Hint::Health,
-                    None => Hint::Input(Input::Priority(priority)),
-                };
-                self.hint(node, hint);
+            Op::Reload(node, reload) => {
+                let params = &mut self.nodes[node].params;
+                match reload {
+                    Reload::Priority(priority) => params.rules.priority = priority,
+                    Reload::Preempt(preempt) => params.rules.preempt = preempt,
+                    Reload::PreemptDelay(intervals) => {
+                        let interval = params.rules.interval.nanos();
+                        params.preempt_delay = Nanos(interval.0 * u64::from(intervals));
+                    }
+                }
+                self.hint(node, Hint::Reload);
             }
             Op::Check(node, ok) => {
                 self.nodes[node].check = ok;
-                self.hint(node, Hint::Health);
+                self.hint(node, Hint::Check);
             }
             Op::Link(node, up) => {
                 self.nodes[node].link = up;
                 self.network.unplug(node, !up);
-                self.hint(node, Hint::Health);
+                self.hint(node, Hint::Link);
             }
+            Op::Refuse(node, refuses) => self.nodes[node].refuses = refuses,
             Op::Mute(node, muted) => self.network.mute(node, muted),
             Op::Partition(sides) => self.network.partition(&sides),
             Op::Weather(loss, duplication) => {
@@ -83,11 +116,29 @@ impl World {
         host.life = Life::Running;
         host.epoch += 1;
         host.checked = false;
-        host.election = Some(Election::new(host.params));
-        host.fed = Fitness::Waiting;
+        let mut router = Router::new(node, host.config(), names(), self.now);
+        let members = self.groups.iter().find(|members| members.contains(&node));
+        if let Some(members) = members {
+            let names: Vec<String> = members.iter().map(|id| format!("node{id}")).collect();
+            let membership = Membership::new(Arc::from("group"), Arc::from(names));
+            let event = Told::Membership(Some(membership));
+            // Nothing comes of it before the interface is there.
+            router.on_event(self.now, event, &mut Effects::default());
+        }
+        let host = &mut self.nodes[node];
+        host.router = Some(router);
         let epoch = host.epoch;
         let at = self.soon(CHECKS);
         self.schedule(at, Event::Checked(node, epoch));
+        self.bind(node);
+    }
+
+    /// The agent finds its interface, and what an earlier life has left.
+    fn bind(&mut self, node: usize) {
+        let host = &self.nodes[node];
+        let (binding, slot, state) = (host.binding(), host.detector.slot(), host.interface());
+        self.tell(node, Told::Bound(binding, Some(&slot)));
+        self.tell(node, Told::Interface(state, None));
     }
 
     fn crash(&mut self, node: usize, downtime: Nanos) {
@@ -100,7 +151,7 @@ impl World {
         }
         host.life = Life::Dead;
         host.epoch += 1;
-        host.election = None;
+        host.router = None;
         host.sender = Sender::default();
         host.inbox.clear();
         let epoch = host.epoch;
@@ -108,19 +159,10 @@ impl World {
     }
 
     pub(super) fn restart(&mut self, node: usize) {
-        let now = self.now;
-        let resumes = self.nodes[node].may_resume(now);
         self.nodes[node].life = Life::Off;
         self.start(node);
-        if resumes {
-            self.feed(node, Input::Resume);
-        } else {
-            // What an earlier life left behind.
-            let host = &mut self.nodes[node];
-            host.addresses = false;
-            host.detector.assign(now, Part::Idle, host.params.rules);
-        }
         self.sync(node);
+        self.watch_deadline(node);
     }
 
     fn stall(&mut self, node: usize, what: Stall, span: Nanos) {
@@ -157,9 +199,16 @@ impl World {
     }
 
     fn quiet(&mut self) {
-        let runs = |id: &usize| self.nodes[*id].life == Life::Running;
+        // Whoever slept yields without a word, and has told nobody anything.
+        let runs = |id: &usize| {
+            let node = &self.nodes[*id];
+            node.life == Life::Running && node.sender.speaks(self.now)
+        };
         self.rivals = self.masters().into_iter().filter(runs).collect();
         self.network.calm();
+        for node in &mut self.nodes {
+            node.refuses = false;
+        }
         for node in 0..self.nodes.len() {
             match self.nodes[node].life {
                 Life::Stalled(_) => self.wake(node),

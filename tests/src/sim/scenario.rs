@@ -8,11 +8,9 @@ use ha_common::units::{Centiseconds, Nanos, Priority, Version};
 
 use super::judge;
 use super::node::Stall;
-use super::ops::Op;
+use super::ops::{Op, Reload};
+use super::script::{ROUNDS, Round, Script};
 use super::world::{Plant, World};
-
-/// Times of trouble in one scenario, each followed by a quiet one.
-const ROUNDS: usize = 4;
 
 /// An invariant that did not hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,54 +43,89 @@ pub struct Summary {
 
 /// Plays the scenario of this seed.
 pub fn play(seed: u64, plant: Plant, trace: bool) -> Result<Summary, Violation> {
+    play_script(&script(seed), plant, trace)
+}
+
+/// The scenario of this seed.
+pub fn script(seed: u64) -> Script {
     let mut rng = Rng::with_seed(seed);
     let params = cluster(&mut rng);
     let interval = longest_interval(&params);
-    // Well below a master-down interval, as on a LAN.
-    let max_delay = Nanos(interval.0.min(10_000_000) / 5);
-    if trace {
-        for (id, params) in params.iter().enumerate() {
+    let world_seed = rng.u64(..);
+    let nodes = params.len();
+    let rounds = (0..ROUNDS).map(|round| {
+        let mut ops = Vec::new();
+        if round == 0 {
+            for node in 0..nodes {
+                ops.push((Nanos(rng.u64(0..4 * interval.0)), Op::Start(node)));
+            }
+        }
+        let trouble = Nanos(rng.u64(5..40) * interval.0);
+        for _ in 0..rng.usize(2..16) {
+            let at = Nanos(rng.u64(0..trouble.0));
+            ops.push((at, random_op(&mut rng, nodes, interval)));
+        }
+        Round {
+            trouble,
+            ops,
+            quiet: parts(&mut rng, nodes, 4),
+        }
+    });
+    Script {
+        seed,
+        rounds: rounds.collect(),
+        // Well below a master-down interval, as on a LAN.
+        max_delay: Nanos(interval.0.min(10_000_000) / 5),
+        world_seed,
+        params,
+    }
+}
+
+/// Plays it.
+pub fn play_script(script: &Script, plant: Plant, trace: bool) -> Result<Summary, Violation> {
+    let rng = Rng::with_seed(script.world_seed);
+    let world = World::new(&script.params, script.max_delay, rng, plant, trace);
+    play_in(world, script, play_round)
+}
+
+/// Plays a script's rounds in a world; `round` plays one, and says how slowly it came to rest.
+pub(super) fn play_in(
+    mut world: World,
+    script: &Script,
+    round: impl Fn(&mut World, &Round) -> Result<u64, String>,
+) -> Result<Summary, Violation> {
+    if world.trace {
+        for (id, params) in script.params.iter().enumerate() {
             println!("node {id}: {params:?}");
         }
     }
-    let world_rng = rng.fork();
-    let mut world = World::new(&params, max_delay, world_rng, plant, trace);
     let start = world.now;
     let mut summary = Summary::default();
-    let result = (0..ROUNDS).try_for_each(|round| {
-        let slowest = play_round(&mut world, &mut rng, interval, round == 0)?;
+    let result = script.rounds.iter().try_for_each(|it| {
+        let slowest = round(&mut world, it)?;
         summary.slowest_per_mille = summary.slowest_per_mille.max(slowest);
         Ok(())
     });
     summary.events = world.handled;
     summary.transitions = world.reports.len();
     result.map(|()| summary).map_err(|what| Violation {
-        seed,
+        seed: script.seed,
         at: world.now.since(start),
         what,
     })
 }
 
-fn play_round(
-    world: &mut World,
-    rng: &mut Rng,
-    interval: Nanos,
-    first: bool,
-) -> Result<u64, String> {
-    let nodes = world.nodes.len();
-    if first {
-        for node in 0..nodes {
-            let at = Nanos(rng.u64(0..4 * interval.0));
-            world.after(at, Op::Start(node));
-        }
+/// Has the trouble of a round happen.
+pub(super) fn schedule(world: &mut World, round: &Round) {
+    for (at, op) in &round.ops {
+        world.after(*at, op.clone());
     }
-    let trouble = Nanos(rng.u64(5..40) * interval.0);
-    for _ in 0..rng.usize(2..16) {
-        let at = Nanos(rng.u64(0..trouble.0));
-        world.after(at, random_op(rng, nodes, interval));
-    }
-    world.after(trouble, Op::Quiet(parts(rng, nodes, 4)));
-    watched(world, trouble, judge::always)?;
+    world.after(round.trouble, Op::Quiet(round.quiet.clone()));
+}
+
+fn play_round(world: &mut World, round: &Round) -> Result<u64, String> {
+    schedule(world, round);
+    watched(world, round.trouble, judge::always)?;
 
     let bound = judge::bound(world);
     let quiet = world.now;
@@ -203,18 +236,20 @@ fn parts(rng: &mut Rng, nodes: usize, wholes_to_each_split: u8) -> Vec<u8> {
 fn random_op(rng: &mut Rng, nodes: usize, interval: Nanos) -> Op {
     let node = rng.usize(0..nodes);
     let span = Nanos(rng.u64(1..12 * interval.0));
-    match rng.u8(0..24) {
+    match rng.u8(0..26) {
         0..=2 => Op::Start(node),
         3 => Op::Stop(node),
         4..=6 => Op::Crash(node, span),
         7 | 8 => Op::Stall(node, Stall::Driver, span),
         9 | 10 => Op::Stall(node, Stall::Process, span),
         11 | 12 => Op::Stall(node, Stall::Host, span),
-        13 | 14 => Op::Priority(node, priority(rng)),
+        13 | 14 => Op::Reload(node, Reload::Priority(priority(rng))),
         15 | 16 => Op::Check(node, rng.bool()),
         17 | 18 => Op::Link(node, rng.bool()),
         19 => Op::Mute(node, rng.bool()),
         20..=22 => Op::Partition(parts(rng, nodes, 1)),
+        23 => Op::Refuse(node, rng.bool()),
+        24 => Op::Reload(node, Reload::any(rng)),
         _ => Op::Weather(rng.u16(0..400), rng.u16(0..200)),
     }
 }

@@ -1,6 +1,8 @@
 //! The sender thread as the simulation sees it: periodic adverts under a lease.
 
+use ha_agent::router::sending::{SendingNews, Unsent};
 use ha_common::election::{Advert, LastAdvert, Rules};
+use ha_common::timing::master_down;
 use ha_common::units::{Instant, Nanos, Priority};
 
 /// What a sender found when its time had come.
@@ -23,6 +25,8 @@ pub struct Sender {
     silent_since: Option<Instant>,
     /// The driver has been told.
     told: bool,
+    /// Since when adverts do not leave, and whether that is known.
+    unsent: Option<(Instant, bool)>,
 }
 
 impl Sender {
@@ -86,9 +90,42 @@ impl Sender {
         overslept
     }
 
+    /// An advert left, or was refused. What is news of that, by the real sender's measure: refused for as long as a
+    /// backup waits.
+    pub fn count(&mut self, leaves: bool, now: Instant, advert: &Advert) -> Option<SendingNews> {
+        let (rules, _) = self.order?;
+        if leaves {
+            let (_, known) = self.unsent.take()?;
+            return known.then_some(SendingNews::Leave);
+        }
+        let (since, known) = *self.unsent.get_or_insert((now, false));
+        let patience = master_down(
+            rules.version,
+            rules.priority,
+            rules.interval,
+            rules.down_multiplier,
+        );
+        if known || now.since(since) <= patience {
+            return None;
+        }
+        self.unsent = Some((since, true));
+        Some(SendingNews::Unsent(Unsent {
+            since,
+            to: advert.source,
+            why: "a firewall".to_owned(),
+            too_long: false,
+        }))
+    }
+
     const fn speak_again(&mut self) {
         self.silent_since = None;
         self.told = false;
+    }
+
+    /// Whether it speaks, as far as anybody can tell: not if it slept so long that it will stop by itself.
+    pub fn speaks(&self, now: Instant) -> bool {
+        let mut then = self.clone();
+        !then.stop_if_overslept(now) && then.next_due().is_some()
     }
 
     /// When the next advert is due.

@@ -5,10 +5,11 @@ use std::collections::BinaryHeap;
 use std::net::IpAddr;
 
 use fastrand::Rng;
-use ha_common::election::{Action, Advert, Claim, Input, Params, Transition};
+use ha_agent::router::Effect;
+use ha_common::election::{Advert, Claim, Params, Transition};
 use ha_common::units::{Instant, Nanos};
 
-use super::detector::{Detector, Model, WINDOW};
+use super::detector::{Detector, Model};
 use super::network::Network;
 use super::node::{Hint, Life, Node, Stall};
 use super::ops::Op;
@@ -73,15 +74,15 @@ impl Ord for Entry {
 pub struct Plant {
     /// Makes the detector of each node.
     pub detector: fn(usize) -> Box<dyn Detector>,
-    /// What a node's driver makes of an action.
-    pub action: fn(usize, Action) -> Option<Action>,
+    /// What a node's driver makes of an effect.
+    pub effect: fn(usize, Effect) -> Option<Effect>,
 }
 
 impl Plant {
     /// No bug.
     pub const NONE: Self = Self {
         detector: |_| Model::boxed(),
-        action: |_, action| Some(action),
+        effect: |_, effect| Some(effect),
     };
 }
 
@@ -122,7 +123,7 @@ pub struct World {
     /// When the last frame of each link arrives: a link keeps the order.
     arrived: Vec<Instant>,
     pub(super) rng: Rng,
-    plant: Plant,
+    pub(super) plant: Plant,
     pub(super) trace: bool,
 }
 
@@ -213,7 +214,7 @@ impl World {
             Event::Timer(node) => self.timer(node),
             Event::Sender(node) => self.sender(node),
             Event::Turn(node) => self.turn(node),
-            Event::Window(node) => self.look_for_suppressed(node),
+            Event::Window(node) => self.look(node),
             Event::LeaseEnds(node, stalls) => {
                 let stalled = self.nodes[node].life == Life::Stalled(Stall::Driver);
                 if stalled && self.nodes[node].stalls == stalls {
@@ -227,7 +228,7 @@ impl World {
             Event::Restart(node, epoch) if self.nodes[node].epoch == epoch => self.restart(node),
             Event::Checked(node, epoch) if self.nodes[node].epoch == epoch => {
                 self.nodes[node].checked = true;
-                self.hint(node, Hint::Health);
+                self.hint(node, Hint::Check);
             }
             // A call for somebody who has since been woken, stopped or killed.
             Event::Wake(..) | Event::Restart(..) | Event::Checked(..) => {}
@@ -245,7 +246,7 @@ impl World {
             Frame::Announce(from) => {
                 host.cache = Some(from);
                 if host.detector.is_master() {
-                    self.hint(node, Hint::Input(Input::Claimed(claim(from))));
+                    self.hint(node, Hint::Claimed(claim(from)));
                 }
             }
             Frame::Advert(advert) => {
@@ -258,15 +259,19 @@ impl World {
         }
     }
 
-    fn watch_timer(&mut self, node: usize) {
+    pub(super) fn watch_timer(&mut self, node: usize) {
         if let Some(deadline) = self.nodes[node].detector.deadline() {
             self.schedule(deadline, Event::Timer(node));
         }
     }
 
     pub(super) fn timer(&mut self, node: usize) {
-        if self.nodes[node].kernel_lives() && self.nodes[node].detector.expired(self.now) {
-            self.hint(node, Hint::Expired);
+        let host = &self.nodes[node];
+        if host.kernel_lives()
+            && host.detector.expired(self.now)
+            && let Some(deadline) = host.detector.deadline()
+        {
+            self.hint(node, Hint::Expired(deadline));
         }
     }
 
@@ -294,15 +299,18 @@ impl World {
         }
     }
 
-    fn transmit(&mut self, node: usize, advert: Option<Advert>) {
-        if let Some(advert) = advert
-            && self.network.may_advertise(node)
-        {
+    pub(super) fn transmit(&mut self, node: usize, advert: Option<Advert>) {
+        let Some(advert) = advert else { return };
+        let leaves = self.network.may_advertise(node);
+        if let Some(news) = self.nodes[node].sender.count(leaves, self.now, &advert) {
+            self.hint(node, Hint::Sending(news));
+        }
+        if leaves {
             self.broadcast(node, Frame::Advert(advert));
         }
     }
 
-    fn broadcast(&mut self, from: usize, frame: Frame) {
+    pub(super) fn broadcast(&mut self, from: usize, frame: Frame) {
         for to in 0..self.nodes.len() {
             for delay in self.network.copies(&mut self.rng, from, to) {
                 let link = from * self.nodes.len() + to;
@@ -325,135 +333,7 @@ impl World {
         }
     }
 
-    /// The driver's turn: first what only matters after a sleep, then the events in order.
-    fn turn(&mut self, node: usize) {
-        let now = self.now;
-        if self.nodes[node].life != Life::Running {
-            return;
-        }
-        let host = &mut self.nodes[node];
-        if let Some(since) = host.sender.take_stopped(now) {
-            if let Some(advert) = host.detector.claimed_by(now, since) {
-                self.feed(node, Input::TakenOver(advert));
-            }
-            self.feed(node, Input::SenderStopped);
-        }
-        while let Some(hint) = self.nodes[node].inbox.pop_front() {
-            let host = &self.nodes[node];
-            match hint {
-                Hint::Advert(advert) => {
-                    // Once the window is over, a look at what it suppressed.
-                    self.schedule(now + WINDOW, Event::Window(node));
-                    self.feed(node, Input::Advert(advert));
-                }
-                // The kernel's veto.
-                Hint::Expired if host.detector.expired(now) => {
-                    let last_heard = host.detector.last_heard();
-                    self.feed(node, Input::MasterDown { last_heard });
-                }
-                // In a group it counts for all of them.
-                Hint::Health if self.group_of(node).is_some() => {}
-                Hint::Health if host.checked => {
-                    let health = host.health();
-                    self.feed(node, health);
-                }
-                // Vetoed, or too early.
-                Hint::Expired | Hint::Health => {}
-                Hint::Input(input) => self.feed(node, input),
-            }
-        }
-        // One wait may end in the next: the start hold, then the preempt delay.
-        while self.next_deadline(node).is_some_and(|due| due <= now) {
-            self.feed(node, Input::Tick);
-        }
-        self.sync(node);
-        self.watch_deadline(node);
-    }
-
-    fn next_deadline(&self, node: usize) -> Option<Instant> {
-        self.nodes[node].election.as_ref()?.next_deadline()
-    }
-
-    /// The driver sleeps no longer than that.
-    pub(super) fn watch_deadline(&mut self, node: usize) {
-        if let Some(due) = self.next_deadline(node) {
-            self.schedule(due, Event::Turn(node));
-        }
-    }
-
-    fn look_for_suppressed(&mut self, node: usize) {
-        let host = &mut self.nodes[node];
-        let suppressed = host.detector.suppressed();
-        if host.life == Life::Running && host.suppressed_seen != suppressed {
-            host.suppressed_seen = suppressed;
-            self.feed(node, Input::EventsLost);
-        }
-    }
-
-    pub(super) fn feed(&mut self, node: usize, input: Input) {
-        let now = self.now;
-        let Some(election) = &mut self.nodes[node].election else {
-            return;
-        };
-        let actions = election.handle(now, input);
-        for action in actions {
-            if let Some(action) = (self.plant.action)(node, action) {
-                self.run(node, action);
-            }
-        }
-        if input == Input::Shutdown {
-            let host = &mut self.nodes[node];
-            host.election = None;
-            host.life = Life::Off;
-            host.epoch += 1;
-            host.inbox.clear();
-        }
-    }
-
-    fn run(&mut self, node: usize, action: Action) {
-        let now = self.now;
-        let host = &mut self.nodes[node];
-        match action {
-            Action::StartAdverts(rules) => host.sender.start(now, rules),
-            Action::UpdateAdverts(rules) => host.sender.update(rules),
-            Action::AdvertNow => host.sender.advert_now(now),
-            Action::StopAdverts(last) => {
-                let last = host.sender.stop(last);
-                self.transmit(node, last);
-            }
-            Action::AddAddresses | Action::AdoptAddresses => host.addresses = true,
-            Action::RemoveAddresses => host.addresses = false,
-            Action::Announce => {
-                self.announced[node] = Some(now);
-                self.announcements[node] += 1;
-                self.say(node, || "announces the addresses".into());
-                self.broadcast(node, Frame::Announce(node));
-            }
-            Action::Detect { detector, rules } => {
-                host.detector.assign(now, detector, rules);
-                self.watch_timer(node);
-            }
-            Action::UpdateDetector(rules) => host.detector.update(rules),
-            Action::Report(transition) => {
-                self.reports.push((node, transition));
-                self.say(node, || {
-                    let Transition {
-                        from,
-                        to,
-                        cause,
-                        priority,
-                        ..
-                    } = transition;
-                    format!("{from} -> {to}, priority {priority}: {cause}")
-                });
-            }
-            Action::Notice(notice) => self.say(node, || format!("{notice:?}")),
-        }
-        // The sender's thread runs beside the driver: its first advert is out before the addresses.
-        self.sender_if_due(node);
-    }
-
-    fn sender_if_due(&mut self, node: usize) {
+    pub(super) fn sender_if_due(&mut self, node: usize) {
         if self.nodes[node]
             .sender
             .next_due()

@@ -4,6 +4,7 @@ mod docs;
 mod exceptions;
 mod licences;
 mod manifests;
+mod purity;
 mod rust;
 mod text;
 
@@ -44,6 +45,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     }
     findings.extend(manifests::check_used(&files));
     findings.extend(rust::check(&files));
+    findings.extend(purity::check(&files));
     findings.extend(docs::check_subcommands(&files));
     findings.extend(licences::check(workspace)?);
     findings.extend(compliance::check(&files)?);

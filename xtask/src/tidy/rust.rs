@@ -87,6 +87,12 @@ struct Word {
     is_macro: bool,
 }
 
+/// The identifiers and keywords of a file with their lines, outside comments and literals.
+pub(super) fn words(text: &str) -> Option<Vec<(String, usize)>> {
+    let words = tokens(text).ok()?;
+    Some(words.into_iter().map(|it| (it.text, it.line)).collect())
+}
+
 /// By the compiler's own lexer's rules, so that words in strings and comments do not count.
 fn tokens(text: &str) -> Result<Vec<Word>, proc_macro2::LexError> {
     let mut words = Vec::new();

@@ -14,8 +14,8 @@ pub(super) fn groups(groups: &[model::Group], picture: &Picture) -> Vec<Group> {
         .iter()
         .filter_map(|group| {
             let is_member = |view: &&View| {
-                let seat = view.seat.as_ref();
-                seat.is_some_and(|seat| *seat.group == *group.name)
+                let membership = view.membership.as_ref();
+                membership.is_some_and(|membership| *membership.group == *group.name)
             };
             let views = picture.views.iter().map(AsRef::as_ref);
             shown(&group.name, &views.filter(is_member).collect::<Vec<_>>())
@@ -25,13 +25,15 @@ pub(super) fn groups(groups: &[model::Group], picture: &Picture) -> Vec<Group> {
 
 fn shown(name: &str, views: &[&View]) -> Option<Group> {
     let first = views.first()?;
-    let seat = first.seat.as_ref()?;
-    let waits_for = seat.waits_for.and_then(|member| seat.name(member));
+    let membership = first.membership.as_ref()?;
+    let waits_for = membership
+        .waits_for
+        .and_then(|member| membership.name(member));
     Some(Group {
         name: name.to_owned(),
         state: common(views.iter().map(|view| state(view.role))),
         priority: first.priority.0,
-        instances: seat.members.to_vec(),
+        instances: membership.members.to_vec(),
         reason: views.iter().find_map(|view| reason(view)),
         waits_for: waits_for.map(str::to_owned),
     })
@@ -54,7 +56,7 @@ fn reason(view: &View) -> Option<String> {
         Role::Master | Role::Backup => return None,
         Role::Initialize | Role::Hold | Role::Fault | Role::Stopped => {}
     }
-    let held_by = view.seat.as_ref()?.lent.and_then(|lent| lent.held_by);
+    let held_by = view.membership.as_ref()?.lent.and_then(|lent| lent.held_by);
     let reason = view.reason.as_ref().filter(|_| held_by.is_none())?;
     Some(format!("{}: {reason}", view.config.name))
 }

@@ -22,7 +22,7 @@ use crate::control::fence::{Fence, FenceState};
 use crate::control::hmac::{Hmac, Verified};
 use crate::control::instance::{
     Address, Checksum, Counters, Family, Instance, Interval, Master, Notice, PrioritySum, State,
-    Term, Transition, Unsent,
+    Transition, Unsent, Weight,
 };
 use crate::control::rejects::RejectCounts;
 use crate::control::virtual_mac::{MacAddress, VirtualMac};
@@ -35,7 +35,10 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
     let slot = slot(agent, view);
     Instance {
         name: config.name.clone(),
-        group: view.seat.as_ref().map(|seat| seat.group.to_string()),
+        group: view
+            .membership
+            .as_ref()
+            .map(|membership| membership.group.to_string()),
         interface: config.interface.clone(),
         ifindex: view.ifindex,
         family: Family::from(config.family),
@@ -52,7 +55,7 @@ pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: 
             .clone()
             .filter(|_| !matches!(view.role, Role::Master | Role::Backup)),
         priority: priority_sum(view),
-        tracked: tracked::tracked(&view.terms, now),
+        tracked: tracked::tracked(&view.tracked, now),
         preempt: config.preempt,
         preempt_wait: view.preempt_at.map(|at| now.ahead(at)),
         master: master(view, slot.as_ref(), now),
@@ -130,21 +133,21 @@ pub(super) const fn state(role: Role) -> State {
 }
 
 fn priority_sum(view: &View) -> PrioritySum {
-    let weighted = view.terms.iter().filter_map(|term| {
-        Some(Term {
-            check: term.to_string(),
-            weight: term.weight()?,
-            applied: term.applied() != 0,
-            adds: term.applied(),
-            when: tracked::when(term),
+    let weighted = view.tracked.iter().filter_map(|item| {
+        Some(Weight {
+            check: item.to_string(),
+            weight: item.weight()?,
+            applied: item.applied() != 0,
+            adds: item.applied(),
+            when: tracked::when(item),
         })
     });
     PrioritySum {
         base: view.config.priority.0,
-        terms: weighted.collect(),
+        weights: weighted.collect(),
         effective: view.priority.0,
-        capped_by: view.seat.as_ref().and_then(|seat| {
-            let member = seat.name(seat.lent?.capped_by?);
+        capped_by: view.membership.as_ref().and_then(|membership| {
+            let member = membership.name(membership.lent?.capped_by?);
             member.map(str::to_owned)
         }),
     }
@@ -271,7 +274,7 @@ fn counters(view: &View, slot: Option<&Slot>) -> Counters {
         adverts_unsent: view.sent.errors(),
         garp_sent: view.announced,
         vip_restored: view.restored,
-        ways_restored: view.ways_restored,
+        routing_restored: view.routing_restored,
     }
 }
 

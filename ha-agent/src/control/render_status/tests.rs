@@ -57,16 +57,16 @@ fn details_of_many_instances_are_shown_only_when_asked_for() {
 fn a_priority_is_shown_as_a_sum_and_says_when_it_was_clamped() {
     let mut sum = sample::status().instances[0].priority.clone();
     assert_eq!(priority_sum(&sum), "100 -20 (nginx) = 80");
-    (sum.terms[1].applied, sum.terms[1].adds) = (true, 10);
+    (sum.weights[1].applied, sum.weights[1].adds) = (true, 10);
     sum.effective = 90;
     assert_eq!(priority_sum(&sum), "100 -20 (nginx) +10 (uplink) = 90");
-    sum.terms[0].adds = -253;
+    sum.weights[0].adds = -253;
     sum.effective = 1;
     assert_eq!(
         priority_sum(&sum),
         "100 -253 (nginx) +10 (uplink) = 1 (clamped)"
     );
-    sum.terms.clear();
+    sum.weights.clear();
     sum.effective = 100;
     assert_eq!(priority_sum(&sum), "100");
 }

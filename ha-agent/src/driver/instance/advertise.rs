@@ -3,31 +3,21 @@
 use std::sync::Arc;
 
 use ha_common::address::raw;
-use ha_common::election::{LastAdvert, Rules};
+use ha_common::election::Rules;
 use ha_common::hmac::{Key, TRAILER};
 use ha_common::timing::master_down;
 use ha_common::units::{Nanos, Priority};
 use ha_common::wire::build;
 use ha_common::wire::vrrp::Flavour;
 
-use super::{Edges, Instance};
+use super::Instance;
 use crate::config::model::{Auth, ChecksumFlavour};
-use crate::driver::clock;
 use crate::driver::detector::raw_list;
 use crate::driver::port::Port;
 use crate::driver::seal::Seal;
-use crate::driver::sender::{Farewell, Program};
+use crate::driver::sender::Program;
 
 impl Instance {
-    pub(super) fn start_adverts(&mut self, rules: &Rules, edges: &mut Edges<'_>) {
-        self.raise_device(edges);
-        self.forget_unsent();
-        if let Some(program) = self.program(rules) {
-            edges.sender.begin(self.id, program);
-        }
-        self.latency = self.deadline.map(|deadline| clock::now().since(deadline));
-    }
-
     pub(super) fn program(&self, rules: &Rules) -> Option<Program> {
         let port = self.port.as_ref()?;
         let interval = rules.interval.nanos();
@@ -51,15 +41,15 @@ impl Instance {
     }
 
     fn signing_key(&self) -> Option<Key> {
-        self.config.hmac.as_ref()?.signing_key()
+        self.config().hmac.as_ref()?.signing_key()
     }
 
     fn seal(&self, port: &Port) -> Option<Seal> {
-        let hmac = self.config.hmac.as_ref()?;
+        let hmac = self.config().hmac.as_ref()?;
         Some(Seal {
             key: self.signing_key()?,
             key_id: hmac.active,
-            family: self.config.family,
+            family: self.config().family,
             source: raw(port.path.source),
             window: hmac.window_span(),
         })
@@ -67,25 +57,25 @@ impl Instance {
 
     /// One for each destination: the checksum of version 3 covers the destination's address.
     fn messages(&self, port: &Port, rules: &Rules, priority: Priority) -> Option<Vec<Vec<u8>>> {
-        let addresses = raw_list(&self.config);
+        let addresses = raw_list(self.config());
         let mut room = [0; build::MAX_MESSAGE];
         let destinations = port.path.socket.destinations().iter();
         destinations
             .map(|to| {
                 let message = build::Message {
                     version: rules.version,
-                    family: self.config.family,
-                    vrid: self.config.vrid,
+                    family: self.config().family,
+                    vrid: self.config().vrid,
                     priority,
                     interval: rules.interval,
                     addresses: &addresses,
-                    password: match self.config.auth {
+                    password: match self.config().auth {
                         Auth::None => None,
                         Auth::Pass(password) => Some(password),
                     },
                     source: raw(port.path.source),
                     destination: raw(to.address),
-                    flavour: match self.config.checksum {
+                    flavour: match self.config().checksum {
                         ChecksumFlavour::PseudoHeader => Flavour::PseudoHeader,
                         ChecksumFlavour::Payload => Flavour::Payload,
                     },
@@ -98,13 +88,5 @@ impl Instance {
                 Some(message)
             })
             .collect()
-    }
-}
-
-pub(super) fn farewell(last: LastAdvert) -> Farewell {
-    match last {
-        LastAdvert::Release => Farewell::Release,
-        LastAdvert::Own => Farewell::Own,
-        LastAdvert::None => Farewell::None,
     }
 }

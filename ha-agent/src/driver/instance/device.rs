@@ -1,14 +1,13 @@
 //! The device of a virtual MAC: up while master and at no other time.
 
-use std::sync::Arc;
-
 use ha_common::election::Role;
 use ha_common::units::Instant;
 
 use super::{Edges, Instance};
-use crate::driver::report::Report;
 use crate::net::links::Link;
 use crate::net::virtual_mac::{Device, DeviceError};
+use crate::router::Event;
+use crate::router::notice::Notice;
 
 impl Instance {
     /// Before the first advert: what leaves by the device has the virtual MAC. What comes to that is taken, and
@@ -62,15 +61,15 @@ impl Instance {
         self.dirty = true;
         self.restored += 1;
         let (was, is) = if up { ("off", "on") } else { ("on", "off") };
-        edges.reporter.say(Report::Warning {
-            instance: Arc::clone(&self.name),
-            what: format!("somebody switched {name} {was}; it is {is} again"),
-        });
+        self.say(
+            Notice::Warning(format!("somebody switched {name} {was}; it is {is} again")),
+            edges,
+        );
         if up {
             // IPv6 addresses went with it, and the neighbours may have noticed.
             edges.sender.now(self.id);
             self.verify_addresses(edges, now);
-            self.announce(edges, now);
+            self.tell(Event::AddressesRestored, edges, now);
         }
     }
 
@@ -85,15 +84,18 @@ impl Instance {
         if !edges.links.get(device.index).is_some_and(differs) {
             return;
         }
-        let ipv6 = self.config.holds_ipv6();
+        let ipv6 = self.config().holds_ipv6();
         match edges.devices.follow(&device, link.index, ipv6) {
             Ok(false) => {}
             Ok(true) => {
                 self.dirty = true;
-                edges.reporter.say(Report::Said {
-                    instance: Arc::clone(&self.name),
-                    what: format!("{} follows {}: MTU and VRF", device.name, link.name),
-                });
+                self.say(
+                    Notice::Info(format!(
+                        "{} follows {}: MTU and VRF",
+                        device.name, link.name
+                    )),
+                    edges,
+                );
             }
             Err(error) => self.device_failed(&error, edges),
         }
@@ -119,9 +121,6 @@ impl Instance {
     }
 
     fn device_failed(&self, error: &DeviceError, edges: &Edges<'_>) {
-        edges.reporter.say(Report::Failed {
-            instance: Arc::clone(&self.name),
-            what: error.to_string(),
-        });
+        self.say(Notice::Failed(error.to_string()), edges);
     }
 }

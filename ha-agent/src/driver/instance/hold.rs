@@ -2,24 +2,18 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::ops::Range;
 
 use ha_common::election::Role;
-use ha_common::layout::state;
 use ha_common::units::{Instant, Nanos};
 
-use super::fitness::LinkState;
 use super::{Edges, Instance};
 use crate::config::model::Instance as Config;
-use crate::driver::report::Report;
 use crate::net::address::{Outcome, Placement};
-use crate::net::plan::{AnnouncePlan, Cadence, Spread};
 use crate::net::present::Present;
+use crate::router::notice::Notice;
+use crate::router::{Effects, Event, InterfaceState};
 
-/// How long an instance whose addresses were refused stays out before it tries again: at first, and at
-/// most. Each time it tries, it takes the addresses away from somebody who holds them.
-pub(super) const REFUSED_WAIT: Nanos = Nanos::from_millis(5_000);
-const REFUSED_WAIT_MAX: Nanos = Nanos::from_millis(320_000);
 /// How soon addresses that could not be removed are tried again.
 const REMOVAL_WAIT: Nanos = Nanos::from_millis(1_000);
 
@@ -71,26 +65,22 @@ impl Instance {
         }
         let outcomes = match edges.book.add(&missing) {
             Ok(outcomes) => outcomes,
-            Err(error) => return self.refused(error.to_string(), edges, now),
+            Err(error) => return self.refused(&error, edges, now),
         };
         let before = self.restored;
         for (place, outcome) in missing.iter().zip(outcomes) {
             match outcome {
                 Ok(Outcome::Done) => {
                     self.restored += 1;
-                    edges.reporter.say(Report::Restored {
-                        instance: Arc::clone(&self.name),
-                        address: place.net,
-                    });
+                    self.say(Notice::Restored(place.net), edges);
                 }
                 // It was added after the table that we were shown was read.
                 Ok(Outcome::Already) => {}
-                Err(error) => self.refused(error.to_string(), edges, now),
+                Err(error) => self.refused(&error, edges, now),
             }
         }
         if self.restored > before {
-            self.dirty = true;
-            self.announce(edges, now);
+            self.tell(Event::AddressesRestored, edges, now);
         }
     }
 
@@ -103,37 +93,12 @@ impl Instance {
                 port.detector.own_mac = mac;
             }
         }
-        let rules = self.election.detector_rules();
-        self.reconfigure_detector(&rules, edges, now);
+        self.reconfigure_detector(&self.detector_rules(), edges, now);
         // The virtual MAC is the same whatever the interface's is.
         let announced = self.port.as_ref().is_some_and(|port| port.above.is_none());
-        if announced && self.role() == Role::Master {
-            self.announce(edges, now);
+        if announced {
+            self.tell(Event::AddressesRestored, edges, now);
         }
-    }
-
-    /// After a crash of the agent: the slot says master, the addresses are there, and nobody else
-    /// claims to be master now.
-    pub(super) fn may_resume(&self, edges: &mut Edges<'_>, now: Instant) -> bool {
-        let Some(slot) = self.slot(edges) else {
-            return false;
-        };
-        let Some(port) = &self.port else { return false };
-        let turned_at = edges.kernel.as_ref().map_or(0, |it| it.turned_at().0);
-        if slot.state != state::MASTER || ha_common::follow::is_taken_over(&slot, turned_at, now.0)
-        {
-            return false;
-        }
-        if port.above.as_ref().is_some_and(|above| !above.device.is_up) {
-            return false;
-        }
-        let Ok(present) = edges.book.list(port.holder()) else {
-            return false;
-        };
-        let present = addresses_of(&present);
-        port.placements
-            .iter()
-            .all(|place| present.contains(&place.net.addr()))
     }
 
     /// Removes addresses that an earlier life left behind, and that are not ours to hold now: all of them,
@@ -183,23 +148,24 @@ impl Instance {
                 .zip(outcomes)
                 .filter(|(_, outcome)| outcome.is_ok())
             {
-                edges.reporter.say(Report::Leftover {
-                    instance: Arc::clone(&self.name),
-                    address: place.net,
-                });
+                self.say(Notice::Leftover(place.net), edges);
             }
         }
     }
 
     /// From here on the kernel answers for them and takes what comes to them:
     /// RFC 9568 section 6.4.3 (arp, accept), RFC 3768 section 6.4.3 (arp, accept).
-    pub(super) fn add_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    /// True if anything changed that is shown.
+    pub(super) fn add_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) -> bool {
         self.removal_due = None;
-        let Some(port) = &self.port else { return };
+        let Some(port) = &self.port else { return false };
         let placements = port.placements.clone();
         let outcomes = match edges.book.add(&placements) {
             Ok(outcomes) => outcomes,
-            Err(error) => return self.refused(error.to_string(), edges, now),
+            Err(error) => {
+                self.refused(&error, edges, now);
+                return true;
+            }
         };
         let was_there: Vec<IpAddr> = placements
             .iter()
@@ -214,11 +180,21 @@ impl Instance {
             until: now + SHOWN_WITHIN,
         });
         self.tell_foreign(&was_there, edges, now);
-        if let Some(error) = outcomes.into_iter().find_map(Result::err) {
-            return self.refused(error.to_string(), edges, now);
+        if self
+            .port
+            .as_ref()
+            .is_some_and(|port| port.detector.is_listed())
+        {
+            // A master's addresses changed: the fence is told of the new ones.
+            self.list_for_fence(true, edges);
         }
-        self.refused_wait = REFUSED_WAIT;
+        if let Some(error) = outcomes.into_iter().find_map(Result::err) {
+            self.refused(&error, edges, now);
+            return true;
+        }
         self.add_ways(edges, now);
+        self.tell(Event::AddressesHeld, edges, now);
+        true
     }
 
     /// Of addresses that were there when we came to add them, those that no agent added: they stay when we
@@ -241,37 +217,30 @@ impl Instance {
         };
         let is_ours = |address: IpAddr| ours.contains(&address);
         self.foreign = was_there.iter().copied().filter(|a| !is_ours(*a)).collect();
-        if self.foreign.is_empty() || self.config.priority.is_owner() {
+        if self.foreign.is_empty() || self.config().priority.is_owner() {
             return;
         }
         let list: Vec<String> = self.foreign.iter().map(IpAddr::to_string).collect();
-        self.warn(
+        let mut fx = Effects::default();
+        self.router.advise(
             now,
             format!(
                 "{} was on the interface already and will stay there when this host is not master: \
                  take it out of the host's own network configuration",
                 list.join(", ")
             ),
-            edges,
+            &mut fx,
         );
+        self.carry_out(fx, edges, now);
     }
 
-    /// What it may not have keeps it out for a while, for longer each time.
-    fn refused(&mut self, what: String, edges: &mut Edges<'_>, now: Instant) {
-        edges.reporter.say(Report::Failed {
-            instance: Arc::clone(&self.name),
-            what,
-        });
-        if self.refused_until.is_none() {
-            self.refused_until = Some(now + self.refused_wait);
-            self.refused_wait = Nanos(self.refused_wait.0 * 2).min(REFUSED_WAIT_MAX);
-        }
+    fn refused(&mut self, why: &dyn ToString, edges: &mut Edges<'_>, now: Instant) {
+        self.tell(Event::AddressesRefused(why.to_string()), edges, now);
     }
 
     /// From here on the kernel does not know them:
     /// RFC 9568 section 6.4.2 (arp, solicited, accept), RFC 3768 section 6.4.2 (arp, accept).
     pub(super) fn remove_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
-        self.plan = None;
         self.removal_due = None;
         self.unseen = None;
         if self.port.is_none() {
@@ -290,11 +259,9 @@ impl Instance {
         };
         let failure = failure.or(ways);
         // An interface that is gone has taken its addresses along.
-        if let Some(what) = failure.filter(|_| self.link != LinkState::Gone) {
-            edges.reporter.say(Report::Failed {
-                instance: Arc::clone(&self.name),
-                what,
-            });
+        let interface = self.router.readiness().interface();
+        if let Some(what) = failure.filter(|_| interface != InterfaceState::Gone) {
+            self.say(Notice::Failed(what), edges);
             self.removal_due = Some(now + REMOVAL_WAIT);
         }
     }
@@ -307,54 +274,33 @@ impl Instance {
         }
     }
 
-    /// RFC 9568 sections 8.1.2 (announce), 8.2.2 (announce); RFC 3768 section 8.2 (announce).
-    pub(super) fn announce(&mut self, edges: &mut Edges<'_>, now: Instant) {
-        // What is not here must not be claimed to be.
-        if self.refused_until.is_some() {
-            return;
-        }
-        if let Some(plan) = &mut self.plan {
-            plan.announce_again();
-        } else {
-            let addresses = self.config.held().count();
-            self.plan = Some(AnnouncePlan::new(
-                Cadence::from(self.config.garp),
-                addresses,
-                Spread::of(self.id),
-                now,
-            ));
-        }
-        self.announce_due(edges, now);
-    }
-
-    pub(super) fn announce_due(&mut self, edges: &mut Edges<'_>, now: Instant) {
-        let (Some(plan), Some(port)) = (&mut self.plan, &self.port) else {
-            return;
+    /// Announces a portion of the addresses. True if anything changed that is shown.
+    pub(super) fn announce(
+        &mut self,
+        portion: Range<usize>,
+        edges: &mut Edges<'_>,
+        now: Instant,
+    ) -> bool {
+        let Some(port) = &self.port else { return false };
+        let batch = port.placements.get(portion.clone()).unwrap_or_default();
+        let told = edges.announcer.announce(
+            port.holder(),
+            port.announced_mac(),
+            port.router,
+            batch.iter().map(|place| place.net.addr()),
+        );
+        let (sent, full) = match told {
+            Ok(()) => (portion.len(), false),
+            Err(error) => (error.sent(), error.is_full()),
         };
-        while let Some(portion) = plan.due(now) {
-            let batch = port.placements.get(portion.clone()).unwrap_or_default();
-            let addresses = batch.iter().map(|place| place.net.addr());
-            let told = edges.announcer.announce(
-                port.holder(),
-                port.announced_mac(),
-                port.router,
-                addresses,
-            );
-            let sent = match told {
-                Ok(()) => {
-                    plan.sent();
-                    portion.len()
-                }
-                Err(error) => {
-                    let sent = error.sent();
-                    if error.is_full() {
-                        plan.put_off(&portion, portion.start.saturating_add(sent));
-                    }
-                    sent
-                }
-            };
-            self.announced += sent as u64;
-        }
+        self.announced += sent as u64;
+        let event = Event::Announced {
+            portion,
+            sent,
+            full,
+        };
+        self.tell(event, edges, now);
+        true
     }
 
     /// Lets go of what the coming configuration no longer has here, or not in the same form.
@@ -370,27 +316,18 @@ impl Instance {
             return;
         }
         if let Err(error) = edges.book.remove(&dropped) {
-            edges.reporter.say(Report::Failed {
-                instance: Arc::clone(&self.name),
-                what: error.to_string(),
-            });
+            self.say(Notice::Failed(error.to_string()), edges);
         }
     }
 
-    /// Takes what the new configuration has here, after [`Self::drop_addresses`].
-    pub(super) fn move_addresses(&mut self, old: &Config, edges: &mut Edges<'_>, now: Instant) {
-        let Some(port) = &mut self.port else { return };
-        port.placements = self.config.held().map(|it| port.place(it)).collect();
-        if self.election.state().role() != Role::Master || old.held().eq(self.config.held()) {
-            return;
+    /// Where the addresses of a new configuration belong, after [`Self::drop_addresses`].
+    pub(super) fn place(&mut self, coming: &Config) {
+        if let Some(port) = &mut self.port {
+            port.placements = coming.held().map(|it| port.place(it)).collect();
         }
-        self.plan = None;
-        self.add_addresses(edges, now);
-        self.list_for_fence(true, edges);
-        self.announce(edges, now);
     }
 }
 
-fn addresses_of(present: &[Present]) -> HashSet<IpAddr> {
+pub(super) fn addresses_of(present: &[Present]) -> HashSet<IpAddr> {
     present.iter().map(|found| found.net.addr()).collect()
 }

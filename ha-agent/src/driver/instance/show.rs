@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use ha_common::election::Role;
+
 use super::{Edges, Instance};
 use crate::driver::board::{DatapathView, SoftView, View};
+use crate::driver::clock;
 use crate::driver::detector::Place;
 use crate::driver::port::Port;
 
@@ -21,32 +24,35 @@ impl Instance {
     }
 
     fn view(&self, edges: &Edges<'_>) -> View {
+        let router = &self.router;
+        let (election, readiness) = (router.election(), router.readiness());
+        let is_master = router.role() == Role::Master;
         View {
-            config: Arc::clone(&self.config),
+            config: Arc::clone(router.config()),
             switched: self.switched(),
             ifindex: self.port.as_ref().map(|port| port.ifindex),
-            role: self.role(),
-            since: self.election.since(),
-            reason: self.reason(edges),
-            preempt_at: self.election.preempt_wait(),
-            priority: self.election.rules().priority,
-            terms: self.terms.clone(),
-            seat: self.seat.clone(),
+            role: router.role(),
+            since: election.since(),
+            reason: router.obstacle(clock::now()),
+            preempt_at: election.preempt_wait(),
+            priority: election.rules().priority,
+            tracked: readiness.tracked().to_vec(),
+            membership: router.membership().cloned(),
             source: self.port.as_ref().map(|port| port.path.source),
             holder: self.port.as_ref().map(Port::holder),
             device: self.device().cloned(),
             datapath: self.port.as_ref().map(datapath_view),
             last: self.last.clone(),
-            transitions: self.transitions,
+            transitions: router.transitions(),
             wakeups: self.wakeups,
             sent: edges.sender.sent(self.id),
-            unsent: self.unsent().cloned(),
+            unsent: readiness.sending().unsent().filter(|_| is_master).cloned(),
             announced: self.announced,
-            claims: self.claims.clone(),
+            claims: router.claims().clone(),
             restored: self.restored,
             way_errors: self.ways.errors(),
-            ways_restored: self.ways.restored(),
-            notices: self.notices.clone(),
+            routing_restored: self.ways.restored(),
+            notices: router.notices().remembered().to_vec(),
         }
     }
 }

@@ -12,11 +12,11 @@ use ha_common::units::{Instant, Nanos};
 
 use super::{Edges, Instance};
 use crate::config::model::Instance as Config;
-use crate::driver::report::Report;
 use crate::driver::ways::{entries, ways_of};
 use crate::net::address::Outcome;
 use crate::net::links::LinkTable;
 use crate::net::way::{Way, WayError};
+use crate::router::notice::Notice;
 
 /// How soon what could not be added is tried again.
 const RETRY: Nanos = Nanos::from_millis(1_000);
@@ -101,7 +101,7 @@ impl Instance {
         if self.port.is_none() {
             return;
         }
-        let config = Arc::clone(&self.config);
+        let config = Arc::clone(self.config());
         let (wanted, mut errors) = placed_entries(&config, edges.links);
         if wanted.is_empty() && errors.is_empty() {
             return;
@@ -194,10 +194,10 @@ impl Instance {
         self.dirty = true;
         self.ways.restored += 1;
         if let Some(entry) = entries(config).nth(number) {
-            edges.reporter.say(Report::Warning {
-                instance: Arc::clone(&self.name),
-                what: format!("somebody removed {entry}; it is back"),
-            });
+            self.say(
+                Notice::Warning(format!("somebody removed {entry}; it is back")),
+                edges,
+            );
         }
     }
 
@@ -205,10 +205,7 @@ impl Instance {
     fn say_errors(&mut self, errors: HashMap<usize, String>, edges: &Edges<'_>) {
         for (number, text) in &errors {
             if self.ways.errors.get(number) != Some(text) {
-                edges.reporter.say(Report::Warning {
-                    instance: Arc::clone(&self.name),
-                    what: text.clone(),
-                });
+                self.say(Notice::Warning(text.clone()), edges);
             }
         }
         self.dirty |= self.ways.errors != errors;
@@ -216,10 +213,7 @@ impl Instance {
     }
 
     fn failed(&self, what: String, edges: &Edges<'_>) {
-        edges.reporter.say(Report::Failed {
-            instance: Arc::clone(&self.name),
-            what,
-        });
+        self.say(Notice::Failed(what), edges);
     }
 
     /// While master: puts back what somebody else has removed, and tries what failed.
@@ -246,7 +240,7 @@ impl Instance {
 
     /// Lets go of what the coming configuration no longer has.
     pub(crate) fn drop_ways(&mut self, coming: &Config, edges: &mut Edges<'_>) {
-        if coming.routes == self.config.routes && coming.rules == self.config.rules {
+        if coming.routes == self.config().routes && coming.rules == self.config().rules {
             return;
         }
         let stays: HashSet<Way> = ways_of(coming, edges.links).into_iter().collect();
@@ -285,7 +279,7 @@ impl Instance {
 
     /// What an earlier life left of ours, when we do not carry on from it.
     pub(super) fn clear_left_ways(&self, edges: &mut Edges<'_>) {
-        let ways = ways_of(&self.config, edges.links);
+        let ways = ways_of(self.config(), edges.links);
         if ways.is_empty() {
             return;
         }
@@ -295,10 +289,10 @@ impl Instance {
         };
         for (way, outcome) in ways.iter().zip(outcomes) {
             if outcome == Ok(Outcome::Done) {
-                edges.reporter.say(Report::Said {
-                    instance: Arc::clone(&self.name),
-                    what: format!("removed {way}, left behind by an earlier run"),
-                });
+                self.say(
+                    Notice::Info(format!("removed {way}, left behind by an earlier run")),
+                    edges,
+                );
             }
         }
     }

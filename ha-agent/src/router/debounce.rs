@@ -4,7 +4,6 @@
 
 use ha_common::units::{Instant, Nanos};
 
-use super::clock;
 use crate::config::model::Delay;
 
 /// One thing that is up or down.
@@ -24,8 +23,8 @@ impl Debounce {
     /// Nothing seen yet.
     pub fn new(delay: Delay) -> Self {
         Self {
-            down_delay: clock::nanos(delay.down),
-            up_delay: clock::nanos(delay.up),
+            down_delay: Nanos::from(delay.down),
+            up_delay: Nanos::from(delay.up),
             believed: None,
             due: None,
             changes: 0,

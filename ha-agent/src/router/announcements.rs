@@ -80,15 +80,12 @@ impl Cadence {
 
 impl From<Garp> for Cadence {
     fn from(garp: Garp) -> Self {
-        // Configured spans are a day at most; u64 nanoseconds hold 584 years.
-        let nanos =
-            |span: std::time::Duration| Nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
         Self {
             count: garp.count,
-            repeat_after: nanos(garp.repeat_after),
+            repeat_after: Nanos::from(garp.repeat_after),
             repeat_count: garp.repeat_count,
-            refresh: nanos(garp.refresh),
-            gap: nanos(garp.gap),
+            refresh: Nanos::from(garp.refresh),
+            gap: Nanos::from(garp.gap),
         }
     }
 }

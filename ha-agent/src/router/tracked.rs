@@ -1,5 +1,6 @@
-//! One tracked thing as an instance knows it: a check's word, or an interface's state once it has lasted.
+//! One tracked thing as a virtual router knows it: a check's result, or an interface's state once it has lasted.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ha_common::units::Instant;
@@ -7,26 +8,39 @@ use ha_common::units::Instant;
 use super::debounce::Debounce;
 use super::priority::Health;
 use crate::config::model::{Subject, Track};
-use crate::net::links::{Link, LinkTable};
 
 /// The largest weight, and so the most that one thing can add.
 const MOST: i32 = 253;
 
 /// One entry of `track`, and what is known of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Term {
+pub struct TrackedItem {
     /// As configured.
     pub track: Track,
-    /// What was found, whether it is tracked in reverse or not; of an interface what is believed.
+    /// What was found, whether it is tracked in reverse or not; of an interface what has lasted.
     pub health: Health,
-    /// What the interface looks like, if it is one that was looked at.
-    pub sight: Option<Sight>,
+    /// The interface's present state, if it is an interface.
+    pub link: Option<LinkStatus>,
     debounce: Debounce,
 }
 
-/// What a tracked interface looks like.
+/// What the kernel tells of an interface.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Sight {
+pub struct ObservedLink {
+    /// Switched on.
+    pub admin_up: bool,
+    /// It has a carrier, and may be used.
+    pub oper_up: bool,
+    /// How often its carrier came or went.
+    pub carrier_changes: u32,
+}
+
+/// The interfaces that are tracked and there, by name.
+pub type ObservedLinks = BTreeMap<String, ObservedLink>;
+
+/// The state of a tracked interface.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LinkStatus {
     /// There is none of that name.
     Gone,
     /// It is switched off.
@@ -37,7 +51,7 @@ pub enum Sight {
     Works,
 }
 
-impl fmt::Display for Sight {
+impl fmt::Display for LinkStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gone => "there is none of that name",
@@ -48,8 +62,8 @@ impl fmt::Display for Sight {
     }
 }
 
-impl Sight {
-    fn of(link: Option<&Link>) -> Self {
+impl From<Option<ObservedLink>> for LinkStatus {
+    fn from(link: Option<ObservedLink>) -> Self {
         match link {
             None => Self::Gone,
             Some(link) if !link.admin_up => Self::Off,
@@ -57,7 +71,9 @@ impl Sight {
             Some(_) => Self::Works,
         }
     }
+}
 
+impl LinkStatus {
     const fn is_up(self, carrier: bool) -> bool {
         match self {
             Self::Gone | Self::Off => false,
@@ -67,39 +83,39 @@ impl Sight {
     }
 }
 
-impl Term {
-    /// The term of a track entry, before anything is known.
+impl TrackedItem {
+    /// An entry of which nothing is known yet.
     pub fn new(track: &Track) -> Self {
         Self {
             debounce: Debounce::new(track.delay),
             track: track.clone(),
             health: Health::Pending,
-            sight: None,
+            link: None,
         }
     }
 
-    /// The term of a track entry after a reload: of what was tracked before, everything known stays.
+    /// An entry after a reload: of what was tracked before, everything known stays.
     pub fn renewed(track: &Track, before: &[Self]) -> Self {
         let known = before
             .iter()
-            .find(|term| term.track.subject == track.subject);
+            .find(|item| item.track.subject == track.subject);
         match known {
             None => Self::new(track),
-            Some(term) => Self {
-                debounce: if term.track.delay == track.delay {
-                    term.debounce
+            Some(item) => Self {
+                debounce: if item.track.delay == track.delay {
+                    item.debounce
                 } else {
-                    term.debounce.with_delay(track.delay)
+                    item.debounce.with_delay(track.delay)
                 },
                 track: track.clone(),
-                health: term.health,
-                sight: term.sight,
+                health: item.health,
+                link: item.link,
             },
         }
     }
 
-    /// The check of that name has news; true if it is ours.
-    pub fn hear(&mut self, check: &str, health: Health) -> bool {
+    /// The check of that name has a result; true if it is this one.
+    pub fn on_check(&mut self, check: &str, health: Health) -> bool {
         let ours = self.track.check_name() == Some(check);
         if ours {
             self.health = health;
@@ -107,36 +123,36 @@ impl Term {
         ours
     }
 
-    /// The interfaces are these. True if anything is new that somebody may want to see.
-    pub fn look(&mut self, links: &LinkTable, now: Instant) -> bool {
+    /// The interfaces may have changed. True if anything of this one did.
+    pub fn on_links(&mut self, links: &ObservedLinks, now: Instant) -> bool {
         let Subject::Interface { name, carrier } = &self.track.subject else {
             return false;
         };
-        let link = links.by_name(name);
-        let sight = Sight::of(link);
-        let before = (self.health, self.sight);
-        self.sight = Some(sight);
-        let changes = link.map_or(0, |link| link.carrier_changes);
-        self.debounce.see(now, sight.is_up(*carrier), changes);
-        self.believe();
-        before != (self.health, self.sight)
+        let found = links.get(name).copied();
+        let status = LinkStatus::from(found);
+        let before = (self.health, self.link);
+        self.link = Some(status);
+        let changes = found.map_or(0, |link| link.carrier_changes);
+        self.debounce.see(now, status.is_up(*carrier), changes);
+        self.settle();
+        before != (self.health, self.link)
     }
 
-    /// When to call `tick`.
-    pub const fn due(&self) -> Option<Instant> {
+    /// When to call [`Self::on_timeout`].
+    pub const fn next_deadline(&self) -> Option<Instant> {
         self.debounce.due()
     }
 
-    /// Believes what has lasted until now; true if that is news.
-    pub fn tick(&mut self, now: Instant) -> bool {
+    /// Settles what has lasted until now; true if that is news.
+    pub fn on_timeout(&mut self, now: Instant) -> bool {
         let news = self.debounce.tick(now);
         if news {
-            self.believe();
+            self.settle();
         }
         news
     }
 
-    fn believe(&mut self) {
+    fn settle(&mut self) {
         self.health = match self.debounce.believed() {
             None => Health::Pending,
             Some(true) => Health::Up,
@@ -145,7 +161,7 @@ impl Term {
     }
 
     /// A check that has said nothing yet is taken to say what lets its positive weight count.
-    pub fn hope(&mut self) {
+    pub fn assume_up(&mut self) {
         let adds = self.track.weight.is_some_and(|weight| weight > 0);
         if adds && self.health == Health::Pending {
             self.health = if self.track.reverse {
@@ -198,7 +214,7 @@ impl Term {
 }
 
 /// As it stands in the sum: `nginx`, `interface eth1`, `nginx reversed`.
-impl fmt::Display for Term {
+impl fmt::Display for TrackedItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reversed = if self.track.reverse { " reversed" } else { "" };
         write!(f, "{}{reversed}", self.track.subject)
@@ -213,7 +229,6 @@ mod tests {
 
     use super::*;
     use crate::config::model::Delay;
-    use crate::net::links::tests::{link, table};
 
     fn interface(carrier: bool) -> Track {
         Track {
@@ -225,31 +240,44 @@ mod tests {
         }
     }
 
-    /// A table in which `eth1` is switched on and has a carrier, or not.
-    fn links(admin_up: bool, oper_up: bool) -> LinkTable {
-        let mut eth1 = link(3, "eth1", &[]);
-        (eth1.admin_up, eth1.oper_up) = (admin_up, oper_up);
-        table(&[link(2, "eth0", &[]), eth1])
+    /// `eth1` is switched on and has a carrier, or not; there is no other interface.
+    fn eth1(admin_up: bool, oper_up: bool) -> ObservedLinks {
+        let link = ObservedLink {
+            admin_up,
+            oper_up,
+            carrier_changes: 0,
+        };
+        ObservedLinks::from([("eth1".to_owned(), link)])
     }
 
     #[test]
     fn an_interface_fails_if_it_is_gone_or_off_or_has_no_carrier_where_that_counts() {
-        let gone = table(&[link(2, "eth0", &[])]);
-        for (links, carrier, health, sight) in [
-            (&gone, true, Health::Down, Sight::Gone),
-            (&gone, false, Health::Down, Sight::Gone),
-            (&links(false, false), true, Health::Down, Sight::Off),
-            (&links(false, false), false, Health::Down, Sight::Off),
-            (&links(true, false), true, Health::Down, Sight::NoCarrier),
-            (&links(true, false), false, Health::Up, Sight::NoCarrier),
-            (&links(true, true), true, Health::Up, Sight::Works),
-            (&links(true, true), false, Health::Up, Sight::Works),
+        for (link, carrier, health, status) in [
+            (None, true, Health::Down, LinkStatus::Gone),
+            (None, false, Health::Down, LinkStatus::Gone),
+            (Some((false, false)), true, Health::Down, LinkStatus::Off),
+            (Some((false, false)), false, Health::Down, LinkStatus::Off),
+            (
+                Some((true, false)),
+                true,
+                Health::Down,
+                LinkStatus::NoCarrier,
+            ),
+            (
+                Some((true, false)),
+                false,
+                Health::Up,
+                LinkStatus::NoCarrier,
+            ),
+            (Some((true, true)), true, Health::Up, LinkStatus::Works),
+            (Some((true, true)), false, Health::Up, LinkStatus::Works),
         ] {
-            let mut term = Term::new(&interface(carrier));
-            assert_eq!(term.health, Health::Pending);
-            assert!(term.look(links, Instant(0)));
-            assert_eq!((term.health, term.sight), (health, Some(sight)));
-            assert!(!term.look(links, Instant(1)), "the same is no news");
+            let links = link.map_or_else(ObservedLinks::new, |(admin, oper)| eth1(admin, oper));
+            let mut item = TrackedItem::new(&interface(carrier));
+            assert_eq!(item.health, Health::Pending);
+            assert!(item.on_links(&links, Instant(0)));
+            assert_eq!((item.health, item.link), (health, Some(status)));
+            assert!(!item.on_links(&links, Instant(1)), "the same is no news");
         }
     }
 
@@ -265,13 +293,13 @@ mod tests {
             (30, true, Health::Pending, 0),
             (-20, true, Health::Pending, 0),
         ] {
-            let mut term = Term::new(&Track {
+            let mut item = TrackedItem::new(&Track {
                 weight: Some(weight),
                 reverse,
                 ..Track::check("nginx")
             });
-            assert!(term.hear("nginx", health));
-            assert_eq!(term.applied(), applied, "{weight} {reverse} {health:?}");
+            assert!(item.on_check("nginx", health));
+            assert_eq!(item.applied(), applied, "{weight} {reverse} {health:?}");
         }
     }
 
@@ -288,27 +316,27 @@ mod tests {
             (Some(253), false, -253, -253),
             (Some(-253), true, i16::MIN, -253),
         ] {
-            let mut term = Term::new(&Track {
+            let mut item = TrackedItem::new(&Track {
                 weight,
                 reverse,
                 ..Track::check("load")
             });
-            term.hear("load", Health::Weight(number));
-            assert_eq!(term.applied(), applied, "{weight:?} {reverse} {number}");
-            assert_eq!(term.decides(), None);
-            assert_eq!(term.weight(), Some(weight.unwrap_or(1)));
+            item.on_check("load", Health::Weight(number));
+            assert_eq!(item.applied(), applied, "{weight:?} {reverse} {number}");
+            assert_eq!(item.decides(), None);
+            assert_eq!(item.weight(), Some(weight.unwrap_or(1)));
         }
     }
 
     #[test]
     fn another_checks_word_and_other_interfaces_are_no_news() {
-        let mut term = Term::new(&Track::check("nginx"));
-        assert!(!term.hear("haproxy", Health::Down));
-        assert!(!term.look(&links(false, false), Instant(0)));
-        assert_eq!(term.health, Health::Pending);
-        let mut term = Term::new(&interface(true));
-        assert!(!term.hear("eth1", Health::Down));
-        assert_eq!(term.health, Health::Pending);
+        let mut item = TrackedItem::new(&Track::check("nginx"));
+        assert!(!item.on_check("haproxy", Health::Down));
+        assert!(!item.on_links(&eth1(false, false), Instant(0)));
+        assert_eq!(item.health, Health::Pending);
+        let mut item = TrackedItem::new(&interface(true));
+        assert!(!item.on_check("eth1", Health::Down));
+        assert_eq!(item.health, Health::Pending);
     }
 
     #[test]
@@ -322,24 +350,28 @@ mod tests {
             delay,
             ..interface(true)
         };
-        let mut term = Term::new(&slow);
-        term.look(&links(true, true), Instant(0));
-        term.look(&links(true, false), Instant(5));
+        let mut item = TrackedItem::new(&slow);
+        item.on_links(&eth1(true, true), Instant(0));
+        item.on_links(&eth1(true, false), Instant(5));
         let weighed = Track {
             weight: Some(-5),
             ..slow.clone()
         };
-        let kept = Term::renewed(&weighed, std::slice::from_ref(&term));
+        let kept = TrackedItem::renewed(&weighed, std::slice::from_ref(&item));
         assert_eq!(kept.health, Health::Up);
-        assert_eq!(kept.due(), Some(Instant(5) + second), "the wait goes on");
+        assert_eq!(
+            kept.next_deadline(),
+            Some(Instant(5) + second),
+            "the wait goes on"
+        );
         assert_eq!(kept.track.weight, Some(-5));
         // The wait is another one now, so it begins with the next look.
-        let mut quick = Term::renewed(&interface(true), std::slice::from_ref(&term));
-        assert_eq!((quick.health, quick.due()), (Health::Up, None));
-        quick.look(&links(true, false), Instant(6));
+        let mut quick = TrackedItem::renewed(&interface(true), std::slice::from_ref(&item));
+        assert_eq!((quick.health, quick.next_deadline()), (Health::Up, None));
+        quick.on_links(&eth1(true, false), Instant(6));
         assert_eq!(quick.health, Health::Down);
         // Whether the carrier counts makes it another thing to look at.
-        let other = Term::renewed(&interface(false), &[term]);
+        let other = TrackedItem::renewed(&interface(false), &[item]);
         assert_eq!(other.health, Health::Pending);
     }
 
@@ -354,7 +386,7 @@ mod tests {
             (reversed, "nginx reversed"),
             (interface(true), "interface eth1"),
         ] {
-            assert_eq!(Term::new(&track).to_string(), name);
+            assert_eq!(TrackedItem::new(&track).to_string(), name);
         }
     }
 }

@@ -10,29 +10,42 @@ use ha_common::units::{Instant, Nanos, Priority};
 const SOON: Nanos = Nanos::from_millis(90_000);
 
 /// What is known of the silence before this host took over.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Unheard {
     /// When it began to listen, as long as it has heard nobody since.
     listening: Option<Listening>,
+    /// The valid adverts counted so far.
+    adverts: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Listening {
     since: Instant,
-    /// The valid adverts counted before.
-    adverts: u64,
+    /// The valid adverts counted before, once the slot was read.
+    adverts: Option<u64>,
 }
 
 impl Unheard {
-    /// Follows the instance's state, with the valid adverts counted until then: the silence alone does not
-    /// tell, for a master that is to be preempted is heard and does not count as a master.
-    pub(super) fn follow(&mut self, transition: &Transition, adverts: u64) {
+    /// The slot has counted so many valid adverts: the silence alone does not tell, for a master that is to be
+    /// preempted is heard and does not count as a master.
+    pub(super) fn count(&mut self, adverts: u64) {
+        self.adverts = adverts;
+        if let Some(listening) = &mut self.listening {
+            listening.adverts.get_or_insert(adverts);
+        }
+    }
+
+    /// Follows the router's state.
+    pub(super) fn follow(&mut self, transition: &Transition) {
         let began = self.listening.take();
         let since = transition.at;
         self.listening = match (transition.from, transition.to, transition.cause) {
-            (Role::Initialize | Role::Fault, Role::Backup, _) => Some(Listening { since, adverts }),
+            (Role::Initialize | Role::Fault, Role::Backup, _) => Some(Listening {
+                since,
+                adverts: None,
+            }),
             (Role::Backup, Role::Master, Cause::NoAdvert { .. }) => {
-                began.filter(|began| began.adverts == adverts)
+                began.filter(|began| began.adverts == Some(self.adverts))
             }
             _ => None,
         };
@@ -88,7 +101,9 @@ mod tests {
                 cause,
                 priority: Priority(100),
             };
-            unheard.follow(&transition, adverts);
+            unheard.count(adverts);
+            unheard.follow(&transition);
+            unheard.count(adverts);
         }
         unheard
     }

@@ -1,10 +1,9 @@
 //! Notices in words, for the log and for `status`.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ha_common::election::{Claim, Notice};
-
-use crate::control::virtual_mac::MacAddress;
 
 /// A notice of the election.
 pub fn of_notice(notice: &Notice) -> String {
@@ -37,7 +36,7 @@ pub fn of_claim(claim: &Claim) -> String {
     format!(
         "{} claims {}, which this host holds as master: take the address off that host, or if it is a second \
          master, find out why it hears no adverts of ours; it is answered by announcements",
-        MacAddress(claim.mac),
+        Mac(claim.mac),
         claim.address,
     )
 }
@@ -47,4 +46,17 @@ pub fn of_list(source: IpAddr, theirs: u8, ours: usize) -> String {
     format!(
         "{source} lists other virtual addresses ({theirs}) than are configured here ({ours}): make the configurations equal"
     )
+}
+
+/// Written with colons.
+struct Mac([u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            let colon = if index == 0 { "" } else { ":" };
+            write!(f, "{colon}{byte:02x}")?;
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,100 @@
+//! A router comes to its interface: what an earlier life left there is taken up or cleared away.
+
+use ha_common::election::{Detector, Input, Role};
+use ha_common::layout::{Slot, state};
+use ha_common::units::{Instant, Priority};
+
+use super::effect::{Effect, Effects};
+use super::event::Binding;
+use super::notice::Notice;
+use super::{Router, readiness};
+
+impl Router {
+    /// There is no interface of the name. The one that had it is called this now, if it is still there.
+    pub(super) fn renamed(&mut self, name: Option<String>, fx: &mut Effects) {
+        if !self.readiness.set_renamed(name.clone()) {
+            return;
+        }
+        self.changed = true;
+        if let Some(name) = name {
+            fx.say(Notice::Warning(readiness::renamed(
+                &self.config.interface,
+                &name,
+            )));
+        }
+    }
+
+    /// Sockets and slot are there. What an earlier life left behind is taken up or cleared away.
+    pub(super) fn bound(
+        &mut self,
+        binding: &Binding,
+        slot: Option<&Slot>,
+        now: Instant,
+        fx: &mut Effects,
+    ) {
+        self.changed = true;
+        self.readiness.set_bound();
+        self.detection.bind(binding.kernel_timer);
+        self.feed(now, Input::OwnAddress(binding.source), fx);
+        if self.role() != Role::Initialize {
+            self.rebind(slot, now, fx);
+            return;
+        }
+        let resumes = binding.in_place
+            && slot.is_some_and(|slot| {
+                let turned_at = binding.turned_at.0;
+                slot.state == state::MASTER
+                    && !ha_common::follow::is_taken_over(slot, turned_at, now.0)
+            });
+        fx.push(Effect::ClearLeftovers { resumes });
+        if !resumes && slot.is_some_and(|slot| slot.state == state::MASTER) {
+            // A slot that goes from master to backup keeps whom it has heard beside it, as who has been told of already.
+            // This life has been told of nobody: its first advert is to be news.
+            self.detect(Detector::Idle, self.election.detector_rules(), fx);
+        }
+        if resumes {
+            self.restore_priority(Priority(binding.earlier_priority), now, fx);
+            self.feed(now, Input::Resume, fx);
+        }
+    }
+
+    /// The interface's address changed under a router that takes part: its adverts go on from the new one, and a
+    /// slot that was made anew is told its part.
+    pub(super) fn rebind(&mut self, slot: Option<&Slot>, now: Instant, fx: &mut Effects) {
+        let role = self.role();
+        if role == Role::Master {
+            self.readiness.sending_mut().begin();
+            fx.push(Effect::StartAdverts {
+                rules: *self.election.rules(),
+                deadline: None,
+            });
+            self.announce(now, fx);
+        }
+        // A slot in the kernel that it had before goes on; a plain socket's, or one that it came to from a plain
+        // socket, knows nothing yet.
+        if slot.is_none_or(|slot| slot.state != state::IDLE) {
+            return;
+        }
+        let rules = self.election.detector_rules();
+        match role {
+            Role::Master => self.detect(Detector::Master, rules, fx),
+            Role::Backup => {
+                let arm_for = rules.initial_down();
+                self.detect(Detector::Backup { arm_for }, rules, fx);
+            }
+            Role::Initialize | Role::Hold | Role::Fault | Role::Stopped => {}
+        }
+    }
+
+    /// A resumed master's checks have yet to speak. If the slot's priority, from before it was configured anew, is
+    /// what they add up to when all is well, that is how it was: without the positive weights a backup might find
+    /// itself the better one.
+    pub(super) fn restore_priority(&mut self, earlier: Priority, now: Instant, fx: &mut Effects) {
+        let (sum, tracked) = self.readiness.assumed_up(&self.config);
+        // Another member of its group may have held it lower.
+        if sum == earlier || self.membership.is_some() && sum > earlier {
+            self.readiness.set_tracked(tracked);
+            self.feed(now, Input::Priority(earlier), fx);
+        }
+    }
+}

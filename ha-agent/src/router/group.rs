@@ -1,0 +1,63 @@
+//! Keeps the members of a sync group in step: [`ha_common::group`] decides, this gathers and feeds.
+//!
+//! Whoever runs the routers does so after whatever may have moved a member and before anything else, so that a group
+//! never goes to sleep half master: [`share`]; [`Router::resync`] of each member that [`Router::has_run_out`];
+//! [`settle`]; each time with the effects carried out before the next.
+
+use ha_common::election::MemberId;
+use ha_common::group::{self, Own, Pool, Standing, Verdict};
+use ha_common::units::Instant;
+
+use super::{Effects, Router};
+
+/// Has each member go by what all of them bring along: the fitness of the worst and the priority of the lowest.
+/// The effects are in the members' order.
+pub fn share(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
+    let brought: Vec<Own> = members.iter().map(|member| member.own(now)).collect();
+    let pool = Pool::of(brought.iter().copied());
+    let each = members.iter_mut().zip(brought);
+    each.map(|(member, own)| {
+        let mut fx = Effects::default();
+        member.borrow(pool.lend(own), now, &mut fx);
+        fx
+    })
+    .collect()
+}
+
+/// Has the group take over, leave or wait. The effects are in the members' order.
+pub fn settle(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
+    let standings: Vec<Standing> = members.iter().map(|member| member.standing()).collect();
+    let verdict = group::settle(standings.iter().copied());
+    let (waits_for, deadline) = match verdict {
+        Verdict::Wait { by } => (Some(by), None),
+        Verdict::Lead { by } => (None, deadline_of(members, &standings, by)),
+        Verdict::Stay | Verdict::Leave(_) => (None, None),
+    };
+    let each = (0..=u16::MAX)
+        .map(MemberId)
+        .zip(members.iter_mut().zip(standings));
+    each.map(|(me, (member, standing))| {
+        let mut fx = Effects::default();
+        member.wait_for(waits_for);
+        if let Some(input) = verdict.input(me, standing) {
+            member.obey(deadline, input, now, &mut fx);
+        }
+        member.settled();
+        fx
+    })
+    .collect()
+}
+
+/// The deadline that makes the group take over; one that ran out long before, and was waited on, is none.
+fn deadline_of(members: &[&mut Router], standings: &[Standing], by: MemberId) -> Option<Instant> {
+    let by = usize::from(by.0);
+    match standings.get(by)? {
+        Standing::Expired { waits: false, .. } => members.get(by)?.ran_out_at(),
+        Standing::Expired { waits: true, .. }
+        | Standing::Out
+        | Standing::Joining
+        | Standing::Listening
+        | Standing::Free
+        | Standing::Master => None,
+    }
+}

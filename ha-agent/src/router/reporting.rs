@@ -1,0 +1,64 @@
+//! What a router tells people: each transition, and each oddity once.
+
+use ha_common::election::{Notice as Remark, Transition};
+use ha_common::units::Instant;
+
+use super::effect::Effects;
+use super::membership::Membership;
+use super::notice::Notice;
+use super::{Router, priority, words};
+
+impl Router {
+    pub(super) fn report(&mut self, transition: Transition, fx: &mut Effects) {
+        self.transitions += 1;
+        self.unheard.follow(&transition);
+        let cause = transition.cause.with_names(self.readiness.names());
+        let group = self.membership.as_ref().map(Membership::names);
+        fx.say(Notice::Transition {
+            transition,
+            cause: cause.in_group(group).to_string(),
+            priority: self.priority_in_words(),
+        });
+    }
+
+    /// The sum, and what its group makes of it.
+    pub(super) fn priority_in_words(&self) -> String {
+        let sum = priority::in_words(self.config.priority, self.readiness.tracked());
+        let Some(membership) = &self.membership else {
+            return sum;
+        };
+        match membership
+            .lent
+            .and_then(|lent| membership.name(lent.capped_by?))
+        {
+            Some(member) => {
+                let priority = self.election.rules().priority;
+                format!(
+                    "{sum}, {priority} by member {member} of group {}",
+                    membership.group
+                )
+            }
+            None => sum,
+        }
+    }
+
+    pub(super) fn remark(&mut self, remark: Remark, now: Instant, fx: &mut Effects) {
+        self.changed = true;
+        self.notices.remember(now, words::of_notice(&remark));
+        fx.say(Notice::Election(remark));
+    }
+
+    /// Something that a person should mend, told once for as long as it stays the same.
+    pub(super) fn warn(&mut self, now: Instant, text: String, fx: &mut Effects) {
+        if self.notices.is_new(&text) {
+            self.changed = true;
+            fx.say(Notice::Warning(text.clone()));
+            self.notices.remember(now, text);
+        }
+    }
+
+    /// The same for what was found outside.
+    pub fn advise(&mut self, now: Instant, text: String, fx: &mut Effects) {
+        self.warn(now, text, fx);
+    }
+}

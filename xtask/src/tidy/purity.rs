@@ -1,0 +1,96 @@
+//! The rule for what decides: `ha-agent/src/router` imports `ha-common`, the configuration and values, and has no I/O,
+//! no clock, no lock and no thread, so that the simulation and the replay run what ships.
+
+use super::{File, Finding};
+
+/// What decides.
+const ROOM: &str = "ha-agent/src/router/";
+
+/// The agent's modules that it may import.
+const MODULES: &[&str] = &["config", "router"];
+
+/// Words of crates and of the standard library that mean the world outside, a clock, a lock or a thread.
+const OUTSIDE: &[&str] = &[
+    "tokio",
+    "nix",
+    "rustix",
+    "libc",
+    "aya",
+    "socket2",
+    "tracing",
+    "fs",
+    "io",
+    "process",
+    "thread",
+    "mpsc",
+    "Mutex",
+    "RwLock",
+    "Condvar",
+    "AtomicU64",
+    "AtomicBool",
+    "SystemTime",
+    "UdpSocket",
+    "TcpStream",
+    "fastrand",
+    "print",
+    "println",
+    "eprintln",
+];
+
+pub(super) fn check(files: &[File]) -> Vec<Finding> {
+    let inside = |file: &&File| file.path.starts_with(ROOM) && file.has_extension("rs");
+    files.iter().filter(inside).flat_map(check_file).collect()
+}
+
+fn check_file(file: &File) -> Vec<Finding> {
+    // What cannot be read as Rust is found by the rules for Rust files.
+    let words = super::rust::words(&file.text).unwrap_or_default();
+    let mut findings = Vec::new();
+    for (index, (word, line)) in words.iter().enumerate() {
+        let next = words.get(index + 1).map(|(next, _)| next.as_str());
+        if word == "crate" && next.is_some_and(|next| !MODULES.contains(&next)) {
+            let message = format!(
+                "the router imports `ha-common` and the configuration, not `{}`",
+                next.unwrap_or_default()
+            );
+            findings.push(file.finding(*line, message));
+        }
+        if OUTSIDE.contains(&word.as_str()) {
+            let message = format!("the router has no I/O, clock, lock or thread: `{word}`");
+            findings.push(file.finding(*line, message));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file;
+    use super::*;
+
+    fn found(path: &str, text: &str) -> usize {
+        check(&[file(path, text)]).len()
+    }
+
+    #[test]
+    fn what_decides_knows_no_edge() {
+        let path = "ha-agent/src/router/mod.rs";
+        for bad in [
+            "use crate::net::links::Link;",
+            "use std::thread;",
+            "fn a() { crate::driver::clock::now(); }",
+            "static LOCK: std::sync::Mutex<()> = todo();",
+        ] {
+            assert_eq!(found(path, bad), 1, "{bad}");
+            assert_eq!(found("ha-agent/src/driver/mod.rs", bad), 0);
+        }
+        for good in [
+            "use crate::config::model::Instance;",
+            "use ha_common::election::Election;",
+            "use std::net::IpAddr;",
+            "// a thread of thought",
+        ] {
+            assert_eq!(found(path, good), 0, "{good}");
+        }
+    }
+}
