@@ -127,7 +127,7 @@ impl Agents {
         stage.on_first.wait_present()?;
         let second = Agent::start(stage.h2(), &changed(stage.h2(), 90))?;
         for name in ["web", "dns"] {
-            second.wait_instance(name, "follows", PATIENCE, agent_status::Instance::follows)?;
+            second.wait_follows(name, PATIENCE)?;
         }
         ensure!(stage.on_second.present() == [false; 2]);
         Ok(Self {

@@ -9,7 +9,6 @@ use ha_common::layout::{Counter, Slot};
 use ha_tests::lab::advert::Advert;
 use ha_tests::lab::agent::{Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
-use ha_tests::lab::agent_status;
 use ha_tests::lab::bpf::detach_link;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, by_auto, instance};
@@ -36,12 +35,7 @@ fn through_a_tunnel(datapath: &'static str) -> Result<(Lab, Tunnel, Agent, Agent
     let master = start(1, 100)?;
     master.wait_state(State::Master, PATIENCE)?;
     let backup = start(2, 90)?;
-    backup.wait_instance(
-        "web",
-        "follows through the tunnel",
-        PATIENCE,
-        agent_status::Instance::follows,
-    )?;
+    backup.wait_follows("web", PATIENCE)?;
     Ok((lab, tunnel, master, backup))
 }
 
@@ -57,7 +51,7 @@ fn a_master_at_the_other_end_of_a_tunnel_is_heard_and_replaced() -> Result<()> {
         tunnel.cut();
         backup.wait_state(State::Master, PATIENCE)?;
         tunnel.mend();
-        backup.wait_instance("web", "yields", PATIENCE, agent_status::Instance::follows)?;
+        backup.wait_follows("web", PATIENCE)?;
         ensure!(master.only()?.state == State::Master);
     }
     Ok(())

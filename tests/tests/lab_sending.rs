@@ -40,14 +40,7 @@ fn pair(lab: &Lab, virtual_mac: bool) -> Result<(Agent, Agent)> {
 }
 
 fn follows(agent: &Agent) -> Result<()> {
-    agent
-        .wait_instance(
-            "web",
-            "follows the master",
-            PATIENCE,
-            agent_status::Instance::follows,
-        )
-        .map(drop)
+    agent.wait_follows("web", PATIENCE).map(drop)
 }
 
 fn in_fault(agent: &Agent) -> Result<agent_status::Instance> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::{Agent, State};
 use ha_tests::lab::agent_config::{AgentConfig, kind_under_test};
-use ha_tests::lab::agent_status;
 use ha_tests::lab::capture::Direction;
 use ha_tests::lab::client::Pace;
 use ha_tests::lab::clock::now;
@@ -37,12 +36,7 @@ impl Duo {
         let master = Agent::start(h1, &AgentConfig::new(h1, router.instance(100)))?;
         master.wait_state(State::Master, PATIENCE)?;
         let backup = Agent::start(h2, &AgentConfig::new(h2, router.instance(90)))?;
-        backup.wait_instance(
-            "web",
-            "follows the master",
-            PATIENCE,
-            agent_status::Instance::follows,
-        )?;
+        backup.wait_follows("web", PATIENCE)?;
         Ok(Self {
             master,
             backup,

@@ -8,7 +8,7 @@ use crate::config::model::Delay;
 
 /// One thing that is up or down.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Debounce {
+pub(super) struct Debounce {
     down_delay: Nanos,
     up_delay: Nanos,
     /// What is believed; `None` before the first sight, which is believed at once.
@@ -21,7 +21,7 @@ pub struct Debounce {
 
 impl Debounce {
     /// Nothing seen yet.
-    pub fn new(delay: Delay) -> Self {
+    pub(super) fn new(delay: Delay) -> Self {
         Self {
             down_delay: Nanos::from(delay.down),
             up_delay: Nanos::from(delay.up),
@@ -33,7 +33,7 @@ impl Debounce {
 
     /// The same with other delays: what is believed stays, and what was waited for is waited for anew.
     #[must_use]
-    pub fn with_delay(self, delay: Delay) -> Self {
+    pub(super) fn with_delay(self, delay: Delay) -> Self {
         Self {
             believed: self.believed,
             changes: self.changes,
@@ -43,7 +43,7 @@ impl Debounce {
 
     /// It is up or down now. `changes` counts how often it has come and gone, as far as anybody knows: a
     /// flap that nobody saw begins the wait again.
-    pub fn see(&mut self, now: Instant, is_up: bool, changes: u32) {
+    pub(super) fn see(&mut self, now: Instant, is_up: bool, changes: u32) {
         let flapped = std::mem::replace(&mut self.changes, changes) != changes;
         match self.believed {
             None => self.believe(is_up),
@@ -62,17 +62,17 @@ impl Debounce {
     }
 
     /// What is believed.
-    pub const fn believed(&self) -> Option<bool> {
+    pub(super) const fn believed(&self) -> Option<bool> {
         self.believed
     }
 
     /// When to call `tick`.
-    pub const fn due(&self) -> Option<Instant> {
+    pub(super) const fn due(&self) -> Option<Instant> {
         self.due
     }
 
     /// Believes what has lasted until now; true if that is news.
-    pub fn tick(&mut self, now: Instant) -> bool {
+    pub(super) fn tick(&mut self, now: Instant) -> bool {
         let lasted = self.due.is_some_and(|due| due <= now);
         if lasted {
             self.believe(!self.believed.unwrap_or(false));

@@ -12,7 +12,7 @@ const RESTLESS: Nanos = Nanos::from_millis(1000);
 
 /// What is known of a slot from one look to the next.
 #[derive(Clone, Debug, Default)]
-pub struct Detection {
+pub(super) struct Detection {
     /// The kernel's timer keeps the deadline.
     kernel_timer: bool,
     /// When to look at the slot.

@@ -1,7 +1,7 @@
 //! A router in its sync group: what it brings, and what it is told.
 
 use ha_common::election::{Input, MemberId};
-use ha_common::group::{Fitness, Lent, Own, Standing};
+use ha_common::group::{Lent, Own, Standing};
 use ha_common::layout::Slot;
 use ha_common::units::Instant;
 
@@ -96,10 +96,5 @@ impl Router {
     ) {
         self.deadline = deadline;
         self.feed(now, input, fx);
-    }
-
-    /// Whether it may take part as far as its election knows.
-    pub fn told_fitness(&self) -> Fitness {
-        self.told
     }
 }

@@ -7,8 +7,8 @@
 pub mod announcements;
 mod binding;
 pub mod claims;
-pub mod debounce;
-pub mod detection;
+mod debounce;
+mod detection;
 mod effect;
 mod event;
 pub mod group;
@@ -28,6 +28,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ha_common::election::{Action, Detector, Election, FaultCause, Input, Params, Role, Rules};
@@ -36,7 +37,6 @@ use ha_common::units::{Instant, Priority};
 
 pub use effect::{Effect, Effects, Fed};
 pub use event::{Binding, Event, InterfaceState};
-pub use params::params;
 
 use crate::config::model::Instance as Config;
 use announcements::{AnnouncePlan, Cadence, Spread};
@@ -44,6 +44,7 @@ use claims::Claims;
 use detection::Detection;
 use membership::Membership;
 use notice::{Notice, Notices};
+use params::params;
 use readiness::Readiness;
 use unheard::Unheard;
 
@@ -237,6 +238,7 @@ impl Router {
             Event::Unbound => {
                 self.changed = true;
                 self.announcements = None;
+                self.holds = false;
                 self.readiness.set_unbound();
             }
             Event::BindFailed(why) => {
@@ -435,7 +437,7 @@ impl Router {
 
     fn announced(
         &mut self,
-        portion: &std::ops::Range<usize>,
+        portion: &Range<usize>,
         sent: usize,
         full: bool,
         now: Instant,

@@ -8,7 +8,12 @@ use ha_common::units::{Family, Nanos, Priority};
 use crate::config::model::Instance as Config;
 
 /// With this effective priority; `grouped` if it is a member of a sync group.
-pub fn params(config: &Config, own_address: IpAddr, priority: Priority, grouped: bool) -> Params {
+pub(super) fn params(
+    config: &Config,
+    own_address: IpAddr,
+    priority: Priority,
+    grouped: bool,
+) -> Params {
     Params {
         rules: Rules {
             version: config.version,

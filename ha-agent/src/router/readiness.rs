@@ -1,6 +1,8 @@
 //! Whether a router may take part, and with what priority: its interface, what it is bound to, whether adverts can
 //! leave, refused addresses, and what it tracks.
 
+use std::sync::Arc;
+
 use ha_common::election::{Cause, CheckId, FaultCause};
 use ha_common::group::Fitness;
 use ha_common::units::{Instant, Nanos, Priority};
@@ -49,11 +51,11 @@ pub struct Readiness {
     /// How long it stays out the next time.
     refused_wait: Nanos,
     /// The number of each tracked item's failure among all names.
-    names: std::sync::Arc<[String]>,
+    names: Arc<[String]>,
 }
 
 impl Readiness {
-    pub(super) fn new(config: &Config, names: std::sync::Arc<[String]>, now: Instant) -> Self {
+    pub(super) fn new(config: &Config, names: Arc<[String]>, now: Instant) -> Self {
         Self {
             interface: InterfaceState::Gone,
             renamed: None,
@@ -163,7 +165,7 @@ impl Readiness {
         &mut self,
         config: &Config,
         checks: &[(String, Health)],
-        names: std::sync::Arc<[String]>,
+        names: Arc<[String]>,
         now: Instant,
     ) {
         let renewed = |track| {

@@ -49,16 +49,11 @@ impl Router {
     }
 
     /// Something that a person should mend, told once for as long as it stays the same.
-    pub(super) fn warn(&mut self, now: Instant, text: String, fx: &mut Effects) {
+    pub fn warn(&mut self, now: Instant, text: String, fx: &mut Effects) {
         if self.notices.is_new(&text) {
             self.changed = true;
             fx.say(Notice::Warning(text.clone()));
             self.notices.remember(now, text);
         }
-    }
-
-    /// The same for what was found outside.
-    pub fn advise(&mut self, now: Instant, text: String, fx: &mut Effects) {
-        self.warn(now, text, fx);
     }
 }

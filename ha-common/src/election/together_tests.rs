@@ -143,6 +143,42 @@ fn a_group_that_left_stays_out_for_its_stagger_unless_it_lost_here_as_well() {
     }
 }
 
+/// Of three groups that the addresses rank crosswise two could beat the third in turns, each time as late as the last.
+#[test]
+fn a_group_that_leaves_again_and_again_stays_out_for_longer_until_it_was_master_for_a_while() {
+    let mut election = member(true);
+    let departure = Departure {
+        by: MemberId(1),
+        stagger: 255,
+    };
+    let mut now = NOW;
+    let stays = |election: &mut Election, now: Instant| {
+        election.handle(now, Input::GroupLeaves(departure));
+        let State::Backup(listening) = election.state() else {
+            panic!("{:?}", election.state());
+        };
+        // The division by 255 is cut.
+        listening
+            .not_before
+            .map(|at| at.since(now).0.div_ceil(DOWN.0))
+    };
+    for times in [1, 2, 3, 4, 5, 6, 7, 8, 8, 8] {
+        election.handle(now, Input::GroupJoins(MemberId(1)));
+        assert_eq!(stays(&mut election, now), Some(times + 1));
+        now = now + Nanos(DOWN.0 * (times + 1));
+    }
+    election.handle(now, Input::GroupJoins(MemberId(1)));
+    assert_eq!(stays(&mut election, now + Nanos(DOWN.0 + 1)), Some(2));
+    // It has lost here as well.
+    for _ in 0..3 {
+        election.handle(now, Input::GroupJoins(MemberId(1)));
+        stays(&mut election, now);
+    }
+    election.handle(now, advert(3, 120));
+    election.handle(now, Input::GroupJoins(MemberId(1)));
+    assert_eq!(stays(&mut election, now), Some(2));
+}
+
 #[test]
 fn even_an_owner_in_a_group_listens_first() {
     let mut election = member(true);

@@ -145,6 +145,11 @@ impl Agent {
         })
     }
 
+    /// Waits until an instance is a backup that has heard its master.
+    pub fn wait_follows(&self, name: &str, within: Duration) -> Result<Instance> {
+        self.wait_instance(name, "follows the master", within, Instance::follows)
+    }
+
     /// Waits until what it says of the instance of that name is so.
     pub fn wait_instance(
         &self,

@@ -7,7 +7,6 @@ use ha_common::units::Instant;
 
 use super::agent::{Agent, Launch, State};
 use super::agent_config::{AgentConfig, Instance};
-use super::agent_status;
 use super::capture::{Capture, Takeover, Timing};
 use super::clock::now;
 use super::host::Host;
@@ -88,12 +87,7 @@ impl Pair {
         master.wait_state(State::Master, PATIENCE)?;
         Agent::write_config(&h2, &AgentConfig::new(&h2, second))?;
         let backup = Agent::launch(&h2, backup)?;
-        backup.wait_instance(
-            "web",
-            "follows the master",
-            PATIENCE,
-            agent_status::Instance::follows,
-        )?;
+        backup.wait_follows("web", PATIENCE)?;
         let pair = Self {
             master,
             backup,

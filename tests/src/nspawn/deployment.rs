@@ -9,7 +9,7 @@ use super::node::Node;
 use super::{Machine, package, root};
 use crate::lab::agent::State;
 use crate::lab::agent_config::Instance as InstanceConfig;
-use crate::lab::agent_status;
+use crate::lab::agent_status::Instance;
 use crate::lab::capture::{Capture, Timing};
 use crate::lab::clock::now;
 use crate::lab::pair::PATIENCE;
@@ -81,7 +81,7 @@ impl Deployment {
         self.first
             .wait_instance("master", |it| it.state == State::Master)?;
         self.second
-            .wait_instance("follows the master", agent_status::Instance::follows)?;
+            .wait_instance("follows the master", Instance::follows)?;
         self.first.watch.wait_present(PATIENCE)?;
         self.second.watch.wait_absent(PATIENCE)?;
         Ok(())

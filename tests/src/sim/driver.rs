@@ -110,6 +110,7 @@ impl World {
         if self.nodes[node].life == Life::Running {
             let slot = self.nodes[node].detector.slot();
             self.tell(node, Told::Slot(&slot));
+            self.sync(node);
             self.watch_deadline(node);
         }
     }

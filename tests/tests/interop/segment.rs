@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
 use ha_tests::lab::agent::State;
-use ha_tests::lab::agent_status;
 use ha_tests::lab::capture::{Frame, Timing};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::PATIENCE;
@@ -280,14 +279,7 @@ impl Seat<'_> {
         let Some(Member::Agent(agent)) = &self.member else {
             return Ok(());
         };
-        agent
-            .wait_instance(
-                "web",
-                "follows the master",
-                PATIENCE,
-                agent_status::Instance::follows,
-            )
-            .map(drop)
+        agent.wait_follows("web", PATIENCE).map(drop)
     }
 
     /// Ends it as an operator does.

@@ -222,7 +222,7 @@ impl Instance {
         }
         let list: Vec<String> = self.foreign.iter().map(IpAddr::to_string).collect();
         let mut fx = Effects::default();
-        self.router.advise(
+        self.router.warn(
             now,
             format!(
                 "{} was on the interface already and will stay there when this host is not master: \

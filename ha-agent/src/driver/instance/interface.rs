@@ -1,8 +1,9 @@
 //! What a router is told of its interface and of what it is bound to.
 
-use ha_common::layout::state;
+use ha_common::layout::{Slot, state};
 use ha_common::units::Instant;
 
+use super::hold::addresses_of;
 use super::{Edges, Instance};
 use crate::config::model::{Carrier, Config, Subject};
 use crate::driver::hooks::Reception;
@@ -11,10 +12,7 @@ use crate::net::links::{Link, LinkTable};
 use crate::router::notice::Notice;
 use crate::router::sending::Outlet;
 use crate::router::tracked::{ObservedLink, ObservedLinks};
-use crate::router::{Event, InterfaceState};
-
-use super::hold::addresses_of;
-use crate::router::Binding;
+use crate::router::{Binding, Event, InterfaceState};
 
 /// The interfaces that a configuration tracks, as they are.
 pub(crate) fn tracked_links(config: &Config, links: &LinkTable) -> ObservedLinks {
@@ -68,11 +66,7 @@ impl Instance {
 
     /// What it is bound to, and whether a master of an earlier life could carry on from it: the slot says master, the
     /// addresses are there, and so is the device.
-    pub(super) fn binding(
-        &self,
-        slot: Option<&ha_common::layout::Slot>,
-        edges: &mut Edges<'_>,
-    ) -> Option<Binding> {
+    pub(super) fn binding(&self, slot: Option<&Slot>, edges: &mut Edges<'_>) -> Option<Binding> {
         let port = self.port.as_ref()?;
         let was_master = slot.is_some_and(|slot| slot.state == state::MASTER);
         let is_up = |port: &Port| port.above.as_ref().is_none_or(|above| above.device.is_up);
