@@ -65,9 +65,9 @@ impl Reporter {
 
 impl Reporter {
     /// Reports something that no instance owns, under a name of its own.
-    pub fn say_of(&self, name: &str, notice: Notice) {
+    pub fn say_of(&self, name: impl Into<Arc<str>>, notice: Notice) {
         self.say(Report {
-            instance: Arc::from(name),
+            instance: name.into(),
             notice,
             latency: None,
         });

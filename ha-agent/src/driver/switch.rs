@@ -3,6 +3,8 @@
 //!
 //! It never takes an instance out: what cannot be had is given up again, and the instance goes on by what it had.
 
+use std::sync::Arc;
+
 use ha_common::units::Instant;
 use tokio::sync::oneshot;
 
@@ -261,7 +263,7 @@ fn give_up(instance: &mut Instance, why: String, reporter: &Reporter) -> Option<
     if let Some(waiting) = switch.answer {
         return Some((waiting, Err(SwitchError::Refused(why))));
     }
-    reporter.say_of(instance.name(), Notice::Warning(format!(
+    reporter.say_of(Arc::clone(instance.name()), Notice::Warning(format!(
             "datapath {}, which a command had set, cannot be had any more: {why}; the configured {} counts again",
             switch.choice.name(),
             instance.config().datapath.name()

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use ha_common::election::{Actions, Detector, Input, LastAdvert, Rules};
+use ha_common::election::{Actions, Detector, Input, LastAdvert, Rules, Transition};
 use ha_common::units::Instant;
 
 use super::notice::Notice;
@@ -53,6 +53,9 @@ pub enum Effect {
         /// Whether the router carries on from it.
         resumes: bool,
     },
+    /// Tell people that the state has changed, in the words of [`Router::describe`](super::Router::describe): they are
+    /// made when it is this effect's turn, since the first advert does not wait for them.
+    Report(Transition),
     /// Tell people.
     Say(Notice),
 }

@@ -3,7 +3,7 @@
 use ha_common::election::{Notice as Remark, Transition};
 use ha_common::units::Instant;
 
-use super::effect::Effects;
+use super::effect::{Effect, Effects};
 use super::membership::Membership;
 use super::notice::Notice;
 use super::{Router, priority, words};
@@ -12,17 +12,22 @@ impl Router {
     pub(super) fn report(&mut self, transition: Transition, fx: &mut Effects) {
         self.transitions += 1;
         self.unheard.follow(&transition);
+        fx.push(Effect::Report(transition));
+    }
+
+    /// A change of state that has just been made, in words.
+    pub fn describe(&self, transition: Transition) -> Notice {
         let cause = transition.cause.with_names(self.readiness.names());
         let group = self.membership.as_ref().map(Membership::names);
-        fx.say(Notice::Transition {
+        Notice::Transition {
             transition,
             cause: cause.in_group(group).to_string(),
             priority: self.priority_in_words(),
-        });
+        }
     }
 
     /// The sum, and what its group makes of it.
-    pub(super) fn priority_in_words(&self) -> String {
+    fn priority_in_words(&self) -> String {
         let sum = priority::in_words(self.config.priority, self.readiness.tracked());
         let Some(membership) = &self.membership else {
             return sum;

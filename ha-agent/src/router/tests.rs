@@ -94,10 +94,10 @@ impl Bench {
         self.effects.extend(fx);
     }
 
-    /// What it wanted, without what it says.
+    /// What it wanted, without what it tells people.
     fn take(&mut self) -> Vec<Effect> {
         let mut wanted = std::mem::take(&mut self.effects);
-        wanted.retain(|effect| !matches!(effect, Effect::Say(_)));
+        wanted.retain(|effect| !matches!(effect, Effect::Report(_) | Effect::Say(_)));
         wanted
     }
 }

@@ -180,7 +180,7 @@ impl Router {
             Effect::ReadSlot => self.read_slot(turn),
             Effect::ClearLeftovers { resumes } => self.addresses &= resumes,
             // Nothing on this host depends on it.
-            Effect::Say(_) => {}
+            Effect::Report(_) | Effect::Say(_) => {}
         }
     }
 

@@ -1,6 +1,5 @@
 //! The agent's driver in the simulation: it feeds the router, and carries out what that wants.
 
-use ha_agent::router::notice::Notice;
 use ha_agent::router::tracked::ObservedLinks;
 use ha_agent::router::{Effect, Effects, Event as Told};
 use ha_common::election::Transition;
@@ -175,26 +174,24 @@ impl World {
                 let slot = host.detector.slot();
                 self.tell(node, Told::Slot(&slot));
             }
-            Effect::Say(notice) => self.note(node, &notice),
+            Effect::Report(transition) => self.report(node, transition),
+            Effect::Say(notice) => self.say(node, || format!("{notice:?}")),
         }
         // The sender's thread runs beside the driver: its first advert is out before the addresses.
         self.sender_if_due(node);
     }
 
-    fn note(&mut self, node: usize, notice: &Notice) {
-        if let Notice::Transition {
-            transition, cause, ..
-        } = notice
-        {
-            self.reports.push((node, *transition));
-            let Transition {
-                from, to, priority, ..
-            } = transition;
-            self.say(node, || {
-                format!("{from} -> {to}, priority {priority}: {cause}")
-            });
-        } else {
-            self.say(node, || format!("{notice:?}"));
-        }
+    fn report(&mut self, node: usize, transition: Transition) {
+        self.reports.push((node, transition));
+        let Transition {
+            from,
+            to,
+            priority,
+            cause,
+            ..
+        } = transition;
+        self.say(node, || {
+            format!("{from} -> {to}, priority {priority}: {cause}")
+        });
     }
 }

@@ -232,22 +232,20 @@ impl Instance {
             }
             Effect::ReadSlot => return self.look(edges, now),
             Effect::ClearLeftovers { resumes } => self.clear_leftovers(resumes, edges),
-            Effect::Say(notice) => self.say_for_router(notice, edges),
+            Effect::Report(transition) => self.report(transition, edges),
+            Effect::Say(notice) => self.say(notice, edges),
         }
         false
     }
 
-    /// Reports what the router says; a transition with its lateness, which is known here.
-    fn say_for_router(&mut self, notice: Notice, edges: &Edges<'_>) {
-        let mut latency = None;
-        if let Notice::Transition {
-            transition, cause, ..
-        } = &notice
-        {
-            latency = self.latency.take();
-            self.last = Some((*transition, cause.clone(), latency));
-            self.dirty = true;
+    /// Reports a change of state, with its lateness, which is known here.
+    fn report(&mut self, transition: Transition, edges: &Edges<'_>) {
+        let latency = self.latency.take();
+        let notice = self.router.describe(transition);
+        if let Notice::Transition { cause, .. } = &notice {
+            self.last = Some((transition, cause.clone(), latency));
         }
+        self.dirty = true;
         edges.reporter.say(Report {
             instance: Arc::clone(self.name()),
             notice,
@@ -255,13 +253,9 @@ impl Instance {
         });
     }
 
-    /// Reports what was found here.
+    /// Reports anything else.
     pub(super) fn say(&self, notice: Notice, edges: &Edges<'_>) {
-        edges.reporter.say(Report {
-            instance: Arc::clone(self.name()),
-            notice,
-            latency: None,
-        });
+        edges.reporter.say_of(Arc::clone(self.name()), notice);
     }
 
     /// The port is open.
