@@ -14,6 +14,6 @@ pub mod datapath;
 pub mod driver;
 pub mod logging;
 pub mod net;
-mod readable;
+pub mod os;
 pub mod record;
 pub mod router;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use ha_agent::driver::clock;
+use ha_agent::os::clock;
 use ha_agent::{config, record};
 use ha_common::election::{Election, Input};
 use ha_common::units::Nanos;

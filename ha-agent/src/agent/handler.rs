@@ -18,10 +18,11 @@ use crate::control::server::Handler;
 use crate::control::status::Status;
 use crate::datapath::reader::Reader;
 use crate::driver::board::{Board, View};
-use crate::driver::realtime::Ability;
 use crate::driver::sender::Conduct;
-use crate::driver::{Command, Handle, clock};
+use crate::driver::{Command, Handle};
 use crate::net::links::LinkTable;
+use crate::os::clock;
+use crate::os::realtime::Ability;
 
 /// How long a driver may take to show itself before the last picture must do.
 const REFRESH_WAIT: Duration = Duration::from_millis(200);

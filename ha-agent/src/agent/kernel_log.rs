@@ -14,7 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tracing::{Level, debug, warn};
 
 use crate::datapath::object::Programs;
-use crate::readable;
+use crate::os::async_fd;
 
 /// The target of these lines in the log, for `--log-level ha_ebpf=debug`.
 pub(super) const TARGET: &str = "ha_ebpf";
@@ -47,7 +47,7 @@ type Bell = AsyncFd<std::os::fd::OwnedFd>;
 
 fn listen(programs: &mut Programs) -> Result<(EbpfLogger<ToTracing>, Bell), ListenError> {
     let logger = EbpfLogger::init_with_logger(programs.object_mut(), ToTracing)?;
-    let bell = readable::watch(logger.as_fd().try_clone_to_owned()?)?;
+    let bell = async_fd::watch(logger.as_fd().try_clone_to_owned()?)?;
     Ok((logger, bell))
 }
 

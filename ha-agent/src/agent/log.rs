@@ -9,7 +9,7 @@ use ha_common::units::Nanos;
 use tracing::{error, info, warn};
 
 use crate::driver::report::{Report, Reports};
-use crate::readable;
+use crate::os::async_fd;
 use crate::router::notice::Notice;
 use crate::router::words;
 
@@ -19,7 +19,7 @@ pub(super) async fn write(reports: Arc<Reports>) {
         .bell()
         .as_fd()
         .try_clone_to_owned()
-        .and_then(readable::watch);
+        .and_then(async_fd::watch);
     let bell = match bell {
         Ok(bell) => bell,
         Err(error) => return error!("the driver's reports cannot be heard: {error}"),

@@ -31,14 +31,14 @@ use crate::cli::{Dirs, Exit, Failure};
 use crate::config::{self, Config, LoadError};
 use crate::control::server::{ControlSocket, Limits, serve};
 use crate::driver::board::Board;
-use crate::driver::realtime;
 use crate::driver::report::Reporter;
 use crate::driver::{self, Command, Handle, Setup};
 use crate::logging::{self, Format};
 use crate::net::links::monitor::Notification;
 use crate::net::links::{self, LinkTable};
 use crate::net::removals::{self, Removals};
-use crate::readable;
+use crate::os::async_fd;
+use crate::os::{clock, realtime};
 use crate::router::priority::Health;
 
 use handler::Agent;
@@ -153,8 +153,8 @@ async fn serve_until_told(
     let checks = Checks::start(config.checks.clone(), events)?;
     let agent = Arc::new(Agent {
         file: absolute(file),
-        config: std::sync::Mutex::new((Arc::clone(&config), driver::clock::now())),
-        started: driver::clock::now(),
+        config: std::sync::Mutex::new((Arc::clone(&config), clock::now())),
+        started: clock::now(),
         pins: half.pin_dir,
         board: Arc::clone(&board),
         reader,
@@ -252,7 +252,7 @@ async fn pass_changes(board: Arc<Board>, change: watch::Sender<u64>) {
         .bell()
         .as_fd()
         .try_clone_to_owned()
-        .and_then(readable::watch);
+        .and_then(async_fd::watch);
     let Ok(bell) = bell else {
         warn!("`status --watch` will only show the time pass: the driver's bell cannot be heard");
         return;

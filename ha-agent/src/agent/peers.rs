@@ -12,9 +12,9 @@ use crate::control::instance::Family;
 use crate::control::peers::{Bucket, Frames, Gap, LastAdvert, Peer, Peers};
 use crate::control::rejects::RejectCounts;
 use crate::datapath::reader::Reader;
-use crate::driver::clock;
 use crate::net::interface;
 use crate::net::links::LinkTable;
+use crate::os::clock;
 
 /// Reads the peers from pinned maps, whether or not an agent runs.
 pub fn pinned(pin_dir: &Path) -> Result<Peers, MapError> {

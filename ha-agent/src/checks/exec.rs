@@ -212,7 +212,7 @@ struct Group {
 impl Group {
     fn watch(&mut self) -> io::Result<()> {
         if let Some(child) = &self.child {
-            self.pidfd = Some(crate::readable::watch(pidfd::open_pidfd(child.id())?)?);
+            self.pidfd = Some(crate::os::async_fd::watch(pidfd::open_pidfd(child.id())?)?);
         }
         Ok(())
     }

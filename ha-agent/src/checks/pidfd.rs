@@ -41,7 +41,7 @@ impl Held {
         }
         Ok(Self {
             id,
-            fd: crate::readable::watch(fd)?,
+            fd: crate::os::async_fd::watch(fd)?,
         })
     }
 
@@ -120,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn a_zombie_and_a_pid_that_nobody_has_are_absent() {
         let mut child = Command::new("true").stdin(Stdio::null()).spawn().unwrap();
-        let fd = crate::readable::watch(open_pidfd(child.id()).unwrap()).unwrap();
+        let fd = crate::os::async_fd::watch(open_pidfd(child.id()).unwrap()).unwrap();
         ended(&fd).await;
         let kind = |pid| Held::open(pid).unwrap_err().kind();
         assert_eq!(kind(child.id()), io::ErrorKind::NotFound);

@@ -17,9 +17,9 @@ use ha_common::units::{Instant, Nanos, Priority};
 
 use super::hooks::Reception;
 use super::sender::Sent;
-use super::wake::Wake;
 use crate::config::model::{DatapathChoice, Instance as Config};
 use crate::net::virtual_mac::Device;
+use crate::os::notifier::Notifier;
 use crate::router::claims::Claims;
 use crate::router::membership::Membership;
 use crate::router::sending::Unsent;
@@ -166,7 +166,7 @@ pub struct Picture {
 pub struct Board {
     picture: ArcSwap<Picture>,
     turns: AtomicU64,
-    changed: Wake,
+    changed: Notifier,
     /// Why the driver woke.
     pub wakeups: Wakeups,
 }
@@ -177,7 +177,7 @@ impl Board {
         Ok(Self {
             picture: ArcSwap::default(),
             turns: AtomicU64::new(0),
-            changed: Wake::new()?,
+            changed: Notifier::new()?,
             wakeups: Wakeups::default(),
         })
     }
@@ -193,7 +193,7 @@ impl Board {
     }
 
     /// Rings when something other than a counter has changed.
-    pub fn bell(&self) -> &Wake {
+    pub fn bell(&self) -> &Notifier {
         &self.changed
     }
 
@@ -205,6 +205,11 @@ impl Board {
     /// A new picture.
     pub(super) fn show(&self, picture: Picture) {
         self.picture.store(Arc::new(picture));
-        self.changed.wake();
+        self.changed.notify();
     }
+}
+
+/// Counts one more.
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -16,7 +16,7 @@ use crate::datapath::error::KernelError;
 use crate::datapath::kernel::{Kernel, Timer};
 use crate::datapath::soft::SoftSlot;
 
-use super::clock;
+use crate::os::clock;
 
 /// Where the slot is.
 #[derive(Debug)]

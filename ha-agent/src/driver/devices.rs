@@ -1,14 +1,14 @@
 //! The devices of virtual MACs over the driver's life: what an earlier agent left, and what goes with a port.
 
 use super::instance::Instance;
-use super::{Driver, edges};
+use super::thread::Driver;
 use crate::net::virtual_mac::Left;
 use crate::router::notice::Notice;
 
 impl Driver {
     /// Removes the devices that an earlier agent made and that no instance of this one wants as they are.
     pub(super) fn clear_left_devices(&mut self) {
-        let left = match self.devices.left() {
+        let left = match self.system.devices.left() {
             Ok(left) => left,
             Err(error) => return self.device_failed(error.to_string()),
         };
@@ -17,10 +17,11 @@ impl Driver {
                 continue;
             }
             match self
+                .system
                 .devices
                 .delete(device.index, device.parent.unwrap_or(0))
             {
-                Ok(()) => self.reporter.say_of(
+                Ok(()) => self.system.reporter.say_of(
                     "an instance that is no longer configured so",
                     Notice::Info(format!(
                         "removed {}, left behind by an earlier run",
@@ -34,7 +35,7 @@ impl Driver {
 
     fn is_wanted(&self, device: &Left) -> bool {
         self.config.instances.iter().any(|instance| {
-            let parent = self.links.by_name(&instance.interface);
+            let parent = self.system.links.by_name(&instance.interface);
             instance.virtual_mac.as_ref().is_some_and(|mac| {
                 mac.device == device.name
                     && Some(mac.address) == device.address
@@ -50,18 +51,20 @@ impl Driver {
         let Some(instance) = self.instances.iter_mut().find(owes) else {
             return false;
         };
-        instance.lower_device(&mut edges!(self));
+        instance.lower_device(&mut self.system);
         true
     }
 
     /// With the port goes its device.
     pub(super) fn delete_device(&mut self, index: u32, parent: u32) {
-        if let Err(error) = self.devices.delete(index, parent) {
+        if let Err(error) = self.system.devices.delete(index, parent) {
             self.device_failed(error.to_string());
         }
     }
 
     fn device_failed(&self, what: String) {
-        self.reporter.say_of("virtual MAC", Notice::Failed(what));
+        self.system
+            .reporter
+            .say_of("virtual MAC", Notice::Failed(what));
     }
 }

@@ -10,10 +10,11 @@ use ha_common::units::{Instant, Nanos};
 use super::detector::Place;
 use super::hooks::{Decision, Reception};
 use super::inlets::Inlet;
-use super::instance::{Instance, tracked_links};
+use super::instance::Instance;
+use super::observed_links::tracked_links;
 use super::port::{self, Opening, Port};
 use super::report::Reporter;
-use super::{Driver, edges};
+use super::thread::Driver;
 use crate::config::model::{Config, Consume, Datapath};
 use crate::config::virtual_address::VirtualAddress;
 use crate::datapath::reader::group_of;
@@ -29,10 +30,10 @@ impl Driver {
     /// Frees the slots of virtual routers that an earlier agent ran and this one does not, and removes
     /// the addresses that it held for them.
     pub(super) fn clear_orphans(&mut self) {
-        let Some(kernel) = &mut self.kernel else {
+        let Some(kernel) = &mut self.system.kernel else {
             return;
         };
-        let links = Arc::clone(&self.links);
+        let links = Arc::clone(&self.system.links);
         let wanted: Vec<SlotKey> = self
             .instances
             .iter()
@@ -54,13 +55,18 @@ impl Driver {
             // What cannot be freed now is found here again at the next start.
             let _ = kernel.unfence(key, slot);
             let _ = kernel.release(key, slot);
-            remove_held(&mut self.book, &self.reporter, key.ifindex, &held);
+            remove_held(
+                &mut self.system.book,
+                &self.system.reporter,
+                key.ifindex,
+                &held,
+            );
         }
     }
 
     /// Brings every instance in line with the interfaces as they are.
     pub(super) fn follow_links(&mut self, now: Instant) {
-        let links = Arc::clone(&self.links);
+        let links = Arc::clone(&self.system.links);
         let virtual_addresses: HashSet<IpAddr> = self
             .instances
             .iter()
@@ -68,7 +74,7 @@ impl Driver {
             .collect();
         let observed = tracked_links(&self.config, &links);
         for instance in &mut self.instances {
-            instance.tell(Event::Links(&observed), &mut edges!(self), now);
+            instance.tell(Event::Links(&observed), &mut self.system, now);
         }
         self.forget_gone_interfaces(now);
         let needs = self.instances.iter().map(Instance::need);
@@ -91,7 +97,7 @@ impl Driver {
     }
 
     pub(super) fn forget_gone_interfaces(&mut self, now: Instant) {
-        let links = Arc::clone(&self.links);
+        let links = Arc::clone(&self.system.links);
         let mut gone = Vec::new();
         for instance in &mut self.instances {
             let Some(port) = &instance.port else { continue };
@@ -103,8 +109,8 @@ impl Driver {
                 continue;
             }
             instance.was_on = Some((port.ifindex, port.life));
-            instance.link_changed(InterfaceState::Gone, &mut edges!(self), now);
-            gone.extend(instance.close_port(&mut edges!(self), now));
+            instance.link_changed(InterfaceState::Gone, &mut self.system, now);
+            gone.extend(instance.close_port(&mut self.system, now));
         }
         for port in gone {
             self.release(&port);
@@ -128,11 +134,11 @@ impl Driver {
         };
         let Some(link) = link else {
             let renamed = instance.was_on.and_then(|(index, life)| {
-                let link = self.links.get(index)?;
+                let link = self.system.links.get(index)?;
                 (link.life == life).then(|| link.name.clone())
             });
-            instance.tell(Event::Renamed(renamed), &mut edges!(self), now);
-            instance.link_changed(InterfaceState::Gone, &mut edges!(self), now);
+            instance.tell(Event::Renamed(renamed), &mut self.system, now);
+            instance.link_changed(InterfaceState::Gone, &mut self.system, now);
             return;
         };
         let source = port::source_of(link, instance.config(), |address| {
@@ -146,21 +152,24 @@ impl Driver {
             } else {
                 InterfaceState::Down
             };
-            instance.link_changed(state, &mut edges!(self), now);
+            instance.link_changed(state, &mut self.system, now);
             return;
         };
-        match self.hooks.decide(instance.choice(), link, &self.links) {
+        match self
+            .hooks
+            .decide(instance.choice(), link, &self.system.links)
+        {
             Decision::Receive(reception) => {
                 let reception = instance.explained(reception);
                 self.receive_by(index, link, source, reception, now);
             }
             Decision::Pending => {
-                instance.tell(Event::AwaitsProgram, &mut edges!(self), now);
+                instance.tell(Event::AwaitsProgram, &mut self.system, now);
             }
             Decision::Refused(why) if instance.refuse_switch(&why) => {}
             Decision::Refused(why) => {
                 let why = format!("the configured datapath does not work: {why}");
-                instance.tell(Event::BindFailed(why), &mut edges!(self), now);
+                instance.tell(Event::BindFailed(why), &mut self.system, now);
             }
         }
         self.renew(index, link, now);
@@ -191,12 +200,13 @@ impl Driver {
         // One that is left from before a failure fits again once what failed is taken back.
         let device = instance.port.as_ref().and_then(Port::device);
         let lost_device = device.is_some_and(|device| {
-            self.links.get(device).is_none() && matches!(self.devices.state(device), Ok(None))
+            self.system.links.get(device).is_none()
+                && matches!(self.system.devices.state(device), Ok(None))
         });
         if instance.has_port_error() || lost_device || !instance.port.as_ref().is_some_and(fits) {
             self.open_port(index, link, source, reception, now);
         } else {
-            instance.received_by(reception, &edges!(self), now);
+            instance.received_by(reception, &self.system, now);
         }
     }
 
@@ -208,25 +218,25 @@ impl Driver {
         };
         let mac = link.mac.unwrap_or_default();
         if instance.port.as_ref().is_some_and(|port| port.mac != mac) {
-            instance.mac_changed(mac, &mut edges!(self), now);
+            instance.mac_changed(mac, &mut self.system, now);
         }
-        instance.follow_interface(link, &mut edges!(self));
+        instance.follow_interface(link, &mut self.system);
         if instance.can_use(link) {
-            instance.link_changed(InterfaceState::Up, &mut edges!(self), now);
+            instance.link_changed(InterfaceState::Up, &mut self.system, now);
         } else if let Some(until) = settles_until.filter(|_| link.admin_up) {
             // The link is lost by what we have attached ourselves, or is about to be: no fault, for a while.
             let left = until.saturating_duration_since(std::time::Instant::now());
             let until = now + Nanos::from(left);
             self.settling_until = Some(self.settling_until.map_or(until, |at| at.min(until)));
         } else {
-            instance.link_changed(InterfaceState::Down, &mut edges!(self), now);
+            instance.link_changed(InterfaceState::Down, &mut self.system, now);
         }
         let Some(instance) = self.instances.get_mut(index) else {
             return;
         };
-        instance.verify_device(&mut edges!(self), now);
-        instance.verify_addresses(&mut edges!(self), now);
-        instance.verify_ways(&mut edges!(self), now);
+        instance.verify_device(&mut self.system, now);
+        instance.verify_addresses(&mut self.system, now);
+        instance.verify_ways(&mut self.system, now);
     }
 
     /// Looks again at interfaces that were without link by our own doing; true if it was time to.
@@ -262,16 +272,16 @@ impl Driver {
         };
         let opened = port::open(
             &opening,
-            self.kernel.as_mut(),
+            self.system.kernel.as_mut(),
             &mut self.hooks,
             &mut self.receivers,
-            &mut self.devices,
+            &mut self.system.devices,
         );
         match opened {
-            Ok(port) => instance.opened(port, &mut edges!(self), now),
+            Ok(port) => instance.opened(port, &mut self.system, now),
             Err(why) if instance.is_switching() && instance.refuse_switch(&why) => {}
             Err(why) => {
-                instance.tell(Event::BindFailed(why), &mut edges!(self), now);
+                instance.tell(Event::BindFailed(why), &mut self.system, now);
             }
         }
     }
@@ -280,12 +290,13 @@ impl Driver {
         for instance in &mut self.instances {
             let auto = consume_on(&self.config, &instance.config().interface);
             let consume = wants_consume(instance.config().consume, auto);
-            instance.set_consume(consume, &mut edges!(self), now);
+            instance.set_consume(consume, &mut self.system, now);
         }
     }
 
     pub(super) fn release(&mut self, port: &Port) {
-        if let (Place::Kernel(slot), Some(kernel)) = (&port.detector.place, &mut self.kernel) {
+        if let (Place::Kernel(slot), Some(kernel)) = (&port.detector.place, &mut self.system.kernel)
+        {
             // A slot that cannot be freed is found again under its key.
             let _ = kernel.unfence(port.detector.key, *slot);
             let _ = kernel.release(port.detector.key, *slot);

@@ -8,7 +8,7 @@ use ha_common::units::Instant;
 use std::sync::Arc;
 
 use super::instance::Instance;
-use super::{Driver, edges};
+use super::thread::Driver;
 use crate::net::joined::is_joined;
 use crate::net::links::{Link, LinkTable};
 use crate::router::Event;
@@ -20,7 +20,7 @@ impl Driver {
     /// Joins groups again that the kernel has forgotten, on interfaces that have lost addresses since this was
     /// last looked at: memberships end with the interface's IPv6 half, and its addresses do so too.
     pub(super) fn renew_memberships(&mut self, now: Instant) {
-        let links = Arc::clone(&self.links);
+        let links = Arc::clone(&self.system.links);
         let doubtful: BTreeSet<Place> = self
             .instances
             .iter()
@@ -79,7 +79,7 @@ impl Driver {
                 (Ok(()), None) => {}
                 (Err(why), _) => {
                     let event = Event::BindFailed(why.clone());
-                    instance.tell(event, &mut edges!(self), now);
+                    instance.tell(event, &mut self.system, now);
                 }
             }
         }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use ha_common::units::Instant;
 
-use super::instance::{Instance, tracked_links};
-use super::{Driver, edges};
+use super::instance::Instance;
+use super::observed_links::tracked_links;
+use super::thread::Driver;
 use crate::config::model::{Config, Instance as InstanceConfig, Track};
 
 impl Driver {
@@ -21,21 +22,21 @@ impl Driver {
             if stays {
                 kept.insert(key, instance);
             } else {
-                instance.shut_down(&mut edges!(self), now);
-                if let Some(port) = instance.close_port(&mut edges!(self), now) {
+                instance.shut_down(&mut self.system, now);
+                if let Some(port) = instance.close_port(&mut self.system, now) {
                     self.release(&port);
                 }
             }
         }
         self.health
             .retain(|(name, _)| config.checks.iter().any(|check| check.name == *name));
-        self.checks = names(config);
-        let observed = tracked_links(config, &self.links);
+        self.system.checks = names(config);
+        let observed = tracked_links(config, &self.system.links);
         // An address or a route may move from one instance to another: it is let go before it is taken.
         for new in &config.instances {
             if let Some(instance) = kept.get_mut(&identity(new)) {
-                instance.drop_ways(new, &mut edges!(self));
-                instance.drop_addresses(new, &mut edges!(self));
+                instance.drop_ways(new, &mut self.system);
+                instance.drop_addresses(new, &mut self.system);
             }
         }
         let old = Arc::clone(&self.config);
@@ -49,13 +50,13 @@ impl Driver {
             let instance = if let Some(mut instance) = kept.remove(&identity(&new)) {
                 if *instance.config() != new {
                     let known = (self.health.as_slice(), &observed);
-                    instance.reconfigure(new, known, &mut edges!(self), now);
+                    instance.reconfigure(new, known, &mut self.system, now);
                 }
                 instance
             } else {
                 next_id += 1;
-                let names = Arc::clone(&self.checks);
-                Instance::new(next_id - 1, new, names, now, &self.recorder)
+                let names = Arc::clone(&self.system.checks);
+                Instance::new(next_id - 1, new, names, now, &self.system.recorder)
             };
             self.instances.push(instance);
         }
@@ -77,13 +78,13 @@ impl Driver {
     /// Priority 0, addresses away, slots free, programs off.
     pub(super) fn leave(&mut self, now: Instant) {
         for instance in &mut self.instances {
-            instance.shut_down(&mut edges!(self), now);
+            instance.shut_down(&mut self.system, now);
         }
         self.show();
         let ports: Vec<_> = self
             .instances
             .iter_mut()
-            .filter_map(|instance| instance.close_port(&mut edges!(self), now))
+            .filter_map(|instance| instance.close_port(&mut self.system, now))
             .collect();
         for port in &ports {
             self.release(port);

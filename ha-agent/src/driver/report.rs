@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::wake::Wake;
+use crate::os::notifier::Notifier;
 use crossbeam_queue::ArrayQueue;
 use ha_common::units::Nanos;
 
@@ -39,7 +39,7 @@ pub struct Reports(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     queue: ArrayQueue<Report>,
-    bell: Wake,
+    bell: Notifier,
     dropped: AtomicU64,
 }
 
@@ -48,7 +48,7 @@ impl Reporter {
     pub fn channel() -> io::Result<(Self, Reports)> {
         let shared = Arc::new(Shared {
             queue: ArrayQueue::new(QUEUE),
-            bell: Wake::new()?,
+            bell: Notifier::new()?,
             dropped: AtomicU64::new(0),
         });
         Ok((Self(Arc::clone(&shared)), Reports(shared)))
@@ -59,7 +59,7 @@ impl Reporter {
         if self.0.queue.push(report).is_err() {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        self.0.bell.wake();
+        self.0.bell.notify();
     }
 }
 
@@ -81,7 +81,7 @@ impl Reports {
     }
 
     /// Rings when there is something to read.
-    pub fn bell(&self) -> &Wake {
+    pub fn bell(&self) -> &Notifier {
         &self.0.bell
     }
 

@@ -8,8 +8,8 @@ use ha_common::layout::RawAddress;
 use ha_common::units::Family;
 use ha_common::wire::build;
 
-use super::clock;
 use crate::net::advert::Destination;
+use crate::os::clock;
 
 /// How the adverts of a virtual router are signed. Their messages end with room for the trailer.
 #[derive(Clone, Debug)]

@@ -13,12 +13,12 @@ use std::thread::JoinHandle;
 use ha_common::hmac::Stamp;
 use ha_common::units::{Instant, Nanos};
 
-use super::clock;
-use super::realtime::{self, Ability};
 use super::seal::Seal;
 use super::unsent::{Refusals, Refused};
-use super::wake::Wake;
 use crate::net::advert::AdvertSocket;
+use crate::os::clock;
+use crate::os::notifier::Notifier;
+use crate::os::realtime::{self, Ability};
 use crate::router::sending::SendingNews;
 
 /// How long the driver may be silent before its adverts stop: 5 s.
@@ -185,7 +185,7 @@ struct Shared {
     changed: Condvar,
     conduct: Arc<Conduct>,
     quit: AtomicBool,
-    driver: Arc<Wake>,
+    driver: Arc<Notifier>,
 }
 
 /// The driver's hold on the thread; it ends with this.
@@ -198,7 +198,7 @@ pub struct Sender {
 
 impl Sender {
     /// Starts the thread. `driver` is woken when it has stopped something by itself.
-    pub fn start(driver: Arc<Wake>) -> std::io::Result<Self> {
+    pub fn start(driver: Arc<Notifier>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             table: Mutex::default(),
             changed: Condvar::new(),
@@ -438,7 +438,7 @@ fn run(shared: &Shared) {
             (next, news) = (None, true);
         }
         if news {
-            shared.driver.wake();
+            shared.driver.notify();
         }
         table = match next {
             None => shared

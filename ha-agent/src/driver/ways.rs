@@ -1,79 +1,22 @@
-//! Routes and rules of all instances: which the configuration means, what an earlier agent left of them,
-//! and what somebody else took away.
+//! Routes and rules of all instances: what an earlier agent left of them, and what somebody else took away.
 
 use std::collections::HashSet;
-use std::fmt;
 
 use ha_common::units::Instant;
 
-use super::{Driver, edges};
-use crate::config::model::Instance as Config;
-use crate::config::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
-use crate::config::virtual_rule::VirtualRule;
+use super::configured_routing::ways_of;
+use super::thread::Driver;
 use crate::net::address::Outcome;
-use crate::net::links::LinkTable;
-use crate::net::way::{Route, Way};
+use crate::net::way::Way;
 use crate::router::notice::Notice;
-
-/// A configured way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Entry<'c> {
-    /// Of `routes`.
-    Route(&'c VirtualRoute),
-    /// Of `rules`.
-    Rule(&'c VirtualRule),
-}
-
-impl fmt::Display for Entry<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Route(route) => write!(f, "route {route}"),
-            Self::Rule(rule) => write!(f, "rule {rule}"),
-        }
-    }
-}
-
-/// The configured ways in the order in which they are added: a rule needs its table filled first.
-pub(crate) fn entries(config: &Config) -> impl Iterator<Item = Entry<'_>> {
-    let routes = config.routes.iter().map(Entry::Route);
-    routes.chain(config.rules.iter().map(Entry::Rule))
-}
-
-impl Entry<'_> {
-    /// As the kernel is to have it; the name of the interface if there is none of it.
-    pub(crate) fn placed(&self, config: &Config, links: &LinkTable) -> Result<Way, String> {
-        let route = match self {
-            Self::Route(route) => *route,
-            Self::Rule(rule) => return Ok(Way::Rule((*rule).clone())),
-        };
-        let name = route.dev.as_ref().unwrap_or(&config.interface);
-        match (links.by_name(name), route.kind) {
-            (Some(link), _) => {
-                let table = links.vrf_table(link).unwrap_or(MAIN_TABLE);
-                Ok(Way::Route(Route::of(route, link.index, table)))
-            }
-            (None, RouteKind::Unicast) => Err(name.clone()),
-            (None, RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit) => {
-                Ok(Way::Route(Route::of(route, 0, MAIN_TABLE)))
-            }
-        }
-    }
-}
-
-/// All of them that can be.
-pub(crate) fn ways_of(config: &Config, links: &LinkTable) -> Vec<Way> {
-    entries(config)
-        .filter_map(|entry| entry.placed(config, links).ok())
-        .collect()
-}
 
 impl Driver {
     /// Removes the ways that an earlier agent left and that no instance has now.
     pub(super) fn clear_left_ways(&mut self) {
-        let found = match self.ways.list() {
+        let found = match self.system.ways.list() {
             Ok(found) => found,
             Err(error) => {
-                return self.reporter.say_of(
+                return self.system.reporter.say_of(
                     "routes and rules of an earlier run",
                     Notice::Failed(error.to_string()),
                 );
@@ -82,7 +25,7 @@ impl Driver {
         let wanted: HashSet<Way> = self
             .instances
             .iter()
-            .flat_map(|instance| ways_of(instance.config(), &self.links))
+            .flat_map(|instance| ways_of(instance.config(), &self.system.links))
             .collect();
         // A rule goes before the table that it leads to.
         let mut left: Vec<Way> = found
@@ -93,12 +36,12 @@ impl Driver {
         if left.is_empty() {
             return;
         }
-        let Ok(outcomes) = self.ways.remove(&left) else {
+        let Ok(outcomes) = self.system.ways.remove(&left) else {
             return;
         };
         for (way, outcome) in left.iter().zip(outcomes) {
             if outcome == Ok(Outcome::Done) {
-                self.reporter.say_of(
+                self.system.reporter.say_of(
                     "an instance that is no longer configured",
                     Notice::Info(format!("removed {way}, left behind by an earlier run")),
                 );
@@ -109,63 +52,7 @@ impl Driver {
     /// Somebody removed some, perhaps ours.
     pub(super) fn verify_ways(&mut self, now: Instant) {
         for instance in &mut self.instances {
-            instance.verify_ways(&mut edges!(self), now);
+            instance.verify_ways(&mut self.system, now);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ha_common::units::Family;
-
-    use super::*;
-    use crate::config::parse;
-    use crate::net::links::tests::{link, table};
-    use crate::net::links::{Link, LinkKind};
-
-    /// The tables that the routes of a file go to.
-    fn tables(config: &Config, links: &LinkTable) -> Vec<u32> {
-        let ways = ways_of(config, links).into_iter();
-        ways.filter_map(|way| match way {
-            Way::Route(route) => Some(route.table),
-            Way::Rule(_) => None,
-        })
-        .collect()
-    }
-
-    #[test]
-    fn a_route_goes_to_the_table_of_the_vrf_that_its_interface_is_in_unless_one_is_given() {
-        let text = "[[instance]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\n\
-            addresses = [\"10.99.0.100/24\"]\nroutes = [\
-            { to = \"default\", via = \"10.99.0.1\" }, \
-            { to = \"10.1.0.0/16\", via = \"10.99.0.1\", table = 254 }, \
-            { to = \"10.2.0.0/16\", type = \"blackhole\" }, \
-            { to = \"10.3.0.0/16\", via = \"10.98.0.1\", dev = \"eth1\" }]\n";
-        let config = parse("test.toml", text).unwrap();
-        let config = &config.instances[0];
-        assert_eq!(config.family, Family::V4);
-        let vrf = Link {
-            kind: LinkKind::Vrf { table: 10 },
-            ..link(9, "red", &[])
-        };
-        let inside = Link {
-            master: Some(9),
-            ..link(2, "eth0", &[])
-        };
-        let other = link(3, "eth1", &[]);
-        let in_vrf = table(&[inside, other.clone(), vrf]);
-        let outside = table(&[link(2, "eth0", &[]), other]);
-        assert_eq!(tables(config, &in_vrf), [10, 254, 10, 254]);
-        assert_eq!(tables(config, &outside), [254; 4]);
-
-        // What the interface's move moves.
-        let (before, after) = (ways_of(config, &outside), ways_of(config, &in_vrf));
-        let moves = before.iter().map(|old| match old {
-            Way::Route(old) => after
-                .iter()
-                .any(|new| matches!(new, Way::Route(new) if old.is_moved(new))),
-            Way::Rule(_) => false,
-        });
-        assert_eq!(moves.collect::<Vec<_>>(), [true, false, true, false]);
     }
 }

@@ -10,7 +10,7 @@ use ha_common::election::{Actions, Input, Params};
 use ha_common::units::Instant;
 
 use super::words::failed_check;
-use crate::driver::wake::Wake;
+use crate::os::notifier::Notifier;
 
 /// How many entries may wait for the file, about 2 MB; then they are dropped and counted. 255 virtual
 /// routers that lose their master make some 800 at once.
@@ -60,7 +60,7 @@ pub struct Entries(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     queue: ArrayQueue<Entry>,
-    bell: Wake,
+    bell: Notifier,
     /// Entries that did not fit, and that no entry in the queue tells of yet.
     untold: AtomicU64,
 }
@@ -75,7 +75,7 @@ impl Recorder {
     pub fn channel() -> io::Result<(Self, Entries)> {
         let shared = Arc::new(Shared {
             queue: ArrayQueue::new(QUEUE),
-            bell: Wake::new()?,
+            bell: Notifier::new()?,
             untold: AtomicU64::new(0),
         });
         Ok((Self(Some(Arc::clone(&shared))), Entries(shared)))
@@ -121,7 +121,7 @@ impl Shared {
         if self.queue.push(entry).is_err() {
             self.untold.fetch_add(lost_before + 1, Ordering::Relaxed);
         }
-        self.bell.wake();
+        self.bell.notify();
     }
 }
 
@@ -137,7 +137,7 @@ impl Entries {
     }
 
     /// Rings when there is something to write.
-    pub fn bell(&self) -> &Wake {
+    pub fn bell(&self) -> &Notifier {
         &self.0.bell
     }
 }

@@ -15,7 +15,7 @@ use super::file::{self, Lines, Sink, Written};
 use super::queue::{Entries, Recorder};
 use super::without_secrets;
 use crate::config::Config;
-use crate::driver::clock;
+use crate::os::clock;
 
 /// How many entries are written at once.
 const BATCH: usize = 256;
@@ -84,7 +84,7 @@ impl Recording {
     /// Writes what waits and ends; false if that took too long, and then the file lacks its end.
     pub fn finish(self) -> bool {
         self.shared.quit.store(true, Ordering::Release);
-        self.shared.entries.bell().wake();
+        self.shared.entries.bell().notify();
         self.done.recv_timeout(PATIENCE).is_ok()
     }
 }
@@ -203,7 +203,7 @@ mod tests {
         }
         drop(let_go);
         shared.quit.store(true, Ordering::Release);
-        shared.entries.bell().wake();
+        shared.entries.bell().notify();
         writer.join().unwrap();
         let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
         let told = text.lines().filter(|line| line.ends_with("< tick")).count() as u64;

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Result;
-use ha_agent::driver::realtime;
+use ha_agent::os::realtime;
 
 use super::contestant::Router;
 use super::master;

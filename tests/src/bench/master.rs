@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Context as _, Result, bail};
-use ha_agent::driver::realtime;
+use ha_agent::os::realtime;
 use ha_common::units::Instant;
 
 use super::contestant::{INTERVAL, Router};

@@ -19,8 +19,9 @@ use super::handler::Agent;
 use crate::config::Problem;
 use crate::control::moment::{Ahead, Moment};
 use crate::control::status::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
+use crate::driver::board;
 use crate::driver::board::Picture;
-use crate::driver::{board, clock, realtime};
+use crate::os::{clock, realtime};
 
 use check::checks;
 use group::groups;

@@ -6,8 +6,8 @@ use crate::agent::handler::Agent;
 use crate::config::model::Instance;
 use crate::config::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
 use crate::control::ways::{Route, Rule};
+use crate::driver::RoutingEntry;
 use crate::driver::board::{Picture, View};
-use crate::driver::ways::Entry;
 use crate::net::links::LinkTable;
 use crate::net::way::{Way, WayBook};
 
@@ -25,7 +25,7 @@ pub(super) fn present(picture: &Picture) -> HashSet<Way> {
 
 /// Where a route goes: for one that cannot be placed now, where it would by what is written.
 fn table(route: &VirtualRoute, config: &Instance, links: &LinkTable) -> u32 {
-    match Entry::Route(route).placed(config, links) {
+    match RoutingEntry::Route(route).placed(config, links) {
         Ok(Way::Route(route)) => route.table,
         Ok(Way::Rule(_)) | Err(_) => route.table.unwrap_or(MAIN_TABLE),
     }
@@ -35,7 +35,7 @@ fn table(route: &VirtualRoute, config: &Instance, links: &LinkTable) -> u32 {
 pub(super) fn ways(agent: &Agent, view: &View, present: &HashSet<Way>) -> (Vec<Route>, Vec<Rule>) {
     let config = &view.config;
     let links = agent.links.borrow();
-    let is_there = |entry: &Entry<'_>| {
+    let is_there = |entry: &RoutingEntry<'_>| {
         let way = entry.placed(config, &links);
         way.is_ok_and(|way| present.contains(&way))
     };
@@ -50,7 +50,7 @@ pub(super) fn ways(agent: &Agent, view: &View, present: &HashSet<Way>) -> (Vec<R
         table: table(it, config, &links),
         source: it.source,
         text: it.to_string(),
-        present: is_there(&Entry::Route(it)),
+        present: is_there(&RoutingEntry::Route(it)),
         error: error(number),
     });
     let first = config.routes.len();
@@ -62,7 +62,7 @@ pub(super) fn ways(agent: &Agent, view: &View, present: &HashSet<Way>) -> (Vec<R
         table: it.table,
         priority: it.priority,
         text: it.to_string(),
-        present: is_there(&Entry::Rule(it)),
+        present: is_there(&RoutingEntry::Rule(it)),
         error: error(first + number),
     });
     (routes.collect(), rules.collect())

@@ -175,7 +175,7 @@ impl Watch {
             .inotify
             .as_fd()
             .try_clone_to_owned()
-            .and_then(crate::readable::watch)
+            .and_then(crate::os::async_fd::watch)
             .map_err(|error| format!("inotify: {error}"))?;
         Ok(Self { walker, ready })
     }

@@ -5,14 +5,15 @@ use ha_common::election::Claim;
 use ha_common::layout::Event as Pushed;
 use ha_common::units::{Family, Instant};
 
-use super::{Edges, Instance};
+use super::Instance;
+use crate::driver::system::System;
 use crate::router::Event;
 
 impl Instance {
     /// The kernel half saw a claim. True if anything changed that is shown.
-    pub(crate) fn claimed(&mut self, event: &Pushed, edges: &mut Edges<'_>, now: Instant) -> bool {
-        match (claim_of(event), self.slot(edges)) {
-            (Some(claim), Some(slot)) => self.tell(Event::Claimed(claim, &slot), edges, now),
+    pub(crate) fn claimed(&mut self, event: &Pushed, system: &mut System, now: Instant) -> bool {
+        match (claim_of(event), self.slot(system)) {
+            (Some(claim), Some(slot)) => self.tell(Event::Claimed(claim, &slot), system, now),
             _ => false,
         }
     }

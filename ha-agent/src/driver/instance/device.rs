@@ -3,7 +3,8 @@
 use ha_common::election::Role;
 use ha_common::units::Instant;
 
-use super::{Edges, Instance};
+use super::Instance;
+use crate::driver::system::System;
 use crate::net::links::Link;
 use crate::net::virtual_mac::{Device, DeviceError};
 use crate::router::Event;
@@ -12,8 +13,8 @@ use crate::router::notice::Notice;
 impl Instance {
     /// Before the first advert: what leaves by the device has the virtual MAC. What comes to that is taken, and
     /// forwarded by a host that forwards: RFC 9568 section 6.4.3 (mac), RFC 3768 section 6.4.3 (mac).
-    pub(super) fn raise_device(&mut self, edges: &mut Edges<'_>) {
-        self.switch_device(true, edges);
+    pub(super) fn raise_device(&mut self, system: &mut System) {
+        self.switch_device(true, system);
     }
 
     /// Whether the device is up still and is to go down.
@@ -23,39 +24,39 @@ impl Instance {
 
     /// After the last advert: a backup takes no frames to the virtual MAC, and answers none:
     /// RFC 9568 section 6.4.2 (mac), RFC 3768 section 6.4.2 (mac).
-    pub(crate) fn lower_device(&mut self, edges: &mut Edges<'_>) {
-        self.switch_device(false, edges);
+    pub(crate) fn lower_device(&mut self, system: &mut System) {
+        self.switch_device(false, system);
     }
 
-    fn switch_device(&mut self, up: bool, edges: &mut Edges<'_>) {
+    fn switch_device(&mut self, up: bool, system: &mut System) {
         let Some(device) = self.device_mut().filter(|device| device.is_up != up) else {
             return;
         };
         // If it fails, the table shows it as somebody else's doing, and it is tried again.
         device.is_up = up;
-        if let Err(error) = edges.devices.set_up(device, up) {
-            self.device_failed(&error, edges);
+        if let Err(error) = system.devices.set_up(device, up) {
+            self.device_failed(&error, system);
         }
     }
 
     /// Undoes what somebody else has switched. The table may be behind what was done here, so the kernel is
     /// asked where it differs.
-    pub(crate) fn verify_device(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    pub(crate) fn verify_device(&mut self, system: &mut System, now: Instant) {
         let up = self.role() == Role::Master;
         // What is yet to be done here is nobody's doing.
         let Some(device) = self.device_mut().filter(|device| device.is_up == up) else {
             return;
         };
-        let shown = edges.links.get(device.index);
+        let shown = system.links.get(device.index);
         if shown.is_none_or(|link| link.admin_up == up) {
             return;
         }
-        if !matches!(edges.devices.state(device.index), Ok(Some(is)) if is != up) {
+        if !matches!(system.devices.state(device.index), Ok(Some(is)) if is != up) {
             return;
         }
         let name = device.name.clone();
-        if let Err(error) = edges.devices.set_up(device, up) {
-            return self.device_failed(&error, edges);
+        if let Err(error) = system.devices.set_up(device, up) {
+            return self.device_failed(&error, system);
         }
         device.is_up = up;
         self.dirty = true;
@@ -63,29 +64,29 @@ impl Instance {
         let (was, is) = if up { ("off", "on") } else { ("on", "off") };
         self.say(
             Notice::Warning(format!("somebody switched {name} {was}; it is {is} again")),
-            edges,
+            system,
         );
         if up {
             // IPv6 addresses went with it, and the neighbours may have noticed.
-            edges.sender.now(self.id);
-            self.verify_addresses(edges, now);
-            self.tell(Event::AddressesRestored, edges, now);
+            system.sender.now(self.id);
+            self.verify_addresses(system, now);
+            self.tell(Event::AddressesRestored, system, now);
         }
     }
 
     /// Brings the device in line with the interface beneath it, where the table shows that it is not: its MTU, and
     /// the VRF that it is in.
-    pub(crate) fn follow_interface(&mut self, link: &Link, edges: &mut Edges<'_>) {
+    pub(crate) fn follow_interface(&mut self, link: &Link, system: &mut System) {
         let Some(device) = self.device().cloned() else {
             return;
         };
-        let vrf = edges.links.vrf_table(link).and(link.master);
+        let vrf = system.links.vrf_table(link).and(link.master);
         let differs = |shown: &Link| (shown.mtu, shown.master) != (link.mtu, vrf);
-        if !edges.links.get(device.index).is_some_and(differs) {
+        if !system.links.get(device.index).is_some_and(differs) {
             return;
         }
         let ipv6 = self.config().holds_ipv6();
-        match edges.devices.follow(&device, link.index, ipv6) {
+        match system.devices.follow(&device, link.index, ipv6) {
             Ok(false) => {}
             Ok(true) => {
                 self.dirty = true;
@@ -94,19 +95,19 @@ impl Instance {
                         "{} follows {}: MTU and VRF",
                         device.name, link.name
                     )),
-                    edges,
+                    system,
                 );
             }
-            Err(error) => self.device_failed(&error, edges),
+            Err(error) => self.device_failed(&error, system),
         }
     }
 
     /// Whether somebody has deleted the device. The table shows it soon, and then it is made anew.
-    pub(super) fn device_is_gone(&self, edges: &mut Edges<'_>) -> bool {
+    pub(super) fn device_is_gone(&self, system: &mut System) -> bool {
         let Some(device) = self.device() else {
             return false;
         };
-        matches!(edges.devices.state(device.index), Ok(None))
+        matches!(system.devices.state(device.index), Ok(None))
     }
 
     /// The device, if it has one.
@@ -120,7 +121,7 @@ impl Instance {
         Some(&mut above.device)
     }
 
-    fn device_failed(&self, error: &DeviceError, edges: &Edges<'_>) {
-        self.say(Notice::Failed(error.to_string()), edges);
+    fn device_failed(&self, error: &DeviceError, system: &System) {
+        self.say(Notice::Failed(error.to_string()), system);
     }
 }

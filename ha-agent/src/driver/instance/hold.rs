@@ -7,8 +7,10 @@ use std::ops::Range;
 use ha_common::election::Role;
 use ha_common::units::{Instant, Nanos};
 
-use super::{Edges, Instance};
+use super::Instance;
+use super::unseen::{Unseen, addresses_of};
 use crate::config::model::Instance as Config;
+use crate::driver::system::System;
 use crate::net::address::{Outcome, Placement};
 use crate::net::present::Present;
 use crate::router::notice::Notice;
@@ -20,32 +22,23 @@ const REMOVAL_WAIT: Nanos = Nanos::from_millis(1_000);
 /// How soon the interfaces' table must show what was added; until then it may be behind.
 const SHOWN_WITHIN: Nanos = Nanos::from_millis(1_000);
 
-/// Addresses that were added, and that the interfaces' table has not shown yet. It is told of them in their
-/// order: before it shows the last one, nothing can be said of those that it lacks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unseen {
-    last: IpAddr,
-    /// When it is believed all the same.
-    pub(super) until: Instant,
-}
-
 impl Instance {
     /// The table has had its time to show what was added.
-    pub(super) fn verify_unseen(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    pub(super) fn verify_unseen(&mut self, system: &mut System, now: Instant) {
         if self.unseen.is_some_and(|it| it.until <= now) {
             self.unseen = None;
-            self.verify_addresses(edges, now);
+            self.verify_addresses(system, now);
         }
     }
 
     /// While master: puts back what somebody else has removed.
-    pub(crate) fn verify_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    pub(crate) fn verify_addresses(&mut self, system: &mut System, now: Instant) {
         if self.role() != Role::Master {
             return;
         }
         let Some(port) = &self.port else { return };
         // A device that the table does not show yet has none that it could tell of.
-        let shown = edges.links.get(port.holder());
+        let shown = system.links.get(port.holder());
         let present = shown.map_or_else(HashSet::new, |link| addresses_of(&link.addresses));
         if self
             .unseen
@@ -60,32 +53,32 @@ impl Instance {
             .filter(|place| !present.contains(&place.net.addr()))
             .copied()
             .collect();
-        if missing.is_empty() || self.device_is_gone(edges) {
+        if missing.is_empty() || self.device_is_gone(system) {
             return;
         }
-        let outcomes = match edges.book.add(&missing) {
+        let outcomes = match system.book.add(&missing) {
             Ok(outcomes) => outcomes,
-            Err(error) => return self.refused(&error, edges, now),
+            Err(error) => return self.refused(&error, system, now),
         };
         let before = self.restored;
         for (place, outcome) in missing.iter().zip(outcomes) {
             match outcome {
                 Ok(Outcome::Done) => {
                     self.restored += 1;
-                    self.say(Notice::Restored(place.net), edges);
+                    self.say(Notice::Restored(place.net), system);
                 }
                 // It was added after the table that we were shown was read.
                 Ok(Outcome::Already) => {}
-                Err(error) => self.refused(&error, edges, now),
+                Err(error) => self.refused(&error, system, now),
             }
         }
         if self.restored > before {
-            self.tell(Event::AddressesRestored, edges, now);
+            self.tell(Event::AddressesRestored, system, now);
         }
     }
 
     /// The Ethernet address changed: neighbours must learn the new one.
-    pub(crate) fn mac_changed(&mut self, mac: [u8; 6], edges: &mut Edges<'_>, now: Instant) {
+    pub(crate) fn mac_changed(&mut self, mac: [u8; 6], system: &mut System, now: Instant) {
         if let Some(port) = &mut self.port {
             port.mac = mac;
             if port.above.is_none() {
@@ -93,30 +86,30 @@ impl Instance {
                 port.detector.own_mac = mac;
             }
         }
-        self.reconfigure_detector(&self.detector_rules(), edges, now);
+        self.reconfigure_detector(&self.detector_rules(), system, now);
         // The virtual MAC is the same whatever the interface's is.
         let announced = self.port.as_ref().is_some_and(|port| port.above.is_none());
         if announced {
-            self.tell(Event::AddressesRestored, edges, now);
+            self.tell(Event::AddressesRestored, system, now);
         }
     }
 
     /// Removes addresses that an earlier life left behind, and that are not ours to hold now: all of them,
     /// or if it `resumes`, those that are no longer configured. Never an administrator's.
-    pub(super) fn clear_leftovers(&mut self, resumes: bool, edges: &mut Edges<'_>) {
+    pub(super) fn clear_leftovers(&mut self, resumes: bool, system: &mut System) {
         if !resumes {
-            self.clear_left_ways(edges);
+            self.clear_left_ways(system);
         }
         let Some(port) = &self.port else { return };
         // Before the instance had a device of its own, they were on the interface.
         let mut present = Vec::new();
         for ifindex in BTreeSet::from([port.ifindex, port.holder()]) {
-            let listed = edges.book.list(ifindex).unwrap_or_default();
+            let listed = system.book.list(ifindex).unwrap_or_default();
             present.extend(listed.into_iter().map(|found| (ifindex, found)));
         }
         let held: HashSet<IpAddr> = port
             .detector
-            .held(edges.kernel.as_deref())
+            .held(system.kernel.as_ref())
             .into_iter()
             .collect();
         let wanted: HashSet<IpAddr> = port.placements.iter().map(|it| it.net.addr()).collect();
@@ -125,7 +118,7 @@ impl Instance {
         // 5.18 keep no marks, and then its word is all there is.
         let left_behind = |found: &Present| {
             let known = held.contains(&found.net.addr());
-            if edges.book.marks() {
+            if system.book.marks() {
                 found.ours && (known || configured(found))
             } else {
                 known
@@ -142,13 +135,13 @@ impl Instance {
         if left.is_empty() {
             return;
         }
-        if let Ok(outcomes) = edges.book.remove(&left) {
+        if let Ok(outcomes) = system.book.remove(&left) {
             for (place, _) in left
                 .iter()
                 .zip(outcomes)
                 .filter(|(_, outcome)| outcome.is_ok())
             {
-                self.say(Notice::Leftover(place.net), edges);
+                self.say(Notice::Leftover(place.net), system);
             }
         }
     }
@@ -156,14 +149,14 @@ impl Instance {
     /// From here on the kernel answers for them and takes what comes to them:
     /// RFC 9568 section 6.4.3 (arp, accept), RFC 3768 section 6.4.3 (arp, accept).
     /// True if anything changed that is shown.
-    pub(super) fn add_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) -> bool {
+    pub(super) fn add_addresses(&mut self, system: &mut System, now: Instant) -> bool {
         self.removal_due = None;
         let Some(port) = &self.port else { return false };
         let placements = port.placements.clone();
-        let outcomes = match edges.book.add(&placements) {
+        let outcomes = match system.book.add(&placements) {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                self.refused(&error, edges, now);
+                self.refused(&error, system, now);
                 return true;
             }
         };
@@ -179,39 +172,39 @@ impl Instance {
             last: place.net.addr(),
             until: now + SHOWN_WITHIN,
         });
-        self.tell_foreign(&was_there, edges, now);
+        self.tell_foreign(&was_there, system, now);
         if self
             .port
             .as_ref()
             .is_some_and(|port| port.detector.is_listed())
         {
             // A master's addresses changed: the fence is told of the new ones.
-            self.list_for_fence(true, edges);
+            self.list_for_fence(true, system);
         }
         if let Some(error) = outcomes.into_iter().find_map(Result::err) {
-            self.refused(&error, edges, now);
+            self.refused(&error, system, now);
             return true;
         }
-        self.add_ways(edges, now);
-        self.tell(Event::AddressesHeld, edges, now);
+        self.add_ways(system, now);
+        self.tell(Event::AddressesHeld, system, now);
         true
     }
 
     /// Of addresses that were there when we came to add them, those that no agent added: they stay when we
     /// leave.
-    fn tell_foreign(&mut self, was_there: &[IpAddr], edges: &mut Edges<'_>, now: Instant) {
+    fn tell_foreign(&mut self, was_there: &[IpAddr], system: &mut System, now: Instant) {
         self.foreign.clear();
         let Some(port) = self.port.as_ref().filter(|_| !was_there.is_empty()) else {
             return;
         };
         // Without marks, the kernel half's word is all there is.
-        let ours: HashSet<IpAddr> = if edges.book.marks() {
-            let present = edges.book.list(port.holder()).unwrap_or_default();
+        let ours: HashSet<IpAddr> = if system.book.marks() {
+            let present = system.book.list(port.holder()).unwrap_or_default();
             let marked = present.iter().filter(|found| found.ours);
             marked.map(|found| found.net.addr()).collect()
         } else {
             port.detector
-                .held(edges.kernel.as_deref())
+                .held(system.kernel.as_ref())
                 .into_iter()
                 .collect()
         };
@@ -231,26 +224,26 @@ impl Instance {
             ),
             &mut fx,
         );
-        self.carry_out(fx, edges, now);
+        self.carry_out(fx, system, now);
     }
 
-    fn refused(&mut self, why: &dyn ToString, edges: &mut Edges<'_>, now: Instant) {
-        self.tell(Event::AddressesRefused(why.to_string()), edges, now);
+    fn refused(&mut self, why: &dyn ToString, system: &mut System, now: Instant) {
+        self.tell(Event::AddressesRefused(why.to_string()), system, now);
     }
 
     /// From here on the kernel does not know them:
     /// RFC 9568 section 6.4.2 (arp, solicited, accept), RFC 3768 section 6.4.2 (arp, accept).
-    pub(super) fn remove_addresses(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    pub(super) fn remove_addresses(&mut self, system: &mut System, now: Instant) {
         self.removal_due = None;
         self.unseen = None;
         if self.port.is_none() {
             return;
         }
-        let ways = self.remove_ways(edges);
+        let ways = self.remove_ways(system);
         let Some(port) = &self.port else { return };
         let is_ours = |place: &Placement| !self.foreign.contains(&place.net.addr());
         let ours: Vec<_> = port.placements.iter().copied().filter(is_ours).collect();
-        let failure = match edges.book.remove(&ours) {
+        let failure = match system.book.remove(&ours) {
             Ok(outcomes) => outcomes
                 .into_iter()
                 .find_map(Result::err)
@@ -261,16 +254,16 @@ impl Instance {
         // An interface that is gone has taken its addresses along.
         let interface = self.router.readiness().interface();
         if let Some(what) = failure.filter(|_| interface != InterfaceState::Gone) {
-            self.say(Notice::Failed(what), edges);
+            self.say(Notice::Failed(what), system);
             self.removal_due = Some(now + REMOVAL_WAIT);
         }
     }
 
     /// Two hosts must not answer for one address.
-    pub(super) fn remove_addresses_again(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    pub(super) fn remove_addresses_again(&mut self, system: &mut System, now: Instant) {
         self.removal_due = None;
         if self.role() != Role::Master {
-            self.remove_addresses(edges, now);
+            self.remove_addresses(system, now);
         }
     }
 
@@ -278,12 +271,12 @@ impl Instance {
     pub(super) fn announce(
         &mut self,
         portion: Range<usize>,
-        edges: &mut Edges<'_>,
+        system: &mut System,
         now: Instant,
     ) -> bool {
         let Some(port) = &self.port else { return false };
         let batch = port.placements.get(portion.clone()).unwrap_or_default();
-        let told = edges.announcer.announce(
+        let told = system.announcer.announce(
             port.holder(),
             port.announced_mac(),
             port.router,
@@ -299,12 +292,12 @@ impl Instance {
             sent,
             full,
         };
-        self.tell(event, edges, now);
+        self.tell(event, system, now);
         true
     }
 
     /// Lets go of what the coming configuration no longer has here, or not in the same form.
-    pub(crate) fn drop_addresses(&mut self, coming: &Config, edges: &mut Edges<'_>) {
+    pub(crate) fn drop_addresses(&mut self, coming: &Config, system: &mut System) {
         let Some(port) = self.port.as_ref().filter(|_| self.role() == Role::Master) else {
             return;
         };
@@ -315,8 +308,8 @@ impl Instance {
         if dropped.is_empty() {
             return;
         }
-        if let Err(error) = edges.book.remove(&dropped) {
-            self.say(Notice::Failed(error.to_string()), edges);
+        if let Err(error) = system.book.remove(&dropped) {
+            self.say(Notice::Failed(error.to_string()), system);
         }
     }
 
@@ -326,8 +319,4 @@ impl Instance {
             port.placements = coming.held().map(|it| port.place(it)).collect();
         }
     }
-}
-
-pub(super) fn addresses_of(present: &[Present]) -> HashSet<IpAddr> {
-    present.iter().map(|found| found.net.addr()).collect()
 }

@@ -3,36 +3,16 @@
 use ha_common::layout::{Slot, state};
 use ha_common::units::Instant;
 
-use super::hold::addresses_of;
-use super::{Edges, Instance};
-use crate::config::model::{Carrier, Config, Subject};
+use super::Instance;
+use super::unseen::addresses_of;
+use crate::config::model::Carrier;
 use crate::driver::hooks::Reception;
 use crate::driver::port::Port;
+use crate::driver::system::System;
 use crate::net::links::{Link, LinkTable};
 use crate::router::notice::Notice;
 use crate::router::sending::Outlet;
-use crate::router::tracked::{ObservedLink, ObservedLinks};
 use crate::router::{Binding, Event, InterfaceState};
-
-/// The interfaces that a configuration tracks, as they are.
-pub(crate) fn tracked_links(config: &Config, links: &LinkTable) -> ObservedLinks {
-    let tracks = config.instances.iter().flat_map(|instance| &instance.track);
-    let names = tracks.filter_map(|track| match &track.subject {
-        Subject::Interface { name, .. } => Some(name),
-        Subject::Check(_) => None,
-    });
-    names
-        .filter_map(|name| Some((name.clone(), observed(links.by_name(name)?))))
-        .collect()
-}
-
-fn observed(link: &Link) -> ObservedLink {
-    ObservedLink {
-        admin_up: link.admin_up,
-        oper_up: link.oper_up,
-        carrier_changes: link.carrier_changes,
-    }
-}
 
 impl Instance {
     /// Whether the instance's own interface is good enough to run on.
@@ -47,14 +27,14 @@ impl Instance {
     pub(crate) fn link_changed(
         &mut self,
         state: InterfaceState,
-        edges: &mut Edges<'_>,
+        system: &mut System,
         now: Instant,
     ) {
-        let outlet = self.leaves_by(edges.links).map(|link| Outlet {
+        let outlet = self.leaves_by(&system.links).map(|link| Outlet {
             name: link.name.clone(),
             mtu: link.mtu,
         });
-        self.tell(Event::Interface(state, outlet), edges, now);
+        self.tell(Event::Interface(state, outlet), system, now);
     }
 
     /// What adverts leave by.
@@ -66,17 +46,17 @@ impl Instance {
 
     /// What it is bound to, and whether a master of an earlier life could carry on from it: the slot says master, the
     /// addresses are there, and so is the device.
-    pub(super) fn binding(&self, slot: Option<&Slot>, edges: &mut Edges<'_>) -> Option<Binding> {
+    pub(super) fn binding(&self, slot: Option<&Slot>, system: &mut System) -> Option<Binding> {
         let port = self.port.as_ref()?;
         let was_master = slot.is_some_and(|slot| slot.state == state::MASTER);
         let is_up = |port: &Port| port.above.as_ref().is_none_or(|above| above.device.is_up);
         let in_place = was_master && is_up(port) && {
-            let present = edges.book.list(port.holder()).unwrap_or_default();
+            let present = system.book.list(port.holder()).unwrap_or_default();
             let present = addresses_of(&present);
             let mut placements = port.placements.iter();
             placements.all(|place| present.contains(&place.net.addr()))
         };
-        let turned_at = edges.kernel.as_ref().map(|kernel| kernel.turned_at());
+        let turned_at = system.kernel.as_ref().map(|kernel| kernel.turned_at());
         Some(Binding {
             source: port.path.source,
             kernel_timer: port.detector.has_kernel_timer(),
@@ -87,7 +67,7 @@ impl Instance {
     }
 
     /// How it receives has changed, and nothing of its port has.
-    pub(crate) fn received_by(&mut self, reception: Reception, edges: &Edges<'_>, now: Instant) {
+    pub(crate) fn received_by(&mut self, reception: Reception, system: &System, now: Instant) {
         let Some(port) = &mut self.port else { return };
         if port.reception == reception {
             return;
@@ -102,22 +82,22 @@ impl Instance {
                 Notice::Warning(format!(
                     "something else removed the program from {interface}; it was attached again"
                 )),
-                edges,
+                system,
             );
         } else if new.without_notes() != old.without_notes()
             && let Some(port) = &self.port
         {
-            self.say_attached(port, edges);
+            self.say_attached(port, system);
             return;
         }
         for note in news {
             let interface = &self.config().interface;
-            self.say(Notice::Warning(format!("{interface}: {note}")), edges);
+            self.say(Notice::Warning(format!("{interface}: {note}")), system);
         }
     }
 
     /// Says how it receives.
-    pub(super) fn say_attached(&self, port: &Port, edges: &Edges<'_>) {
+    pub(super) fn say_attached(&self, port: &Port, system: &System) {
         let reception = &port.reception;
         let refusals = reception
             .refusals
@@ -131,7 +111,7 @@ impl Instance {
                 refusals: refusals.collect(),
                 kernel_timer: port.detector.has_kernel_timer(),
             },
-            edges,
+            system,
         );
     }
 }

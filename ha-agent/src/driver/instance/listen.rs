@@ -5,11 +5,12 @@ use ha_common::election::{Advert, Detector as Part, Role, Rules};
 use ha_common::layout::{Event as Pushed, Slot};
 use ha_common::units::{Centiseconds, Instant, Priority};
 
-use super::{Edges, Instance};
+use super::Instance;
 use crate::config::virtual_address::VirtualAddress;
 use crate::datapath::error::KernelError;
 use crate::datapath::soft::Heard;
 use crate::driver::detector::{Place, list_hash};
+use crate::driver::system::System;
 use crate::net::receive::Received;
 use crate::router::notice::Notice;
 use crate::router::{Effects, Event};
@@ -52,7 +53,7 @@ impl Instance {
     }
 
     /// The detector passed an advert on.
-    pub(crate) fn heard(&mut self, event: &Pushed, edges: &mut Edges<'_>, now: Instant) {
+    pub(crate) fn heard(&mut self, event: &Pushed, system: &mut System, now: Instant) {
         let Some(source) = known_ip(self.config().family, event.source) else {
             return;
         };
@@ -63,91 +64,86 @@ impl Instance {
         };
         let differs = event.hash != list_hash(self.config());
         let other_list = differs.then_some(event.count);
-        self.tell(Event::Advert { advert, other_list }, edges, now);
+        self.tell(Event::Advert { advert, other_list }, system, now);
     }
 
     /// The deadline passed, says the detector. True if anything changed that is shown.
-    pub(crate) fn expired(
-        &mut self,
-        deadline: Instant,
-        edges: &mut Edges<'_>,
-        now: Instant,
-    ) -> bool {
-        let Some(slot) = self.slot(edges) else {
+    pub(crate) fn expired(&mut self, deadline: Instant, system: &mut System, now: Instant) -> bool {
+        let Some(slot) = self.slot(system) else {
             return false;
         };
         let event = Event::Expired {
             deadline,
             slot: &slot,
         };
-        self.tell(event, edges, now)
+        self.tell(event, system, now)
     }
 
     /// Has the kernel half make a master of the slot if nothing was heard since.
-    pub(super) fn promote(&mut self, rules: &Rules, last_heard: u64, edges: &Edges<'_>) -> bool {
+    pub(super) fn promote(&mut self, rules: &Rules, last_heard: u64, system: &System) -> bool {
         let Some(port) = &mut self.port else {
             return false;
         };
-        let kernel = edges.kernel.as_deref();
+        let kernel = system.kernel.as_ref();
         match port.detector.take_over(kernel, rules, last_heard) {
             Ok(promoted) => promoted,
             Err(error) => {
                 // Without an answer it is taken over the ordinary way.
-                self.say_if_failed(Err(error), edges);
+                self.say_if_failed(Err(error), system);
                 true
             }
         }
     }
 
     /// Reads the slot, in case an event was lost. True if anything changed that is shown.
-    pub(crate) fn look(&mut self, edges: &mut Edges<'_>, now: Instant) -> bool {
-        match self.slot(edges) {
-            Some(slot) => self.tell(Event::Slot(&slot), edges, now),
+    pub(crate) fn look(&mut self, system: &mut System, now: Instant) -> bool {
+        match self.slot(system) {
+            Some(slot) => self.tell(Event::Slot(&slot), system, now),
             None => false,
         }
     }
 
     /// If the sender stopped by itself, or is about to, the slot is asked before anything is sent. True if it was so.
-    pub(crate) fn look_before_sending(&mut self, edges: &mut Edges<'_>, now: Instant) -> bool {
+    pub(crate) fn look_before_sending(&mut self, system: &mut System, now: Instant) -> bool {
         if self.role() != Role::Master {
             return false;
         }
-        let Some(since) = edges.sender.take_stopped(self.id, now) else {
+        let Some(since) = system.sender.take_stopped(self.id, now) else {
             return false;
         };
-        let slot = self.slot(edges);
+        let slot = self.slot(system);
         let event = Event::SenderStopped {
             since,
             slot: slot.as_ref(),
         };
-        self.tell(event, edges, now);
+        self.tell(event, system, now);
         true
     }
 
     /// The sender may have news of adverts that do not leave. True if it has.
-    pub(crate) fn look_at_unsent(&mut self, edges: &mut Edges<'_>, now: Instant) -> bool {
+    pub(crate) fn look_at_unsent(&mut self, system: &mut System, now: Instant) -> bool {
         if self.role() != Role::Master {
             return false;
         }
-        let Some(news) = edges.sender.take_news(self.id) else {
+        let Some(news) = system.sender.take_news(self.id) else {
             return false;
         };
-        self.tell(Event::Sending(news), edges, now)
+        self.tell(Event::Sending(news), system, now)
     }
 
-    pub(super) fn slot(&self, edges: &Edges<'_>) -> Option<Slot> {
-        self.port.as_ref()?.detector.slot(edges.kernel.as_deref())
+    pub(super) fn slot(&self, system: &System) -> Option<Slot> {
+        self.port.as_ref()?.detector.slot(system.kernel.as_ref())
     }
 
     /// Before its group decides: if its timer ran out, the slot may know better by now.
-    pub(crate) fn resync(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    pub(crate) fn resync(&mut self, system: &mut System, now: Instant) {
         if !self.router.has_run_out() {
             return;
         }
-        if let Some(slot) = self.slot(edges) {
+        if let Some(slot) = self.slot(system) {
             let mut fx = Effects::default();
             self.router.resync(&slot, now, &mut fx);
-            self.carry_out(fx, edges, now);
+            self.carry_out(fx, system, now);
         }
     }
 
@@ -159,19 +155,19 @@ impl Instance {
         &mut self,
         detector: Part,
         rules: &Rules,
-        edges: &mut Edges<'_>,
+        system: &mut System,
         now: Instant,
     ) {
         let Some(port) = &mut self.port else { return };
         let done = port
             .detector
-            .set(edges.kernel.as_deref(), detector, rules, now);
-        self.say_if_failed(done, edges);
-        self.list_for_fence(detector == Part::Master, edges);
+            .set(system.kernel.as_ref(), detector, rules, now);
+        self.say_if_failed(done, system);
+        self.list_for_fence(detector == Part::Master, system);
     }
 
     /// Tells the kernel half which addresses we hold: those that are ours, and only while we are master.
-    pub(super) fn list_for_fence(&mut self, is_master: bool, edges: &mut Edges<'_>) {
+    pub(super) fn list_for_fence(&mut self, is_master: bool, system: &mut System) {
         let Some(port) = &mut self.port else { return };
         let ours = self
             .router
@@ -179,46 +175,46 @@ impl Instance {
             .held()
             .map(VirtualAddress::addr)
             .filter(|address| !self.foreign.contains(address));
-        let kernel = edges.kernel.as_deref_mut();
+        let kernel = system.kernel.as_mut();
         let done = port.detector.fence(kernel, is_master, ours);
-        self.say_if_failed(done, edges);
+        self.say_if_failed(done, system);
     }
 
     /// Configures the slot anew, by these rules: the detector's, which are not always the election's.
     pub(super) fn reconfigure_detector(
         &mut self,
         rules: &Rules,
-        edges: &mut Edges<'_>,
+        system: &mut System,
         now: Instant,
     ) {
         let Some(port) = &mut self.port else { return };
         let sequence = port.detector.sequence;
-        let kernel = edges.kernel.as_deref_mut();
+        let kernel = system.kernel.as_mut();
         let done = port
             .detector
             .configure(kernel, self.router.config(), rules, now);
         port.detector.sequence = sequence;
-        self.say_if_failed(done, edges);
+        self.say_if_failed(done, system);
     }
 
-    fn say_if_failed(&self, done: Result<(), KernelError>, edges: &Edges<'_>) {
+    fn say_if_failed(&self, done: Result<(), KernelError>, system: &System) {
         if let Err(error) = done {
-            self.say(Notice::Failed(error.to_string()), edges);
+            self.say(Notice::Failed(error.to_string()), system);
         }
     }
 
     /// The wall clock was set: the gate of signed adverts reckons with it from here on.
-    pub(crate) fn reset_gate(&mut self, edges: &mut Edges<'_>, now: Instant) {
-        self.reconfigure_detector(&self.detector_rules(), edges, now);
+    pub(crate) fn reset_gate(&mut self, system: &mut System, now: Instant) {
+        self.reconfigure_detector(&self.detector_rules(), system, now);
     }
 
     /// Whether adverts are to end in the BPF program.
-    pub(crate) fn set_consume(&mut self, consume: bool, edges: &mut Edges<'_>, now: Instant) {
+    pub(crate) fn set_consume(&mut self, consume: bool, system: &mut System, now: Instant) {
         let Some(port) = &mut self.port else { return };
         if std::mem::replace(&mut port.detector.consume, consume) == consume {
             return;
         }
         self.dirty = true;
-        self.reconfigure_detector(&self.detector_rules(), edges, now);
+        self.reconfigure_detector(&self.detector_rules(), system, now);
     }
 }

@@ -7,7 +7,10 @@ mod hold;
 mod interface;
 mod listen;
 mod noted;
+mod placed_routing;
 mod show;
+mod switching;
+mod unseen;
 mod ways;
 
 use std::net::IpAddr;
@@ -17,54 +20,22 @@ use ha_common::election::{LastAdvert, Role, Rules, Transition};
 use ha_common::units::{Instant, Nanos};
 
 use super::board::View;
-use super::clock;
 use super::port::Port;
-use super::report::{Report, Reporter};
-use super::sender::{Farewell, Sender};
+use super::report::Report;
+use super::sender::Farewell;
 use super::switch::Switch;
+use super::system::System;
 use crate::config::model::Instance as Config;
-use crate::datapath::kernel::Kernel;
-use crate::net::address::AddressBook;
-use crate::net::announce::Announcer;
-use crate::net::links::LinkTable;
-use crate::net::virtual_mac::DeviceBook;
-use crate::net::way::WayBook;
+use crate::os::clock;
 use crate::record::Recorder;
 use crate::router::notice::Notice;
 use crate::router::priority::Health;
 use crate::router::tracked::ObservedLinks;
 use crate::router::{Effect, Effects, Event, Router};
 
-pub(crate) use interface::tracked_links;
-
-use hold::Unseen;
 use noted::Noted;
-use ways::Ways;
-
-/// The edges that all instances share.
-pub(crate) struct Edges<'a> {
-    /// The kernel half.
-    pub(crate) kernel: Option<&'a mut Kernel>,
-    /// Addresses.
-    pub(crate) book: &'a mut AddressBook,
-    /// Routes and rules.
-    pub(crate) ways: &'a mut WayBook,
-    /// Devices of virtual MACs.
-    pub(crate) devices: &'a mut DeviceBook,
-    /// The interfaces.
-    pub(crate) links: &'a LinkTable,
-    /// Gratuitous ARP and unsolicited NA.
-    pub(crate) announcer: &'a Announcer,
-    /// Periodic adverts.
-    pub(crate) sender: &'a Sender,
-    /// Log lines.
-    pub(crate) reporter: &'a Reporter,
-    /// What the elections are told and want.
-    pub(crate) recorder: &'a Recorder,
-    /// Names of the checks by number, and behind them what is said when something else that is tracked
-    /// fails.
-    pub(crate) checks: &'a Arc<[String]>,
-}
+use placed_routing::PlacedRouting;
+use unseen::Unseen;
 
 /// One virtual router.
 pub(crate) struct Instance {
@@ -82,7 +53,7 @@ pub(crate) struct Instance {
     /// Virtual addresses that were on the interface before we came: an administrator's, and to stay there.
     foreign: Vec<IpAddr>,
     unseen: Option<Unseen>,
-    ways: Ways,
+    ways: PlacedRouting,
     latency: Option<Nanos>,
     last: Option<(Transition, String, Option<Nanos>)>,
     noted: Noted,
@@ -116,7 +87,7 @@ impl Instance {
             removal_due: None,
             foreign: Vec::new(),
             unseen: None,
-            ways: Ways::default(),
+            ways: PlacedRouting::default(),
             latency: None,
             last: None,
             noted: Noted::default(),
@@ -177,76 +148,71 @@ impl Instance {
     }
 
     /// Tells the router what happened, and does what it wants. True if anything changed that is shown.
-    pub(crate) fn tell(&mut self, event: Event<'_>, edges: &mut Edges<'_>, now: Instant) -> bool {
+    pub(crate) fn tell(&mut self, event: Event<'_>, system: &mut System, now: Instant) -> bool {
         let mut fx = Effects::default();
         self.router.on_event(now, event, &mut fx);
-        self.carry_out(fx, edges, now)
+        self.carry_out(fx, system, now)
     }
 
     /// Does what the router wants. True if anything changed that is shown.
-    pub(crate) fn carry_out(
-        &mut self,
-        mut fx: Effects,
-        edges: &mut Edges<'_>,
-        now: Instant,
-    ) -> bool {
+    pub(crate) fn carry_out(&mut self, mut fx: Effects, system: &mut System, now: Instant) -> bool {
         for fed in fx.take_fed() {
             let (input, actions) = (fed.input, fed.actions);
-            edges
+            system
                 .recorder
-                .fed(self.router.name(), fed.at, &input, &actions, edges.checks);
+                .fed(self.router.name(), fed.at, &input, &actions, &system.checks);
         }
         let mut changed = self.router.take_changed();
         // What an effect leads to comes before the next one.
         for effect in fx {
-            changed |= self.perform(effect, edges, now);
+            changed |= self.perform(effect, system, now);
         }
         self.dirty |= changed;
         changed
     }
 
-    fn perform(&mut self, effect: Effect, edges: &mut Edges<'_>, now: Instant) -> bool {
+    fn perform(&mut self, effect: Effect, system: &mut System, now: Instant) -> bool {
         match effect {
             Effect::StartAdverts { rules, deadline } => {
-                self.raise_device(edges);
+                self.raise_device(system);
                 if let Some(program) = self.program(&rules) {
-                    edges.sender.begin(self.id, program);
+                    system.sender.begin(self.id, program);
                 }
                 self.latency = deadline.map(|deadline| clock::now().since(deadline));
             }
             Effect::UpdateAdverts(rules) => {
                 if let Some(program) = self.program(&rules) {
-                    edges.sender.update(self.id, program);
+                    system.sender.update(self.id, program);
                 }
             }
-            Effect::AdvertNow => edges.sender.now(self.id),
-            Effect::StopAdverts(last) => edges.sender.end(self.id, farewell(last)),
-            Effect::HoldAddresses => return self.add_addresses(edges, now),
-            Effect::ReleaseAddresses => self.remove_addresses(edges, now),
-            Effect::Announce(portion) => return self.announce(portion, edges, now),
-            Effect::Detect { part, rules } => self.detect(part, &rules, edges, now),
-            Effect::UpdateDetector(rules) => self.reconfigure_detector(&rules, edges, now),
+            Effect::AdvertNow => system.sender.now(self.id),
+            Effect::StopAdverts(last) => system.sender.end(self.id, farewell(last)),
+            Effect::HoldAddresses => return self.add_addresses(system, now),
+            Effect::ReleaseAddresses => self.remove_addresses(system, now),
+            Effect::Announce(portion) => return self.announce(portion, system, now),
+            Effect::Detect { part, rules } => self.detect(part, &rules, system, now),
+            Effect::UpdateDetector(rules) => self.reconfigure_detector(&rules, system, now),
             Effect::Promote { rules, last_heard } => {
-                let promoted = self.promote(&rules, last_heard, edges);
-                return self.tell(Event::Promoted(promoted), edges, now);
+                let promoted = self.promote(&rules, last_heard, system);
+                return self.tell(Event::Promoted(promoted), system, now);
             }
-            Effect::ReadSlot => return self.look(edges, now),
-            Effect::ClearLeftovers { resumes } => self.clear_leftovers(resumes, edges),
-            Effect::Report(transition) => self.report(transition, edges),
-            Effect::Say(notice) => self.say(notice, edges),
+            Effect::ReadSlot => return self.look(system, now),
+            Effect::ClearLeftovers { resumes } => self.clear_leftovers(resumes, system),
+            Effect::Report(transition) => self.report(transition, system),
+            Effect::Say(notice) => self.say(notice, system),
         }
         false
     }
 
     /// Reports a change of state, with its lateness, which is known here.
-    fn report(&mut self, transition: Transition, edges: &Edges<'_>) {
+    fn report(&mut self, transition: Transition, system: &System) {
         let latency = self.latency.take();
         let notice = self.router.describe(transition);
         if let Notice::Transition { cause, .. } = &notice {
             self.last = Some((transition, cause.clone(), latency));
         }
         self.dirty = true;
-        edges.reporter.say(Report {
+        system.reporter.say(Report {
             instance: Arc::clone(self.name()),
             notice,
             latency,
@@ -254,28 +220,28 @@ impl Instance {
     }
 
     /// Reports anything else.
-    pub(super) fn say(&self, notice: Notice, edges: &Edges<'_>) {
-        edges.reporter.say_of(Arc::clone(self.name()), notice);
+    pub(super) fn say(&self, notice: Notice, system: &System) {
+        system.reporter.say_of(Arc::clone(self.name()), notice);
     }
 
     /// The port is open.
-    pub(crate) fn opened(&mut self, port: Port, edges: &mut Edges<'_>, now: Instant) {
+    pub(crate) fn opened(&mut self, port: Port, system: &mut System, now: Instant) {
         self.dirty = true;
         self.was_on = None;
-        self.say_attached(&port, edges);
+        self.say_attached(&port, system);
         self.port = Some(port);
-        let slot = self.slot(edges);
-        let Some(binding) = self.binding(slot.as_ref(), edges) else {
+        let slot = self.slot(system);
+        let Some(binding) = self.binding(slot.as_ref(), system) else {
             return;
         };
-        self.tell(Event::Bound(binding, slot.as_ref()), edges, now);
+        self.tell(Event::Bound(binding, slot.as_ref()), system, now);
     }
 
     /// The interface is gone, or its address changed: without the port nothing can be done.
-    pub(crate) fn close_port(&mut self, edges: &mut Edges<'_>, now: Instant) -> Option<Port> {
-        edges.sender.end(self.id, Farewell::None);
+    pub(crate) fn close_port(&mut self, system: &mut System, now: Instant) -> Option<Port> {
+        system.sender.end(self.id, Farewell::None);
         let port = self.port.take();
-        self.tell(Event::Unbound, edges, now);
+        self.tell(Event::Unbound, system, now);
         port
     }
 
@@ -293,21 +259,21 @@ impl Instance {
     }
 
     /// Does what is due. True if anything changed that is shown.
-    pub(crate) fn tick(&mut self, edges: &mut Edges<'_>, now: Instant) -> bool {
+    pub(crate) fn tick(&mut self, system: &mut System, now: Instant) -> bool {
         let mut fx = Effects::default();
         self.router.on_timeout(now, &mut fx);
-        let mut changed = self.carry_out(fx, edges, now);
+        let mut changed = self.carry_out(fx, system, now);
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.removal_due) {
-            self.remove_addresses_again(edges, now);
+            self.remove_addresses_again(system, now);
             changed = true;
         }
         if due(self.unseen.map(|it| it.until)) {
-            self.verify_unseen(edges, now);
+            self.verify_unseen(system, now);
             changed = true;
         }
         if due(self.ways.next_deadline()) {
-            self.ways_due(edges, now);
+            self.ways_due(system, now);
             changed = true;
         }
         self.dirty |= changed;
@@ -315,8 +281,8 @@ impl Instance {
     }
 
     /// Leaves for good.
-    pub(crate) fn shut_down(&mut self, edges: &mut Edges<'_>, now: Instant) {
-        self.tell(Event::Shutdown, edges, now);
+    pub(crate) fn shut_down(&mut self, system: &mut System, now: Instant) {
+        self.tell(Event::Shutdown, system, now);
     }
 
     /// Takes on a new configuration of the same virtual router.
@@ -326,7 +292,7 @@ impl Instance {
         &mut self,
         config: Arc<Config>,
         (checks, links): (&[(String, Health)], &ObservedLinks),
-        edges: &mut Edges<'_>,
+        system: &mut System,
         now: Instant,
     ) {
         self.dirty = true;
@@ -338,10 +304,10 @@ impl Instance {
             config,
             checks,
             links,
-            names: Arc::clone(edges.checks),
+            names: Arc::clone(&system.checks),
         };
-        self.tell(event, edges, now);
-        self.verify_ways(edges, now);
+        self.tell(event, system, now);
+        self.verify_ways(system, now);
     }
 }
 

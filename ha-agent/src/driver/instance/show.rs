@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use ha_common::election::Role;
 
-use super::{Edges, Instance};
+use super::Instance;
 use crate::driver::board::{DatapathView, SoftView, View};
-use crate::driver::clock;
 use crate::driver::detector::Place;
 use crate::driver::port::Port;
+use crate::driver::system::System;
+use crate::os::clock;
 
 impl Instance {
     /// As last shown.
@@ -17,13 +18,13 @@ impl Instance {
     }
 
     /// Renews what is shown, if something has changed.
-    pub(crate) fn show(&mut self, edges: &Edges<'_>) {
+    pub(crate) fn show(&mut self, system: &System) {
         if std::mem::take(&mut self.dirty) {
-            self.shown = Arc::new(self.view(edges));
+            self.shown = Arc::new(self.view(system));
         }
     }
 
-    fn view(&self, edges: &Edges<'_>) -> View {
+    fn view(&self, system: &System) -> View {
         let router = &self.router;
         let (election, readiness) = (router.election(), router.readiness());
         let is_master = router.role() == Role::Master;
@@ -45,7 +46,7 @@ impl Instance {
             last: self.last.clone(),
             transitions: router.transitions(),
             wakeups: self.wakeups,
-            sent: edges.sender.sent(self.id),
+            sent: system.sender.sent(self.id),
             unsent: readiness.sending().unsent().filter(|_| is_master).cloned(),
             announced: self.announced,
             claims: router.claims().clone(),

@@ -10,111 +10,40 @@ use std::sync::Arc;
 use ha_common::election::Role;
 use ha_common::units::{Instant, Nanos};
 
-use super::{Edges, Instance};
+use super::Instance;
+use super::placed_routing::{called, placed_entries};
 use crate::config::model::Instance as Config;
-use crate::driver::ways::{entries, ways_of};
+use crate::driver::configured_routing::{entries, ways_of};
+use crate::driver::system::System;
 use crate::net::address::Outcome;
-use crate::net::links::LinkTable;
-use crate::net::way::{Way, WayError};
+use crate::net::way::Way;
 use crate::router::notice::Notice;
 
 /// How soon what could not be added is tried again.
 const RETRY: Nanos = Nanos::from_millis(1_000);
 
-/// What an instance has in the kernel's routing.
-#[derive(Debug, Default)]
-pub(super) struct Ways {
-    /// What is there by our doing, in the order in which it was added.
-    placed: Vec<Way>,
-    /// What was there and could not be put back at once: what it needs may have been removed with it, and
-    /// come back with the addresses.
-    missing: HashSet<Way>,
-    /// Why the others are not, by their number in the configuration, routes before rules.
-    errors: HashMap<usize, String>,
-    retry_at: Option<Instant>,
-    /// How many were put back.
-    restored: u64,
-}
-
-impl Ways {
-    /// When something is to be tried again.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.retry_at
-    }
-
-    /// Why some are not there, by their number.
-    pub(super) fn errors(&self) -> HashMap<usize, String> {
-        self.errors.clone()
-    }
-
-    /// How many were put back.
-    pub(super) fn restored(&self) -> u64 {
-        self.restored
-    }
-
-    /// These may be there by our doing as well.
-    fn keep(&mut self, ways: impl IntoIterator<Item = Way>) {
-        let known: HashSet<Way> = self.placed.iter().chain(&self.missing).cloned().collect();
-        let unknown = ways.into_iter().filter(|way| !known.contains(way));
-        self.placed.extend(unknown);
-    }
-
-    /// Nothing is to be tried any more.
-    fn forget_troubles(&mut self) {
-        self.retry_at = None;
-        self.errors.clear();
-        self.missing.clear();
-    }
-}
-
-/// The configured ways as the kernel is to have them, by their number, and why the others cannot be.
-fn placed_entries(
-    config: &Config,
-    links: &LinkTable,
-) -> (Vec<(usize, Way)>, HashMap<usize, String>) {
-    let (mut placed, mut errors) = (Vec::new(), HashMap::new());
-    for (number, entry) in entries(config).enumerate() {
-        match entry.placed(config, links) {
-            Ok(way) => placed.push((number, way)),
-            Err(name) => {
-                let text = format!("adding {entry}: there is no interface {name}");
-                errors.insert(number, text);
-            }
-        }
-    }
-    (placed, errors)
-}
-
-/// The kernel's refusal, with the way as it is written in the configuration.
-fn called(error: WayError, config: &Config, number: usize) -> String {
-    match entries(config).nth(number) {
-        Some(entry) => error.called(&entry).to_string(),
-        None => error.to_string(),
-    }
-}
-
 impl Instance {
     /// Sees to it that all of them are there. What is there already is no news to the kernel, so that this
     /// also finds out what somebody has removed.
-    pub(super) fn add_ways(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    pub(super) fn add_ways(&mut self, system: &mut System, now: Instant) {
         self.ways.retry_at = None;
         if self.port.is_none() {
             return;
         }
         let config = Arc::clone(self.config());
-        let (wanted, mut errors) = placed_entries(&config, edges.links);
+        let (wanted, mut errors) = placed_entries(&config, &system.links);
         if wanted.is_empty() && errors.is_empty() {
             return;
         }
         let (numbers, ways): (Vec<usize>, Vec<Way>) = wanted.into_iter().unzip();
-        self.leave_tables(&ways, edges);
-        let outcomes = match edges.ways.add(&ways) {
+        self.leave_tables(&ways, system);
+        let outcomes = match system.ways.add(&ways) {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 // Those that are there will be found to be there, or removed by what they are.
                 self.ways.keep(ways);
                 self.ways.retry_at = Some(now + RETRY);
-                return self.failed(error.to_string(), edges);
+                return self.failed(error.to_string(), system);
             }
         };
         let before: HashSet<Way> = std::mem::take(&mut self.ways.placed).into_iter().collect();
@@ -122,7 +51,7 @@ impl Instance {
         for ((way, number), outcome) in ways.into_iter().zip(numbers).zip(outcomes) {
             let was_placed = before.contains(&way) || self.ways.missing.contains(&way);
             match outcome {
-                Ok(Outcome::Done) if was_placed => self.say_restored(&config, number, edges),
+                Ok(Outcome::Done) if was_placed => self.say_restored(&config, number, system),
                 Ok(Outcome::Already) if !was_placed => was_there.push((number, way.clone())),
                 Ok(Outcome::Done | Outcome::Already) => {}
                 Err(_) if before.contains(&way) => {
@@ -142,13 +71,13 @@ impl Instance {
         if !(errors.is_empty() && self.ways.missing.is_empty()) {
             self.ways.retry_at = Some(now + RETRY);
         }
-        self.tell_foreign_ways(&config, &was_there, &mut errors, edges);
-        self.say_errors(errors, edges);
+        self.tell_foreign_ways(&config, &was_there, &mut errors, system);
+        self.say_errors(errors, system);
     }
 
     /// Takes routes away from the table of a VRF that their interface is not in any more, or from the main one if
     /// it is in a VRF now; `wanted` has them where they belong.
-    fn leave_tables(&mut self, wanted: &[Way], edges: &mut Edges<'_>) {
+    fn leave_tables(&mut self, wanted: &[Way], system: &mut System) {
         let is_moved = |placed: &Way| match placed {
             Way::Route(placed) => wanted
                 .iter()
@@ -158,8 +87,8 @@ impl Instance {
         let placed = std::mem::take(&mut self.ways.placed);
         let (moved, kept): (Vec<Way>, Vec<Way>) = placed.into_iter().partition(is_moved);
         self.ways.placed = kept;
-        if let Some(what) = self.remove_these(moved, edges) {
-            self.failed(what, edges);
+        if let Some(what) = self.remove_these(moved, system) {
+            self.failed(what, system);
         }
     }
 
@@ -169,12 +98,12 @@ impl Instance {
         config: &Config,
         was_there: &[(usize, Way)],
         errors: &mut HashMap<usize, String>,
-        edges: &mut Edges<'_>,
+        system: &mut System,
     ) {
         if was_there.is_empty() {
             return;
         }
-        let Ok(ours) = edges.ways.list() else { return };
+        let Ok(ours) = system.ways.list() else { return };
         for (number, way) in was_there {
             if ours.iter().any(|own| own.is_in_place_of(way)) {
                 continue;
@@ -190,76 +119,76 @@ impl Instance {
         }
     }
 
-    fn say_restored(&mut self, config: &Config, number: usize, edges: &Edges<'_>) {
+    fn say_restored(&mut self, config: &Config, number: usize, system: &System) {
         self.dirty = true;
         self.ways.restored += 1;
         if let Some(entry) = entries(config).nth(number) {
             self.say(
                 Notice::Warning(format!("somebody removed {entry}; it is back")),
-                edges,
+                system,
             );
         }
     }
 
     /// Each once, for as long as it stays the same.
-    fn say_errors(&mut self, errors: HashMap<usize, String>, edges: &Edges<'_>) {
+    fn say_errors(&mut self, errors: HashMap<usize, String>, system: &System) {
         for (number, text) in &errors {
             if self.ways.errors.get(number) != Some(text) {
-                self.say(Notice::Warning(text.clone()), edges);
+                self.say(Notice::Warning(text.clone()), system);
             }
         }
         self.dirty |= self.ways.errors != errors;
         self.ways.errors = errors;
     }
 
-    fn failed(&self, what: String, edges: &Edges<'_>) {
-        self.say(Notice::Failed(what), edges);
+    fn failed(&self, what: String, system: &System) {
+        self.say(Notice::Failed(what), system);
     }
 
     /// While master: puts back what somebody else has removed, and tries what failed.
-    pub(crate) fn verify_ways(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    pub(crate) fn verify_ways(&mut self, system: &mut System, now: Instant) {
         if self.role() == Role::Master {
-            self.add_ways(edges, now);
+            self.add_ways(system, now);
         }
     }
 
     /// What was to be tried again.
-    pub(super) fn ways_due(&mut self, edges: &mut Edges<'_>, now: Instant) {
+    pub(super) fn ways_due(&mut self, system: &mut System, now: Instant) {
         if self.ways.retry_at.is_some_and(|at| at <= now) {
             self.ways.retry_at = None;
-            self.verify_ways(edges, now);
+            self.verify_ways(system, now);
         }
     }
 
     /// Takes all of them away, the last one first. Why some are still there, if so.
-    pub(super) fn remove_ways(&mut self, edges: &mut Edges<'_>) -> Option<String> {
+    pub(super) fn remove_ways(&mut self, system: &mut System) -> Option<String> {
         self.ways.forget_troubles();
         let placed = std::mem::take(&mut self.ways.placed);
-        self.remove_these(placed, edges)
+        self.remove_these(placed, system)
     }
 
     /// Lets go of what the coming configuration no longer has.
-    pub(crate) fn drop_ways(&mut self, coming: &Config, edges: &mut Edges<'_>) {
+    pub(crate) fn drop_ways(&mut self, coming: &Config, system: &mut System) {
         if coming.routes == self.config().routes && coming.rules == self.config().rules {
             return;
         }
-        let stays: HashSet<Way> = ways_of(coming, edges.links).into_iter().collect();
+        let stays: HashSet<Way> = ways_of(coming, &system.links).into_iter().collect();
         let placed = std::mem::take(&mut self.ways.placed);
         let (kept, dropped) = placed.into_iter().partition(|way| stays.contains(way));
         self.ways.placed = kept;
         // The numbers are the coming configuration's from here on.
         self.ways.forget_troubles();
-        if let Some(what) = self.remove_these(dropped, edges) {
-            self.failed(what, edges);
+        if let Some(what) = self.remove_these(dropped, system) {
+            self.failed(what, system);
         }
     }
 
-    fn remove_these(&mut self, mut ways: Vec<Way>, edges: &mut Edges<'_>) -> Option<String> {
+    fn remove_these(&mut self, mut ways: Vec<Way>, system: &mut System) -> Option<String> {
         if ways.is_empty() {
             return None;
         }
         ways.reverse();
-        let outcomes = match edges.ways.remove(&ways) {
+        let outcomes = match system.ways.remove(&ways) {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 ways.reverse();
@@ -278,20 +207,20 @@ impl Instance {
     }
 
     /// What an earlier life left of ours, when we do not carry on from it.
-    pub(super) fn clear_left_ways(&self, edges: &mut Edges<'_>) {
-        let ways = ways_of(self.config(), edges.links);
+    pub(super) fn clear_left_ways(&self, system: &mut System) {
+        let ways = ways_of(self.config(), &system.links);
         if ways.is_empty() {
             return;
         }
         let ways: Vec<Way> = ways.into_iter().rev().collect();
-        let Ok(outcomes) = edges.ways.remove(&ways) else {
+        let Ok(outcomes) = system.ways.remove(&ways) else {
             return;
         };
         for (way, outcome) in ways.iter().zip(outcomes) {
             if outcome == Ok(Outcome::Done) {
                 self.say(
                     Notice::Info(format!("removed {way}, left behind by an earlier run")),
-                    edges,
+                    system,
                 );
             }
         }

@@ -1,33 +1,33 @@
-//! The bell of the driver: an eventfd that other threads ring.
+//! An eventfd by which one thread wakes another.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-/// Rings and is heard; never blocks.
+/// Wakes whoever polls its descriptor; never blocks.
 #[derive(Debug)]
-pub struct Wake(EventFd);
+pub struct Notifier(EventFd);
 
-impl Wake {
-    /// A new bell.
+impl Notifier {
+    /// A new one, with nothing to tell yet.
     pub fn new() -> io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         Ok(Self(EventFd::from_value_and_flags(0, flags)?))
     }
 
-    /// Rings. Full means that it rings already.
-    pub fn wake(&self) {
+    /// Makes the descriptor readable. Its counter can only be full if it is readable already.
+    pub fn notify(&self) {
         let _ = self.0.write(1);
     }
 
-    /// Silences it, before what it announced is looked at.
+    /// Makes it unreadable again: before what it was notified of is looked at.
     pub fn clear(&self) {
         let _ = self.0.read();
     }
 }
 
-impl AsFd for Wake {
+impl AsFd for Notifier {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

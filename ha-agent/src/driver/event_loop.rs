@@ -1,7 +1,6 @@
 //! The driver's loop: wait, sample the clock once, feed the elections, show what changed.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use ha_common::election::Role;
 use ha_common::layout::{Event as Pushed, event};
@@ -11,12 +10,14 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use tokio::sync::oneshot;
 
-use super::board::Picture;
+use super::board::{Picture, count};
+use super::command::Command;
 use super::detector::Place;
 use super::instance::Instance;
 use super::sender::LEASE;
-use super::{Command, Driver, clock, edges};
+use super::thread::Driver;
 use crate::net::receive::Received;
+use crate::os::clock;
 use crate::router::Event;
 use crate::router::priority::Health;
 
@@ -39,7 +40,7 @@ impl Driver {
         loop {
             let ready = self.wait();
             let now = clock::now();
-            self.sender.renew(now);
+            self.system.sender.renew(now);
             let mut touched = false;
             if ready.ring {
                 count(&self.board.wakeups.events);
@@ -85,7 +86,7 @@ impl Driver {
     /// While this host is master of anything: the fence of an agent that no longer does this goes up.
     fn show_alive(&mut self) {
         let is_master = |instance: &Instance| instance.role() == Role::Master;
-        if let Some(kernel) = &mut self.kernel
+        if let Some(kernel) = &mut self.system.kernel
             && self.instances.iter().any(is_master)
         {
             // The time of the writing, and not of the turn's beginning: what came in between was seen by a driver
@@ -128,7 +129,8 @@ impl Driver {
             .instances
             .iter()
             .any(|instance| instance.role() == Role::Master);
-        let lease = masters.then(|| self.sender.conduct().lease_until() - Nanos(LEASE.0 * 2 / 3));
+        let lease =
+            masters.then(|| self.system.sender.conduct().lease_until() - Nanos(LEASE.0 * 2 / 3));
         let own = self
             .instances
             .iter()
@@ -152,7 +154,7 @@ impl Driver {
         let mut touched = false;
         while let Some(event) = self.next_event() {
             // A master that dies takes hundreds of virtual routers along: this can last.
-            self.sender.renew(clock::now());
+            self.system.sender.renew(clock::now());
             touched |= self.on_event(&event, now);
             touched |= self.sync_groups(now.max(Instant(event.at)));
         }
@@ -180,7 +182,7 @@ impl Driver {
         let Some(instance) = self.instances.iter_mut().find(at) else {
             return false;
         };
-        let mut edges = edges!(self);
+        let system = &mut self.system;
         instance.count_wakeup(now);
         if instance.is_before(Instant(event.at)) {
             return false;
@@ -194,22 +196,20 @@ impl Driver {
             .as_ref()
             .is_none_or(|port| port.detector.generation != event.generation);
         let touched = match event.kind {
-            event::MASTER_DOWN => {
-                !stale && instance.expired(Instant(event.deadline), &mut edges, now)
-            }
+            event::MASTER_DOWN => !stale && instance.expired(Instant(event.deadline), system, now),
             event::ADVERT => {
-                instance.look_before_sending(&mut edges, now);
-                instance.heard(event, &mut edges, now);
+                instance.look_before_sending(system, now);
+                instance.heard(event, system, now);
                 true
             }
             event::CLAIM => {
-                instance.look_before_sending(&mut edges, now);
-                !stale && instance.claimed(event, &mut edges, now)
+                instance.look_before_sending(system, now);
+                !stale && instance.claimed(event, system, now)
             }
             _ => false,
         };
         if gap {
-            instance.look(&mut edges, now);
+            instance.look(system, now);
         }
         touched
     }
@@ -235,9 +235,9 @@ impl Driver {
                 };
                 instance.count_wakeup(now);
                 if let Some(event) = instance.receive(&received, now) {
-                    let mut edges = edges!(self);
-                    instance.look_before_sending(&mut edges, now);
-                    instance.heard(&event, &mut edges, now);
+                    let system = &mut self.system;
+                    instance.look_before_sending(system, now);
+                    instance.heard(&event, system, now);
                     touched = true;
                 }
             }
@@ -248,8 +248,8 @@ impl Driver {
     fn check_sender(&mut self, now: Instant) -> bool {
         let mut touched = false;
         for instance in &mut self.instances {
-            touched |= instance.look_before_sending(&mut edges!(self), now);
-            touched |= instance.look_at_unsent(&mut edges!(self), now);
+            touched |= instance.look_before_sending(&mut self.system, now);
+            touched |= instance.look_at_unsent(&mut self.system, now);
         }
         touched
     }
@@ -266,7 +266,7 @@ impl Driver {
                 Command::Links(links) => {
                     count(&self.board.wakeups.links);
                     // Each tells the whole state: of many only the newest counts.
-                    self.links = links;
+                    self.system.links = links;
                     links_changed = true;
                 }
                 Command::WaysRemoved => {
@@ -315,7 +315,7 @@ impl Driver {
             None => self.health.push((name.to_owned(), health)),
         }
         for instance in &mut self.instances {
-            instance.tell(Event::Check { name, health }, &mut edges!(self), now);
+            instance.tell(Event::Check { name, health }, &mut self.system, now);
         }
     }
 
@@ -326,25 +326,21 @@ impl Driver {
                 continue;
             }
             count(&self.board.wakeups.timers);
-            touched |= instance.tick(&mut edges!(self), now);
+            touched |= instance.tick(&mut self.system, now);
         }
         touched
     }
 
     /// Renews what the board shows of the instances that have changed.
     pub(super) fn show(&mut self) {
-        let edges = edges!(self);
+        let system = &self.system;
         for instance in &mut self.instances {
-            instance.show(&edges);
+            instance.show(system);
         }
         self.board.show(Picture {
             views: self.instances.iter().map(Instance::shown).collect(),
         });
     }
-}
-
-pub(super) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,0 +1,70 @@
+//! The driver's rounds: the ring and the slots are looked at now and then, whether or not the kernel has woken it.
+
+use ha_common::hmac::Stamp;
+use ha_common::units::{Instant, Nanos};
+
+use super::board::count;
+use super::instance::Instance;
+use super::thread::Driver;
+use crate::os::clock;
+
+/// Bounds of the time between two rounds.
+const MIN: Nanos = Nanos::from_millis(100);
+const MAX: Nanos = Nanos::from_millis(1000);
+/// By how much the wall clock must have moved against the other one to have been set: half a second.
+const CLOCK_SET: u64 = Stamp::span(500_000_000);
+
+impl Driver {
+    /// Looks if it is time to, and sets the time of the next look; true if something changed.
+    pub(super) fn watch(&mut self, now: Instant) -> bool {
+        let mut touched = false;
+        if self.watchdog.is_due(now) {
+            touched = self.look_round(now);
+            self.watchdog.next = None;
+        }
+        if self.watchdog.next.is_none() {
+            self.watchdog.next = self.watchdog_span().map(|span| now + span);
+        }
+        touched
+    }
+
+    fn look_round(&mut self, now: Instant) -> bool {
+        count(&self.board.wakeups.watchdog);
+        self.follow_the_wall_clock(now);
+        let mut touched = self.drain_ring(now);
+        let thorough = self.watchdog.is_thorough(self.system.kernel.as_ref(), now);
+        for instance in &mut self.instances {
+            if thorough || instance.router().is_restless(now) {
+                touched |= instance.look(&mut self.system, now);
+            }
+        }
+        touched
+    }
+
+    /// The gates of signed adverts reckon by the monotonic clock, and are told when the other one was set.
+    fn follow_the_wall_clock(&mut self, now: Instant) {
+        let has_gate = |instance: &&mut Instance| instance.config().hmac.is_some();
+        let mut gated = self.instances.iter_mut().filter(has_gate).peekable();
+        if gated.peek().is_none() {
+            return;
+        }
+        let utc = clock::utc_at_zero();
+        if utc.ahead_of(self.utc_at_zero).unsigned_abs() < CLOCK_SET {
+            return;
+        }
+        self.utc_at_zero = utc;
+        for instance in gated {
+            instance.reset_gate(&mut self.system, now);
+        }
+    }
+
+    fn watchdog_span(&self) -> Option<Nanos> {
+        let shortest = self
+            .instances
+            .iter()
+            .filter(|instance| instance.port.is_some())
+            .map(|instance| instance.rules().initial_down())
+            .min()?;
+        Some(shortest.clamp(MIN, MAX))
+    }
+}

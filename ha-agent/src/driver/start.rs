@@ -1,0 +1,153 @@
+//! Starting the driver: what it needs is opened, then its thread goes.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use ha_common::units::Instant;
+
+use super::board::Board;
+use super::command::Handle;
+use super::hooks::Hooks;
+use super::instance::Instance;
+use super::receivers::Receivers;
+use super::reload;
+use super::report::Reporter;
+use super::sender::{Conduct, Sender};
+use super::system::System;
+use super::thread::Driver;
+use super::watchdog::Watchdog;
+use crate::config::model::Config;
+use crate::datapath::attacher::Attacher;
+use crate::datapath::object::Loaded;
+use crate::datapath::pins::PinnedLinks;
+use crate::net::address::AddressBook;
+use crate::net::announce::Announcer;
+use crate::net::links::LinkTable;
+use crate::net::virtual_mac::DeviceBook;
+use crate::net::way::WayBook;
+use crate::os::clock;
+use crate::os::notifier::Notifier;
+use crate::os::realtime::{self, Ability};
+use crate::record::Recorder;
+
+/// What the driver starts with.
+pub struct Setup {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The kernel half, or why there is none.
+    pub kernel: Result<Loaded, String>,
+    /// Where links are pinned.
+    pub pins: Option<PinnedLinks>,
+    /// The interfaces.
+    pub links: Arc<LinkTable>,
+    /// Where it shows itself.
+    pub board: Arc<Board>,
+    /// Where it reports.
+    pub reporter: Reporter,
+    /// Where it records, if it is to.
+    pub recorder: Recorder,
+    /// Never look at the ring: to try the watchdog.
+    pub deaf: bool,
+}
+
+/// A driver that runs.
+#[derive(Debug)]
+pub struct Started {
+    /// How to talk to it.
+    pub handle: Handle,
+    /// Its thread.
+    pub thread: JoinHandle<()>,
+    /// Whether it is under real-time scheduling.
+    pub driver_realtime: Ability,
+    /// Whether the sender is.
+    pub sender_realtime: Ability,
+    /// The sender's punctuality and lease.
+    pub conduct: Arc<Conduct>,
+}
+
+/// Starts the thread. Sockets are opened in the calling thread's network namespace.
+pub fn start(setup: Setup) -> io::Result<Started> {
+    let bell = Arc::new(Notifier::new()?);
+    let (queue, commands) = mpsc::channel();
+    let handle = Handle {
+        queue,
+        bell: Arc::clone(&bell),
+    };
+    let sender = Sender::start(Arc::clone(&bell))?;
+    let (sender_realtime, conduct) = (sender.ability().clone(), sender.conduct());
+    let (tell, told) = mpsc::sync_channel(1);
+    let book = AddressBook::open().map_err(io::Error::other)?;
+    let ways = WayBook::open().map_err(io::Error::other)?;
+    let devices = DeviceBook::open().map_err(io::Error::other)?;
+    let announcer = Announcer::open().map_err(io::Error::other)?;
+    let pinned = setup.pins.is_some();
+    let (kernel, rings, attacher) = match setup.kernel {
+        Ok(loaded) => {
+            let ring_bell = Arc::clone(&bell);
+            let attacher =
+                Attacher::start(loaded.programs, setup.pins, move || ring_bell.notify())?;
+            (Some(loaded.kernel), Some(loaded.rings), Ok(attacher))
+        }
+        Err(why) => (None, None, Err(why)),
+    };
+    let now = clock::now();
+    let names = reload::names(&setup.config);
+    let mut driver = Driver {
+        instances: instances_of(&setup.config, &names, now, &setup.recorder),
+        config: setup.config,
+        hooks: Hooks::new(attacher, pinned),
+        receivers: Receivers::default(),
+        board: setup.board,
+        groups: Vec::new(),
+        health: Vec::new(),
+        deaf: setup.deaf,
+        watchdog: Watchdog::default(),
+        settling_until: None,
+        utc_at_zero: clock::utc_at_zero(),
+        system: System {
+            kernel,
+            book,
+            ways,
+            devices,
+            links: setup.links,
+            announcer,
+            sender,
+            reporter: setup.reporter,
+            recorder: setup.recorder,
+            checks: names,
+        },
+        rings,
+        commands,
+        bell,
+    };
+    let thread = std::thread::Builder::new()
+        .name("ha-driver".to_owned())
+        .spawn(move || {
+            // Nobody waits for it if the starter is gone.
+            let _ = tell.send(realtime::schedule());
+            driver.run();
+        })?;
+    let driver_realtime = told.recv().map_err(io::Error::other)?;
+    Ok(Started {
+        handle,
+        thread,
+        driver_realtime,
+        sender_realtime,
+        conduct,
+    })
+}
+
+fn instances_of(
+    config: &Config,
+    names: &Arc<[String]>,
+    now: Instant,
+    recorder: &Recorder,
+) -> Vec<Instance> {
+    let configs = config.instances.iter().cloned().map(Arc::new);
+    configs
+        .enumerate()
+        .map(|(id, config)| Instance::new(id, config, Arc::clone(names), now, recorder))
+        .collect()
+}

@@ -1,0 +1,37 @@
+//! What the driver acts by: the BPF programs, netlink, sockets, the sender, and where it reports.
+
+use std::sync::Arc;
+
+use super::report::Reporter;
+use super::sender::Sender;
+use crate::datapath::kernel::Kernel;
+use crate::net::address::AddressBook;
+use crate::net::announce::Announcer;
+use crate::net::links::LinkTable;
+use crate::net::virtual_mac::DeviceBook;
+use crate::net::way::WayBook;
+use crate::record::Recorder;
+
+/// What all instances share.
+pub(crate) struct System {
+    /// The kernel half, if there is one.
+    pub(crate) kernel: Option<Kernel>,
+    /// Addresses.
+    pub(crate) book: AddressBook,
+    /// Routes and rules.
+    pub(crate) ways: WayBook,
+    /// Devices of virtual MACs.
+    pub(crate) devices: DeviceBook,
+    /// The interfaces as they were last seen.
+    pub(crate) links: Arc<LinkTable>,
+    /// Gratuitous ARP and unsolicited NA.
+    pub(crate) announcer: Announcer,
+    /// Periodic adverts.
+    pub(crate) sender: Sender,
+    /// Log lines.
+    pub(crate) reporter: Reporter,
+    /// What the elections are told and want.
+    pub(crate) recorder: Recorder,
+    /// Names of the checks by number, and behind them what is said when something else that is tracked fails.
+    pub(crate) checks: Arc<[String]>,
+}
