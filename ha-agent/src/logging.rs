@@ -33,25 +33,6 @@ const QUEUE_LINES: usize = 4096;
 /// What is logged unless somebody says otherwise.
 const DEFAULT_FILTER: &str = "info";
 
-/// The form of the log.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Format {
-    /// Readable lines, or the journal's records.
-    #[default]
-    Text,
-    /// One JSON object a line, to stderr whatever that is.
-    Json,
-}
-
-impl From<LogFormat> for Format {
-    fn from(format: LogFormat) -> Self {
-        match format {
-            LogFormat::Text => Self::Text,
-            LogFormat::Json => Self::Json,
-        }
-    }
-}
-
 /// Why logging cannot start.
 #[derive(Debug, Error)]
 pub enum LoggingError {
@@ -94,7 +75,7 @@ impl Logging {
 }
 
 /// Starts logging for the process. `filter` counts before `RUST_LOG`, and that before `info`.
-pub fn start(format: Format, filter: Option<&str>) -> Result<Logging, LoggingError> {
+pub fn start(format: LogFormat, filter: Option<&str>) -> Result<Logging, LoggingError> {
     let filter = choose_filter(filter)?;
     let (layer, sink) = choose_sink(format);
     Registry::default()
@@ -117,9 +98,9 @@ fn choose_filter(filter: Option<&str>) -> Result<EnvFilter, LoggingError> {
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-fn choose_sink(format: Format) -> (BoxedLayer, Sink) {
+fn choose_sink(format: LogFormat) -> (BoxedLayer, Sink) {
     let stderr_is_journal = stderr_is_journal();
-    if format == Format::Text && stderr_is_journal {
+    if format == LogFormat::Text && stderr_is_journal {
         // Without the native socket the journal still takes lines from stderr.
         if let Ok(journal) = Journal::connect() {
             let dropped = journal.dropped();
@@ -146,14 +127,14 @@ fn queue(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
 }
 
 /// Events as lines.
-fn lines<W>(format: Format, writer: W, colour: bool, time: bool) -> BoxedLayer
+fn lines<W>(format: LogFormat, writer: W, colour: bool, time: bool) -> BoxedLayer
 where
     W: for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = fmt::layer().with_writer(writer);
     match format {
-        Format::Json => lines.json().flatten_event(true).boxed(),
-        Format::Text => {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => {
             let lines = lines
                 .compact()
                 .with_target(false)
@@ -208,7 +189,7 @@ mod tests {
     use super::*;
 
     /// What one event looks like.
-    fn logged(format: Format, time: bool) -> String {
+    fn logged(format: LogFormat, time: bool) -> String {
         let mut file = tempfile::tempfile().unwrap();
         let writer = Arc::new(file.try_clone().unwrap());
         let layer = lines(format, writer, false, time);
@@ -223,17 +204,17 @@ mod tests {
 
     #[test]
     fn a_text_line_has_its_time_unless_the_journal_adds_it() {
-        let bare = logged(Format::Text, false);
+        let bare = logged(LogFormat::Text, false);
         assert!(bare.trim_start().starts_with("INFO moved"), "{bare}");
         assert!(bare.ends_with("moved\\u{1b}[2J\n"), "{bare}");
         assert!(!bare.contains('\u{1b}'), "{bare}");
-        let timed = logged(Format::Text, true);
+        let timed = logged(LogFormat::Text, true);
         assert!(timed.starts_with("20") && timed.contains("Z "), "{timed}");
     }
 
     #[test]
     fn a_json_line_has_the_fields_at_its_top() {
-        let line = logged(Format::Json, true);
+        let line = logged(LogFormat::Json, true);
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["instance"], "web");
         assert_eq!(value["to"], "master");

@@ -10,8 +10,10 @@ use std::path::Path;
 
 use ha_common::layout::FenceKey;
 
+use super::dirs::Dirs;
+use super::exit::Exit;
+use super::failure::Failure;
 use super::peers::address;
-use crate::cli::{Dirs, Exit, Failure};
 use crate::config::Config;
 use crate::config::virtual_address::VirtualAddress;
 use crate::control::server::ControlSocket;
@@ -101,7 +103,7 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
         cleaned.take(remove_held(&dirs.pin_dir));
     }
     cleaned.take(
-        super::load(file, "name another with --config")
+        super::load_config::load(file, "name another with --config")
             .and_then(|config| remove_configured(&config)),
     );
     if pins.is_some() {

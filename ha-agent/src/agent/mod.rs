@@ -3,15 +3,22 @@
 
 mod changes;
 pub mod cleanup;
-mod environment;
-mod handler;
+mod control_service;
+pub mod dirs;
+pub mod exit;
+pub mod failure;
 mod kernel_log;
-mod lives;
+mod load_config;
 mod log;
+pub mod options;
 pub mod peers;
+mod preflight;
 mod recording;
-mod snapshot;
-mod switch;
+mod reload;
+mod running;
+mod status;
+mod switch_datapath;
+mod systemd;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -26,14 +33,12 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::checks::{CheckEvent, Checks, Verdict};
-use crate::cli::run::RunOptions;
-use crate::cli::{Dirs, Exit, Failure};
-use crate::config::{self, Config, LoadError};
+use crate::config::Config;
 use crate::control::server::{ControlSocket, Limits, serve};
 use crate::driver::board::Board;
 use crate::driver::report::Reporter;
 use crate::driver::{self, Command, Handle, Setup};
-use crate::logging::{self, Format};
+use crate::logging;
 use crate::net::links::monitor::Notification;
 use crate::net::links::{self, LinkTable};
 use crate::net::removals::{self, Removals};
@@ -41,7 +46,13 @@ use crate::os::async_fd;
 use crate::os::{clock, realtime};
 use crate::router::priority::Health;
 
-use handler::Agent;
+use dirs::Dirs;
+use exit::Exit;
+use failure::Failure;
+use options::RunOptions;
+use running::Agent;
+
+pub use load_config::load;
 
 /// Waiting check results; the driver takes them within a turn.
 const CHECK_QUEUE: usize = 1024;
@@ -49,43 +60,19 @@ const CHECK_QUEUE: usize = 1024;
 /// Runs in the foreground until SIGTERM or SIGINT.
 pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
     let config = load(&options.config, "name another with --config")?;
-    let format = options
-        .log_format
-        .map_or(Format::from(config.node.log_format), Format::from);
+    let format = options.log_format.unwrap_or(config.node.log_format);
     let _log = logging::start(format, options.log_level.as_deref())
         .map_err(|error| Failure::new(Exit::Usage, &error))?;
     for warning in &config.warnings {
         warn!("{}", warning.one_line());
     }
-    environment::require_capabilities()?;
+    preflight::require_capabilities()?;
     let socket = ControlSocket::claim(&dirs.runtime_dir)?;
     let runtime = runtime()?;
     let outcome = runtime.block_on(serve_until_told(config, dirs, options, socket));
     // Nothing that still runs there may hold up the end.
     runtime.shutdown_background();
     outcome
-}
-
-/// Reads a configuration, as every command does that needs one; `elsewhere` says how to name another file.
-pub fn load(path: &Path, elsewhere: &str) -> Result<Config, Failure> {
-    config::load(path).map_err(|error| {
-        let hint = match &error {
-            LoadError::Read { cause, .. } => match cause.kind() {
-                io::ErrorKind::NotFound => Some(elsewhere),
-                io::ErrorKind::PermissionDenied => {
-                    Some("run this as root, or mend the permissions")
-                }
-                _ => None,
-            },
-            LoadError::TooLong { .. } | LoadError::NotUtf8 { .. } | LoadError::Invalid(_) => None,
-        };
-        Failure {
-            exit: Exit::Config,
-            message: format!("{} is refused", path.display()),
-            details: error.to_string().lines().map(str::to_owned).collect(),
-            hint: hint.map(str::to_owned),
-        }
-    })
 }
 
 fn runtime() -> Result<Runtime, Failure> {
@@ -111,8 +98,8 @@ async fn serve_until_told(
         links::watch().map_err(|error| Failure::new(Exit::Environment, &error))?;
     let removals = removals::watch().map_err(|error| Failure::new(Exit::Environment, &error))?;
     let table = Arc::clone(&watching.table.borrow());
-    environment::require_interfaces(&config, &table)?;
-    let half = environment::kernel_half(&config, &dirs.pin_dir)?;
+    preflight::require_interfaces(&config, &table)?;
+    let half = preflight::kernel_half(&config, &dirs.pin_dir)?;
     let _claim = half.claim;
     let board = Arc::new(Board::new().map_err(|error| Failure::new(Exit::Environment, &error))?);
     let (reporter, reports) =
@@ -132,7 +119,7 @@ async fn serve_until_told(
         board: Arc::clone(&board),
         reporter,
         recorder,
-        deaf: environment::injected("deaf-ring"),
+        deaf: preflight::injected("deaf-ring"),
     })
     .map_err(|error| Failure::new(Exit::Environment, &error))?;
     let handle = started.handle.clone();
@@ -179,8 +166,8 @@ async fn serve_until_told(
             let _ = stopped.wait_for(|stop| *stop).await;
         },
     ));
-    tasks.spawn(lives::prove(handle.clone(), Arc::clone(&board)));
-    tasks.spawn(lives::ready_once(agent.changes.clone()));
+    tasks.spawn(systemd::prove(handle.clone(), Arc::clone(&board)));
+    tasks.spawn(systemd::ready_once(agent.changes.clone()));
     info!(
         "ha-agent {} runs with {}",
         env!("CARGO_PKG_VERSION"),
@@ -188,7 +175,7 @@ async fn serve_until_told(
     );
 
     signals.wait(&agent).await;
-    lives::stopping();
+    systemd::stopping();
     end(&agent, &handle, started.thread).await;
     let _ = stop.send(true);
     if let Ok(Err(error)) = server.await {
@@ -307,17 +294,18 @@ impl Signals {
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
                     // Beside this, for a file on a hung disk must not keep the agent from leaving.
-                    tokio::spawn(reload(Arc::clone(agent)));
+                    tokio::spawn(reload_by_signal(Arc::clone(agent)));
                 }
             }
         }
     }
 }
 
-async fn reload(agent: Arc<Agent>) {
-    lives::reloading();
-    handler::reload_and_log(&agent).await;
-    lives::ready();
+async fn reload_by_signal(agent: Arc<Agent>) {
+    systemd::reloading();
+    // Nobody gets the answer but the log.
+    let _ = reload::reload(&agent).await;
+    systemd::ready();
 }
 
 fn absolute(path: &Path) -> PathBuf {

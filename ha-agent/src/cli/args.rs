@@ -6,10 +6,11 @@ use clap::{Parser, Subcommand};
 
 use super::cleanup::CleanupOptions;
 use super::datapath::{self, DatapathOptions};
-use super::exit::Exit;
 use super::peers::PeersOptions;
-use super::run::RunOptions;
 use super::status::StatusOptions;
+use crate::agent::dirs::Dirs;
+use crate::agent::exit::Exit;
+use crate::agent::options::RunOptions;
 
 /// Keeps a virtual IP address alive on a group of hosts, by VRRP, with detection in the kernel.
 #[derive(Debug, Parser)]
@@ -21,27 +22,6 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// The two directories that tell agents on one host apart.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Dirs {
-    /// Directory of the control socket
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        default_value = "/run/ha-agent"
-    )]
-    pub runtime_dir: PathBuf,
-    /// Directory, on a bpffs, of the pinned maps and links
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        default_value = "/sys/fs/bpf/ha-agent"
-    )]
-    pub pin_dir: PathBuf,
 }
 
 /// What to do.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::exit::Exit;
-use super::failure::Failure;
 use super::output::Output;
+use crate::agent::exit::Exit;
+use crate::agent::failure::Failure;
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Command, Reply};
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::failure::Failure;
 use super::output::Output;
+use crate::agent::failure::Failure;
 
 /// Prints the warnings of a valid file and that it is valid, or fails with all of its problems.
 pub(super) fn check_config(file: &Path) -> Result<(), Failure> {

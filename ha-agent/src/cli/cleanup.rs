@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::Dirs;
-use super::failure::Failure;
 use super::output::Output;
 use crate::agent::cleanup::{self, End};
+use crate::agent::dirs::Dirs;
+use crate::agent::failure::Failure;
 use crate::datapath::attach::XdpLinks;
 
 /// Options of `cleanup`.

@@ -6,8 +6,8 @@ use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser as _;
 
 use super::ask::unexpected;
-use super::failure::Failure;
 use super::output::{Output, json};
+use crate::agent::failure::Failure;
 use crate::config::model::DatapathChoice;
 use crate::control::client::Client;
 use crate::control::protocol::{Command, Reply, Switched};

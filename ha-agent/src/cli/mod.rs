@@ -5,11 +5,8 @@ mod ask;
 mod check_config;
 pub mod cleanup;
 mod datapath;
-pub mod exit;
-pub mod failure;
 mod output;
 mod peers;
-pub mod run;
 mod status;
 
 use std::io::Write;
@@ -17,9 +14,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use args::{Args, Command, Dirs};
-pub use exit::Exit;
-pub use failure::Failure;
+pub use args::{Args, Command};
+
+use crate::agent::exit::Exit;
+use crate::agent::failure::Failure;
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {

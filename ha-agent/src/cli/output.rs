@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal, StdoutLock, Write};
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 
-use super::exit::Exit;
-use super::failure::Failure;
+use crate::agent::exit::Exit;
+use crate::agent::failure::Failure;
 
 /// Move to the top left.
 const HOME: &str = "\x1b[H";

@@ -3,10 +3,10 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use super::Dirs;
 use super::ask::unexpected;
-use super::failure::Failure;
 use super::output::{Output, json};
+use crate::agent::dirs::Dirs;
+use crate::agent::failure::Failure;
 use crate::control::client::{Client, ClientError};
 use crate::control::peers::Peers;
 use crate::control::protocol::{Command, Reply};

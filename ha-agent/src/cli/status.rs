@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::ask::unexpected;
-use super::exit::Exit;
-use super::failure::Failure;
 use super::output::{Output, Reader, json};
+use crate::agent::exit::Exit;
+use crate::agent::failure::Failure;
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Command, Reply};
 use crate::control::status::Status;

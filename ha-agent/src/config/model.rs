@@ -47,13 +47,13 @@ pub struct Node {
     pub max_slots: u32,
 }
 
-/// `log_format = "text" | "json"`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// `log_format = "text" | "json"`, and `--log-format`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// One readable line each.
+    /// One readable line each; the journal's own form where stderr is the journal
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object a line
     Json,
 }
 

@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::handler::Agent;
-use super::snapshot::datapath::{overridden, received};
+use super::running::Agent;
+use super::status::datapath::{overridden, received};
 use crate::config::model::DatapathChoice;
 use crate::control::protocol::{ErrorKind, ErrorReply, Switched, quote};
 use crate::driver::Command;

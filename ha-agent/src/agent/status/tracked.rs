@@ -1,6 +1,6 @@
 //! What an instance tracks, as `status` shows it.
 
-use super::Now;
+use super::now::Now;
 use crate::config::model::Subject;
 use crate::control::tracked::{Tracked, TrackedState};
 use crate::router::priority::Health;

@@ -6,8 +6,9 @@ use ha_common::layout::DEFAULT_SLOTS;
 use procfs::process::Process;
 use tracing::{info, warn};
 
+use super::exit::Exit;
+use super::failure::Failure;
 use super::kernel_log;
-use crate::cli::{Exit, Failure};
 use crate::config::Config;
 use crate::datapath::attach::XdpLinks;
 use crate::datapath::object::{self, LoadOptions, Loaded};

@@ -2,8 +2,8 @@
 
 use ha_common::units::Nanos;
 
-use super::Now;
-use crate::agent::handler::Agent;
+use super::now::Now;
+use crate::agent::running::Agent;
 use crate::checks::{CheckStatus, Verdict};
 use crate::config::model;
 use crate::control::checks::{Check, CheckKind, CheckResult, CheckState};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::agent::handler::Agent;
+use crate::agent::running::Agent;
 use crate::config::model::Instance;
 use crate::config::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
 use crate::control::ways::{Route, Rule};

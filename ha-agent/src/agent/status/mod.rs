@@ -4,6 +4,7 @@ mod check;
 pub(super) mod datapath;
 mod group;
 mod instance;
+mod now;
 mod rejected;
 mod tracked;
 mod transport;
@@ -13,11 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use ha_common::election::Role;
-use ha_common::units::{Centiseconds, Instant};
 
-use super::handler::Agent;
+use crate::agent::running::Agent;
 use crate::config::Problem;
-use crate::control::moment::{Ahead, Moment};
 use crate::control::status::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
 use crate::driver::board;
 use crate::driver::board::Picture;
@@ -26,23 +25,7 @@ use crate::os::{clock, realtime};
 use check::checks;
 use group::groups;
 use instance::instance;
-
-/// When the snapshot is taken, on both clocks.
-#[derive(Clone, Copy)]
-struct Now {
-    wall: SystemTime,
-    monotonic: Instant,
-}
-
-impl Now {
-    fn moment(self, at: Instant) -> Moment {
-        Moment::before(self.wall, self.monotonic.since(at))
-    }
-
-    fn ahead(self, at: Instant) -> Ahead {
-        Ahead::after(self.wall, at.since(self.monotonic))
-    }
-}
+use now::Now;
 
 pub(super) fn status(agent: &Agent) -> Status {
     let now = Now {
@@ -116,8 +99,4 @@ fn ability(ability: &realtime::Ability) -> Ability {
         active: ability.active,
         why: ability.why.clone(),
     }
-}
-
-const fn micros(interval: Centiseconds) -> u64 {
-    interval.nanos().0 / 1000
 }

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-
-use crate::logging::Format;
+use crate::config::model::LogFormat;
 
 /// `ha-agent run`, beside the directories.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,22 +25,4 @@ pub struct RunOptions {
     /// file of that name, a number is added
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-}
-
-/// `--log-format`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum LogFormat {
-    /// One readable line each; the journal's own form where stderr is the journal
-    Text,
-    /// One JSON object a line
-    Json,
-}
-
-impl From<LogFormat> for Format {
-    fn from(format: LogFormat) -> Self {
-        match format {
-            LogFormat::Text => Self::Text,
-            LogFormat::Json => Self::Json,
-        }
-    }
 }

@@ -8,7 +8,7 @@ use crate::control::instance::{Consume, ConsumeChoice, Datapath, Override, Timer
 use crate::driver::board::{DatapathView, View};
 use crate::driver::hooks::Reception;
 
-use super::Now;
+use super::now::Now;
 
 pub(super) fn datapath(view: &View) -> Datapath {
     let overridden = view

@@ -4,7 +4,7 @@ use ha_common::layout::Slot;
 use ha_common::reject::Reject;
 use ha_common::units::{Instant, Version};
 
-use super::Now;
+use super::now::Now;
 use super::transport::{accepted_ttl, destination, wanted_source};
 use crate::agent::peers::address;
 use crate::control::instance::{Difference, Rejected};

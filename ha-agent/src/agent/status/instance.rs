@@ -8,12 +8,13 @@ use ha_common::layout::Slot;
 use ha_common::units::{Centiseconds, Instant, Version};
 
 use super::datapath::{consume, datapath, timer};
+use super::now::{Now, micros};
 use super::rejected::rejected;
+use super::tracked;
 use super::transport::transport;
 use super::ways::ways;
-use super::{Now, micros, tracked};
-use crate::agent::handler::Agent;
 use crate::agent::peers::address;
+use crate::agent::running::Agent;
 use crate::config::model;
 use crate::config::model::Datapath;
 use crate::config::virtual_address::VirtualAddress;

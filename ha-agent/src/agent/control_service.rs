@@ -1,0 +1,51 @@
+//! What the control socket asks of the agent.
+
+use tokio::sync::watch;
+
+use super::running::Agent;
+use super::{peers, reload, status, switch_datapath};
+use crate::config::model::DatapathChoice;
+use crate::control::peers::Peers;
+use crate::control::protocol::{ErrorReply, Reloaded, Switched};
+use crate::control::server::Handler;
+use crate::control::status::Status;
+use crate::os::clock;
+
+impl Handler for Agent {
+    fn status(&self) -> Status {
+        self.refresh();
+        status::status(self)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+
+    fn peers(&self) -> Result<Peers, ErrorReply> {
+        self.refresh();
+        let picture = self.board.picture();
+        let soft = picture
+            .views
+            .iter()
+            .filter_map(|view| view.datapath.as_ref()?.soft.as_ref());
+        let mut all: Vec<_> = soft.flat_map(|soft| soft.peers.iter().copied()).collect();
+        all.extend(self.reader.iter().flat_map(|reader| reader.peers()));
+        Ok(Peers {
+            pin_dir: self.pins.clone().ok(),
+            peers: peers::shown(&all, clock::now(), &self.links.borrow()),
+            frames: self.reader.as_deref().map(peers::frames),
+        })
+    }
+
+    async fn reload(&self) -> Result<Reloaded, ErrorReply> {
+        reload::reload(self).await
+    }
+
+    async fn datapath(
+        &self,
+        instance: &str,
+        choice: DatapathChoice,
+    ) -> Result<Switched, ErrorReply> {
+        switch_datapath::datapath(self, instance, choice).await
+    }
+}

@@ -1,0 +1,29 @@
+//! The moment for which a status is put together, and times as it shows them.
+
+use std::time::SystemTime;
+
+use ha_common::units::{Centiseconds, Instant};
+
+use crate::control::moment::{Ahead, Moment};
+
+/// When the snapshot is taken, on both clocks.
+#[derive(Clone, Copy)]
+pub(super) struct Now {
+    pub(super) wall: SystemTime,
+    pub(super) monotonic: Instant,
+}
+
+impl Now {
+    pub(super) fn moment(self, at: Instant) -> Moment {
+        Moment::before(self.wall, self.monotonic.since(at))
+    }
+
+    pub(super) fn ahead(self, at: Instant) -> Ahead {
+        Ahead::after(self.wall, at.since(self.monotonic))
+    }
+}
+
+/// An interval in microseconds.
+pub(super) const fn micros(interval: Centiseconds) -> u64 {
+    interval.nanos().0 / 1000
+}
