@@ -17,3 +17,4 @@ pub mod net;
 pub mod os;
 pub mod record;
 pub mod router;
+pub mod status;

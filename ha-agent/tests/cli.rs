@@ -10,11 +10,11 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use ha_agent::config::model::{self, DatapathChoice};
-use ha_agent::control::instance::{Datapath, Override};
-use ha_agent::control::peers::Peers;
 use ha_agent::control::protocol::{ErrorKind, ErrorReply, Reloaded, Switched};
 use ha_agent::control::server::{ControlSocket, Handler, Limits, SOCKET_NAME, serve};
-use ha_agent::control::status::Status;
+use ha_agent::status::agent::Status;
+use ha_agent::status::instance::{Datapath, Override};
+use ha_agent::status::peers::Peers;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;

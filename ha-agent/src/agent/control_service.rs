@@ -5,11 +5,11 @@ use tokio::sync::watch;
 use super::running::Agent;
 use super::{peers, reload, status, switch_datapath};
 use crate::config::model::DatapathChoice;
-use crate::control::peers::Peers;
 use crate::control::protocol::{ErrorReply, Reloaded, Switched};
 use crate::control::server::Handler;
-use crate::control::status::Status;
 use crate::os::clock;
+use crate::status::agent::Status;
+use crate::status::peers::Peers;
 
 impl Handler for Agent {
     fn status(&self) -> Status {

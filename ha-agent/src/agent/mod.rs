@@ -20,7 +20,6 @@ mod status;
 mod switch_datapath;
 mod systemd;
 
-use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

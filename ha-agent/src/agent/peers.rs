@@ -8,13 +8,13 @@ use aya::maps::MapError;
 use ha_common::layout::{Counter, GAP_BUCKETS, PeerKey, PeerStats};
 use ha_common::units::{Centiseconds, Instant};
 
-use crate::control::instance::Family;
-use crate::control::peers::{Bucket, Frames, Gap, LastAdvert, Peer, Peers};
-use crate::control::rejects::RejectCounts;
 use crate::datapath::reader::Reader;
 use crate::net::interface;
 use crate::net::links::LinkTable;
 use crate::os::clock;
+use crate::status::instance::Family;
+use crate::status::peers::{Bucket, Frames, Gap, LastAdvert, Peer, Peers};
+use crate::status::rejects::RejectCounts;
 
 /// Reads the peers from pinned maps, whether or not an agent runs.
 pub fn pinned(pin_dir: &Path) -> Result<Peers, MapError> {

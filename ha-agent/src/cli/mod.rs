@@ -7,6 +7,7 @@ pub mod cleanup;
 mod datapath;
 mod output;
 mod peers;
+mod render;
 mod status;
 
 use std::io::Write;

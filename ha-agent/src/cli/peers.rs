@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::ask::unexpected;
 use super::output::{Output, json};
+use super::render::render_peers;
 use crate::agent::dirs::Dirs;
 use crate::agent::failure::Failure;
 use crate::control::client::{Client, ClientError};
-use crate::control::peers::Peers;
 use crate::control::protocol::{Command, Reply};
-use crate::control::render_peers;
+use crate::status::peers::Peers;
 
 /// Options of `peers`.
 #[derive(Clone, Debug, clap::Args)]

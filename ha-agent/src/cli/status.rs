@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::ask::unexpected;
 use super::output::{Output, Reader, json};
+use super::render::{Detail, render_status};
 use crate::agent::exit::Exit;
 use crate::agent::failure::Failure;
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Command, Reply};
-use crate::control::status::Status;
-use crate::control::{Detail, render_status};
+use crate::status::agent::Status;
 
 /// Options of `status`.
 #[derive(Clone, Debug, clap::Args)]

@@ -8,10 +8,10 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-use super::instance::Datapath;
-use super::peers::Peers;
-use super::status::Status;
 use crate::config::model::DatapathChoice;
+use crate::status::agent::Status;
+use crate::status::instance::Datapath;
+use crate::status::peers::Peers;
 
 /// The protocol's version, `v` in a request.
 pub const PROTOCOL_VERSION: u64 = 1;

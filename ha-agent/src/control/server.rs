@@ -15,14 +15,14 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
-use super::peers::Peers;
 use super::protocol::{
     Command, ErrorKind, ErrorReply, MAX_REQUEST, PROTOCOL_VERSION, Reloaded, Reply, RequestError,
     Switched, VersionInfo, parse_request,
 };
 pub use super::socket::{ClaimError, ControlSocket, LOCK_NAME, SOCKET_NAME};
-use super::status::Status;
 use crate::config::model::DatapathChoice;
+use crate::status::agent::Status;
+use crate::status::peers::Peers;
 
 /// What the server asks of the agent.
 pub trait Handler: Send + Sync + 'static {

@@ -19,9 +19,9 @@ use super::object::Programs;
 use super::pins::PinnedLinks;
 use super::suitability::{self, Facts};
 use crate::config::model::{Datapath, DatapathChoice};
-use crate::control::instance::Refusal;
 use crate::net::links::{LinkKind, LinkLayer};
 use crate::net::offload;
+use crate::status::instance::Refusal;
 
 /// Between two looks whether programs are still where they were put, and attempts to attach what was refused.
 const LOOK: Duration = Duration::from_secs(2);

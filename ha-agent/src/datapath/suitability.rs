@@ -1,8 +1,8 @@
 //! Which datapaths an interface may have, and what the others would cost: rules over plain facts.
 
 use crate::config::model::{Datapath, DatapathChoice};
-use crate::control::instance::Refusal;
 use crate::net::links::{LinkKind, LinkLayer};
+use crate::status::instance::Refusal;
 
 /// What is known of an interface.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::inlets::Inlets;
 use crate::config::model::{Datapath, DatapathChoice};
-use crate::control::instance::Refusal;
 use crate::datapath::attach::Target;
 use crate::datapath::attacher::{Attacher, Outcome, Outcomes, WantedHook};
 use crate::datapath::suitability;
 use crate::net::links::{Link, LinkKind, LinkLayer, LinkTable};
+use crate::status::instance::Refusal;
 
 /// For how long a card may be without link after a native program has come to it or gone from it: the slowest
 /// take some seconds, and a switch that has to learn the port anew as many again.

@@ -10,8 +10,8 @@ use ha_common::election::{
 };
 use ha_common::units::{Instant, NANOS_PER_SECOND, Nanos, Version};
 
-use crate::control::virtual_mac::MacAddress;
 use crate::router::words::of_notice;
+use crate::status::virtual_mac::MacAddress;
 
 /// A point in time as seconds since the start, with three decimals or as many as it takes.
 pub fn time(since_start: Nanos) -> String {

@@ -6,8 +6,8 @@ use super::now::Now;
 use crate::agent::running::Agent;
 use crate::checks::{CheckStatus, Verdict};
 use crate::config::model;
-use crate::control::checks::{Check, CheckKind, CheckResult, CheckState};
-use crate::control::moment::Moment;
+use crate::status::checks::{Check, CheckKind, CheckResult, CheckState};
+use crate::status::moment::Moment;
 
 pub(super) fn checks(agent: &Agent, configured: &[model::Check], now: Now) -> Vec<Check> {
     let running = agent.check_status();

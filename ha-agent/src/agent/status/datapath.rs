@@ -4,9 +4,9 @@ use ha_common::lateness;
 use ha_common::layout::Slot;
 
 use crate::config::model;
-use crate::control::instance::{Consume, ConsumeChoice, Datapath, Override, Timer, TimerKind};
 use crate::driver::board::{DatapathView, View};
 use crate::driver::hooks::Reception;
+use crate::status::instance::{Consume, ConsumeChoice, Datapath, Override, Timer, TimerKind};
 
 use super::now::Now;
 

@@ -4,9 +4,9 @@ use ha_common::election::Role;
 
 use super::instance::state;
 use crate::config::model;
-use crate::control::group::Group;
-use crate::control::instance::State;
 use crate::driver::board::{Picture, View};
+use crate::status::group::Group;
+use crate::status::instance::State;
 
 /// Those of the running configuration whose instances the driver has shown.
 pub(super) fn groups(groups: &[model::Group], picture: &Picture) -> Vec<Group> {

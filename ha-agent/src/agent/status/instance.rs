@@ -18,17 +18,17 @@ use crate::agent::running::Agent;
 use crate::config::model;
 use crate::config::model::Datapath;
 use crate::config::virtual_address::VirtualAddress;
-use crate::control::claims::{Claimant, Claims};
-use crate::control::fence::{Fence, FenceState};
-use crate::control::hmac::{Hmac, Verified};
-use crate::control::instance::{
+use crate::driver::board::View;
+use crate::net::way::Way;
+use crate::status::claims::{Claimant, Claims};
+use crate::status::fence::{Fence, FenceState};
+use crate::status::hmac::{Hmac, Verified};
+use crate::status::instance::{
     Address, Checksum, Counters, Family, Instance, Interval, Master, Notice, PrioritySum, State,
     Transition, Unsent, Weight,
 };
-use crate::control::rejects::RejectCounts;
-use crate::control::virtual_mac::{MacAddress, VirtualMac};
-use crate::driver::board::View;
-use crate::net::way::Way;
+use crate::status::rejects::RejectCounts;
+use crate::status::virtual_mac::{MacAddress, VirtualMac};
 
 pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: Now) -> Instance {
     let (routes, rules) = ways(agent, view, present);

@@ -17,10 +17,10 @@ use ha_common::election::Role;
 
 use crate::agent::running::Agent;
 use crate::config::Problem;
-use crate::control::status::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
 use crate::driver::board;
 use crate::driver::board::Picture;
 use crate::os::{clock, realtime};
+use crate::status::agent::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
 
 use check::checks;
 use group::groups;

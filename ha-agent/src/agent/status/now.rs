@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use ha_common::units::{Centiseconds, Instant};
 
-use crate::control::moment::{Ahead, Moment};
+use crate::status::moment::{Ahead, Moment};
 
 /// When the snapshot is taken, on both clocks.
 #[derive(Clone, Copy)]

@@ -7,8 +7,8 @@ use ha_common::units::{Instant, Version};
 use super::now::Now;
 use super::transport::{accepted_ttl, destination, wanted_source};
 use crate::agent::peers::address;
-use crate::control::instance::{Difference, Rejected};
 use crate::driver::board::View;
+use crate::status::instance::{Difference, Rejected};
 
 pub(super) fn rejected(view: &View, slot: &Slot, now: Now) -> Option<Rejected> {
     let last = slot.last_reject;

@@ -2,9 +2,9 @@
 
 use super::now::Now;
 use crate::config::model::Subject;
-use crate::control::tracked::{Tracked, TrackedState};
 use crate::router::priority::Health;
 use crate::router::tracked::TrackedItem;
+use crate::status::tracked::{Tracked, TrackedState};
 
 pub(super) fn tracked(items: &[TrackedItem], now: Now) -> Vec<Tracked> {
     let one = |item: &TrackedItem| Tracked {

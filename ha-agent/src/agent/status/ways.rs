@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use crate::agent::running::Agent;
 use crate::config::model::Instance;
 use crate::config::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
-use crate::control::ways::{Route, Rule};
 use crate::driver::RoutingEntry;
 use crate::driver::board::{Picture, View};
 use crate::net::links::LinkTable;
 use crate::net::way::{Way, WayBook};
+use crate::status::routing::{Route, Rule};
 
 /// Those of ours that the kernel has now. It is asked only if there can be any, and on a socket of its own:
 /// the driver's is the driver's.

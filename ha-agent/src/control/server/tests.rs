@@ -8,8 +8,8 @@ use tokio::io::Lines;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::super::sample;
 use super::*;
+use crate::status::sample;
 
 /// An agent whose status is whatever the test puts there.
 struct Agent {

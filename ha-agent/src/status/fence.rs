@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{count, span};
+use super::format::{count, span};
 
 /// What keeps this host from answering for addresses that another one holds, while its agent stands still.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -37,7 +37,7 @@ pub enum FenceState {
 
 impl Fence {
     /// A line for a person; `None` if there is nothing to say.
-    pub(super) fn in_words(&self) -> Option<String> {
+    pub(crate) fn in_words(&self) -> Option<String> {
         let mut text = match self.state {
             FenceState::None => {
                 return Some(

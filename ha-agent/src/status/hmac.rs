@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::span;
+use super::format::span;
 
 /// Adverts with a keyed digest.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -30,7 +30,7 @@ pub enum Verified {
 }
 
 impl Hmac {
-    pub(super) fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         let place = match self.verified {
             Some(Verified::Kernel) => "verified in the kernel",
             Some(Verified::Socket) => "verified in the agent",

@@ -14,10 +14,10 @@ use super::fence::Fence;
 use super::hmac::Hmac;
 use super::moment::{Ahead, Moment};
 use super::rejects::RejectCounts;
+use super::routing::{Route, Rule};
 use super::tracked::Tracked;
 use super::transport::Transport;
 use super::virtual_mac::VirtualMac;
-use super::ways::{Route, Rule};
 
 /// One `[[instance]]`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

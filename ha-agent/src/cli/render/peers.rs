@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::instance::Family;
-use super::peers::{Frames, Peer, Peers};
-use super::render_instance::reject_list;
-use super::text::{BOLD, Cell, PLAIN, Table, WARN, field, span};
+use super::instance::reject_list;
+use super::text::{BOLD, Cell, PLAIN, Table, WARN, field};
+use crate::status::format::span;
+use crate::status::instance::Family;
+use crate::status::peers::{Frames, Peer, Peers};
 
 /// The whole text, in colour, ending in a newline.
-pub fn render_peers(peers: &Peers) -> String {
+pub(crate) fn render_peers(peers: &Peers) -> String {
     let mut out = String::new();
     if peers.peers.is_empty() {
         out.push_str("No adverts of any peer have been seen.\n");
@@ -117,9 +118,9 @@ fn interface(peer: &Peer) -> String {
 mod tests {
     use ha_common::reject::Reject;
 
-    use super::super::peers::{Gap, LastAdvert};
-    use super::super::rejects::RejectCounts;
     use super::*;
+    use crate::status::peers::{Gap, LastAdvert};
+    use crate::status::rejects::RejectCounts;
 
     fn sample() -> Peers {
         let mut rejects = RejectCounts::default();
@@ -173,7 +174,7 @@ mod tests {
     #[test]
     fn peers_are_a_table_with_the_refused_below() {
         let text = anstream::adapter::strip_str(&render_peers(&sample())).to_string();
-        assert_eq!(text, include_str!("render_peers/expected.txt"));
+        assert_eq!(text, include_str!("peers/expected.txt"));
     }
 
     #[test]

@@ -7,16 +7,17 @@ use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 use crate::config::model;
 
 use super::claims::render_claims;
-use super::fence::FenceState;
-use super::instance::{
+use super::held::render_held;
+use super::state::{priority_sum, state_style};
+use super::text::{BAD, BOLD, PLAIN, WARN, clean, field, paint};
+use super::tracked::render_tracked;
+use crate::status::fence::FenceState;
+use crate::status::format::{count, span};
+use crate::status::instance::{
     Checksum, Consume, Counters, Datapath, Instance, Master, PrioritySum, Rejected, TimerKind,
     Transition,
 };
-use super::rejects::RejectCounts;
-use super::render_held::render_held;
-use super::render_status::{priority_sum, state_style};
-use super::text::{BAD, BOLD, PLAIN, WARN, clean, count, field, paint, span};
-use super::tracked::render_tracked;
+use crate::status::rejects::RejectCounts;
 
 /// Appends one instance: a heading and its fields.
 pub(super) fn render_instance(out: &mut String, instance: &Instance) {

@@ -1,28 +1,8 @@
-//! The part of `status` about one sync group, and how a person sees it.
+//! Sync groups as a table.
 
-use serde::{Deserialize, Serialize};
-
-use super::instance::State;
-use super::render_status::state_style;
+use super::state::state_style;
 use super::text::{BOLD, Cell, Table, WARN, field};
-
-/// One `[[group]]`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Group {
-    /// `name` in the configuration.
-    pub name: String,
-    /// What all of its instances are.
-    pub state: State,
-    /// What all of them advertise: the lowest effective priority among them.
-    pub priority: u8,
-    /// Their names, in the order in which they are numbered.
-    pub instances: Vec<String>,
-    /// Why the group is in `fault` or held in `initialize`: the first instance that is the reason, and its
-    /// own reason.
-    pub reason: Option<String>,
-    /// While one of the instances hears no master: the one that keeps the group from taking over.
-    pub waits_for: Option<String>,
-}
+use crate::status::group::Group;
 
 /// Appends a table of the groups, if there are any.
 pub(super) fn render_groups(out: &mut String, groups: &[Group]) {

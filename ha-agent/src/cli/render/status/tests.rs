@@ -2,11 +2,12 @@
 
 use textwrap::core::display_width;
 
-use super::super::group::Group;
-use super::super::moment::Ahead;
-use super::super::sample;
-use super::super::text::WIDTH;
 use super::*;
+use crate::cli::render::text::WIDTH;
+use crate::status::group::Group;
+use crate::status::instance::State;
+use crate::status::moment::Ahead;
+use crate::status::sample;
 
 fn plain(status: &Status, detail: Detail<'_>) -> String {
     anstream::adapter::strip_str(&render_status(status, detail)).to_string()

@@ -4,21 +4,21 @@ use std::fmt::Write;
 
 use anstyle::Style;
 
-use super::checks::{Check, CheckKind, CheckState};
 use super::group::render_groups;
-use super::instance::{Instance, Master, PrioritySum, State};
-use super::render_instance::render_instance;
-use super::status::{LeaseState, Node, Pins, Sender, Status, Wakeups};
-use super::text::{
-    BAD, BOLD, CALM, Cell, DIM, GOOD, PLAIN, Table, WARN, clean, count, field, paint, span,
-};
+use super::instance::render_instance;
+use super::state::{priority_sum, state_style};
+use super::text::{BAD, BOLD, Cell, DIM, GOOD, PLAIN, Table, WARN, clean, field, paint};
+use crate::status::agent::{LeaseState, Node, Pins, Sender, Status, Wakeups};
+use crate::status::checks::{Check, CheckKind, CheckState};
+use crate::status::format::{count, span};
+use crate::status::instance::{Instance, Master};
 
 /// Up to this many instances are all shown in detail.
 const FEW: usize = 4;
 
 /// Which instances are shown in detail.
 #[derive(Clone, Copy, Debug)]
-pub enum Detail<'a> {
+pub(crate) enum Detail<'a> {
     /// All if they are few, else none.
     IfFew,
     /// Those with these names.
@@ -26,7 +26,7 @@ pub enum Detail<'a> {
 }
 
 /// The whole text, in colour, ending in a newline.
-pub fn render_status(status: &Status, detail: Detail<'_>) -> String {
+pub(crate) fn render_status(status: &Status, detail: Detail<'_>) -> String {
     let mut out = String::new();
     render_node(&mut out, &status.node);
     for warning in &status.warnings {
@@ -158,7 +158,7 @@ fn render_wakeups(out: &mut String, wakeups: &Wakeups) {
 }
 
 fn render_sender(out: &mut String, sender: &Sender) {
-    let ability = |name: &str, ability: &super::status::Ability| {
+    let ability = |name: &str, ability: &crate::status::agent::Ability| {
         let no = if ability.active { "" } else { "no " };
         format!("{no}{name} ({})", ability.why)
     };
@@ -186,39 +186,11 @@ fn render_sender(out: &mut String, sender: &Sender) {
     field(out, "lease", style, &format!("{text}, {lapses}; {late}"));
 }
 
-/// `100 -20 (nginx) = 80`, or `100` alone.
-pub(super) fn priority_sum(priority: &PrioritySum) -> String {
-    let mut text = priority.base.to_string();
-    let mut sum = i32::from(priority.base);
-    for weight in priority.weights.iter().filter(|weight| weight.applied) {
-        let _ = write!(text, " {:+} ({})", weight.adds, weight.check);
-        sum = sum.saturating_add(i32::from(weight.adds));
-    }
-    let effective = priority.effective;
-    if let Some(member) = &priority.capped_by {
-        let _ = write!(text, ", {effective} by {member}");
-    } else if sum != i32::from(effective) {
-        let _ = write!(text, " = {effective} (clamped)");
-    } else if priority.weights.iter().any(|weight| weight.applied) {
-        let _ = write!(text, " = {effective}");
-    }
-    text
-}
-
 fn master_name(master: Option<&Master>) -> String {
     match master {
         None => "unknown".to_owned(),
         Some(master) if master.is_self => "this host".to_owned(),
         Some(master) => master.address.to_string(),
-    }
-}
-
-pub(super) const fn state_style(state: State) -> Style {
-    match state {
-        State::Initialize => WARN,
-        State::Backup => CALM,
-        State::Master => GOOD,
-        State::Fault => BAD,
     }
 }
 

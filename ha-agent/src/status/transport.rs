@@ -40,7 +40,7 @@ pub struct UnicastPeer {
 
 impl Transport {
     /// In words, where it is not what everybody expects: the standard's group.
-    pub(super) fn in_words(&self, source: Option<IpAddr>) -> Option<String> {
+    pub(crate) fn in_words(&self, source: Option<IpAddr>) -> Option<String> {
         let mut text = match self {
             Self::Multicast { standard: true, .. } => return None,
             Self::Multicast { group, .. } => format!("to group {group}"),

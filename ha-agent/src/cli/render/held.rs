@@ -1,7 +1,7 @@
 //! What an instance holds while it is master, for a person: what is there, and what is not.
 
-use super::instance::{Address, Instance, State};
 use super::text::{BAD, PLAIN, WARN, field};
+use crate::status::instance::{Address, Instance, State};
 
 /// How many of a kind are named; of more, how many more there are is said.
 const NAMED: usize = 10;
