@@ -89,6 +89,24 @@ fn without_tcx_and_clsact_it_is_the_plain_socket_until_there_is_one() -> Result<
     master.fall_silent().map(drop)
 }
 
+/// Nothing pins a filter, and none goes by itself.
+#[test]
+fn cleanup_removes_the_filters_of_a_killed_agent() -> Result<()> {
+    let vm = boot()?;
+    let agent = GuestAgent::start(&vm)?;
+    let master = Master::start(vm.segment(), &advert());
+    follows(&agent)?;
+    agent.kill()?;
+    ensure!(!own_programs(&vm, "eth0")?.is_empty());
+    let told = vm.run("ha-agent cleanup")?;
+    ensure!(told.contains("removed the tc filters from eth0"), "{told}");
+    for hook in Hook::BOTH {
+        let left = filters(&vm, "eth0", hook)?;
+        ensure!(left.is_empty(), "at {} there are {left:?}", hook.name());
+    }
+    master.fall_silent().map(drop)
+}
+
 /// Even of the preference that the agent's own filter takes.
 #[test]
 fn somebody_elses_qdisc_and_its_filters_stay() -> Result<()> {

@@ -17,7 +17,7 @@ use super::peers::address;
 use crate::config::Config;
 use crate::config::virtual_address::VirtualAddress;
 use crate::control::server::ControlSocket;
-use crate::datapath::attach::XdpLinks;
+use crate::datapath::attach::{self, XdpLinks};
 use crate::datapath::pins;
 use crate::datapath::reader;
 use crate::net::address::{AddressBook, Outcome, Placement};
@@ -25,8 +25,8 @@ use crate::net::interface;
 use crate::net::links::Link;
 use crate::net::netlink::NetlinkError;
 use crate::net::present::Present;
+use crate::net::routing::{RoutingEntry, RoutingTable};
 use crate::net::virtual_mac::DeviceBook;
-use crate::net::way::{Way, WayBook};
 
 /// Results of a systemd service (`$SERVICE_RESULT`, systemd.exec(5)) that are followed by a restart: the
 /// next agent carries on with what this one has left, so it must stay.
@@ -97,8 +97,9 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
     let _socket = ControlSocket::claim(&dirs.runtime_dir)?;
     let pins = pins::claim(&dirs.pin_dir)?;
     let mut cleaned = Cleaned::default();
-    cleaned.take(remove_ways());
+    cleaned.take(remove_routing());
     cleaned.take(remove_devices());
+    cleaned.take(remove_filters());
     if pins.is_some() {
         cleaned.take(remove_held(&dirs.pin_dir));
     }
@@ -113,15 +114,15 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
 }
 
 /// Routes and rules carry our protocol, and no agent runs that they could be of.
-fn remove_ways() -> Result<Vec<String>, Failure> {
+fn remove_routing() -> Result<Vec<String>, Failure> {
     let failure = |error: NetlinkError| Failure::new(Exit::General, &error);
-    let mut book = WayBook::open().map_err(failure)?;
-    let mut ways = book.list().map_err(failure)?;
+    let mut book = RoutingTable::open().map_err(failure)?;
+    let mut routing = book.list().map_err(failure)?;
     // A rule goes before the table that it leads to.
-    ways.sort_by_key(|way| matches!(way, Way::Route(_)));
-    let outcomes = book.remove(&ways).map_err(failure)?;
+    routing.sort_by_key(|way| matches!(way, RoutingEntry::Route(_)));
+    let outcomes = book.remove(&routing).map_err(failure)?;
     let mut done = Vec::new();
-    for (way, outcome) in ways.iter().zip(outcomes) {
+    for (way, outcome) in routing.iter().zip(outcomes) {
         match outcome.map_err(|error| Failure::new(Exit::General, &error))? {
             Outcome::Done => done.push(format!("removed {way}")),
             Outcome::Already => {}
@@ -140,6 +141,19 @@ fn remove_devices() -> Result<Vec<String>, Failure> {
         book.delete(device.index, device.parent.unwrap_or(0))
             .map_err(|error| Failure::new(Exit::General, &error))?;
         done.push(format!("removed {}", device.name));
+    }
+    Ok(done)
+}
+
+/// Before Linux 6.6 the programs are filters, which nothing pins and which stay by themselves when an agent dies.
+fn remove_filters() -> Result<Vec<String>, Failure> {
+    let mut done = Vec::new();
+    for link in interface::all().map_err(|error| Failure::new(Exit::General, &error))? {
+        if attach::remove_clsact_filters(&link.name)
+            .map_err(|error| Failure::new(Exit::General, &error))?
+        {
+            done.push(format!("removed the tc filters from {}", link.name));
+        }
     }
     Ok(done)
 }

@@ -1,69 +1,18 @@
 //! Programs on interfaces: attached by a way that fits, pinned to outlive the agent, and found again.
 
+mod target;
 mod tc;
 mod xdp;
+
+pub use target::{AttachError, Target};
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
-use super::error::{KernelError, root_cause};
 use super::object::Programs;
 use crate::config::model::Datapath;
 use crate::net::filter;
-use crate::net::netlink::NetlinkError;
-
-/// The interface that a program is to be attached to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Target {
-    /// Its index.
-    pub ifindex: u32,
-    /// Its name.
-    pub name: String,
-    /// Whether its frames begin with the IP header.
-    pub is_layer3: bool,
-}
-
-/// Why a program could not be attached.
-#[derive(Debug, Error)]
-pub enum AttachError {
-    /// Another program holds the place.
-    #[error("{what} is attached (program {id}), and is not replaced")]
-    Foreign {
-        /// What it is.
-        what: String,
-        /// The program's identifier.
-        id: u32,
-    },
-    /// The kernel accepts no such program.
-    #[error("{}", .0.in_words())]
-    Load(#[from] KernelError),
-    /// The kernel or the driver refuses the place.
-    #[error("{}", root_cause(.0.as_ref()))]
-    Refused(Box<dyn std::error::Error + Send + Sync>),
-    /// The kernel has no tc hook.
-    #[error(
-        "the kernel has neither tcx (Linux 6.6) nor the clsact qdisc (its module is sch_ingress)"
-    )]
-    NoHook,
-    /// What is attached could not be read.
-    #[error("cannot read what is attached: {0}")]
-    Query(#[from] NetlinkError),
-    /// The link could not be pinned.
-    #[error("cannot pin the link at {path}: {reason}")]
-    Pin {
-        /// Where.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-}
-
-fn refused(error: impl std::error::Error + Send + Sync + 'static) -> AttachError {
-    AttachError::Refused(Box::new(error))
-}
 
 /// What is on an interface; dropping it detaches, unless it is pinned.
 #[derive(Debug)]
@@ -252,8 +201,11 @@ pub fn remove_strangers(dir: &Path, xdp: XdpLinks, in_use: impl Fn(u32) -> bool)
     }
 }
 
-/// Takes off what an agent on a kernel without tcx has left on an interface.
-pub fn remove_clsact_filters(interface: &str) -> io::Result<()> {
+/// Takes off what an agent on a kernel without tcx has left on an interface; false if there was nothing.
+///
+/// # Errors
+/// If the kernel refuses to remove it.
+pub fn remove_clsact_filters(interface: &str) -> io::Result<bool> {
     tc::remove_clsact(interface)
 }
 

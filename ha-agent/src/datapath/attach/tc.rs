@@ -14,7 +14,7 @@ use aya::programs::tc::{
 use aya::programs::{ProgramError, SchedClassifier, loaded_programs};
 use ha_common::layout::names;
 
-use super::{AttachError, Target, refused};
+use super::target::{AttachError, Target, refused};
 use crate::datapath::error::{errno, root_cause};
 use crate::datapath::object::Programs;
 use crate::datapath::sys;
@@ -295,24 +295,28 @@ fn attach_clsact(
     Ok(Held::Owned(link))
 }
 
-/// Takes off what an earlier agent has left in a `clsact` qdisc.
-pub(super) fn remove_clsact(interface: &str) -> io::Result<()> {
+/// Takes off what an earlier agent has left in a `clsact` qdisc; false if there was nothing.
+pub(super) fn remove_clsact(interface: &str) -> io::Result<bool> {
+    let mut removed = false;
     for (side, is_layer3) in [
         (Side::Ingress, false),
         (Side::Ingress, true),
         (Side::Egress, false),
     ] {
-        remove_filter(interface, side, side.program(is_layer3)).map_err(io::Error::other)?;
+        removed |=
+            remove_filter(interface, side, side.program(is_layer3)).map_err(io::Error::other)?;
     }
-    Ok(())
+    Ok(removed)
 }
 
-fn remove_filter(interface: &str, side: Side, name: &str) -> Result<(), TcError> {
+/// False if there was none.
+fn remove_filter(interface: &str, side: Side, name: &str) -> Result<bool, TcError> {
     match qdisc_detach_program(interface, side.attach_type(), name) {
-        Err(TcError::IoError(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(()) => Ok(true),
+        Err(TcError::IoError(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         // There is no such qdisc.
-        Err(error) if matches!(errno(&error), Some(libc::EINVAL | libc::ENOENT)) => Ok(()),
-        other => other,
+        Err(error) if matches!(errno(&error), Some(libc::EINVAL | libc::ENOENT)) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

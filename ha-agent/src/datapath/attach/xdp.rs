@@ -14,7 +14,7 @@ use aya::programs::xdp::{XdpLink, XdpMode};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
 
-use super::{AttachError, refused};
+use super::target::{AttachError, refused};
 use crate::config::model::Datapath;
 use crate::datapath::error::root_cause;
 use crate::datapath::object::Programs;
