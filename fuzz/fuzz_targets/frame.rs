@@ -2,13 +2,13 @@
 //! that our own builder wrote is accepted as it was meant.
 #![no_main]
 
-use ha_common::channel::TtlRange;
+use ha_common::accept::TtlRange;
 use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
 use ha_common::wire::build::{MAX_MESSAGE, Message, write};
 use ha_common::wire::checksum::Sum;
 use ha_common::wire::cursor::SliceCursor;
-use ha_common::wire::frame::{Envelope, Kind, Located, locate, locate_ipv4, locate_ipv6};
-use ha_common::wire::vrrp::{self, Expect, Flavour};
+use ha_common::wire::frame::{IpHeader, Kind, ParsedFrame, parse_frame, locate_ipv4, locate_ipv6};
+use ha_common::wire::vrrp::{self, Expect, ChecksumScope};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -35,9 +35,9 @@ fuzz_target!(|data: &[u8]| {
         gated: options[0] & 0x80 != 0,
     };
     let unicast = options[0] & 0x40 != 0;
-    read(locate(SliceCursor::new(frame)), expect, unicast);
+    read(parse_frame(SliceCursor::new(frame)), expect, unicast);
     read(
-        locate(SliceCursor::new(&summed(frame, 14))),
+        parse_frame(SliceCursor::new(&summed(frame, 14))),
         expect,
         unicast,
     );
@@ -64,7 +64,7 @@ fn summed(frame: &[u8], at: usize) -> Vec<u8> {
     frame
 }
 
-fn read(located: Located<SliceCursor<'_>>, mut expect: Expect, unicast: bool) {
+fn read(located: ParsedFrame<SliceCursor<'_>>, mut expect: Expect, unicast: bool) {
     if located.kind != Kind::Vrrp {
         return;
     }
@@ -123,26 +123,26 @@ fn round_trip(options: [u8; 4], bytes: &[u8]) {
         source,
         destination: vrrp::group(family),
         flavour: if options[0] & 8 == 0 {
-            Flavour::PseudoHeader
+            ChecksumScope::PseudoHeader
         } else {
-            Flavour::Payload
+            ChecksumScope::Payload
         },
     };
     let mut out = [0; MAX_MESSAGE];
     let Some(length) = write(&message, &mut out) else {
         panic!("{message:?} has room");
     };
-    let envelope = Envelope {
+    let envelope = IpHeader {
         source,
         destination: vrrp::group(family),
         length: u16::try_from(length).unwrap_or(u16::MAX),
-        ttl: vrrp::TTL,
+        ttl: numbers::TTL,
         family,
         fragment: false,
     };
     let expect = Expect {
         version: version as u8,
-        auth_type: vrrp::AUTH_NONE,
+        auth_type: numbers::AUTH_NONE,
         auth_data: [0; 8],
         own_interval: interval.0,
         own_address: [1; 16],
@@ -159,7 +159,7 @@ fn round_trip(options: [u8; 4], bytes: &[u8]) {
             assert_eq!(advert.priority, message.priority);
             assert_eq!(advert.interval, interval);
             assert_eq!(usize::from(advert.count), addresses.len());
-            let list = vrrp::AddressHash::of(family, addresses.iter().copied());
+            let list = message_sum::AddressHash::of(family, addresses.iter().copied());
             assert_eq!(advert.hash, list.0);
         }
         Err(reject) => panic!("{message:?} is refused: {reject:?}"),

@@ -5,8 +5,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::layout::RawAddress;
-use crate::wire::vrrp::{TTL, same};
+use crate::address::RawAddress;
+use crate::address::same;
+use crate::wire::numbers::TTL;
 
 /// Which TTLs or hop limits are taken, both ends included.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
@@ -35,7 +36,7 @@ impl TtlRange {
 /// unicast into multicast.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
 #[repr(C)]
-pub struct Channel {
+pub struct AcceptFrom {
     /// The multicast group; zero: unicast.
     pub group: RawAddress,
     /// The TTLs of a sender that is not listed as a peer.
@@ -46,7 +47,7 @@ pub struct Channel {
     pub pad: [u8; 5],
 }
 
-impl Channel {
+impl AcceptFrom {
     /// To a group, from this link only (RFC 9568 sections 5.1.1.3, 5.1.2.3; RFC 3768 section 5.2.3).
     pub const fn multicast(group: RawAddress) -> Self {
         Self {
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_was_never_configured_is_no_multicast_one_and_hears_nobody() {
-        let blank = Channel::zeroed();
+        let blank = AcceptFrom::zeroed();
         assert!(blank.is_unicast());
         assert_eq!(blank.any_source, 0);
     }
@@ -102,8 +103,8 @@ mod tests {
     fn a_group_is_all_that_makes_multicast() {
         let mut group = [0; 16];
         group[..4].copy_from_slice(&[224, 0, 0, 18]);
-        assert!(!Channel::multicast(group).is_unicast());
-        assert!(Channel::unicast(TtlRange::LINK, true).is_unicast());
-        assert_eq!(Channel::unicast(TtlRange::LINK, false).any_source, 1);
+        assert!(!AcceptFrom::multicast(group).is_unicast());
+        assert!(AcceptFrom::unicast(TtlRange::LINK, true).is_unicast());
+        assert_eq!(AcceptFrom::unicast(TtlRange::LINK, false).any_source, 1);
     }
 }

@@ -2,8 +2,10 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::layout::RawAddress;
 use crate::units::Family;
+
+/// An address of either family; IPv4 in the first four bytes, the rest zero.
+pub type RawAddress = [u8; 16];
 
 /// As the wire and the maps hold it.
 pub const fn raw(address: IpAddr) -> RawAddress {
@@ -41,6 +43,12 @@ pub const fn family_of(address: IpAddr) -> Family {
         IpAddr::V4(_) => Family::V4,
         IpAddr::V6(_) => Family::V6,
     }
+}
+
+/// Compares as two words: a byte-wise comparison would become a call that BPF does not have.
+#[inline(always)]
+pub const fn same(a: RawAddress, b: RawAddress) -> bool {
+    u128::from_ne_bytes(a) == u128::from_ne_bytes(b)
 }
 
 #[cfg(test)]

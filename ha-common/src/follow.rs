@@ -6,10 +6,12 @@
 
 use core::cmp::Ordering;
 
-use crate::layout::{RawAddress, Slot, flags, state};
+use crate::address::RawAddress;
+use crate::address::same;
+use crate::layout::{Slot, flags, state};
 use crate::timing::{has_ended, master_down, skew};
 use crate::units::{Centiseconds, Nanos, Priority, Version};
-use crate::wire::vrrp::{Advert, same};
+use crate::wire::vrrp::Advert;
 
 /// Events that one slot may put into the ring in a window; the rest is counted.
 const WINDOW_EVENTS: u32 = 16;
@@ -104,7 +106,7 @@ fn as_master(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
 /// True if the sender must be master rather than we: higher priority, or equal and the higher
 /// address (RFC 9568 section 6.4.3 (yield)).
 #[inline(always)]
-pub fn outranks(advert: &Advert, slot: &Slot) -> bool {
+fn outranks(advert: &Advert, slot: &Slot) -> bool {
     rank(
         advert.priority.0,
         advert.source,
@@ -246,7 +248,7 @@ fn note_master(slot: &mut Slot, advert: &Advert, now: u64) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::wire::vrrp::Flavour;
+    use crate::wire::vrrp::ChecksumScope;
 
     pub(crate) const MS: u64 = 1_000_000;
     /// 10 ms intervals and priority 90: down after 36.484375 ms.
@@ -279,7 +281,7 @@ pub(crate) mod tests {
             interval: Centiseconds(INTERVAL),
             priority: Priority(priority),
             count: 1,
-            flavour: Flavour::PseudoHeader,
+            flavour: ChecksumScope::PseudoHeader,
             length: 12,
             signed: false,
         }

@@ -13,11 +13,11 @@ use crate::units::{Instant, Nanos};
 /// not rare, and nothing to wake the agent for.
 pub const LATE: Nanos = Nanos::from_millis(5);
 /// For how long a timer is not trusted after it was late, at the least; and for two of its master-down intervals.
-pub const REMEMBERED: Nanos = Nanos::from_millis(10_000);
+const REMEMBERED: Nanos = Nanos::from_millis(10_000);
 /// Looks are so far apart at the least.
 const STEP: Nanos = Nanos::from_millis(4);
 /// How long after a deadline the agent acts by itself, at the least.
-pub const BEHIND: Nanos = Nanos::from_millis(2);
+const BEHIND: Nanos = Nanos::from_millis(2);
 
 /// Notes that a timer that was set to `due` fired at `now`, both in `CLOCK_MONOTONIC` nanoseconds; a `due` of zero
 /// is that of a timer that was not set.

@@ -11,8 +11,8 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod accept;
 pub mod address;
-pub mod channel;
 pub mod election;
 pub mod fence;
 pub mod follow;

@@ -28,7 +28,7 @@ pub fn note_reject(stats: &mut PeerStats, reject: Reject, now: u64) {
 }
 
 /// The bucket of a gap in nanoseconds: n for less than `2^n` milliseconds, the last for all others.
-pub fn gap_bucket(gap: u64) -> usize {
+fn gap_bucket(gap: u64) -> usize {
     let millis = gap / 1_000_000;
     let bits = (u64::BITS - millis.leading_zeros()) as usize;
     bits.min(GAP_BUCKETS - 1)

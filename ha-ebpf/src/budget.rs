@@ -1,14 +1,14 @@
 //! A slot's budget of wrong digests, where several CPUs spend it.
 
 use ha_common::hmac::budget::{self, Budget};
-use ha_common::hmac::freshness::Mark;
+use ha_common::hmac::replay::ReplayState;
 use ha_common::layout::Slot;
 
 use crate::atomic;
 
 /// [`Budget::refuses`].
 #[inline(always)]
-pub(crate) fn refuses(slot: *mut Slot, mac: u64, known: Option<Mark>, now: u64) -> bool {
+pub(crate) fn refuses(slot: *mut Slot, mac: u64, known: Option<ReplayState>, now: u64) -> bool {
     // SAFETY: `slot` is a live map value. Another CPU may count at the same time, which decides about one digest
     // more or less.
     let budget = unsafe { &(*slot).budget };

@@ -1,9 +1,9 @@
 //! Claims of our addresses: a foreign MAC that says, by ARP or neighbour discovery, to have one.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
+use ha_common::address::same;
 use ha_common::follow;
 use ha_common::layout::{Event, event, state};
-use ha_common::wire::vrrp::same;
 
 use crate::frame::{Frame, mac};
 use crate::neighbour::Neighbour;

@@ -6,8 +6,8 @@
 
 use core::arch::asm;
 
-use ha_common::hmac::freshness::Mark;
 use ha_common::hmac::key::pseudo_header;
+use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::sha256::{self, State};
 use ha_common::hmac::trailer::{TAG, TRAILER};
 use ha_common::hmac::{Key, Stamp};
@@ -46,7 +46,7 @@ pub(crate) struct Bench {
     /// Who sent it. On the stack there is no room for this and the next one either.
     pub(crate) sender: PeerKey,
     /// The mark that it leaves.
-    pub(crate) mark: Mark,
+    pub(crate) mark: ReplayState,
 }
 
 /// This CPU's. Programs of these hooks run with soft interrupts off, and do not interrupt each other.

@@ -4,12 +4,13 @@
 //! `ha_common::fence::is_up`; here it is found out which address a frame is about.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
+use ha_common::address::RawAddress;
+use ha_common::address::same;
 use ha_common::fence;
-use ha_common::layout::{FenceKey, RawAddress, Slot};
+use ha_common::layout::{FenceKey, Slot};
 use ha_common::units::Family;
 use ha_common::wire::cursor::Cursor;
 use ha_common::wire::frame::Network;
-use ha_common::wire::vrrp::same;
 
 use crate::frame::Frame;
 use crate::maps::{HA_FENCE, HA_META, HA_SLOTS};

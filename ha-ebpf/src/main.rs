@@ -42,7 +42,6 @@ mod digest;
 mod events;
 mod fence;
 mod frame;
-mod gate;
 mod maps;
 mod marks;
 mod neighbour;
@@ -50,6 +49,7 @@ mod peers;
 mod receive;
 mod skb;
 mod timer;
+mod verify;
 mod xdp_frame;
 
 use aya_ebpf::macros::{classifier, xdp};

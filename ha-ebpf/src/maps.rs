@@ -3,8 +3,8 @@
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
-use ha_common::channel::TtlRange;
-use ha_common::hmac::freshness::Mark;
+use ha_common::accept::TtlRange;
+use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::{Key, Keyed};
 use ha_common::layout::{
     Counter, DEFAULT_SLOTS, Event, FenceKey, MAX_KEYS, MAX_PEERS, MAX_UNICAST, Meta, PeerKey,
@@ -53,7 +53,8 @@ pub(crate) static HA_UNICAST: HashMap<PeerKey, TtlRange, { MAX_UNICAST as usize 
 pub(crate) static HA_KEYS: HashMap<Keyed, Key, { MAX_KEYS as usize }, ON_DEMAND> = HashMap::new();
 
 #[btf_map]
-pub(crate) static HA_MARKS: LruHashMap<PeerKey, Mark, { MAX_PEERS as usize }> = LruHashMap::new();
+pub(crate) static HA_MARKS: LruHashMap<PeerKey, ReplayState, { MAX_PEERS as usize }> =
+    LruHashMap::new();
 
 #[btf_map]
 pub(crate) static HA_BENCH: PerCpuArray<Bench, 1> = PerCpuArray::new();

@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use ha_common::hmac::Stamp;
-use ha_common::hmac::freshness::Mark;
+use ha_common::hmac::replay::ReplayState;
 use ha_common::layout::PeerKey;
 use ha_common::reject::Reject;
 
@@ -23,14 +23,14 @@ pub(crate) enum Left {
 
 /// Where a sender's mark is, if it has left one.
 #[inline(always)]
-pub(crate) fn find(sender: &PeerKey) -> Option<*mut Mark> {
+pub(crate) fn find(sender: &PeerKey) -> Option<*mut ReplayState> {
     HA_MARKS.get_ptr_mut(sender)
 }
 
 /// Copies a mark. Another CPU may write it meanwhile, word by word: a mixture of two adverts of one moment is as good
 /// as either.
 #[inline(always)]
-pub(crate) fn read(mark: *mut Mark) -> Mark {
+pub(crate) fn read(mark: *mut ReplayState) -> ReplayState {
     // SAFETY: the caller's mark is a live map value.
     unsafe { mark.read_volatile() }
 }
@@ -41,7 +41,7 @@ pub(crate) fn read(mark: *mut Mark) -> Mark {
 /// # Errors
 /// [`Reject::HmacReplay`]: another CPU has taken this advert or a later one meanwhile.
 #[inline(always)]
-pub(crate) fn begin(sender: &PeerKey, mark: &Mark) -> Result<Left, Reject> {
+pub(crate) fn begin(sender: &PeerKey, mark: &ReplayState) -> Result<Left, Reject> {
     if HA_MARKS
         .insert(sender, mark, u64::from(BPF_NOEXIST))
         .is_ok()
@@ -60,7 +60,11 @@ pub(crate) fn begin(sender: &PeerKey, mark: &Mark) -> Result<Left, Reject> {
 /// # Errors
 /// As for [`begin`].
 #[inline(always)]
-pub(crate) fn advance(there: *mut Mark, mut last: u64, mark: &Mark) -> Result<Left, Reject> {
+pub(crate) fn advance(
+    there: *mut ReplayState,
+    mut last: u64,
+    mark: &ReplayState,
+) -> Result<Left, Reject> {
     for _ in 0..TRIES {
         // SAFETY: `there` is a live map value, whose words are aligned to 8 bytes.
         let found = unsafe { atomic::compare_exchange(&raw mut (*there).stamp, last, mark.stamp) };
@@ -79,7 +83,7 @@ pub(crate) fn advance(there: *mut Mark, mut last: u64, mark: &Mark) -> Result<Le
 
 /// The stamp that is there, if the mark is later.
 #[inline(always)]
-fn later_than(there: u64, mark: &Mark) -> Result<u64, Reject> {
+fn later_than(there: u64, mark: &ReplayState) -> Result<u64, Reject> {
     if Stamp(mark.stamp).is_after(Stamp(there)) {
         Ok(there)
     } else {

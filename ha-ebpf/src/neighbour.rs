@@ -2,7 +2,7 @@
 //!
 //! RFC 826; RFC 4861 sections 4.3 and 4.4, which know no extension headers in front of one worth looking behind.
 
-use ha_common::layout::RawAddress;
+use ha_common::address::RawAddress;
 use ha_common::units::Family;
 use ha_common::wire::cursor::Cursor;
 use ha_common::wire::frame::Network;
@@ -21,7 +21,7 @@ const ADVERTISEMENT: u8 = 136;
 
 /// The first look at a packet, by its ethertype and a byte of its header.
 pub(crate) mod glance {
-    use ha_common::wire::vrrp::PROTOCOL;
+    use ha_common::wire::numbers::PROTOCOL;
 
     use crate::frame::Glance;
 

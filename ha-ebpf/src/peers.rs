@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use ha_common::layout::{Counter, GAP_BUCKETS, PeerKey, PeerStats, Slot, SlotKey};
 use ha_common::reject::Reject;
-use ha_common::wire::frame::Envelope;
+use ha_common::wire::frame::IpHeader;
 use ha_common::wire::vrrp::Advert;
 
 use crate::maps::{HA_BLANK, HA_PEERS};
@@ -44,7 +44,7 @@ pub(crate) fn count_advert(slot: *mut Slot, key: SlotKey, advert: &Advert, versi
 pub(crate) fn count_reject(
     slot: *mut Slot,
     key: SlotKey,
-    envelope: &Envelope,
+    envelope: &IpHeader,
     reject: Reject,
     now: u64,
 ) {

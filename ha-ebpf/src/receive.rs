@@ -2,19 +2,18 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_log_ebpf::debug;
-use ha_common::channel::TtlRange;
+use ha_common::accept::TtlRange;
+use ha_common::address::RawAddress;
 use ha_common::fence as fence_rules;
 use ha_common::follow;
-use ha_common::layout::{
-    Counter, Event, LastReject, PeerKey, RawAddress, Slot, SlotKey, event, flags, state,
-};
+use ha_common::layout::{Counter, Event, LastReject, PeerKey, Slot, SlotKey, event, flags, state};
 use ha_common::reject::Reject;
-use ha_common::wire::frame::{Envelope, Kind, Located, locate_in};
+use ha_common::wire::frame::{IpHeader, Kind, ParsedFrame, parse_in};
 use ha_common::wire::vrrp::{self, Advert, Expect};
 
 use crate::frame::{Frame, Glance};
 use crate::maps::{HA_INDEX, HA_SLOTS, HA_UNICAST};
-use crate::{contest, count, events, fence, gate, peers, timer};
+use crate::{contest, count, events, fence, peers, timer, verify};
 
 /// The verdict on a frame. All the host's traffic comes through here: while nobody contests a master of this host, what
 /// is neither VRRP nor about neighbours costs the first look and one load.
@@ -40,12 +39,12 @@ pub(crate) fn ends_here<F: Frame>(frame: F, sender: u64) -> bool {
     let Some(network) = frame.network() else {
         return false;
     };
-    let Located {
+    let ParsedFrame {
         kind,
         envelope,
         header,
         body,
-    } = locate_in(network);
+    } = parse_in(network);
     match kind {
         Kind::Other => return false,
         Kind::Tagged => {
@@ -70,7 +69,7 @@ pub(crate) fn ends_here<F: Frame>(frame: F, sender: u64) -> bool {
     let judged = vrrp::check(&envelope, header, body, &expect).and_then(|advert| {
         if expect.gated {
             // Last, since it is the dearest: what is wrong in itself costs no digest.
-            gate::admit(slot, key, &advert, body, sender, now)?;
+            verify::admit(slot, key, &advert, body, sender, now)?;
         }
         on_advert(index, slot, key, &advert, now);
         Ok(())
@@ -167,7 +166,7 @@ fn on_advert(index: u32, slot: *mut Slot, key: SlotKey, advert: &Advert, now: u6
 fn on_reject(
     slot: *mut Slot,
     key: SlotKey,
-    envelope: &Envelope,
+    envelope: &IpHeader,
     header: [u8; 8],
     reject: Reject,
     now: u64,

@@ -11,9 +11,9 @@ use aya_ebpf::bindings::bpf_hdr_start_off::BPF_HDR_START_NET;
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes_relative, bpf_skb_pull_data};
 use aya_ebpf::programs::TcContext;
-use ha_common::wire::body::{Body, Digest};
 use ha_common::wire::cursor::Cursor;
 use ha_common::wire::frame::Network;
+use ha_common::wire::message_sum::{Body, MessageSum};
 
 use crate::frame::{Frame, Glance, Message, mac};
 use crate::neighbour::glance;
@@ -263,13 +263,13 @@ impl Cursor for SkbCursor {
     }
 
     #[inline(always)]
-    fn digest(self, body: &Body) -> Option<Digest> {
+    fn sum(self, body: &Body) -> Option<MessageSum> {
         let mut pass = Pass {
             offset: self.offset,
             body: *body,
-            digest: Digest::default(),
+            digest: MessageSum::default(),
         };
-        (ha_digest_skb(self.skb, &raw mut pass) != 0).then_some(pass.digest)
+        (ha_sum_skb(self.skb, &raw mut pass) != 0).then_some(pass.digest)
     }
 }
 
@@ -280,10 +280,10 @@ impl Message for SkbCursor {
     }
 }
 
-/// `ha_digest` of the XDP hook, for a socket buffer.
+/// `ha_sum` of the XDP hook, for a socket buffer.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn ha_digest_skb(skb: *mut __sk_buff, pass: *mut Pass) -> u32 {
+extern "C" fn ha_sum_skb(skb: *mut __sk_buff, pass: *mut Pass) -> u32 {
     // To the verifier the argument of a global function may be null.
     if pass.is_null() {
         return 0;

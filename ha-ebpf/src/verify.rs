@@ -1,8 +1,8 @@
 //! The gate of slots with HMAC keys: who does not prove himself here was not heard.
 
-use ha_common::hmac::freshness::Mark;
+use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::trailer::key_id;
-use ha_common::hmac::{Gate, Keyed};
+use ha_common::hmac::{HmacPolicy, Keyed};
 use ha_common::layout::{PeerKey, Slot, SlotKey};
 use ha_common::reject::Reject;
 use ha_common::wire::vrrp::Advert;
@@ -41,7 +41,7 @@ pub(crate) fn admit<M: Message>(
             slot: key,
             address: advert.source,
         };
-        (*bench).mark = Mark {
+        (*bench).mark = ReplayState {
             stamp: stamp.0,
             at: now,
             mac,
@@ -50,7 +50,7 @@ pub(crate) fn admit<M: Message>(
     };
     let there = marks::find(sender);
     // A value in any case: what was never written must not be read, says the verifier of kernels before 6.3.
-    let last = there.map_or(Mark::default(), marks::read);
+    let last = there.map_or(ReplayState::default(), marks::read);
     let found = there.map(|_| last);
     gate.freshness.judge(stamp, found, now)?;
     if budget::refuses(slot, mac, found, now) {
@@ -72,7 +72,7 @@ pub(crate) fn admit<M: Message>(
 }
 
 #[inline(always)]
-fn bare(gate: &Gate) -> Result<(), Reject> {
+fn bare(gate: &HmacPolicy) -> Result<(), Reject> {
     if gate.takes_bare() {
         Ok(())
     } else {

@@ -5,9 +5,9 @@ use core::arch::asm;
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
-use ha_common::wire::body::{self, Body, Digest};
-use ha_common::wire::cursor::Cursor;
+use ha_common::wire::cursor::{self, Cursor};
 use ha_common::wire::frame::{Network, ethernet};
+use ha_common::wire::message_sum::{Body, MessageSum};
 
 use crate::frame::{Frame, Glance, Message, mac};
 use crate::neighbour::glance;
@@ -159,13 +159,13 @@ impl Cursor for XdpCursor {
     }
 
     #[inline(always)]
-    fn digest(self, body: &Body) -> Option<Digest> {
+    fn sum(self, body: &Body) -> Option<MessageSum> {
         let mut pass = Pass {
             offset: self.offset,
             body: *body,
-            digest: Digest::default(),
+            digest: MessageSum::default(),
         };
-        (ha_digest(self.context, &raw mut pass) != 0).then_some(pass.digest)
+        (ha_sum(self.context, &raw mut pass) != 0).then_some(pass.digest)
     }
 }
 
@@ -198,12 +198,12 @@ fn bounded(mut count: usize) -> usize {
     count
 }
 
-/// A call of [`ha_digest`]: where it is to begin, over what, and what came of it.
+/// A call of [`ha_sum`]: where it is to begin, over what, and what came of it.
 #[repr(C)]
 pub(crate) struct Pass {
     pub(crate) offset: usize,
     pub(crate) body: Body,
-    pub(crate) digest: Digest,
+    pub(crate) digest: MessageSum,
 }
 
 impl Pass {
@@ -220,7 +220,7 @@ impl Pass {
             // Read anew each time: a number that the verifier has once seen compared would decide the next
             // comparison, and be told apart from every other number ever after.
             let address_words = || (&raw const (*pass).body.address_words).read_volatile();
-            match body::digest(cursor, &body, address_words) {
+            match cursor::sum(cursor, &body, address_words) {
                 Some(digest) => {
                     (*pass).digest = digest;
                     1
@@ -236,7 +236,7 @@ impl Pass {
 /// loop would be followed through the rest of the program, which kernels before 6.2 give up on.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn ha_digest(context: *mut xdp_md, pass: *mut Pass) -> u32 {
+extern "C" fn ha_sum(context: *mut xdp_md, pass: *mut Pass) -> u32 {
     // To the verifier the argument of a global function may be null.
     if pass.is_null() {
         return 0;

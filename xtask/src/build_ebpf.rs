@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::process;
-use crate::setup::{bpf_linker, toolchain};
+use crate::setup::{bpf_linker, linker_version, toolchain};
 use crate::workspace::Workspace;
 
 const TARGET: &str = "bpfel-unknown-none";
@@ -40,7 +40,7 @@ fn build(workspace: &Workspace, profile: &str) -> Result<()> {
     if !bpf_linker::is_ready(workspace, &toolchain) {
         bail!(
             "bpf-linker {} for {toolchain} is missing: run `cargo xtask setup`",
-            bpf_linker::VERSION
+            linker_version::VERSION
         );
     }
     // A folder of its own: other flags and another compiler would throw out the host's builds, and vice versa.

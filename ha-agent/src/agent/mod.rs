@@ -43,7 +43,7 @@ use crate::net::links::{self, LinkTable};
 use crate::net::removals::{self, Removals};
 use crate::os::async_fd;
 use crate::os::{clock, realtime};
-use crate::router::priority::Health;
+use crate::router::health::Health;
 
 use dirs::Dirs;
 use exit::Exit;
@@ -94,7 +94,7 @@ async fn serve_until_told(
     let mut signals = Signals::install()?;
     let memory = realtime::lock_memory();
     let (watching, monitor) =
-        links::watch().map_err(|error| Failure::new(Exit::Environment, &error))?;
+        links::monitor::watch().map_err(|error| Failure::new(Exit::Environment, &error))?;
     let removals = removals::watch().map_err(|error| Failure::new(Exit::Environment, &error))?;
     let table = Arc::clone(&watching.table.borrow());
     preflight::require_interfaces(&config, &table)?;
@@ -225,7 +225,7 @@ async fn pass_removals(
     driver: Handle,
 ) {
     while removals.next().await.is_some() {
-        if !driver.tell(Command::WaysRemoved) {
+        if !driver.tell(Command::RoutesRemoved) {
             return;
         }
     }

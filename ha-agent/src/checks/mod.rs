@@ -20,7 +20,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -28,6 +27,7 @@ use crate::config::model::{Check, Probe};
 
 mod child;
 mod clock;
+mod error;
 mod event;
 mod exec;
 mod file;
@@ -41,43 +41,9 @@ mod task;
 mod user;
 mod watcher;
 
+pub use error::CheckError;
 pub use event::{CheckEvent, Kind, Verdict};
 pub use status::{CheckStatus, LastRun};
-
-/// A check that could never run. Nothing was started or changed.
-#[derive(Debug, Error)]
-pub enum CheckError {
-    /// No such user.
-    #[error(
-        "check {check:?}: there is no user {user:?}; create it, or set `user` to one that exists"
-    )]
-    UnknownUser {
-        /// The check.
-        check: String,
-        /// The configured user.
-        user: String,
-    },
-    /// The user database could not be asked.
-    #[error("check {check:?}: the user {user:?} cannot be looked up: {source}")]
-    UserLookup {
-        /// The check.
-        check: String,
-        /// The configured user.
-        user: String,
-        /// Why.
-        source: nix::Error,
-    },
-    /// The agent is not root.
-    #[error(
-        "check {check:?}: its command runs as {user:?}, which takes root; run the agent as root, or set `user` to the agent's own user"
-    )]
-    CannotBecome {
-        /// The check.
-        check: String,
-        /// The configured user.
-        user: String,
-    },
-}
 
 /// All running checks. Dropping it stops them, without waiting.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use ha_common::units::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
-use super::CheckError;
 use super::clock::{nanos, now};
+use super::error::CheckError;
 use super::event::{CheckEvent, Kind, Verdict};
 use super::exec::{Leftovers, Runner};
 use super::machine::{Action, Input, Machine, Outcome, Policy, RestartPolicy};

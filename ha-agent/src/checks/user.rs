@@ -2,7 +2,7 @@
 
 use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist};
 
-use super::CheckError;
+use super::error::CheckError;
 
 /// A user that a command becomes before it starts.
 #[derive(Clone, Debug, Eq, PartialEq)]

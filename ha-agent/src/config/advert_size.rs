@@ -7,7 +7,7 @@
 use ha_common::hmac::TRAILER;
 use ha_common::units::{Family, Version};
 use ha_common::wire::build;
-use ha_common::wire::vrrp::MAX_LENGTH;
+use ha_common::wire::numbers::MAX_LENGTH;
 
 use super::instance_rules::Parts;
 use super::model::Instance;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ha_common::hmac::freshness::Freshness;
-use ha_common::hmac::{Gate, Key, Stamp, mode};
+use ha_common::hmac::replay::ReplayWindow;
+use ha_common::hmac::{HmacPolicy, Key, Stamp, mode};
 use ha_common::units::{Centiseconds, NANOS_PER_SECOND};
 
 use super::key_file;
@@ -68,9 +68,9 @@ impl Mode {
 
 impl Hmac {
     /// The slot's gate; `utc_at_zero` is UTC when `CLOCK_MONOTONIC` was zero.
-    pub fn gate(&self, utc_at_zero: Stamp) -> Gate {
-        Gate {
-            freshness: Freshness {
+    pub fn gate(&self, utc_at_zero: Stamp) -> HmacPolicy {
+        HmacPolicy {
+            freshness: ReplayWindow {
                 window: self.window_span(),
                 utc_at_zero: utc_at_zero.0,
             },
@@ -79,7 +79,7 @@ impl Hmac {
                 Mode::Permissive => mode::PERMISSIVE,
                 Mode::Enforce => mode::ENFORCE,
             },
-            ..Gate::default()
+            ..HmacPolicy::default()
         }
     }
 

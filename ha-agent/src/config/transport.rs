@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use ha_common::channel::TtlRange;
+use ha_common::accept::TtlRange;
 use ha_common::units::Family;
-use ha_common::wire::vrrp;
+use ha_common::wire::numbers;
 
 /// Where adverts go, and whose are heard.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -57,10 +57,11 @@ impl Transport {
         }
     }
 
-    /// The TTL that adverts leave with (RFC 9568 sections 5.1.1.3, 5.1.2.3; RFC 3768 section 5.2.3).
+    /// The TTL or hop limit that adverts leave with: RFC 9568 sections 5.1.1.3 (ttl-sent), 5.1.2.3 (hops-sent);
+    /// RFC 3768 section 5.2.3 (ttl-sent).
     pub const fn ttl(&self) -> u8 {
         match self {
-            Self::Multicast { .. } => vrrp::TTL,
+            Self::Multicast { .. } => numbers::TTL,
             Self::Unicast(unicast) => unicast.ttl,
         }
     }
@@ -69,7 +70,7 @@ impl Transport {
 /// The standards' group of a family.
 pub(crate) fn standard_group(family: Family) -> IpAddr {
     match family {
-        Family::V4 => IpAddr::from(vrrp::GROUP_V4),
-        Family::V6 => IpAddr::from(vrrp::GROUP_V6),
+        Family::V4 => IpAddr::from(numbers::GROUP_V4),
+        Family::V6 => IpAddr::from(numbers::GROUP_V6),
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use ha_common::channel::TtlRange;
+use ha_common::accept::TtlRange;
 use ha_common::units::{Family, Priority};
-use ha_common::wire::vrrp::TTL;
+use ha_common::wire::numbers::TTL;
 
 use super::address;
 use super::reader::{At, Field, Table};

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use ha_common::hmac::freshness::Mark;
+use ha_common::address::RawAddress;
+use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::trailer::same_tag;
 use ha_common::hmac::{Key, Stamp, TRAILER, Trailer};
-use ha_common::layout::{RawAddress, Slot};
+use ha_common::layout::Slot;
 use ha_common::reject::Reject;
 use ha_common::units::Family;
 use ha_common::wire::cursor::{Cursor as _, SliceCursor};
@@ -18,12 +19,12 @@ const NO_MAC: u64 = 0;
 
 /// A slot's keys, and who has proved himself by one.
 #[derive(Debug, Default)]
-pub(super) struct Gatekeeper {
+pub(super) struct HmacVerifier {
     keys: HashMap<u8, Key>,
-    marks: HashMap<RawAddress, Mark>,
+    marks: HashMap<RawAddress, ReplayState>,
 }
 
-impl Gatekeeper {
+impl HmacVerifier {
     /// Makes the keys these.
     pub(super) fn set_keys(&mut self, keys: &[(u8, Key)]) {
         self.keys = keys.iter().copied().collect();
@@ -77,7 +78,7 @@ impl Gatekeeper {
                 self.marks.remove(&oldest);
             }
         }
-        let mark = Mark {
+        let mark = ReplayState {
             stamp: stamp.0,
             at: now,
             mac: NO_MAC,

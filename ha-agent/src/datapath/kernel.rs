@@ -13,16 +13,17 @@ use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use aya::programs::ProgramFd;
 use bytemuck::Zeroable as _;
-use ha_common::channel::TtlRange;
-use ha_common::hmac::freshness::Mark;
+use ha_common::accept::TtlRange;
+use ha_common::address::RawAddress;
+use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::{Key, Keyed};
-use ha_common::layout::{Command, PeerKey, RawAddress, Slot, SlotKey, flags, names, op, status};
+use ha_common::layout::{Command, PeerKey, Slot, SlotKey, flags, names, op, status};
 use ha_common::units::Instant;
 
 use super::error::{KernelError, map_error, program_error};
 use super::masters::Masters;
 use super::mirrored_map::{MirroredMap, gone};
-use super::object::tc_mut;
+use super::programs::tc_mut;
 use super::raw::Raw;
 use super::reader::{Reader, second_handle};
 use super::sys;
@@ -51,7 +52,7 @@ pub struct Kernel {
     /// Whom the unicast slots hear.
     peers: MirroredMap<SlotKey, PeerKey, TtlRange>,
     keys: MirroredMap<SlotKey, Keyed, Key>,
-    marks: HashMap<MapData, Raw<PeerKey>, Raw<Mark>>,
+    marks: HashMap<MapData, Raw<PeerKey>, Raw<ReplayState>>,
     used: HashSet<u32>,
     /// All slots below are in use.
     first_free: u32,

@@ -3,12 +3,13 @@
 pub mod attach;
 pub mod attacher;
 pub mod error;
-mod gatekeeper;
+mod hmac_verifier;
 pub mod kernel;
 mod masters;
 mod mirrored_map;
 pub mod object;
 pub mod pins;
+mod programs;
 mod raw;
 pub mod reader;
 pub mod soft;

@@ -12,6 +12,7 @@ use ha_common::layout::names;
 
 use super::error::{KernelError, errno, map_error, program_error};
 use super::kernel::Kernel;
+use super::programs::{tc_mut, xdp_mut};
 
 /// The object that `cargo xtask build-ebpf` made.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ha-ebpf.o"));
@@ -159,24 +160,4 @@ impl Programs {
     pub fn object_mut(&mut self) -> &mut Ebpf {
         &mut self.object
     }
-}
-
-/// A tc program of an object.
-pub(super) fn tc_mut<'a>(
-    object: &'a mut Ebpf,
-    name: &'static str,
-) -> Result<&'a mut SchedClassifier, KernelError> {
-    object
-        .program_mut(name)
-        .ok_or(KernelError::Missing(name))?
-        .try_into()
-        .map_err(program_error(name))
-}
-
-fn xdp_mut<'a>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, KernelError> {
-    object
-        .program_mut(name)
-        .ok_or(KernelError::Missing(name))?
-        .try_into()
-        .map_err(program_error(name))
 }

@@ -208,7 +208,7 @@ pub fn remove_all(dir: &Path, xdp: XdpLinks) -> Result<usize, PinError> {
 }
 
 /// Whether the directory lies on a bpffs.
-pub fn is_bpffs(dir: &Path) -> bool {
+fn is_bpffs(dir: &Path) -> bool {
     statfs(dir).is_ok_and(|stat| stat.filesystem_type() == BPF_FS)
 }
 

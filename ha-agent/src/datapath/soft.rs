@@ -3,22 +3,22 @@
 
 use std::collections::HashMap;
 
-use ha_common::channel::TtlRange;
+use ha_common::accept::TtlRange;
+use ha_common::address::RawAddress;
 use ha_common::follow;
 use ha_common::hmac::Key;
 use ha_common::layout::{
-    Command, Event, LastReject, PeerKey, PeerStats, RawAddress, Slot, SlotKey, event, flags, op,
-    state,
+    Command, Event, LastReject, PeerKey, PeerStats, Slot, SlotKey, event, flags, op, state,
 };
 use ha_common::peer;
 use ha_common::reject::Reject;
 use ha_common::slot as rules;
 use ha_common::units::Family;
 use ha_common::wire::cursor::SliceCursor;
-use ha_common::wire::frame::{Envelope, Kind, Located, is_possible_source, locate_ipv4};
+use ha_common::wire::frame::{IpHeader, Kind, ParsedFrame, is_possible_source, parse_ipv4};
 use ha_common::wire::vrrp::{self, Expect};
 
-use super::gatekeeper::Gatekeeper;
+use super::hmac_verifier::HmacVerifier;
 use crate::net::receive::Received;
 
 /// Peers that one slot keeps; the one not seen for longest goes first.
@@ -36,7 +36,7 @@ pub struct SoftSlot {
     peers: HashMap<RawAddress, PeerStats>,
     /// Whom a unicast slot hears.
     listed: HashMap<RawAddress, TtlRange>,
-    gate: Gatekeeper,
+    gate: HmacVerifier,
 }
 
 /// What came of a packet, for the driver.
@@ -56,7 +56,7 @@ impl SoftSlot {
             key,
             peers: HashMap::new(),
             listed: HashMap::new(),
-            gate: Gatekeeper::default(),
+            gate: HmacVerifier::default(),
         }
     }
 
@@ -105,7 +105,7 @@ impl SoftSlot {
             }
             op::RELEASE => {
                 rules::release(slot, command);
-                self.gate = Gatekeeper::default();
+                self.gate = HmacVerifier::default();
             }
             _ => {}
         }
@@ -115,8 +115,8 @@ impl SoftSlot {
     pub fn receive(&mut self, received: &Received<'_>, now: u64) -> Heard {
         match received {
             Received::V4 { packet } => {
-                let located = locate_ipv4(SliceCursor::new(packet));
-                self.located(located, now)
+                let parsed = parse_ipv4(SliceCursor::new(packet));
+                self.parsed(parsed, now)
             }
             Received::V6 {
                 source,
@@ -124,7 +124,7 @@ impl SoftSlot {
                 hop_limit,
                 payload,
             } => {
-                let envelope = Envelope {
+                let envelope = IpHeader {
                     source: source.octets(),
                     destination: destination.octets(),
                     length: u16::try_from(payload.len()).unwrap_or(u16::MAX),
@@ -139,8 +139,8 @@ impl SoftSlot {
                     return Heard::Nothing;
                 }
                 let body = SliceCursor::new(body);
-                self.located(
-                    Located {
+                self.parsed(
+                    ParsedFrame {
                         kind: Kind::Vrrp,
                         envelope,
                         header: *header,
@@ -152,13 +152,13 @@ impl SoftSlot {
         }
     }
 
-    fn located(&mut self, located: Located<SliceCursor<'_>>, now: u64) -> Heard {
-        let Located {
+    fn parsed(&mut self, parsed: ParsedFrame<SliceCursor<'_>>, now: u64) -> Heard {
+        let ParsedFrame {
             kind,
             envelope,
             header,
             body,
-        } = located;
+        } = parsed;
         if kind != Kind::Vrrp || vrrp::vrid(header) != self.slot.vrid {
             return Heard::Nothing;
         }
@@ -212,7 +212,7 @@ impl SoftSlot {
         })
     }
 
-    fn reject(&mut self, envelope: &Envelope, header: [u8; 8], reject: Reject, now: u64) {
+    fn reject(&mut self, envelope: &IpHeader, header: [u8; 8], reject: Reject, now: u64) {
         if let Some(count) = self.slot.rejects.get_mut(reject as usize) {
             *count += 1;
         }
@@ -263,11 +263,11 @@ impl SoftSlot {
 
 #[cfg(test)]
 mod tests {
-    use ha_common::channel::Channel;
+    use ha_common::accept::AcceptFrom;
     use ha_common::units::{Priority, Version, Vrid};
     use ha_common::wire::build;
     use ha_common::wire::checksum::Sum;
-    use ha_common::wire::vrrp::Flavour;
+    use ha_common::wire::vrrp::ChecksumScope;
 
     use super::*;
 
@@ -286,7 +286,7 @@ mod tests {
             own_interval: 100,
             own_address: [10, 98, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             down_multiplier: 3,
-            channel: Channel::multicast(vrrp::group(Family::V4)),
+            channel: AcceptFrom::multicast(vrrp::group(Family::V4)),
             ..Command::default()
         };
         soft.command(&command, 0);
@@ -316,7 +316,7 @@ mod tests {
                 password: None,
                 source,
                 destination: vrrp::group(Family::V4),
-                flavour: Flavour::PseudoHeader,
+                flavour: ChecksumScope::PseudoHeader,
             },
             &mut message,
         )

@@ -73,7 +73,7 @@ pub struct View {
     /// Addresses put back.
     pub restored: u64,
     /// Why routes and rules are not there, by their number in the configuration, routes before rules.
-    pub way_errors: HashMap<usize, String>,
+    pub routing_errors: HashMap<usize, String>,
     /// Routes and rules put back.
     pub routing_restored: u64,
     /// What was said once.
@@ -106,7 +106,7 @@ impl View {
             announced: 0,
             claims: Claims::default(),
             restored: 0,
-            way_errors: HashMap::new(),
+            routing_errors: HashMap::new(),
             routing_restored: 0,
             notices: Vec::new(),
         }

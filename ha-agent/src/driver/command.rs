@@ -9,7 +9,7 @@ use super::switch;
 use crate::config::model::{Config, DatapathChoice};
 use crate::net::links::LinkTable;
 use crate::os::notifier::Notifier;
-use crate::router::priority::Health;
+use crate::router::health::Health;
 
 /// What the driver is told.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) enum Command {
     /// The interfaces are these.
     Links(Arc<LinkTable>),
     /// Somebody removed routes or rules, perhaps ours.
-    WaysRemoved,
+    RoutesRemoved,
     /// A new configuration, already found valid.
     Reload(Arc<Config>),
     /// Receive the adverts of an instance by another datapath.

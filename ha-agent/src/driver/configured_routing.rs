@@ -6,18 +6,18 @@ use crate::config::model::Instance as Config;
 use crate::config::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
 use crate::config::virtual_rule::VirtualRule;
 use crate::net::links::LinkTable;
-use crate::net::way::{Route, Way};
+use crate::net::routing::{Route, RoutingEntry};
 
-/// A configured way.
+/// A configured route or rule.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Entry<'c> {
+pub(crate) enum ConfiguredEntry<'c> {
     /// Of `routes`.
     Route(&'c VirtualRoute),
     /// Of `rules`.
     Rule(&'c VirtualRule),
 }
 
-impl fmt::Display for Entry<'_> {
+impl fmt::Display for ConfiguredEntry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Route(route) => write!(f, "route {route}"),
@@ -26,35 +26,39 @@ impl fmt::Display for Entry<'_> {
     }
 }
 
-/// The configured ways in the order in which they are added: a rule needs its table filled first.
-pub(crate) fn entries(config: &Config) -> impl Iterator<Item = Entry<'_>> {
-    let routes = config.routes.iter().map(Entry::Route);
-    routes.chain(config.rules.iter().map(Entry::Rule))
+/// Configured routes and rules in the order in which they are added: a rule needs its table filled first.
+pub(crate) fn entries(config: &Config) -> impl Iterator<Item = ConfiguredEntry<'_>> {
+    let routes = config.routes.iter().map(ConfiguredEntry::Route);
+    routes.chain(config.rules.iter().map(ConfiguredEntry::Rule))
 }
 
-impl Entry<'_> {
+impl ConfiguredEntry<'_> {
     /// As the kernel is to have it; the name of the interface if there is none of it.
-    pub(crate) fn placed(&self, config: &Config, links: &LinkTable) -> Result<Way, String> {
+    pub(crate) fn placed(
+        &self,
+        config: &Config,
+        links: &LinkTable,
+    ) -> Result<RoutingEntry, String> {
         let route = match self {
             Self::Route(route) => *route,
-            Self::Rule(rule) => return Ok(Way::Rule((*rule).clone())),
+            Self::Rule(rule) => return Ok(RoutingEntry::Rule((*rule).clone())),
         };
         let name = route.dev.as_ref().unwrap_or(&config.interface);
         match (links.by_name(name), route.kind) {
             (Some(link), _) => {
                 let table = links.vrf_table(link).unwrap_or(MAIN_TABLE);
-                Ok(Way::Route(Route::of(route, link.index, table)))
+                Ok(RoutingEntry::Route(Route::of(route, link.index, table)))
             }
             (None, RouteKind::Unicast) => Err(name.clone()),
             (None, RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit) => {
-                Ok(Way::Route(Route::of(route, 0, MAIN_TABLE)))
+                Ok(RoutingEntry::Route(Route::of(route, 0, MAIN_TABLE)))
             }
         }
     }
 }
 
 /// All of them that can be.
-pub(crate) fn ways_of(config: &Config, links: &LinkTable) -> Vec<Way> {
+pub(crate) fn routing_of(config: &Config, links: &LinkTable) -> Vec<RoutingEntry> {
     entries(config)
         .filter_map(|entry| entry.placed(config, links).ok())
         .collect()
@@ -71,12 +75,13 @@ mod tests {
 
     /// The tables that the routes of a file go to.
     fn tables(config: &Config, links: &LinkTable) -> Vec<u32> {
-        let ways = ways_of(config, links).into_iter();
-        ways.filter_map(|way| match way {
-            Way::Route(route) => Some(route.table),
-            Way::Rule(_) => None,
-        })
-        .collect()
+        let routing = routing_of(config, links).into_iter();
+        routing
+            .filter_map(|way| match way {
+                RoutingEntry::Route(route) => Some(route.table),
+                RoutingEntry::Rule(_) => None,
+            })
+            .collect()
     }
 
     #[test]
@@ -105,12 +110,12 @@ mod tests {
         assert_eq!(tables(config, &outside), [254; 4]);
 
         // What the interface's move moves.
-        let (before, after) = (ways_of(config, &outside), ways_of(config, &in_vrf));
+        let (before, after) = (routing_of(config, &outside), routing_of(config, &in_vrf));
         let moves = before.iter().map(|old| match old {
-            Way::Route(old) => after
+            RoutingEntry::Route(old) => after
                 .iter()
-                .any(|new| matches!(new, Way::Route(new) if old.is_moved(new))),
-            Way::Rule(_) => false,
+                .any(|new| matches!(new, RoutingEntry::Route(new) if old.is_moved(new))),
+            RoutingEntry::Rule(_) => false,
         });
         assert_eq!(moves.collect::<Vec<_>>(), [true, false, true, false]);
     }

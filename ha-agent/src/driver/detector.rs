@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 
 use bytemuck::Zeroable as _;
+use ha_common::accept::{AcceptFrom, TtlRange};
+use ha_common::address::RawAddress;
 use ha_common::address::raw;
-use ha_common::channel::{Channel, TtlRange};
 use ha_common::election::{Detector as Part, Rules};
-use ha_common::hmac::Gate;
-use ha_common::layout::{Command, RawAddress, Slot, SlotKey, flags, op, state};
+use ha_common::hmac::HmacPolicy;
+use ha_common::layout::{Command, Slot, SlotKey, flags, op, state};
 use ha_common::units::{Instant, Version};
-use ha_common::wire::vrrp::{AUTH_NONE, AUTH_PASS, AddressHash};
+use ha_common::wire::message_sum::AddressHash;
+use ha_common::wire::numbers::{AUTH_NONE, AUTH_PASS};
 
 use crate::config::model::{Auth, Hmac, Instance as Config, Transport};
 use crate::datapath::error::KernelError;
@@ -81,7 +83,7 @@ impl Detector {
             gate: config
                 .hmac
                 .as_ref()
-                .map_or_else(Gate::default, |hmac| hmac.gate(clock::utc_at_zero())),
+                .map_or_else(HmacPolicy::default, |hmac| hmac.gate(clock::utc_at_zero())),
             ..configuration(self.key, config, rules)
         };
         let keys = config.hmac.as_ref().map(Hmac::ring).unwrap_or_default();
@@ -250,10 +252,10 @@ pub fn configuration(key: SlotKey, config: &Config, rules: &Rules) -> Command {
     }
 }
 
-fn channel(config: &Config) -> Channel {
+fn channel(config: &Config) -> AcceptFrom {
     match &config.transport {
-        Transport::Multicast { group } => Channel::multicast(raw(*group)),
-        Transport::Unicast(unicast) => Channel::unicast(unicast.peer_ttl, unicast.check_source),
+        Transport::Multicast { group } => AcceptFrom::multicast(raw(*group)),
+        Transport::Unicast(unicast) => AcceptFrom::unicast(unicast.peer_ttl, unicast.check_source),
     }
 }
 

@@ -19,7 +19,7 @@ use super::thread::Driver;
 use crate::net::receive::Received;
 use crate::os::clock;
 use crate::router::Event;
-use crate::router::priority::Health;
+use crate::router::health::Health;
 
 /// Packets of one plain socket that are read before anything else has its turn again: a flood must not
 /// hold up the lease and the deadlines. 255 virtual routers at 10 ms send as many in 40 ms.
@@ -28,7 +28,7 @@ const PACKETS_IN_A_TURN: usize = 1024;
 impl Driver {
     /// Until told to leave.
     pub(super) fn run(&mut self) {
-        self.clear_left_ways();
+        self.clear_left_routing();
         self.clear_orphans();
         self.clear_left_devices();
         self.form_groups(clock::now());
@@ -269,9 +269,9 @@ impl Driver {
                     self.system.links = links;
                     links_changed = true;
                 }
-                Command::WaysRemoved => {
+                Command::RoutesRemoved => {
                     count(&self.board.wakeups.links);
-                    self.verify_ways(now);
+                    self.verify_routing(now);
                 }
                 Command::Reload(config) => {
                     count(&self.board.wakeups.commands);

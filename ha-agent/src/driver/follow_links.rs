@@ -96,7 +96,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn forget_gone_interfaces(&mut self, now: Instant) {
+    fn forget_gone_interfaces(&mut self, now: Instant) {
         let links = Arc::clone(&self.system.links);
         let mut gone = Vec::new();
         for instance in &mut self.instances {
@@ -236,7 +236,7 @@ impl Driver {
         };
         instance.verify_device(&mut self.system, now);
         instance.verify_addresses(&mut self.system, now);
-        instance.verify_ways(&mut self.system, now);
+        instance.verify_routing(&mut self.system, now);
     }
 
     /// Looks again at interfaces that were without link by our own doing; true if it was time to.
@@ -286,7 +286,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn decide_consume(&mut self, now: Instant) {
+    fn decide_consume(&mut self, now: Instant) {
         for instance in &mut self.instances {
             let auto = consume_on(&self.config, &instance.config().interface);
             let consume = wants_consume(instance.config().consume, auto);
@@ -307,7 +307,7 @@ impl Driver {
     }
 
     /// Plain sockets and openings of filters that no instance needs any more.
-    pub(super) fn drop_unused_interfaces(&mut self) {
+    fn drop_unused_interfaces(&mut self) {
         let ports = || self.instances.iter().filter_map(|i| i.port.as_ref());
         let in_kernel = |port: &&Port| matches!(port.detector.place, Place::Kernel(_));
         let mut groups: HashMap<(u32, u8), Vec<IpAddr>> = HashMap::new();

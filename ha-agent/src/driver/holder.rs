@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::port::Port;
 use crate::config::virtual_address::VirtualAddress;
 use crate::net::address::Placement;
 use crate::net::links::Link;
@@ -47,33 +46,6 @@ impl Above {
 
 /// RFC 4291 section 2.5.6: what the link itself is to a link-local address.
 const LINK_LOCAL_PREFIX: u8 = 64;
-
-impl Port {
-    /// The index of what holds the addresses and sends.
-    pub(crate) fn holder(&self) -> u32 {
-        self.above
-            .as_ref()
-            .map_or(self.ifindex, |above| above.device.index)
-    }
-
-    /// The index of the virtual MAC's device.
-    pub(crate) fn device(&self) -> Option<u32> {
-        self.above.as_ref().map(|above| above.device.index)
-    }
-
-    /// The address that neighbours are to learn: RFC 9568 section 6.4.2 (announce-mac),
-    /// RFC 3768 section 6.4.2 (announce-mac).
-    pub(crate) fn announced_mac(&self) -> [u8; 6] {
-        self.above
-            .as_ref()
-            .map_or(self.mac, |above| above.device.address)
-    }
-
-    /// Where an address goes.
-    pub(crate) fn place(&self, address: &VirtualAddress) -> Placement {
-        place(self.ifindex, self.above.as_ref(), address)
-    }
-}
 
 /// Where an address goes: on the interface, or the device above it.
 pub(crate) fn place(ifindex: u32, above: Option<&Above>, address: &VirtualAddress) -> Placement {

@@ -46,6 +46,33 @@ pub(crate) struct Port {
     pub(crate) reception: Reception,
 }
 
+impl Port {
+    /// The index of what holds the addresses and sends.
+    pub(crate) fn holder(&self) -> u32 {
+        self.above
+            .as_ref()
+            .map_or(self.ifindex, |above| above.device.index)
+    }
+
+    /// The index of the virtual MAC's device.
+    pub(crate) fn device(&self) -> Option<u32> {
+        self.above.as_ref().map(|above| above.device.index)
+    }
+
+    /// The address that neighbours are to learn: RFC 9568 section 6.4.2 (announce-mac),
+    /// RFC 3768 section 6.4.2 (announce-mac).
+    pub(crate) fn announced_mac(&self) -> [u8; 6] {
+        self.above
+            .as_ref()
+            .map_or(self.mac, |above| above.device.address)
+    }
+
+    /// Where an address goes.
+    pub(crate) fn place(&self, address: &VirtualAddress) -> Placement {
+        holder::place(self.ifindex, self.above.as_ref(), address)
+    }
+}
+
 /// What opening a port takes.
 pub(crate) struct Opening<'a> {
     /// The instance's configuration.

@@ -35,7 +35,7 @@ impl Driver {
         // An address or a route may move from one instance to another: it is let go before it is taken.
         for new in &config.instances {
             if let Some(instance) = kept.get_mut(&identity(new)) {
-                instance.drop_ways(new, &mut self.system);
+                instance.drop_routing(new, &mut self.system);
                 instance.drop_addresses(new, &mut self.system);
             }
         }

@@ -4,16 +4,16 @@ use std::collections::HashSet;
 
 use ha_common::units::Instant;
 
-use super::configured_routing::ways_of;
+use super::configured_routing::routing_of;
 use super::thread::Driver;
 use crate::net::address::Outcome;
-use crate::net::way::Way;
+use crate::net::routing::RoutingEntry;
 use crate::router::notice::Notice;
 
 impl Driver {
-    /// Removes the ways that an earlier agent left and that no instance has now.
-    pub(super) fn clear_left_ways(&mut self) {
-        let found = match self.system.ways.list() {
+    /// Removes the routes and rules that an earlier agent left and that no instance has now.
+    pub(super) fn clear_left_routing(&mut self) {
+        let found = match self.system.routing.list() {
             Ok(found) => found,
             Err(error) => {
                 return self.system.reporter.say_of(
@@ -22,21 +22,21 @@ impl Driver {
                 );
             }
         };
-        let wanted: HashSet<Way> = self
+        let wanted: HashSet<RoutingEntry> = self
             .instances
             .iter()
-            .flat_map(|instance| ways_of(instance.config(), &self.system.links))
+            .flat_map(|instance| routing_of(instance.config(), &self.system.links))
             .collect();
         // A rule goes before the table that it leads to.
-        let mut left: Vec<Way> = found
+        let mut left: Vec<RoutingEntry> = found
             .into_iter()
             .filter(|way| !wanted.contains(way))
             .collect();
-        left.sort_by_key(|way| matches!(way, Way::Route(_)));
+        left.sort_by_key(|way| matches!(way, RoutingEntry::Route(_)));
         if left.is_empty() {
             return;
         }
-        let Ok(outcomes) = self.system.ways.remove(&left) else {
+        let Ok(outcomes) = self.system.routing.remove(&left) else {
             return;
         };
         for (way, outcome) in left.iter().zip(outcomes) {
@@ -50,9 +50,9 @@ impl Driver {
     }
 
     /// Somebody removed some, perhaps ours.
-    pub(super) fn verify_ways(&mut self, now: Instant) {
+    pub(super) fn verify_routing(&mut self, now: Instant) {
         for instance in &mut self.instances {
-            instance.verify_ways(&mut self.system, now);
+            instance.verify_routing(&mut self.system, now);
         }
     }
 }

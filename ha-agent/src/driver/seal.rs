@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use ha_common::address::RawAddress;
 use ha_common::address::raw;
 use ha_common::hmac::{Key, Stamp, TRAILER};
-use ha_common::layout::RawAddress;
 use ha_common::units::Family;
 use ha_common::wire::build;
 

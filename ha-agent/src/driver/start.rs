@@ -25,8 +25,8 @@ use crate::datapath::pins::PinnedLinks;
 use crate::net::address::AddressBook;
 use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
+use crate::net::routing::RoutingTable;
 use crate::net::virtual_mac::DeviceBook;
-use crate::net::way::WayBook;
 use crate::os::clock;
 use crate::os::notifier::Notifier;
 use crate::os::realtime::{self, Ability};
@@ -79,7 +79,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let (sender_realtime, conduct) = (sender.ability().clone(), sender.conduct());
     let (tell, told) = mpsc::sync_channel(1);
     let book = AddressBook::open().map_err(io::Error::other)?;
-    let ways = WayBook::open().map_err(io::Error::other)?;
+    let routing = RoutingTable::open().map_err(io::Error::other)?;
     let devices = DeviceBook::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;
     let pinned = setup.pins.is_some();
@@ -109,7 +109,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         system: System {
             kernel,
             book,
-            ways,
+            routing,
             devices,
             links: setup.links,
             announcer,

@@ -8,8 +8,8 @@ use crate::datapath::kernel::Kernel;
 use crate::net::address::AddressBook;
 use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
+use crate::net::routing::RoutingTable;
 use crate::net::virtual_mac::DeviceBook;
-use crate::net::way::WayBook;
 use crate::record::Recorder;
 
 /// What all instances share.
@@ -19,7 +19,7 @@ pub(crate) struct System {
     /// Addresses.
     pub(crate) book: AddressBook,
     /// Routes and rules.
-    pub(crate) ways: WayBook,
+    pub(crate) routing: RoutingTable,
     /// Devices of virtual MACs.
     pub(crate) devices: DeviceBook,
     /// The interfaces as they were last seen.

@@ -17,7 +17,7 @@ use super::watchdog::Watchdog;
 use crate::config::model::Config;
 use crate::datapath::object::Rings;
 use crate::os::notifier::Notifier;
-use crate::router::priority::Health;
+use crate::router::health::Health;
 
 /// The thread's own.
 pub(super) struct Driver {

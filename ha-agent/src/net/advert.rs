@@ -14,10 +14,6 @@ use socket2::{Domain, MsgHdr, Protocol, SockAddr, Socket, Type};
 
 use super::group::{PROTOCOL, receive_nothing};
 
-/// TTL and hop limit to a group; receivers refuse anything else (RFC 9568 sections 5.1.1.3 (ttl-sent) and
-/// 5.1.2.3 (hops-sent), RFC 3768 section 5.2.3 (ttl-sent)).
-pub const HOPS: u8 = 255;
-
 /// Internetwork control, as routers mark their own traffic.
 const TRAFFIC_CLASS: u8 = 0xc0;
 
@@ -99,7 +95,7 @@ enum Header {
 impl AdvertSocket {
     /// Opens the socket in the calling thread's network namespace. `source` is the interface's
     /// primary address, or its link-local one for IPv6 (RFC 9568 sections 5.1.1.1, 5.1.2.1,
-    /// 7.2 (source); RFC 3768 section 7.2 (source)), unless configured otherwise. `hops` is [`HOPS`] to a
+    /// 7.2 (source); RFC 3768 section 7.2 (source)), unless configured otherwise. `hops` is 255 to a
     /// group. The `destinations` are of the source's family.
     pub fn open(
         interface: &str,
@@ -254,6 +250,7 @@ mod tests {
 
     use super::*;
     use crate::net::lab::{self, Capture};
+    use ha_common::wire::numbers::TTL;
 
     // A VRRPv3 advert of VRID 51, priority 100, one address, 1 s; its checksum is not looked at.
     const MESSAGE: [u8; 12] = [0x31, 51, 100, 1, 0, 100, 0, 0, 10, 99, 0, 100];
@@ -409,7 +406,7 @@ mod tests {
     fn root_an_interface_that_does_not_exist_is_an_error_with_its_name() {
         lab::run(|_| {
             let source = "10.99.0.1".parse().unwrap();
-            let error = AdvertSocket::open("nowhere0", 99, source, HOPS, []).unwrap_err();
+            let error = AdvertSocket::open("nowhere0", 99, source, TTL, []).unwrap_err();
             assert!(
                 error
                     .to_string()

@@ -8,7 +8,8 @@ use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use nix::errno::Errno;
 
-use super::links::{Link, link_from_message};
+use super::links::Link;
+use super::links::message::link_from_message;
 use super::netlink::{NetlinkError, RouteSocket};
 use super::present::Present;
 

@@ -18,7 +18,9 @@ use nix::sched::{CloneFlags, setns, unshare};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::address::AddressBook;
-use super::advert::{AdvertError, AdvertSocket, HOPS};
+use ha_common::wire::numbers::TTL;
+
+use super::advert::{AdvertError, AdvertSocket};
 use super::group;
 use super::present::Present;
 
@@ -197,7 +199,7 @@ pub(crate) fn advert_socket(interface: &str, ifindex: u32, source: IpAddr) -> Ad
     } else {
         Family::V6
     };
-    AdvertSocket::open(interface, ifindex, source, HOPS, [group::group(family)]).unwrap()
+    AdvertSocket::open(interface, ifindex, source, TTL, [group::group(family)]).unwrap()
 }
 
 /// Sends to the first of a sender's destinations.

@@ -20,10 +20,10 @@ pub mod offload;
 pub mod present;
 pub mod receive;
 pub mod removals;
+pub mod routing;
 pub mod sink;
 pub mod tc_filter;
 pub mod virtual_mac;
-pub mod way;
 
 #[cfg(test)]
 pub(crate) mod lab;

@@ -216,8 +216,9 @@ mod tests {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     use super::*;
-    use crate::net::advert::{AdvertSocket, HOPS};
+    use crate::net::advert::AdvertSocket;
     use crate::net::lab;
+    use ha_common::wire::numbers::TTL;
 
     const MESSAGE: [u8; 12] = [0x31, 51, 100, 1, 0, 100, 0, 0, 10, 99, 0, 100];
 
@@ -314,7 +315,7 @@ mod tests {
             let own: IpAddr = "10.99.0.1".parse().unwrap();
             let source: IpAddr = "10.99.0.2".parse().unwrap();
             let sender = lab
-                .far(|| AdvertSocket::open("far", lab.far, source, HOPS, [other, own]))
+                .far(|| AdvertSocket::open("far", lab.far, source, TTL, [other, own]))
                 .unwrap();
             let mut receiver = Receiver::open("near", lab.near, Family::V4).unwrap();
             // What went to the group before is not heard, or it would come first.

@@ -12,7 +12,7 @@ use socket2::{SockFilter, SockRef};
 use tokio::task::JoinSet;
 
 use super::links::monitor::Notification;
-use super::way::PROTOCOL;
+use super::routing::PROTOCOL;
 
 /// Removals taken in before they are told, so that a flood is one piece of news.
 const DRAIN: usize = 1024;

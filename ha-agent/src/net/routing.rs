@@ -6,90 +6,36 @@
 //! same network stays.
 
 mod message;
+mod route;
+
+pub use route::{PROTOCOL, Route};
 
 use std::fmt;
-use std::net::IpAddr;
 
-use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::route::{RouteMessage, RouteProtocol};
 use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
-use crate::config::virtual_route::{RouteKey, RouteKind, VirtualRoute};
 use crate::config::virtual_rule::VirtualRule;
+
+use crate::config::virtual_route::VirtualRoute;
 
 use super::address::Outcome;
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
-use super::present::MARK;
 use message::{read_route, read_rule, route_message, rule_message};
-
-/// The protocol of our routes (`rtm_protocol`) and rules (`FRA_PROTOCOL`, kernel 4.17): `ip route show
-/// table all proto 86`. The same number as on our addresses; `rt_protos` of iproute2 gives it to nobody.
-pub const PROTOCOL: u8 = MARK;
-
-/// A route as the kernel knows it.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct Route {
-    /// The network.
-    pub to: IpNet,
-    /// What becomes of a packet.
-    pub kind: RouteKind,
-    /// The gateway.
-    pub via: Option<IpAddr>,
-    /// The interface's index; none where nothing is sent.
-    pub ifindex: Option<u32>,
-    /// Less is preferred.
-    pub metric: u32,
-    /// The table's number.
-    pub table: u32,
-    /// What the host's own packets start from.
-    pub source: Option<IpAddr>,
-    /// Whether the gateway is on the link although no address says so.
-    pub onlink: bool,
-}
-
-impl Route {
-    /// What there can be one of: network, table and metric.
-    pub fn key(&self) -> RouteKey {
-        (self.to, self.table, self.metric)
-    }
-
-    /// A configured route, once the interface's index is known; `table` is where it goes by default.
-    pub fn of(route: &VirtualRoute, ifindex: u32, table: u32) -> Self {
-        Self {
-            to: route.to,
-            kind: route.kind,
-            via: route.via,
-            ifindex: (route.kind == RouteKind::Unicast).then_some(ifindex),
-            metric: route.metric,
-            table: route.table.unwrap_or(table),
-            source: route.source,
-            onlink: route.onlink,
-        }
-    }
-
-    /// True if it is the other one in another table.
-    pub fn is_moved(&self, other: &Self) -> bool {
-        let there = Self {
-            table: other.table,
-            ..*self
-        };
-        self.table != other.table && there == *other
-    }
-}
 
 /// A route or a rule.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Way {
+pub enum RoutingEntry {
     /// A route.
     Route(Route),
     /// A rule.
     Rule(VirtualRule),
 }
 
-impl Way {
+impl RoutingEntry {
     /// True if the kernel would not have both.
     pub fn is_in_place_of(&self, other: &Self) -> bool {
         match (self, other) {
@@ -103,7 +49,7 @@ impl Way {
 /// A way that could not be added or removed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{verb} {what}: {refusal}{}", advice(.refusal.errno))]
-pub struct WayError {
+pub struct RoutingError {
     /// Which, in words.
     pub what: String,
     /// What the kernel said.
@@ -111,7 +57,7 @@ pub struct WayError {
     verb: &'static str,
 }
 
-impl WayError {
+impl RoutingError {
     /// The same of a way that is better known by this name.
     #[must_use]
     pub fn called(self, name: &dyn fmt::Display) -> Self {
@@ -135,7 +81,7 @@ fn advice(errno: Errno) -> &'static str {
 }
 
 /// As `ip route` and `ip rule` write it, with the interface's index for its name.
-impl fmt::Display for Way {
+impl fmt::Display for RoutingEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Route(route) => {
@@ -157,11 +103,11 @@ impl fmt::Display for Way {
 }
 
 /// The driver's hand on the kernel's routes and rules.
-pub struct WayBook {
+pub struct RoutingTable {
     socket: RouteSocket,
 }
 
-impl WayBook {
+impl RoutingTable {
     /// Opens the book in the calling thread's network namespace.
     pub fn open() -> Result<Self, NetlinkError> {
         Ok(Self {
@@ -169,33 +115,39 @@ impl WayBook {
         })
     }
 
-    /// Adds ways in the order given, all of them in one or few system calls, and reports on each. What is
+    /// Adds routing in the order given, all of them in one or few system calls, and reports on each. What is
     /// there already stays as it is, whoever put it there.
     ///
     /// An error means that nothing is known about some of them: adding them again is safe.
-    pub fn add(&mut self, ways: &[Way]) -> Result<Vec<Result<Outcome, WayError>>, NetlinkError> {
-        let requests = ways.iter().map(|way| match way {
-            Way::Route(route) => RouteNetlinkMessage::NewRoute(route_message(route)),
-            Way::Rule(rule) => RouteNetlinkMessage::NewRule(rule_message(rule)),
+    pub fn add(
+        &mut self,
+        routing: &[RoutingEntry],
+    ) -> Result<Vec<Result<Outcome, RoutingError>>, NetlinkError> {
+        let requests = routing.iter().map(|way| match way {
+            RoutingEntry::Route(route) => RouteNetlinkMessage::NewRoute(route_message(route)),
+            RoutingEntry::Rule(rule) => RouteNetlinkMessage::NewRule(rule_message(rule)),
         });
         let answers = self.socket.batch(NLM_F_CREATE | NLM_F_EXCL, requests)?;
-        Ok(report("adding", ways, answers, &[Errno::EEXIST]))
+        Ok(report("adding", routing, answers, &[Errno::EEXIST]))
     }
 
-    /// Removes those of these ways that are ours, in the order given.
-    pub fn remove(&mut self, ways: &[Way]) -> Result<Vec<Result<Outcome, WayError>>, NetlinkError> {
-        let requests = ways.iter().map(|way| match way {
-            Way::Route(route) => RouteNetlinkMessage::DelRoute(route_message(route)),
-            Way::Rule(rule) => RouteNetlinkMessage::DelRule(rule_message(rule)),
+    /// Removes those of these routing that are ours, in the order given.
+    pub fn remove(
+        &mut self,
+        routing: &[RoutingEntry],
+    ) -> Result<Vec<Result<Outcome, RoutingError>>, NetlinkError> {
+        let requests = routing.iter().map(|way| match way {
+            RoutingEntry::Route(route) => RouteNetlinkMessage::DelRoute(route_message(route)),
+            RoutingEntry::Rule(rule) => RouteNetlinkMessage::DelRule(rule_message(rule)),
         });
         let answers = self.socket.batch(0, requests)?;
         // Routes went with their interface, or with its IPv6; the kernel forgets a table with its last one.
         let already = [Errno::ESRCH, Errno::ENOENT, Errno::ENODEV];
-        Ok(report("removing", ways, answers, &already))
+        Ok(report("removing", routing, answers, &already))
     }
 
     /// Every route and rule of ours, in any table.
-    pub fn list(&mut self) -> Result<Vec<Way>, NetlinkError> {
+    pub fn list(&mut self) -> Result<Vec<RoutingEntry>, NetlinkError> {
         let mut found = Vec::new();
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             found.extend(self.list_routes(family)?);
@@ -205,24 +157,24 @@ impl WayBook {
     }
 
     /// The kernel picks ours out by the protocol (4.20); an older one sends all.
-    fn list_routes(&mut self, family: AddressFamily) -> Result<Vec<Way>, NetlinkError> {
+    fn list_routes(&mut self, family: AddressFamily) -> Result<Vec<RoutingEntry>, NetlinkError> {
         let mut request = RouteMessage::default();
         request.header.address_family = family;
         request.header.protocol = RouteProtocol::from(PROTOCOL);
         let request = RouteNetlinkMessage::GetRoute(request);
         let listed = self.socket.dump(&request, |answer| match answer {
-            RouteNetlinkMessage::NewRoute(message) => read_route(&message).map(Way::Route),
+            RouteNetlinkMessage::NewRoute(message) => read_route(&message).map(RoutingEntry::Route),
             _ => None,
         });
         none_without_family(listed)
     }
 
-    fn list_rules(&mut self, family: AddressFamily) -> Result<Vec<Way>, NetlinkError> {
+    fn list_rules(&mut self, family: AddressFamily) -> Result<Vec<RoutingEntry>, NetlinkError> {
         let mut request = RuleMessage::default();
         request.header.family = family;
         let request = RouteNetlinkMessage::GetRule(request);
         let listed = self.socket.dump(&request, |answer| match answer {
-            RouteNetlinkMessage::NewRule(message) => read_rule(&message).map(Way::Rule),
+            RouteNetlinkMessage::NewRule(message) => read_rule(&message).map(RoutingEntry::Rule),
             _ => None,
         });
         none_without_family(listed)
@@ -230,7 +182,9 @@ impl WayBook {
 }
 
 /// A kernel without IPv6, or without rules, has none of them.
-fn none_without_family(listed: Result<Vec<Way>, NetlinkError>) -> Result<Vec<Way>, NetlinkError> {
+fn none_without_family(
+    listed: Result<Vec<RoutingEntry>, NetlinkError>,
+) -> Result<Vec<RoutingEntry>, NetlinkError> {
     match listed {
         Err(NetlinkError::Refused(refusal))
             if matches!(refusal.errno, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) =>
@@ -243,20 +197,20 @@ fn none_without_family(listed: Result<Vec<Way>, NetlinkError>) -> Result<Vec<Way
 
 fn report(
     verb: &'static str,
-    ways: &[Way],
+    routing: &[RoutingEntry],
     answers: Vec<Result<(), Refusal>>,
     already: &[Errno],
-) -> Vec<Result<Outcome, WayError>> {
-    let of_one = |(way, answer): (&Way, Result<(), Refusal>)| match answer {
+) -> Vec<Result<Outcome, RoutingError>> {
+    let of_one = |(way, answer): (&RoutingEntry, Result<(), Refusal>)| match answer {
         Ok(()) => Ok(Outcome::Done),
         Err(refusal) if already.contains(&refusal.errno) => Ok(Outcome::Already),
-        Err(refusal) => Err(WayError {
+        Err(refusal) => Err(RoutingError {
             what: way.to_string(),
             refusal,
             verb,
         }),
     };
-    ways.iter().zip(answers).map(of_one).collect()
+    routing.iter().zip(answers).map(of_one).collect()
 }
 
 #[cfg(test)]

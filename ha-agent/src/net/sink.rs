@@ -43,8 +43,9 @@ mod tests {
     use std::net::{IpAddr, UdpSocket};
 
     use super::*;
-    use crate::net::advert::{AdvertSocket, HOPS};
+    use crate::net::advert::AdvertSocket;
     use crate::net::lab::{self, Capture};
+    use ha_common::wire::numbers::TTL;
 
     const MESSAGE: [u8; 12] = [0x31, 51, 100, 1, 0, 100, 0, 0, 10, 99, 0, 100];
 
@@ -72,7 +73,7 @@ mod tests {
             let (near, far): (IpAddr, IpAddr) =
                 ("10.99.0.1".parse().unwrap(), "10.99.0.2".parse().unwrap());
             let (sender, capture) = lab.far(|| {
-                let sender = AdvertSocket::open("far", lab.far, far, HOPS, [near]).unwrap();
+                let sender = AdvertSocket::open("far", lab.far, far, TTL, [near]).unwrap();
                 (sender, Capture::open(lab.far, 0x0800))
             });
             // RFC 792: the protocol is unreachable, and then the port.

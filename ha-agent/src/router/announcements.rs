@@ -12,7 +12,7 @@ use ha_common::units::{Instant, Nanos};
 use crate::config::model::Garp;
 
 /// Announcements that one portion window may hold: about a millisecond of sending.
-pub const WINDOW_FRAMES: usize = 256;
+const WINDOW_FRAMES: usize = 256;
 
 /// How long a window lasts, that is a pace of at most 128,000 announcements a second.
 pub const WINDOW: Nanos = Nanos::from_millis(2);

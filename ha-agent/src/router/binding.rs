@@ -60,7 +60,7 @@ impl Router {
 
     /// The interface's address changed under a router that takes part: its adverts go on from the new one, and a
     /// slot that was made anew is told its part.
-    pub(super) fn rebind(&mut self, slot: Option<&Slot>, now: Instant, fx: &mut Effects) {
+    fn rebind(&mut self, slot: Option<&Slot>, now: Instant, fx: &mut Effects) {
         let role = self.role();
         if role == Role::Master {
             self.readiness.sending_mut().begin();
@@ -89,7 +89,7 @@ impl Router {
     /// A resumed master's checks have yet to speak. If the slot's priority, from before it was configured anew, is
     /// what they add up to when all is well, that is how it was: without the positive weights a backup might find
     /// itself the better one.
-    pub(super) fn restore_priority(&mut self, earlier: Priority, now: Instant, fx: &mut Effects) {
+    fn restore_priority(&mut self, earlier: Priority, now: Instant, fx: &mut Effects) {
         let (sum, tracked) = self.readiness.assumed_up(&self.config);
         // Another member of its group may have held it lower.
         if sum == earlier || self.membership.is_some() && sum > earlier {

@@ -7,10 +7,10 @@ use ha_common::election::Claim;
 use ha_common::units::{Instant, Nanos};
 
 /// How many claimants are known by their MACs.
-pub const MAX_CLAIMANTS: usize = 16;
+const MAX_CLAIMANTS: usize = 16;
 
 /// A claimant that has been quiet for this long is named in the log again, and its place is free.
-pub const FORGOTTEN_AFTER: Nanos = Nanos::from_millis(3_600_000);
+const FORGOTTEN_AFTER: Nanos = Nanos::from_millis(3_600_000);
 
 /// The span that the rate is about.
 const MINUTE: Nanos = Nanos::from_millis(60_000);

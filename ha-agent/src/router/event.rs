@@ -8,8 +8,8 @@ use ha_common::election::{Advert, Claim, FaultCause};
 use ha_common::layout::Slot;
 use ha_common::units::Instant;
 
+use super::health::Health;
 use super::membership::Membership;
-use super::priority::Health;
 use super::sending::{Outlet, SendingNews};
 use super::tracked::ObservedLinks;
 use crate::config::model::Instance as Config;

@@ -13,6 +13,7 @@ mod effect;
 mod event;
 pub mod group;
 mod grouped;
+pub mod health;
 mod hearing;
 pub mod membership;
 pub mod notice;

@@ -6,19 +6,6 @@ use ha_common::units::Priority;
 
 use super::tracked::TrackedItem;
 
-/// What is known of something tracked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Health {
-    /// No result yet.
-    Pending,
-    /// Healthy.
-    Up,
-    /// Failed.
-    Down,
-    /// It says a number that is added: -253 to 253.
-    Weight(i16),
-}
-
 /// Base and tracked, clamped to 1 to 254; an owner (255) ignores weights
 /// (RFC 9568 section 5.2.4 (backup), RFC 3768 section 5.3.4 (backup)).
 pub fn effective(base: Priority, tracked: &[TrackedItem]) -> Priority {
@@ -50,6 +37,7 @@ pub fn in_words(base: Priority, tracked: &[TrackedItem]) -> String {
 mod tests {
     use super::*;
     use crate::config::model::Track;
+    use crate::router::health::Health;
 
     fn item(weight: i16, health: Health) -> TrackedItem {
         let mut item = TrackedItem::new(&Track {

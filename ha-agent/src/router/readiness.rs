@@ -8,13 +8,14 @@ use ha_common::group::Fitness;
 use ha_common::units::{Instant, Nanos, Priority};
 
 use super::event::InterfaceState;
-use super::priority::{self, Health};
+use super::health::Health;
+use super::priority;
 use super::sending::Sending;
 use super::tracked::{ObservedLinks, TrackedItem};
 use crate::config::model::{Instance as Config, Subject};
 
 /// How long a router waits for the first results of its checks; after that a check without one counts as failed.
-pub const FIRST_RESULT_WAIT: Nanos = Nanos::from_millis(30_000);
+pub(super) const FIRST_RESULT_WAIT: Nanos = Nanos::from_millis(30_000);
 
 /// How long a router whose addresses were refused stays out before it tries again: at first, and at most. Each time
 /// it tries, it takes the addresses away from somebody who holds them.

@@ -10,7 +10,7 @@ use ha_common::units::Nanos;
 
 use super::*;
 use crate::config::parse;
-use priority::Health;
+use health::Health;
 use tracked::ObservedLinks;
 
 const START: Instant = Instant(1_000_000_000_000);

@@ -6,7 +6,7 @@ use std::fmt;
 use ha_common::units::Instant;
 
 use super::debounce::Debounce;
-use super::priority::Health;
+use super::health::Health;
 use crate::config::model::{Subject, Track};
 
 /// The largest weight, and so the most that one thing can add.

@@ -4,8 +4,8 @@ use core::net::IpAddr;
 
 use crate::units::{Centiseconds, Nanos};
 
+use super::advert::Advert;
 use super::cause::Transition;
-use super::input::Advert;
 use super::rules::Rules;
 
 /// One effect.

@@ -2,8 +2,9 @@
 
 use core::net::IpAddr;
 
-use crate::units::{Centiseconds, Instant, Priority};
+use crate::units::{Instant, Priority};
 
+use super::advert::Advert;
 use super::rules::Params;
 
 /// One event, fed to [`Election::handle`](super::Election::handle).
@@ -53,17 +54,6 @@ pub enum Input {
     GroupWaits,
     /// The agent stops, or the instance is removed.
     Shutdown,
-}
-
-/// What a valid advertisement says.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Advert {
-    /// Source address of the packet.
-    pub source: IpAddr,
-    /// Priority.
-    pub priority: Priority,
-    /// The sender's interval (v3), or the configured one that it was found equal to (v2).
-    pub interval: Centiseconds,
 }
 
 /// What another host says of one of our addresses.

@@ -6,6 +6,7 @@
 //! says Active where this says Master.
 
 mod action;
+mod advert;
 mod cause;
 mod contest;
 mod input;
@@ -30,9 +31,10 @@ use contest::Contests;
 use said::Said;
 
 pub use action::{Action, Actions, Detector, LastAdvert, Notice};
+pub use advert::Advert;
 pub use cause::{Cause, Named, Role, Transition};
 pub use contest::{FIRST_PAUSE, LONGEST_PAUSE};
-pub use input::{Advert, CheckId, Claim, Departure, FaultCause, Input, MemberId};
+pub use input::{CheckId, Claim, Departure, FaultCause, Input, MemberId};
 pub use rules::{Params, Rank, Rules};
 pub use state::{Expiry, Following, Listening, State};
 

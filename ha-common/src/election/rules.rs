@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use crate::timing;
 use crate::units::{Centiseconds, Nanos, Priority, Version};
 
-use super::input::Advert;
+use super::advert::Advert;
 
 /// The parameters of one virtual router on this host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

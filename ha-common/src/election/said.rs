@@ -1,7 +1,7 @@
 //! Which notices have been given: each is said once, so that no sender can fill the log.
 
 use super::action::{Action, Actions, Notice};
-use super::input::Advert;
+use super::advert::Advert;
 use super::rules::Rules;
 
 /// Notices given since the configuration or our address last changed.

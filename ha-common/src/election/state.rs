@@ -4,8 +4,9 @@ use core::net::IpAddr;
 
 use crate::units::{Instant, Priority};
 
+use super::advert::Advert;
 use super::cause::{Cause, Role};
-use super::input::{Advert, FaultCause};
+use super::input::FaultCause;
 use super::rules::Rules;
 
 /// Where a virtual router stands.

@@ -5,7 +5,8 @@ use bytemuck::{Pod, Zeroable};
 use super::sha256::{BLOCK, INITIAL, State, compress};
 use super::stamp::Stamp;
 use super::trailer::{SIGNED, TAG, TRAILER, Trailer};
-use crate::layout::{RawAddress, SlotKey};
+use crate::address::RawAddress;
+use crate::layout::SlotKey;
 use crate::units::Family;
 
 /// The shortest secret, in bytes.

@@ -12,7 +12,7 @@ use crate::reject::Reject;
 /// By what the time of a trailer is judged: part of a slot.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
 #[repr(C)]
-pub struct Freshness {
+pub struct ReplayWindow {
     /// By how much it may differ, either way, in units of 2^-32 s ([`Stamp::span`]); zero: it need only grow.
     pub window: u64,
     /// UTC when `CLOCK_MONOTONIC` was zero, as a [`Stamp`]: the agent corrects it when the clock is set.
@@ -22,7 +22,7 @@ pub struct Freshness {
 /// The last advert of a sender whose digest was right.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
 #[repr(C)]
-pub struct Mark {
+pub struct ReplayState {
     /// Its [`Stamp`].
     pub stamp: u64,
     /// When it came, `CLOCK_MONOTONIC` nanoseconds.
@@ -31,7 +31,7 @@ pub struct Mark {
     pub mac: u64,
 }
 
-impl Freshness {
+impl ReplayWindow {
     /// UTC at this moment of `CLOCK_MONOTONIC`, in nanoseconds.
     #[inline(always)]
     pub const fn utc(&self, now: u64) -> Stamp {
@@ -44,7 +44,7 @@ impl Freshness {
     /// [`Reject::HmacStale`]: neither by our clock nor by the sender's own is it now.
     /// [`Reject::HmacReplay`]: the sender has said something at that time or later before.
     #[inline(always)]
-    pub fn judge(&self, stamp: Stamp, mark: Option<Mark>, now: u64) -> Result<(), Reject> {
+    pub fn judge(&self, stamp: Stamp, mark: Option<ReplayState>, now: u64) -> Result<(), Reject> {
         let utc = self.utc(now);
         let Some(mark) = mark else {
             return or_stale(self.near(stamp, utc));
@@ -87,8 +87,8 @@ mod tests {
     /// The monotonic clock shows 100 s when it is 1,000,000 s by UTC.
     const NOW: u64 = 100 * NANOS;
 
-    fn freshness(window: u64) -> Freshness {
-        Freshness {
+    fn freshness(window: u64) -> ReplayWindow {
+        ReplayWindow {
             window: window * SECOND,
             utc_at_zero: (1_000_000 - 100) * SECOND,
         }
@@ -98,8 +98,8 @@ mod tests {
         Stamp(seconds * SECOND)
     }
 
-    fn mark(seconds: u64, ago: u64) -> Mark {
-        Mark {
+    fn mark(seconds: u64, ago: u64) -> ReplayState {
+        ReplayState {
             stamp: seconds * SECOND,
             at: NOW - ago * NANOS,
             mac: 0,
@@ -224,7 +224,7 @@ mod tests {
         for step in 0..20 {
             let (stamp, now) = (utc(1_000_000 + step), NOW + 3 * step * NANOS);
             assert_eq!(judge.judge(stamp, known, now), Ok(()), "{step}");
-            known = Some(Mark {
+            known = Some(ReplayState {
                 stamp: stamp.0,
                 at: now,
                 mac: 0,

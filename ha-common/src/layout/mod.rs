@@ -8,9 +8,10 @@ mod sizes;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::channel::Channel;
-use crate::hmac::Gate;
+use crate::accept::AcceptFrom;
+use crate::address::RawAddress;
 use crate::hmac::budget::Budget;
+use crate::hmac::policy::HmacPolicy;
 use crate::reject::Reject;
 use crate::units::Family;
 
@@ -38,9 +39,6 @@ pub const RING_BYTES: u32 = 128 * 1024;
 pub struct bpf_timer {
     opaque: [u64; 2],
 }
-
-/// An address of either family; IPv4 in the first four bytes, the rest zero.
-pub type RawAddress = [u8; 16];
 
 /// Names a virtual router on this host.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Pod, Zeroable)]
@@ -135,12 +133,12 @@ pub struct Slot {
     pub own_mac: [u8; 6],
     /// Zero.
     pub pad_mac: [u8; 2],
-    /// [`crate::wire::vrrp::AddressHash`] of our list.
+    /// [`crate::wire::message_sum::AddressHash`] of our list.
     pub own_hash: u64,
     /// Where adverts must have been sent, and by whom.
-    pub channel: Channel,
+    pub channel: AcceptFrom,
     /// What is asked of an HMAC trailer.
-    pub gate: Gate,
+    pub gate: HmacPolicy,
 
     /// The master that we follow; while master ourselves, the last one that beats us. Zero: none.
     pub master_address: RawAddress,
@@ -438,9 +436,9 @@ pub struct Command {
     /// Zero.
     pub pad_mac: [u8; 2],
     /// `CONFIGURE`: where adverts must have been sent, and by whom.
-    pub channel: Channel,
+    pub channel: AcceptFrom,
     /// `CONFIGURE`: what is asked of an HMAC trailer.
-    pub gate: Gate,
+    pub gate: HmacPolicy,
     /// `CONFIGURE`: v2 password.
     pub auth_data: [u8; 8],
     /// `CONFIGURE`: interface index.

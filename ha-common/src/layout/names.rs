@@ -30,11 +30,11 @@ pub const MAP_META: &str = "HA_META";
 pub const MAP_BLANK: &str = "HA_BLANK";
 /// Hash of [`super::FenceKey`] to the index of the slot that owns the address.
 pub const MAP_FENCE: &str = "HA_FENCE";
-/// Hash of [`super::PeerKey`] to [`crate::channel::TtlRange`]: whom a unicast slot hears.
+/// Hash of [`super::PeerKey`] to [`crate::accept::TtlRange`]: whom a unicast slot hears.
 pub const MAP_UNICAST: &str = "HA_UNICAST";
 /// Hash of [`crate::hmac::Keyed`] to [`crate::hmac::Key`].
 pub const MAP_KEYS: &str = "HA_KEYS";
-/// LRU hash of [`super::PeerKey`] to [`crate::hmac::freshness::Mark`]: entries are made by adverts whose
+/// LRU hash of [`super::PeerKey`] to [`crate::hmac::replay::ReplayState`]: entries are made by adverts whose
 /// digest was right, so that forged ones wash nothing out.
 pub const MAP_MARKS: &str = "HA_MARKS";
 /// Per-CPU array of one workbench for digests (the BPF stack is 512 bytes).

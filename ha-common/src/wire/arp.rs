@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 pub const GRATUITOUS_LEN: usize = 14 + 28;
 
 /// Where every host on the segment listens.
-pub const BROADCAST_MAC: [u8; 6] = [0xff; 6];
+const BROADCAST_MAC: [u8; 6] = [0xff; 6];
 
 /// `EtherType` of ARP, in host order.
 pub const ETHERTYPE: u16 = 0x0806;

@@ -1,8 +1,9 @@
 //! The VRRP message that we send.
 
 use super::checksum::Sum;
-use super::vrrp::{AUTH_NONE, AUTH_PASS, Flavour, PROTOCOL};
-use crate::layout::RawAddress;
+use super::numbers::{AUTH_NONE, AUTH_PASS, PROTOCOL};
+use super::vrrp::ChecksumScope;
+use crate::address::RawAddress;
 use crate::units::{Centiseconds, Family, Priority, Version, Vrid};
 
 /// Addresses that one message can list (RFC 9568 section 5.2.5: the count is one byte).
@@ -67,7 +68,7 @@ pub struct Message<'a> {
     /// The group or the peer that it goes to: part of the pseudo-header.
     pub destination: RawAddress,
     /// v3 over IPv4: which checksum.
-    pub flavour: Flavour,
+    pub flavour: ChecksumScope,
 }
 
 /// Writes the message, and returns its length in bytes.
@@ -145,8 +146,8 @@ fn checksum(message: &Message<'_>, bytes: &[u8]) -> Option<u16> {
     let length = u16::try_from(bytes.len()).ok()?;
     let (source, destination) = (message.source, message.destination);
     let sum = match (message.version, message.family, message.flavour) {
-        (Version::V2, ..) | (Version::V3, Family::V4, Flavour::Payload) => sum,
-        (Version::V3, Family::V4, Flavour::PseudoHeader) => {
+        (Version::V2, ..) | (Version::V3, Family::V4, ChecksumScope::Payload) => sum,
+        (Version::V3, Family::V4, ChecksumScope::PseudoHeader) => {
             sum.pseudo_v4(first_four(source), first_four(destination), length)
         }
         (Version::V3, Family::V6, _) => {
@@ -163,7 +164,8 @@ const fn first_four(address: RawAddress) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::vrrp::{MAX_LENGTH, group};
+    use super::super::numbers::MAX_LENGTH;
+    use super::super::vrrp::group;
     use super::*;
 
     const VIP: RawAddress = [10, 99, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -179,7 +181,7 @@ mod tests {
             password: None,
             source: [10, 99, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             destination: group(Family::V4),
-            flavour: Flavour::PseudoHeader,
+            flavour: ChecksumScope::PseudoHeader,
         }
     }
 

@@ -27,7 +27,7 @@ impl Sum {
     #[must_use]
     pub const fn pseudo_v4(self, source: [u8; 4], destination: [u8; 4], length: u16) -> Self {
         let sum = self.word(source).word(destination);
-        Self(sum.0 + super::vrrp::PROTOCOL as u64 + length as u64)
+        Self(sum.0 + super::numbers::PROTOCOL as u64 + length as u64)
     }
 
     /// Adds the IPv6 pseudo-header (RFC 8200 section 8.1).
@@ -41,7 +41,7 @@ impl Sum {
     /// Adds sixteen bytes.
     #[inline(always)]
     #[must_use]
-    pub const fn wide(self, b: [u8; 16]) -> Self {
+    const fn wide(self, b: [u8; 16]) -> Self {
         self.word([b[0], b[1], b[2], b[3]])
             .word([b[4], b[5], b[6], b[7]])
             .word([b[8], b[9], b[10], b[11]])

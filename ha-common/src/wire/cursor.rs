@@ -1,6 +1,6 @@
 //! Bounded reads, front to back: over a slice in userspace, over a packet in the kernel.
 
-use super::body::{self, Body, Digest};
+use super::message_sum::{Body, MAX_WORDS, MessageSum};
 
 /// A position in a frame that only moves forward.
 ///
@@ -14,8 +14,8 @@ pub trait Cursor: Copy {
 
     /// Sums and hashes the rest of a message from here on; `None` if the frame ends before it does.
     #[inline(always)]
-    fn digest(self, body: &Body) -> Option<Digest> {
-        body::digest(self, body, || body.address_words)
+    fn sum(self, body: &Body) -> Option<MessageSum> {
+        sum(self, body, || body.address_words)
     }
 }
 
@@ -42,6 +42,40 @@ impl Cursor for SliceCursor<'_> {
     fn skip(&mut self, count: usize) {
         self.rest = self.rest.get(count..).unwrap_or(&[]);
     }
+}
+
+/// Makes the pass, from where the cursor stands; `None` if the frame ends before the body does.
+/// `address_words` gives that field of the body, for each word anew.
+#[inline(always)]
+pub fn sum<C: Cursor>(
+    mut cursor: C,
+    body: &Body,
+    address_words: impl Fn() -> u32,
+) -> Option<MessageSum> {
+    let mut made = MessageSum::default();
+    let mut left = body.length;
+    for index in 0..MAX_WORDS {
+        if left < 4 {
+            break;
+        }
+        let word = cursor.take::<4>()?;
+        made.sum = made.sum.word(word);
+        if index < address_words() {
+            let lane = index & body.words_per_address.wrapping_sub(1);
+            made.hash = made.hash.word(word, lane);
+        }
+        left -= 4;
+    }
+    let mut last = [0; 4];
+    for byte in last.iter_mut().take(3) {
+        if left == 0 {
+            break;
+        }
+        [*byte] = cursor.take::<1>()?;
+        left -= 1;
+    }
+    made.sum = made.sum.word(last);
+    Some(made)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! From an Ethernet frame, or an IP packet, to the VRRP message in it.
 
-use super::body::Body;
 use super::checksum::Sum;
 use super::cursor::Cursor;
-use super::vrrp;
-use crate::layout::RawAddress;
+use super::message_sum::Body;
+use super::numbers;
+use crate::address::RawAddress;
 use crate::units::Family;
 
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
@@ -14,7 +14,7 @@ const ETHERTYPE_DOT1AD: [u8; 2] = [0x88, 0xa8];
 
 /// What the IP header says about the message behind it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Envelope {
+pub struct IpHeader {
     /// Source address.
     pub source: RawAddress,
     /// Destination address.
@@ -48,21 +48,21 @@ pub enum Kind {
 /// Not an enum with data: every field always has a value, because the verifier refuses to copy a
 /// register that was never written, and the compiler gives absent data just that.
 #[derive(Clone, Copy, Debug)]
-pub struct Located<C> {
+pub struct ParsedFrame<C> {
     /// What it is.
     pub kind: Kind,
     /// For VRRP: what the IP header says.
-    pub envelope: Envelope,
+    pub envelope: IpHeader,
     /// For VRRP: the message's first eight bytes.
     pub header: [u8; 8],
     /// For VRRP: the position behind them.
     pub body: C,
 }
 
-impl<C> Located<C> {
+impl<C> ParsedFrame<C> {
     #[inline(always)]
     const fn no(kind: Kind, body: C) -> Self {
-        let envelope = Envelope {
+        let envelope = IpHeader {
             source: [0; 16],
             destination: [0; 16],
             length: 0,
@@ -104,10 +104,10 @@ pub fn ethernet<C: Cursor>(mut cursor: C) -> Option<Network<C>> {
 
 /// Looks for VRRP in an Ethernet frame with up to two VLAN tags.
 #[inline(always)]
-pub fn locate<C: Cursor>(cursor: C) -> Located<C> {
+pub fn parse_frame<C: Cursor>(cursor: C) -> ParsedFrame<C> {
     match ethernet(cursor) {
-        Some(network) => locate_in(network),
-        None => Located::no(Kind::Other, cursor),
+        Some(network) => parse_in(network),
+        None => ParsedFrame::no(Kind::Other, cursor),
     }
 }
 
@@ -115,7 +115,7 @@ pub fn locate<C: Cursor>(cursor: C) -> Located<C> {
 ///
 /// A tag with VLAN identifier 0 carries a priority only (IEEE 802.1Q section 6.9): the frame is the port's own.
 #[inline(always)]
-pub fn locate_in<C: Cursor>(network: Network<C>) -> Located<C> {
+pub fn parse_in<C: Cursor>(network: Network<C>) -> ParsedFrame<C> {
     let Network {
         mut ethertype,
         mut tagged,
@@ -126,43 +126,43 @@ pub fn locate_in<C: Cursor>(network: Network<C>) -> Located<C> {
             break;
         }
         let Some([tci_high, tci_low, type_high, type_low]) = cursor.take::<4>() else {
-            return Located::no(Kind::Other, cursor);
+            return ParsedFrame::no(Kind::Other, cursor);
         };
         tagged |= tci_high & 0x0f != 0 || tci_low != 0;
         ethertype = [type_high, type_low];
     }
-    let mut located = match ethertype {
-        ETHERTYPE_IPV4 => locate_ipv4(cursor),
-        ETHERTYPE_IPV6 => locate_ipv6(cursor),
-        _ => Located::no(Kind::Other, cursor),
+    let mut parsed = match ethertype {
+        ETHERTYPE_IPV4 => parse_ipv4(cursor),
+        ETHERTYPE_IPV6 => parse_ipv6(cursor),
+        _ => ParsedFrame::no(Kind::Other, cursor),
     };
-    if tagged && matches!(located.kind, Kind::Vrrp) {
-        located.kind = Kind::Tagged;
+    if tagged && matches!(parsed.kind, Kind::Vrrp) {
+        parsed.kind = Kind::Tagged;
     }
-    located
+    parsed
 }
 
 /// Looks for VRRP in an IPv4 packet. Options are summed and passed over.
 #[inline(always)]
-pub fn locate_ipv4<C: Cursor>(mut cursor: C) -> Located<C> {
+pub fn parse_ipv4<C: Cursor>(mut cursor: C) -> ParsedFrame<C> {
     let Some(header) = cursor.take::<20>() else {
-        return Located::no(Kind::Other, cursor);
+        return ParsedFrame::no(Kind::Other, cursor);
     };
-    if header[9] != vrrp::PROTOCOL || header[0] >> 4 != 4 {
-        return Located::no(Kind::Other, cursor);
+    if header[9] != numbers::PROTOCOL || header[0] >> 4 != 4 {
+        return ParsedFrame::no(Kind::Other, cursor);
     }
     let header_length = u16::from(header[0] & 0x0f) * 4;
     let fragment_field = u16::from_be_bytes([header[6], header[7]]);
     // A later fragment has no VRRP header: nobody can tell whose it is.
     if header_length < 20 || fragment_field & 0x1fff != 0 {
-        return Located::no(Kind::Unreadable, cursor);
+        return ParsedFrame::no(Kind::Unreadable, cursor);
     }
     if !is_undamaged(&header, header_length, cursor) {
-        return Located::no(Kind::Unreadable, cursor);
+        return ParsedFrame::no(Kind::Unreadable, cursor);
     }
     cursor.skip(usize::from(header_length) - 20);
     let total = u16::from_be_bytes([header[2], header[3]]);
-    let mut envelope = Envelope {
+    let mut envelope = IpHeader {
         source: [0; 16],
         destination: [0; 16],
         length: total.saturating_sub(header_length),
@@ -194,7 +194,7 @@ fn is_undamaged<C: Cursor>(h: &[u8; 20], header_length: u16, options: C) -> bool
     if header_length == 20 {
         return fixed.is_valid();
     }
-    let options = options.digest(&Body {
+    let options = options.sum(&Body {
         length: u32::from(header_length) - 20,
         address_words: 0,
         words_per_address: 1,
@@ -219,17 +219,17 @@ pub const fn is_possible_source(family: Family, address: RawAddress) -> bool {
 /// Looks for VRRP in an IPv6 packet. A packet with extension headers is not looked into: no
 /// implementation sends such adverts, and what we do not understand passes.
 #[inline(always)]
-pub fn locate_ipv6<C: Cursor>(mut cursor: C) -> Located<C> {
+fn parse_ipv6<C: Cursor>(mut cursor: C) -> ParsedFrame<C> {
     let Some(fixed) = cursor.take::<8>() else {
-        return Located::no(Kind::Other, cursor);
+        return ParsedFrame::no(Kind::Other, cursor);
     };
-    if fixed[6] != vrrp::PROTOCOL || fixed[0] >> 4 != 6 {
-        return Located::no(Kind::Other, cursor);
+    if fixed[6] != numbers::PROTOCOL || fixed[0] >> 4 != 6 {
+        return ParsedFrame::no(Kind::Other, cursor);
     }
     let (Some(source), Some(destination)) = (cursor.take::<16>(), cursor.take::<16>()) else {
-        return Located::no(Kind::Unreadable, cursor);
+        return ParsedFrame::no(Kind::Unreadable, cursor);
     };
-    let envelope = Envelope {
+    let envelope = IpHeader {
         source,
         destination,
         length: u16::from_be_bytes([fixed[4], fixed[5]]),
@@ -241,18 +241,18 @@ pub fn locate_ipv6<C: Cursor>(mut cursor: C) -> Located<C> {
 }
 
 #[inline(always)]
-fn finish<C: Cursor>(envelope: Envelope, mut cursor: C) -> Located<C> {
+fn finish<C: Cursor>(envelope: IpHeader, mut cursor: C) -> ParsedFrame<C> {
     if !is_possible_source(envelope.family, envelope.source) {
-        return Located::no(Kind::Unreadable, cursor);
+        return ParsedFrame::no(Kind::Unreadable, cursor);
     }
     match cursor.take::<8>() {
-        Some(header) => Located {
+        Some(header) => ParsedFrame {
             kind: Kind::Vrrp,
             envelope,
             header,
             body: cursor,
         },
-        None => Located::no(Kind::Unreadable, cursor),
+        None => ParsedFrame::no(Kind::Unreadable, cursor),
     }
 }
 
@@ -309,49 +309,49 @@ mod tests {
     }
 
     fn kind(frame: &[u8]) -> Kind {
-        locate(SliceCursor::new(frame)).kind
+        parse_frame(SliceCursor::new(frame)).kind
     }
 
     #[test]
     fn the_message_is_found_behind_options_and_priority_tags() {
         for options in 0..=10 {
             for tags in [&[][..], &[[0x81, 0, 0xe0, 0]]] {
-                let frame = ethernet(tags, ETHERTYPE_IPV4, &ipv4(options, vrrp::PROTOCOL));
-                let mut located = locate(SliceCursor::new(&frame));
-                assert_eq!(located.kind, Kind::Vrrp);
-                assert_eq!(located.header, HEADER);
-                assert_eq!(located.envelope.length, 12);
-                assert_eq!(located.envelope.source[..4], [10, 99, 0, 2]);
-                assert_eq!(located.body.take(), Some([10, 99, 0, 100]));
+                let frame = ethernet(tags, ETHERTYPE_IPV4, &ipv4(options, numbers::PROTOCOL));
+                let mut parsed = parse_frame(SliceCursor::new(&frame));
+                assert_eq!(parsed.kind, Kind::Vrrp);
+                assert_eq!(parsed.header, HEADER);
+                assert_eq!(parsed.envelope.length, 12);
+                assert_eq!(parsed.envelope.source[..4], [10, 99, 0, 2]);
+                assert_eq!(parsed.body.take(), Some([10, 99, 0, 100]));
             }
         }
     }
 
     #[test]
     fn a_packet_without_ethernet_is_looked_into_the_same_way() {
-        let packet = ipv4(0, vrrp::PROTOCOL);
-        let bare = locate_ipv4(SliceCursor::new(&packet));
+        let packet = ipv4(0, numbers::PROTOCOL);
+        let bare = parse_ipv4(SliceCursor::new(&packet));
         let frame = ethernet(&[], ETHERTYPE_IPV4, &packet);
-        let framed = locate(SliceCursor::new(&frame));
+        let framed = parse_frame(SliceCursor::new(&frame));
         assert_eq!((bare.kind, bare.envelope), (framed.kind, framed.envelope));
     }
 
     #[test]
     fn a_tag_that_the_hook_knows_of_counts_like_one_in_the_frame() {
-        let packet = ipv4(0, vrrp::PROTOCOL);
+        let packet = ipv4(0, numbers::PROTOCOL);
         let network = |tagged| Network {
             ethertype: ETHERTYPE_IPV4,
             tagged,
             cursor: SliceCursor::new(&packet),
         };
-        assert_eq!(locate_in(network(false)).kind, Kind::Vrrp);
-        assert_eq!(locate_in(network(true)).kind, Kind::Tagged);
+        assert_eq!(parse_in(network(false)).kind, Kind::Vrrp);
+        assert_eq!(parse_in(network(true)).kind, Kind::Tagged);
     }
 
     #[test]
     fn a_header_that_says_it_is_shorter_than_itself_cannot_be_read() {
         for words in 0..5 {
-            let mut packet = ipv4(0, vrrp::PROTOCOL);
+            let mut packet = ipv4(0, numbers::PROTOCOL);
             packet[0] = 0x40 | words;
             assert_eq!(
                 kind(&ethernet(&[], ETHERTYPE_IPV4, &packet)),
@@ -363,12 +363,12 @@ mod tests {
     #[test]
     fn whatever_bit_of_an_ipv4_header_is_flipped_it_is_not_believed() {
         for options in [0, 1, 10] {
-            let packet = ipv4(options, vrrp::PROTOCOL);
+            let packet = ipv4(options, numbers::PROTOCOL);
             for bit in 0..(20 + options * 4) * 8 {
                 let mut damaged = packet.clone();
                 damaged[bit / 8] ^= 1 << (bit % 8);
-                let located = locate_ipv4(SliceCursor::new(&damaged));
-                assert_ne!(located.kind, Kind::Vrrp, "{options} options, bit {bit}");
+                let parsed = parse_ipv4(SliceCursor::new(&damaged));
+                assert_ne!(parsed.kind, Kind::Vrrp, "{options} options, bit {bit}");
             }
         }
     }
@@ -408,7 +408,7 @@ mod tests {
 
     #[test]
     fn a_vlan_is_another_interface_whichever_tag_names_it() {
-        let packet = ipv4(0, vrrp::PROTOCOL);
+        let packet = ipv4(0, numbers::PROTOCOL);
         let (priority, vlan) = ([0x81, 0, 0xe0, 0], [0x88, 0xa8, 0x01, 0]);
         for tags in [&[vlan][..], &[vlan, priority], &[priority, vlan]] {
             assert_eq!(kind(&ethernet(tags, ETHERTYPE_IPV4, &packet)), Kind::Tagged);
@@ -423,8 +423,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_something(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let located = locate(SliceCursor::new(&bytes));
-            if located.kind == Kind::Vrrp {
+            let parsed = parse_frame(SliceCursor::new(&bytes));
+            if parsed.kind == Kind::Vrrp {
                 prop_assert!(bytes.len() >= 14 + 20 + 8);
             }
         }
@@ -432,7 +432,7 @@ mod tests {
         #[test]
         fn what_is_not_protocol_112_is_not_ours(protocol: u8, options in 0_usize..=10) {
             let frame = ethernet(&[], ETHERTYPE_IPV4, &ipv4(options, protocol));
-            let expected = if protocol == vrrp::PROTOCOL { Kind::Vrrp } else { Kind::Other };
+            let expected = if protocol == numbers::PROTOCOL { Kind::Vrrp } else { Kind::Other };
             prop_assert_eq!(kind(&frame), expected);
         }
     }

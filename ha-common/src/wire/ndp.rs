@@ -6,7 +6,7 @@ use core::net::Ipv6Addr;
 pub const UNSOLICITED_NA_LEN: usize = 14 + 40 + ICMP_LEN as usize;
 
 /// Where every IPv6 node of the segment listens: `ff02::1` as an Ethernet address.
-pub const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
+const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
 
 /// `EtherType` of IPv6, in host order.
 pub const ETHERTYPE: u16 = 0x86dd;

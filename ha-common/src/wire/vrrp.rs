@@ -2,38 +2,22 @@
 //!
 //! v3: RFC 9568 section 5.1. v2: RFC 3768 section 5.1.
 
-use super::body::{Body, Digest};
 use super::checksum::Sum;
 use super::cursor::Cursor;
-use super::frame::Envelope;
-use crate::channel::TtlRange;
+use super::frame::IpHeader;
+use super::message_sum::{AddressHash, Body, MessageSum, words_per_address};
+use super::numbers::{ADVERTISEMENT, AUTH_PASS, GROUP_V4, GROUP_V6, MAX_LENGTH, PROTOCOL};
+use crate::accept::TtlRange;
+use crate::address::{RawAddress, same};
 use crate::hmac::trailer;
-use crate::layout::{RawAddress, Slot};
+use crate::layout::Slot;
 use crate::reject::Reject;
 use crate::units::{Centiseconds, Family, Priority, Version};
-
-/// The IP protocol number (RFC 9568 section 5.1.1.4).
-pub const PROTOCOL: u8 = 112;
-/// TTL and hop limit of every advert to a group (RFC 9568 section 5.1.1.3).
-pub const TTL: u8 = 255;
-/// 224.0.0.18 (RFC 9568 section 5.1.1.2).
-pub const GROUP_V4: [u8; 4] = [224, 0, 0, 18];
-/// `ff02::12` (RFC 9568 section 5.1.2.2).
-pub const GROUP_V6: [u8; 16] = [0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12];
-/// Type 1, the only one (RFC 9568 section 5.2.2).
-const ADVERTISEMENT: u8 = 1;
-/// The longest message that is sent and that a receiver takes, in bytes, with any trailer: what an IPv4
-/// packet of 1500 bytes holds. It bounds the loops that the kernel's verifier follows.
-pub const MAX_LENGTH: u16 = 1480;
-/// v2 authentication types (RFC 2338 section 5.3.6).
-pub const AUTH_NONE: u8 = 0;
-/// Simple text password.
-pub const AUTH_PASS: u8 = 1;
 
 /// How the checksum of an advert was made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
-pub enum Flavour {
+pub enum ChecksumScope {
     /// v3 with the pseudo-header: always for IPv6; keepalived and FRR for IPv4 too.
     PseudoHeader = 1,
     /// The message alone: v2, and v3 over IPv4 by RFC 9568 section 5.2.8.
@@ -96,49 +80,11 @@ pub struct Advert {
     /// How many addresses it lists.
     pub count: u8,
     /// How its checksum was made.
-    pub flavour: Flavour,
+    pub flavour: ChecksumScope,
     /// Message length in bytes, with the trailer.
     pub length: u16,
     /// Whether an HMAC trailer stands behind it, which is still to be judged.
     pub signed: bool,
-}
-
-/// A hash of an address list that does not depend on its order.
-///
-/// Made word by word as a message is summed; two different lists of IPv6 addresses that are mixed
-/// from the same words in the same places look alike, which is good enough for a report.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct AddressHash(pub u64);
-
-impl AddressHash {
-    /// Adds one 32-bit word that stands at `lane` (0 to 3) of its address.
-    #[inline(always)]
-    #[must_use]
-    pub const fn word(self, word: [u8; 4], lane: u32) -> Self {
-        let mut x = u32::from_be_bytes(word) as u64 | (lane as u64 + 1) << 32;
-        x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        Self(self.0.wrapping_add(x ^ (x >> 33)))
-    }
-
-    /// The hash of a whole list.
-    pub fn of(family: Family, addresses: impl Iterator<Item = RawAddress>) -> Self {
-        addresses.fold(Self::default(), |hash, address| {
-            let (words, _) = address.as_chunks::<4>();
-            words
-                .iter()
-                .zip(0..words_per_address(family))
-                .fold(hash, |hash, (word, lane)| hash.word(*word, lane))
-        })
-    }
-}
-
-#[inline(always)]
-const fn words_per_address(family: Family) -> u32 {
-    match family {
-        Family::V4 => 1,
-        Family::V6 => 4,
-    }
 }
 
 /// The virtual router identifier in a message's first eight bytes.
@@ -156,7 +102,7 @@ pub const fn vrid(header: [u8; 8]) -> u8 {
 /// RFC 3768 sections 5.2.3 (ttl-heard), 5.3.2 (type), 7.1 (ttl, version, complete, discard).
 #[inline(always)]
 pub fn check<C: Cursor>(
-    envelope: &Envelope,
+    envelope: &IpHeader,
     header: [u8; 8],
     body: C,
     expect: &Expect,
@@ -212,12 +158,12 @@ pub fn check<C: Cursor>(
 /// The part that the checksum covers. Over IPv4 it was made before the trailer; over IPv6 the sender's
 /// kernel makes it of all that follows the IP header.
 #[inline(always)]
-fn summed(envelope: &Envelope, signed: bool) -> Envelope {
+fn summed(envelope: &IpHeader, signed: bool) -> IpHeader {
     let beyond = match envelope.family {
         Family::V4 if signed => trailer::LENGTH,
         Family::V4 | Family::V6 => 0,
     };
-    Envelope {
+    IpHeader {
         length: envelope.length.wrapping_sub(beyond),
         ..*envelope
     }
@@ -244,17 +190,17 @@ fn check_auth<C: Cursor>(header: [u8; 8], mut body: C, expect: &Expect) -> Resul
 /// Sums the message and hashes its address list in one pass.
 #[inline(always)]
 fn walk<C: Cursor>(
-    envelope: &Envelope,
+    envelope: &IpHeader,
     h: [u8; 8],
     body: C,
     address_words: u32,
 ) -> Result<(Sum, AddressHash), Reject> {
-    let digest = body.digest(&Body {
+    let made = body.sum(&Body {
         length: u32::from(envelope.length) - 8,
         address_words,
         words_per_address: words_per_address(envelope.family),
     });
-    let Digest { sum, hash } = digest.ok_or(Reject::Truncated)?;
+    let MessageSum { sum, hash } = made.ok_or(Reject::Truncated)?;
     let sum = sum
         .word([h[0], h[1], h[2], h[3]])
         .word([h[4], h[5], h[6], h[7]]);
@@ -264,7 +210,7 @@ fn walk<C: Cursor>(
 /// Which flavour of checksum the message carries, if any is right
 /// (RFC 9568 section 7.1 (checksum), RFC 3768 section 7.1 (checksum)).
 #[inline(always)]
-fn check_sum(envelope: &Envelope, sum: Sum, is_v2: bool) -> Result<Flavour, Reject> {
+fn check_sum(envelope: &IpHeader, sum: Sum, is_v2: bool) -> Result<ChecksumScope, Reject> {
     let (s, d) = (envelope.source, envelope.destination);
     let with_header = match envelope.family {
         Family::V4 => sum.pseudo_v4(
@@ -275,17 +221,17 @@ fn check_sum(envelope: &Envelope, sum: Sum, is_v2: bool) -> Result<Flavour, Reje
         Family::V6 => sum.pseudo_v6(s, d, PROTOCOL, u32::from(envelope.length)),
     };
     if !is_v2 && with_header.is_valid() {
-        return Ok(Flavour::PseudoHeader);
+        return Ok(ChecksumScope::PseudoHeader);
     }
     let may_lack_header = matches!(envelope.family, Family::V4);
     if may_lack_header && sum.is_valid() {
-        return Ok(Flavour::Payload);
+        return Ok(ChecksumScope::Payload);
     }
     Err(Reject::Checksum)
 }
 
 #[inline(always)]
-fn check_addresses(envelope: &Envelope, expect: &Expect) -> Result<(), Reject> {
+fn check_addresses(envelope: &IpHeader, expect: &Expect) -> Result<(), Reject> {
     let unicast = same(expect.group, [0; 16]);
     // A frame may pass by that was sent to another host; only what was sent to us is ours to hear.
     let ours = if unicast {
@@ -331,26 +277,21 @@ pub const fn group(family: Family) -> RawAddress {
     }
 }
 
-/// Compares as two words: a byte-wise comparison would become a call that BPF does not have.
-#[inline(always)]
-pub const fn same(a: RawAddress, b: RawAddress) -> bool {
-    u128::from_ne_bytes(a) == u128::from_ne_bytes(b)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::units::Vrid;
     use crate::wire::build::{self, MAX_MESSAGE, Message};
     use crate::wire::cursor::SliceCursor;
+    use crate::wire::numbers::{AUTH_NONE, TTL};
     use proptest::prelude::*;
     use std::vec::Vec;
 
     const SOURCE: RawAddress = [10, 99, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     const OWN: RawAddress = [10, 99, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-    fn envelope(family: Family, length: usize) -> Envelope {
-        Envelope {
+    fn envelope(family: Family, length: usize) -> IpHeader {
+        IpHeader {
             source: SOURCE,
             destination: group(family),
             length: u16::try_from(length).unwrap(),
@@ -383,21 +324,21 @@ mod tests {
         }
     }
 
-    fn run(envelope: &Envelope, bytes: &[u8], expect: &Expect) -> Result<Advert, Reject> {
+    fn run(envelope: &IpHeader, bytes: &[u8], expect: &Expect) -> Result<Advert, Reject> {
         let (header, body) = bytes.split_first_chunk::<8>().unwrap();
         check(envelope, *header, SliceCursor::new(body), expect)
     }
 
-    fn kinds() -> impl Strategy<Value = (Version, Family, Flavour, Option<[u8; 8]>)> {
+    fn kinds() -> impl Strategy<Value = (Version, Family, ChecksumScope, Option<[u8; 8]>)> {
         prop_oneof![
-            Just((Version::V3, Family::V4, Flavour::PseudoHeader, None)),
-            Just((Version::V3, Family::V4, Flavour::Payload, None)),
-            Just((Version::V3, Family::V6, Flavour::PseudoHeader, None)),
-            Just((Version::V2, Family::V4, Flavour::Payload, None)),
+            Just((Version::V3, Family::V4, ChecksumScope::PseudoHeader, None)),
+            Just((Version::V3, Family::V4, ChecksumScope::Payload, None)),
+            Just((Version::V3, Family::V6, ChecksumScope::PseudoHeader, None)),
+            Just((Version::V2, Family::V4, ChecksumScope::Payload, None)),
             any::<[u8; 8]>().prop_map(|word| (
                 Version::V2,
                 Family::V4,
-                Flavour::Payload,
+                ChecksumScope::Payload,
                 Some(word)
             )),
         ]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use ha_agent::router::priority::Health;
+use ha_agent::router::health::Health;
 use ha_common::election::{CheckId, FaultCause};
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority};
 

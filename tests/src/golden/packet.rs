@@ -4,11 +4,12 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ha_agent::config::model::{Auth, ChecksumFlavour, Instance as Config};
 use ha_agent::net::receive::Received;
+use ha_common::address::RawAddress;
 use ha_common::address::raw;
-use ha_common::layout::RawAddress;
 use ha_common::units::Family;
 use ha_common::wire::build;
-use ha_common::wire::vrrp::{Flavour, GROUP_V4, GROUP_V6, PROTOCOL, TTL};
+use ha_common::wire::numbers::{GROUP_V4, GROUP_V6, PROTOCOL, TTL};
+use ha_common::wire::vrrp::ChecksumScope;
 
 use super::events::Heard;
 use crate::lab::advert::internet_checksum;
@@ -54,8 +55,8 @@ impl Packet {
                     Family::V6 => GROUP_V6,
                 },
                 flavour: match config.checksum {
-                    ChecksumFlavour::PseudoHeader => Flavour::PseudoHeader,
-                    ChecksumFlavour::Payload => Flavour::Payload,
+                    ChecksumFlavour::PseudoHeader => ChecksumScope::PseudoHeader,
+                    ChecksumFlavour::Payload => ChecksumScope::Payload,
                 },
             },
             &mut message,

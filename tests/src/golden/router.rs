@@ -11,7 +11,7 @@ use ha_agent::config::model::Instance as Config;
 use ha_agent::datapath::soft::SoftSlot;
 use ha_agent::driver::sender::LEASE;
 use ha_agent::driver::slot_configuration;
-use ha_agent::router::priority::Health;
+use ha_agent::router::health::Health;
 use ha_agent::router::{
     Binding, Effect, Effects, Event, InterfaceState, Router as Logic, tracked::ObservedLinks,
 };

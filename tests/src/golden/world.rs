@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ha_agent::config::model::{Config, Instance as InstanceConfig};
-use ha_agent::router::priority::Health;
+use ha_agent::router::health::Health;
 use ha_common::election::Election;
 use ha_common::units::Instant;
 

@@ -119,9 +119,9 @@ pub struct Instance {
     /// Those that are not in the adverts.
     pub excluded: Vec<Address>,
     /// The routes of a master.
-    pub routes: Vec<Way>,
+    pub routes: Vec<RoutingEntry>,
     /// The rules of a master.
-    pub rules: Vec<Way>,
+    pub rules: Vec<RoutingEntry>,
     /// What a stalled agent's host is kept from.
     pub fence: Fence,
     /// How adverts are received.
@@ -268,7 +268,7 @@ pub struct Address {
 
 /// A route or a rule.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Way {
+pub struct RoutingEntry {
     /// As `ip` writes it.
     pub text: String,
     /// Whether the kernel has it.

@@ -6,7 +6,7 @@ use aya::programs::links::LinkOrder;
 use aya::programs::tc::TcAttachOptions;
 use aya::programs::xdp::XdpMode;
 use ha_agent::datapath::object::{self, LoadOptions, Loaded};
-use ha_common::channel::Channel;
+use ha_common::accept::AcceptFrom;
 use ha_common::layout::{Command, SlotKey, flags, names};
 use ha_common::units::Family;
 use nix::net::if_::if_nametoindex;
@@ -51,7 +51,7 @@ impl Foreign {
                 version: 3,
                 own_interval: 100,
                 own_priority: 1,
-                channel: Channel::multicast(group),
+                channel: AcceptFrom::multicast(group),
                 flags: flags::CONSUME,
                 ..Command::default()
             })?;

@@ -10,7 +10,7 @@ use ha_common::follow;
 use ha_common::layout::{Command, Slot, flags, state};
 use ha_common::slot;
 use ha_common::units::{Family, Instant, Nanos};
-use ha_common::wire::vrrp::{self, Flavour};
+use ha_common::wire::vrrp::{self, ChecksumScope};
 
 /// One virtual router's slot.
 pub trait Detector: Debug {
@@ -147,7 +147,7 @@ fn on_the_wire(advert: &Advert) -> vrrp::Advert {
         interval: advert.interval,
         priority: advert.priority,
         count: 1,
-        flavour: Flavour::PseudoHeader,
+        flavour: ChecksumScope::PseudoHeader,
         length: 12,
         signed: false,
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ha_agent::config::model::Instance as Config;
 use ha_agent::config::parse;
-use ha_agent::router::priority::Health;
+use ha_agent::router::health::Health;
 use ha_agent::router::sending::SendingNews;
 use ha_agent::router::{Binding, InterfaceState, Router};
 use ha_common::election::{Advert, Claim, Election, Params, Role};

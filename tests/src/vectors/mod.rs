@@ -17,8 +17,9 @@ pub mod transports;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ha_common::channel::{Channel, TtlRange};
-use ha_common::layout::{RawAddress, Slot};
+use ha_common::accept::{AcceptFrom, TtlRange};
+use ha_common::address::RawAddress;
+use ha_common::layout::Slot;
 use ha_common::reject::Reject;
 use ha_common::units::Family;
 use ha_common::wire::vrrp::{self, Expect};
@@ -122,14 +123,14 @@ impl Receiver {
         }
     }
 
-    fn channel(self) -> Channel {
+    fn channel(self) -> AcceptFrom {
         match self {
             Self::V3Ipv4 | Self::V3Ipv6 | Self::V2Plain | Self::V2Password => {
-                Channel::multicast(vrrp::group(self.family()))
+                AcceptFrom::multicast(vrrp::group(self.family()))
             }
-            Self::OtherGroup => Channel::multicast(raw(OTHER_GROUP.into())),
-            Self::UnicastIpv4 | Self::UnicastIpv6 => Channel::unicast(TtlRange::LINK, true),
-            Self::UnicastAnybody => Channel::unicast(FAR, false),
+            Self::OtherGroup => AcceptFrom::multicast(raw(OTHER_GROUP.into())),
+            Self::UnicastIpv4 | Self::UnicastIpv6 => AcceptFrom::unicast(TtlRange::LINK, true),
+            Self::UnicastAnybody => AcceptFrom::unicast(FAR, false),
         }
     }
 

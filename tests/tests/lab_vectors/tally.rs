@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result};
-use ha_common::layout::RawAddress;
+use ha_common::address::RawAddress;
 use ha_common::reject::Reject;
 use ha_common::units::Family;
 use ha_tests::lab::agent_status::Instance;

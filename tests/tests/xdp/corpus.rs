@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ha_common::reject::Reject;
-use ha_common::wire::vrrp::AddressHash;
+use ha_common::wire::message_sum::AddressHash;
 use ha_tests::vectors::build::sum_again;
 use ha_tests::vectors::{Expected, Receiver, corpus, raw};
 use proptest::prelude::*;

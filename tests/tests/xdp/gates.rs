@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ha_agent::datapath::soft::SoftSlot;
 use ha_agent::net::receive::Received;
-use ha_common::hmac::freshness::Freshness;
-use ha_common::hmac::{Gate, Key, budget};
+use ha_common::hmac::replay::ReplayWindow;
+use ha_common::hmac::{HmacPolicy, Key, budget};
 use ha_common::layout::{Command, SlotKey, flags, op, state};
 use ha_common::reject::Reject;
 use ha_tests::vectors::build::Frame;
@@ -36,13 +36,13 @@ impl Gates {
     pub(crate) fn of(receiver: Receiver, mode: u8) -> Self {
         let command = Command {
             op: op::CONFIGURE,
-            gate: Gate {
-                freshness: Freshness {
+            gate: HmacPolicy {
+                freshness: ReplayWindow {
                     window: WINDOW * SECOND,
                     utc_at_zero: UTC * SECOND,
                 },
                 mode,
-                ..Gate::default()
+                ..HmacPolicy::default()
             },
             ..command_for(receiver, 0, VRID)
         };

@@ -12,10 +12,10 @@ use aya::programs::{ProgramError, ProgramInfo, TestRun as _, TestRunOptions, Tes
 use bytemuck::Zeroable as _;
 use ha_agent::datapath::kernel::{Kernel, Timer};
 use ha_agent::datapath::object::{self, LoadOptions, Programs, Rings};
-use ha_common::channel::TtlRange;
+use ha_common::accept::TtlRange;
+use ha_common::address::RawAddress;
 use ha_common::layout::{
-    Command, Counter, Event, FenceKey, Meta, PeerKey, PeerStats, RawAddress, Slot, SlotKey, flags,
-    names, op,
+    Command, Counter, Event, FenceKey, Meta, PeerKey, PeerStats, Slot, SlotKey, flags, names, op,
 };
 use ha_common::timing::DEFAULT_DOWN_MULTIPLIER;
 use ha_tests::vectors::build::Frame;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use aya::programs::{ProgramError, ProgramInfo, Xdp};
-use ha_common::channel::TtlRange;
-use ha_common::hmac::freshness::Mark;
+use ha_common::accept::TtlRange;
+use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::{Key, Keyed};
 use ha_common::layout::{
     Counter, Event, FenceKey, MAX_KEYS, MAX_PEERS, MAX_UNICAST, Meta, PeerKey, PeerStats,
@@ -43,14 +43,14 @@ fn shapes() -> [(&'static str, Shape); 13] {
         ),
         (
             names::MAP_MARKS,
-            (size_of::<PeerKey>(), size_of::<Mark>(), MAX_PEERS),
+            (size_of::<PeerKey>(), size_of::<ReplayState>(), MAX_PEERS),
         ),
         // 512 words of input, the rounds', the state, a digest and a mark: the program's own.
         (
             names::MAP_BENCH,
             (
                 4,
-                2048 + 96 + 32 + 16 + size_of::<Mark>() + size_of::<PeerKey>(),
+                2048 + 96 + 32 + 16 + size_of::<ReplayState>() + size_of::<PeerKey>(),
                 1,
             ),
         ),

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use ha_common::layout::{Counter, PeerKey, PeerStats, Slot, SlotKey};
 use ha_common::reject::Reject;
 use ha_common::wire::cursor::SliceCursor;
-use ha_common::wire::frame::{Kind, Located, locate};
-use ha_common::wire::vrrp::{self, Advert, Flavour};
+use ha_common::wire::frame::{Kind, ParsedFrame, parse_frame};
+use ha_common::wire::vrrp::{self, Advert, ChecksumScope};
 use ha_tests::vectors::{Accepted, Expected, Receiver, VRID};
 
 use crate::harness::{LOOPBACK, Lab, PASS};
@@ -51,12 +51,12 @@ pub(crate) struct Evidence {
 
 /// Runs the parser here.
 pub(crate) fn in_userspace(receiver: Receiver, frame: &[u8]) -> Observed {
-    let Located {
+    let ParsedFrame {
         kind,
         envelope,
         header,
         body,
-    } = locate(SliceCursor::new(frame));
+    } = parse_frame(SliceCursor::new(frame));
     match kind {
         Kind::Other => return Observed::Other,
         Kind::Tagged => return Observed::Tagged,
@@ -85,7 +85,7 @@ fn accepted(advert: &Advert) -> Accepted {
         priority: advert.priority.0,
         interval: advert.interval.0,
         count: advert.count,
-        pseudo_header: advert.flavour == Flavour::PseudoHeader,
+        pseudo_header: advert.flavour == ChecksumScope::PseudoHeader,
         length: advert.length,
     }
 }
@@ -188,7 +188,7 @@ fn heard(peers: &Peers, receiver: Receiver, slot: &Slot) -> Observed {
         priority: peer.priority,
         interval: peer.interval,
         count: peer.count,
-        pseudo_header: peer.checksum == Flavour::PseudoHeader as u8,
+        pseudo_header: peer.checksum == ChecksumScope::PseudoHeader as u8,
         length: u16::try_from(peer.bytes).expect("one message"),
     };
     Observed::Accepted(accepted, slot.master_hash)

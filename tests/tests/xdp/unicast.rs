@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ha_common::channel::TtlRange;
+use ha_common::accept::TtlRange;
 use ha_common::layout::{Command, SlotKey, flags, op};
 use ha_common::reject::Reject;
 use ha_tests::vectors::{Receiver, VRID, raw};

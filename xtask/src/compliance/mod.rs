@@ -14,13 +14,11 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::tidy::{self, File, Finding};
+use crate::tidy::file::{self, File, Finding};
 use crate::workspace::Workspace;
 
 use ledger::Ledger;
-use survey::Survey;
-
-const PAPER: &str = "docs/compliance.md";
+use survey::{PAPER, Survey};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -30,14 +28,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let files = tidy::files(workspace)?;
+    let files = file::files(workspace)?;
     let survey = Survey::of(Ledger::read()?, &files);
     if !args.check {
         fs::write(workspace.path(PAPER), table::render(&survey))
             .with_context(|| format!("writing {PAPER}"))?;
     }
     // What was just written is read again, so that both ways say the same.
-    let findings = check(&tidy::files(workspace)?)?;
+    let findings = check(&file::files(workspace)?)?;
     for finding in &findings {
         eprintln!("{finding}");
     }

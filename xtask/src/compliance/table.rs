@@ -154,7 +154,7 @@ impl Count {
 mod tests {
     use super::super::ledger::sample;
     use super::*;
-    use crate::tidy::file;
+    use crate::tidy::file::file;
 
     #[test]
     fn a_row_names_the_item_the_test_and_the_reason() {

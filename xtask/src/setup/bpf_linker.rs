@@ -1,22 +1,16 @@
 //! bpf-linker, built into `target/tools` against the LLVM of the compiler whose bitcode it links.
 
 use std::fs;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use super::linker_version::VERSION;
 use super::llvm;
 use super::toolchain::Toolchain;
 use crate::process;
 use crate::workspace::Workspace;
-
-/// Pinned: the linker decides what the kernel's verifier gets to see.
-pub(crate) const VERSION: &str = "0.13.0";
-
-/// The LLVM major versions that this version has a feature for.
-pub(crate) const SUPPORTED_LLVM: RangeInclusive<u32> = 21..=23;
 
 /// Where it is or would be.
 pub(crate) fn path(workspace: &Workspace) -> PathBuf {

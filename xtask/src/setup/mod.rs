@@ -5,6 +5,7 @@ pub(crate) mod bpf_linker;
 pub(crate) mod guest_kernel;
 mod guest_modules;
 pub(crate) mod guest_qemu;
+pub(crate) mod linker_version;
 mod llvm;
 mod packages;
 mod source;
@@ -151,7 +152,7 @@ impl MissingEbpf {
             Self::Linker => {}
         }
         line(
-            &format!("bpf-linker {}", bpf_linker::VERSION),
+            &format!("bpf-linker {}", linker_version::VERSION),
             "links the BPF programs and makes their BTF; built from source into target/tools, about a minute",
         );
     }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::bpf_linker;
+use super::linker_version;
 use super::llvm;
 use crate::process::{self, find_program};
 
@@ -169,10 +169,10 @@ fn inspect(origin: &Origin, sysroot: &Path) -> Result<(String, u32)> {
     if older(&release, wanted) {
         bail!("{release} is older than {wanted}");
     }
-    if !bpf_linker::SUPPORTED_LLVM.contains(&llvm_major) {
+    if !linker_version::SUPPORTED_LLVM.contains(&llvm_major) {
         bail!(
             "bpf-linker {} does not know its LLVM {llvm_major}",
-            bpf_linker::VERSION
+            linker_version::VERSION
         );
     }
     // A nightly may be ahead of every LLVM that the distribution packages.

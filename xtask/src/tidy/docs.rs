@@ -2,8 +2,8 @@
 
 use clap::CommandFactory as _;
 
-use super::{File, Finding};
 use crate::Cli;
+use crate::tidy::file::{File, Finding};
 
 /// `exists` is asked about paths relative to the root.
 pub(super) fn check_links(file: &File, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
@@ -68,8 +68,8 @@ fn leads_somewhere(from: &str, target: &str, exists: &dyn Fn(&str) -> bool) -> b
 
 #[cfg(test)]
 mod tests {
-    use super::super::file;
     use super::*;
+    use crate::tidy::file::file;
 
     #[test]
     fn relative_links_are_followed_from_their_file() {

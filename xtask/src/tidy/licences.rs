@@ -5,8 +5,8 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use spdx::{Expression, ParseMode};
 
-use super::Finding;
 use crate::process;
+use crate::tidy::file::Finding;
 use crate::workspace::Workspace;
 
 /// Only packages from here, or our own.

@@ -3,7 +3,7 @@
 
 use toml::{Table, Value};
 
-use super::{File, Finding};
+use crate::tidy::file::{File, Finding};
 
 pub(super) fn check(file: &File) -> Vec<Finding> {
     if !is_manifest(&file.path) {
@@ -93,8 +93,8 @@ fn is_manifest(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file;
     use super::*;
+    use crate::tidy::file::file;
 
     const GOOD: &str = "[package]\nname = \"a\"\nedition.workspace = true\nlicense.workspace = true\n\
         rust-version.workspace = true\nversion.workspace = true\n[lints]\nworkspace = true\n";

@@ -1,7 +1,7 @@
 //! The rule for what decides: `ha-agent/src/router` imports `ha-common`, the configuration and values, and has no I/O,
 //! no clock, no lock and no thread, so that the simulation and the replay run what ships.
 
-use super::{File, Finding};
+use crate::tidy::file::{File, Finding};
 
 /// What decides.
 const ROOM: &str = "ha-agent/src/router/";
@@ -65,8 +65,8 @@ fn check_file(file: &File) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file;
     use super::*;
+    use crate::tidy::file::file;
 
     fn found(path: &str, text: &str) -> usize {
         check(&[file(path, text)]).len()
@@ -77,7 +77,7 @@ mod tests {
         for (text, findings) in [
             ("use crate::net::links::Link;", 1),
             ("use std::thread;", 1),
-            ("fn a() { crate::driver::clock::now(); }", 1),
+            ("fn a() { crate::os::clock::now(); }", 1),
             ("static LOCK: std::sync::Mutex<()> = todo();", 1),
             ("use crate::config::model::Instance;", 0),
             ("use ha_common::election::Election;", 0),

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use proc_macro2::{TokenStream, TokenTree};
 
 use super::exceptions::{LONG_FILES, LONGEST_FILE, UNSAFE, covers};
-use super::{File, Finding};
+use crate::tidy::file::{File, Finding};
 
 /// Macros that are for the desk, not for the repository.
 const LEFTOVERS: &[&str] = &["dbg", "todo", "unimplemented"];
@@ -120,8 +120,8 @@ fn collect(stream: TokenStream, words: &mut Vec<Word>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file;
     use super::*;
+    use crate::tidy::file::file;
 
     fn messages(text: &str) -> Vec<String> {
         let findings = check_file(&file("a/src/b.rs", text));

@@ -1,7 +1,7 @@
 //! Rules for every text file: no leftovers, no stray blanks, nothing that only means something on one machine.
 
 use super::exceptions::{FOREIGN_TEXTS, MACHINE_WORDS, covers};
-use super::{File, Finding};
+use crate::tidy::file::{File, Finding};
 
 pub(super) fn check(file: &File) -> Vec<Finding> {
     if FOREIGN_TEXTS.iter().any(|entry| covers(entry, &file.path)) {
@@ -67,8 +67,8 @@ fn names_an_issue(after: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file;
     use super::*;
+    use crate::tidy::file::file;
 
     fn messages(text: &str) -> Vec<String> {
         let findings = check(&file("docs/a.md", text));

@@ -10,16 +10,16 @@ use ha_common::units::{Centiseconds, Instant, Version};
 use super::datapath::{consume, datapath, timer};
 use super::now::{Now, micros};
 use super::rejected::rejected;
+use super::routing::routing;
 use super::tracked;
 use super::transport::transport;
-use super::ways::ways;
 use crate::agent::peers::address;
 use crate::agent::running::Agent;
 use crate::config::model;
 use crate::config::model::Datapath;
 use crate::config::virtual_address::VirtualAddress;
 use crate::driver::board::View;
-use crate::net::way::Way;
+use crate::net::routing::RoutingEntry;
 use crate::status::claims::{Claimant, Claims};
 use crate::status::fence::{Fence, FenceState};
 use crate::status::hmac::{Hmac, Verified};
@@ -30,8 +30,13 @@ use crate::status::instance::{
 use crate::status::rejects::RejectCounts;
 use crate::status::virtual_mac::{MacAddress, VirtualMac};
 
-pub(super) fn instance(agent: &Agent, view: &View, present: &HashSet<Way>, now: Now) -> Instance {
-    let (routes, rules) = ways(agent, view, present);
+pub(super) fn instance(
+    agent: &Agent,
+    view: &View,
+    present: &HashSet<RoutingEntry>,
+    now: Now,
+) -> Instance {
+    let (routes, rules) = routing(agent, view, present);
     let config = &view.config;
     let slot = slot(agent, view);
     Instance {

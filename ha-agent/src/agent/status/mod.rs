@@ -6,9 +6,9 @@ mod group;
 mod instance;
 mod now;
 mod rejected;
+mod routing;
 mod tracked;
 mod transport;
-mod ways;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -33,7 +33,7 @@ pub(super) fn status(agent: &Agent) -> Status {
         monotonic: clock::now(),
     };
     let picture = agent.board.picture();
-    let present = ways::present(&picture);
+    let present = routing::present(&picture);
     let (config, loaded) = agent.config();
     Status {
         node: Node {

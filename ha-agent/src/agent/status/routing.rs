@@ -5,41 +5,45 @@ use std::collections::HashSet;
 use crate::agent::running::Agent;
 use crate::config::model::Instance;
 use crate::config::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
-use crate::driver::RoutingEntry;
+use crate::driver::ConfiguredEntry;
 use crate::driver::board::{Picture, View};
 use crate::net::links::LinkTable;
-use crate::net::way::{Way, WayBook};
+use crate::net::routing::{RoutingEntry, RoutingTable};
 use crate::status::routing::{Route, Rule};
 
 /// Those of ours that the kernel has now. It is asked only if there can be any, and on a socket of its own:
 /// the driver's is the driver's.
-pub(super) fn present(picture: &Picture) -> HashSet<Way> {
+pub(super) fn present(picture: &Picture) -> HashSet<RoutingEntry> {
     let has_ways = |view: &View| !(view.config.routes.is_empty() && view.config.rules.is_empty());
     if !picture.views.iter().any(|view| has_ways(view)) {
         return HashSet::new();
     }
-    let found = WayBook::open().and_then(|mut book| book.list());
+    let found = RoutingTable::open().and_then(|mut book| book.list());
     // A kernel that does not say shows none.
     found.unwrap_or_default().into_iter().collect()
 }
 
 /// Where a route goes: for one that cannot be placed now, where it would by what is written.
 fn table(route: &VirtualRoute, config: &Instance, links: &LinkTable) -> u32 {
-    match RoutingEntry::Route(route).placed(config, links) {
-        Ok(Way::Route(route)) => route.table,
-        Ok(Way::Rule(_)) | Err(_) => route.table.unwrap_or(MAIN_TABLE),
+    match ConfiguredEntry::Route(route).placed(config, links) {
+        Ok(RoutingEntry::Route(route)) => route.table,
+        Ok(RoutingEntry::Rule(_)) | Err(_) => route.table.unwrap_or(MAIN_TABLE),
     }
 }
 
 /// Both lists.
-pub(super) fn ways(agent: &Agent, view: &View, present: &HashSet<Way>) -> (Vec<Route>, Vec<Rule>) {
+pub(super) fn routing(
+    agent: &Agent,
+    view: &View,
+    present: &HashSet<RoutingEntry>,
+) -> (Vec<Route>, Vec<Rule>) {
     let config = &view.config;
     let links = agent.links.borrow();
-    let is_there = |entry: &RoutingEntry<'_>| {
+    let is_there = |entry: &ConfiguredEntry<'_>| {
         let way = entry.placed(config, &links);
         way.is_ok_and(|way| present.contains(&way))
     };
-    let error = |number: usize| view.way_errors.get(&number).cloned();
+    let error = |number: usize| view.routing_errors.get(&number).cloned();
     let routes = config.routes.iter().enumerate().map(|(number, it)| Route {
         to: it.to,
         kind: it.kind.name().to_owned(),
@@ -50,7 +54,7 @@ pub(super) fn ways(agent: &Agent, view: &View, present: &HashSet<Way>) -> (Vec<R
         table: table(it, config, &links),
         source: it.source,
         text: it.to_string(),
-        present: is_there(&RoutingEntry::Route(it)),
+        present: is_there(&ConfiguredEntry::Route(it)),
         error: error(number),
     });
     let first = config.routes.len();
@@ -62,7 +66,7 @@ pub(super) fn ways(agent: &Agent, view: &View, present: &HashSet<Way>) -> (Vec<R
         table: it.table,
         priority: it.priority,
         text: it.to_string(),
-        present: is_there(&RoutingEntry::Rule(it)),
+        present: is_there(&ConfiguredEntry::Rule(it)),
         error: error(first + number),
     });
     (routes.collect(), rules.collect())

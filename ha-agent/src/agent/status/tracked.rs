@@ -2,7 +2,7 @@
 
 use super::now::Now;
 use crate::config::model::Subject;
-use crate::router::priority::Health;
+use crate::router::health::Health;
 use crate::router::tracked::TrackedItem;
 use crate::status::tracked::{Tracked, TrackedState};
 

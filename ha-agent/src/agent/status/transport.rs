@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ha_common::channel::TtlRange;
+use ha_common::accept::TtlRange;
 use ha_common::layout::Slot;
 
 use crate::agent::peers::address;
@@ -71,7 +71,7 @@ fn listed(unicast: &model::Unicast, source: IpAddr) -> Option<TtlRange> {
 
 #[cfg(test)]
 mod tests {
-    use ha_common::channel::Channel;
+    use ha_common::accept::AcceptFrom;
 
     use super::*;
     use crate::config;
@@ -117,11 +117,11 @@ mod tests {
         let mut slot = Slot {
             family: 4,
             own_address: own,
-            channel: Channel::multicast(group),
+            channel: AcceptFrom::multicast(group),
             ..Slot::default()
         };
         assert_eq!(destination(&slot), ip("224.0.0.77"));
-        slot.channel = Channel::unicast(TtlRange::LINK, true);
+        slot.channel = AcceptFrom::unicast(TtlRange::LINK, true);
         assert_eq!(destination(&slot), ip("10.99.0.1"));
     }
 }

@@ -30,8 +30,6 @@ use watch::{Found, Watch};
 
 /// A look that takes longer says that the file system hangs, which nobody should have to wait for.
 const PATIENCE: Nanos = Nanos::from_millis(5_000);
-/// How often to look where the kernel will not tell.
-const POLL: Nanos = Nanos::from_millis(1_000);
 
 type Looking = Pin<Box<dyn Future<Output = Look> + Send>>;
 

@@ -2,6 +2,9 @@
 
 use ha_common::units::{Instant, Nanos};
 
+/// How often to look where the kernel will not tell.
+const POLL: Nanos = Nanos::from_millis(1_000);
+
 /// How long a writer that has not closed the file yet gets: a file is often cut to nothing before it is
 /// written.
 const WRITING: Nanos = Nanos::from_millis(50);
@@ -56,7 +59,7 @@ impl Settle {
     /// A look has ended; what changes from here on is told, or must be asked for.
     pub(super) fn looked(&mut self, now: Instant, is_told: bool) {
         self.pause = now + PACE;
-        self.due = (!is_told).then_some(now + super::POLL);
+        self.due = (!is_told).then_some(now + POLL);
     }
 }
 
@@ -103,6 +106,6 @@ mod tests {
     fn where_nobody_tells_the_next_look_comes_by_itself() {
         let mut settle = Settle::new(at(0));
         settle.looked(at(5), false);
-        assert_eq!(settle.due(), Some(at(5) + super::super::POLL));
+        assert_eq!(settle.due(), Some(at(5) + POLL));
     }
 }

@@ -9,7 +9,8 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 
-use super::{Finding, tcp};
+use super::finding::Finding;
+use super::tcp;
 use crate::config::model::HttpProbe;
 
 /// How much of a body is looked at.

@@ -5,17 +5,19 @@ use std::time::{Duration, Instant};
 
 use crate::config::model::{Check, CountProbe, HttpProbe, Probe};
 
-use super::CheckError;
+use super::error::CheckError;
 use super::exec::{ExecError, Leftovers, Runner};
 use super::machine::Outcome;
 use super::pidfd::Held;
 use super::user::Identity;
 
 mod count;
+mod finding;
 mod http;
 mod process;
 mod tcp;
 
+use finding::{Finding, Found};
 pub(super) use process::Finder;
 
 /// A time-out that fires later than this says more about this process than about the service.
@@ -50,55 +52,6 @@ pub(super) struct Report {
     pub(super) latency: Duration,
     /// The processes to watch, if the probe is about processes.
     pub(super) held: Vec<Held>,
-}
-
-/// What a probe found, before anybody asks about time limits.
-#[derive(Debug)]
-struct Finding {
-    verdict: Found,
-    text: String,
-    held: Vec<Held>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Found {
-    Passed,
-    Failed,
-    /// Nobody is there at all.
-    Gone,
-    TimedOut,
-}
-
-impl Finding {
-    const fn passed(text: String) -> Self {
-        Self::new(Found::Passed, text)
-    }
-
-    const fn failed(text: String) -> Self {
-        Self::new(Found::Failed, text)
-    }
-
-    const fn gone(text: String) -> Self {
-        Self::new(Found::Gone, text)
-    }
-
-    const fn new(verdict: Found, text: String) -> Self {
-        Self {
-            verdict,
-            text,
-            held: Vec::new(),
-        }
-    }
-
-    #[cfg(test)]
-    fn is_passed(&self) -> bool {
-        self.verdict == Found::Passed
-    }
-
-    #[cfg(test)]
-    fn is_gone(&self) -> bool {
-        self.verdict == Found::Gone
-    }
 }
 
 impl Prober {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
-use super::Finding;
+use super::finding::Finding;
 
 /// Opens a connection and closes it.
 pub(super) async fn probe(address: SocketAddr) -> Finding {

@@ -1,6 +1,6 @@
 //! Peers, groups and sources: what is accepted, and what is said of the rest.
 
-use ha_common::channel::TtlRange;
+use ha_common::accept::TtlRange;
 use ha_common::units::Family;
 
 use super::super::model::{Instance, Peer, Transport, Unicast};

@@ -8,7 +8,7 @@ use ha_common::hmac::{Key, TRAILER};
 use ha_common::timing::master_down;
 use ha_common::units::{Nanos, Priority};
 use ha_common::wire::build;
-use ha_common::wire::vrrp::Flavour;
+use ha_common::wire::vrrp::ChecksumScope;
 
 use super::Instance;
 use crate::config::model::{Auth, ChecksumFlavour};
@@ -76,8 +76,8 @@ impl Instance {
                     source: raw(port.path.source),
                     destination: raw(to.address),
                     flavour: match self.config().checksum {
-                        ChecksumFlavour::PseudoHeader => Flavour::PseudoHeader,
-                        ChecksumFlavour::Payload => Flavour::Payload,
+                        ChecksumFlavour::PseudoHeader => ChecksumScope::PseudoHeader,
+                        ChecksumFlavour::Payload => ChecksumScope::Payload,
                     },
                 };
                 let length = build::write(&message, &mut room)?;

@@ -98,7 +98,7 @@ impl Instance {
     /// or if it `resumes`, those that are no longer configured. Never an administrator's.
     pub(super) fn clear_leftovers(&mut self, resumes: bool, system: &mut System) {
         if !resumes {
-            self.clear_left_ways(system);
+            self.clear_left_routing(system);
         }
         let Some(port) = &self.port else { return };
         // Before the instance had a device of its own, they were on the interface.
@@ -185,7 +185,7 @@ impl Instance {
             self.refused(&error, system, now);
             return true;
         }
-        self.add_ways(system, now);
+        self.add_routing(system, now);
         self.tell(Event::AddressesHeld, system, now);
         true
     }
@@ -239,7 +239,7 @@ impl Instance {
         if self.port.is_none() {
             return;
         }
-        let ways = self.remove_ways(system);
+        let routing = self.remove_routing(system);
         let Some(port) = &self.port else { return };
         let is_ours = |place: &Placement| !self.foreign.contains(&place.net.addr());
         let ours: Vec<_> = port.placements.iter().copied().filter(is_ours).collect();
@@ -250,7 +250,7 @@ impl Instance {
                 .map(|error| error.to_string()),
             Err(error) => Some(error.to_string()),
         };
-        let failure = failure.or(ways);
+        let failure = failure.or(routing);
         // An interface that is gone has taken its addresses along.
         let interface = self.router.readiness().interface();
         if let Some(what) = failure.filter(|_| interface != InterfaceState::Gone) {

@@ -8,10 +8,10 @@ mod interface;
 mod listen;
 mod noted;
 mod placed_routing;
+mod routing;
 mod show;
 mod switching;
 mod unseen;
-mod ways;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ use super::system::System;
 use crate::config::model::Instance as Config;
 use crate::os::clock;
 use crate::record::Recorder;
+use crate::router::health::Health;
 use crate::router::notice::Notice;
-use crate::router::priority::Health;
 use crate::router::tracked::ObservedLinks;
 use crate::router::{Effect, Effects, Event, Router};
 
@@ -53,7 +53,7 @@ pub(crate) struct Instance {
     /// Virtual addresses that were on the interface before we came: an administrator's, and to stay there.
     foreign: Vec<IpAddr>,
     unseen: Option<Unseen>,
-    ways: PlacedRouting,
+    routing: PlacedRouting,
     latency: Option<Nanos>,
     last: Option<(Transition, String, Option<Nanos>)>,
     noted: Noted,
@@ -87,7 +87,7 @@ impl Instance {
             removal_due: None,
             foreign: Vec::new(),
             unseen: None,
-            ways: PlacedRouting::default(),
+            routing: PlacedRouting::default(),
             latency: None,
             last: None,
             noted: Noted::default(),
@@ -251,7 +251,7 @@ impl Instance {
             self.router.next_deadline(),
             self.removal_due,
             self.unseen.map(|it| it.until),
-            self.ways.next_deadline(),
+            self.routing.next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -272,8 +272,8 @@ impl Instance {
             self.verify_unseen(system, now);
             changed = true;
         }
-        if due(self.ways.next_deadline()) {
-            self.ways_due(system, now);
+        if due(self.routing.next_deadline()) {
+            self.routing_due(system, now);
             changed = true;
         }
         self.dirty |= changed;
@@ -307,7 +307,7 @@ impl Instance {
             names: Arc::clone(&system.checks),
         };
         self.tell(event, system, now);
-        self.verify_ways(system, now);
+        self.verify_routing(system, now);
     }
 }
 

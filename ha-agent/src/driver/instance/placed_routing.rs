@@ -7,16 +7,16 @@ use ha_common::units::Instant;
 use crate::config::model::Instance as Config;
 use crate::driver::configured_routing::entries;
 use crate::net::links::LinkTable;
-use crate::net::way::{Way, WayError};
+use crate::net::routing::{RoutingEntry, RoutingError};
 
 /// What an instance has in the kernel's routing.
 #[derive(Debug, Default)]
 pub(super) struct PlacedRouting {
     /// What is there by our doing, in the order in which it was added.
-    pub(super) placed: Vec<Way>,
+    pub(super) placed: Vec<RoutingEntry>,
     /// What was there and could not be put back at once: what it needs may have been removed with it, and
     /// come back with the addresses.
-    pub(super) missing: HashSet<Way>,
+    pub(super) missing: HashSet<RoutingEntry>,
     /// Why the others are not, by their number in the configuration, routes before rules.
     pub(super) errors: HashMap<usize, String>,
     pub(super) retry_at: Option<Instant>,
@@ -41,9 +41,10 @@ impl PlacedRouting {
     }
 
     /// These may be there by our doing as well.
-    pub(super) fn keep(&mut self, ways: impl IntoIterator<Item = Way>) {
-        let known: HashSet<Way> = self.placed.iter().chain(&self.missing).cloned().collect();
-        let unknown = ways.into_iter().filter(|way| !known.contains(way));
+    pub(super) fn keep(&mut self, routing: impl IntoIterator<Item = RoutingEntry>) {
+        let known: HashSet<RoutingEntry> =
+            self.placed.iter().chain(&self.missing).cloned().collect();
+        let unknown = routing.into_iter().filter(|way| !known.contains(way));
         self.placed.extend(unknown);
     }
 
@@ -55,11 +56,11 @@ impl PlacedRouting {
     }
 }
 
-/// The configured ways as the kernel is to have them, by their number, and why the others cannot be.
+/// Configured routes and rules as the kernel is to have them, by their number, and why the others cannot be.
 pub(super) fn placed_entries(
     config: &Config,
     links: &LinkTable,
-) -> (Vec<(usize, Way)>, HashMap<usize, String>) {
+) -> (Vec<(usize, RoutingEntry)>, HashMap<usize, String>) {
     let (mut placed, mut errors) = (Vec::new(), HashMap::new());
     for (number, entry) in entries(config).enumerate() {
         match entry.placed(config, links) {
@@ -74,7 +75,7 @@ pub(super) fn placed_entries(
 }
 
 /// The kernel's refusal, with the way as it is written in the configuration.
-pub(super) fn called(error: WayError, config: &Config, number: usize) -> String {
+pub(super) fn called(error: RoutingError, config: &Config, number: usize) -> String {
     match entries(config).nth(number) {
         Some(entry) => error.called(&entry).to_string(),
         None => error.to_string(),

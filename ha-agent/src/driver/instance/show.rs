@@ -51,8 +51,8 @@ impl Instance {
             announced: self.announced,
             claims: router.claims().clone(),
             restored: self.restored,
-            way_errors: self.ways.errors(),
-            routing_restored: self.ways.restored(),
+            routing_errors: self.routing.errors(),
+            routing_restored: self.routing.restored(),
             notices: router.notices().remembered().to_vec(),
         }
     }

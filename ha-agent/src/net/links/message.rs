@@ -6,7 +6,7 @@ use netlink_packet_route::link::{
     LinkMessage, State,
 };
 
-use super::{Link, LinkKind, LinkLayer};
+use super::table::{Link, LinkKind, LinkLayer};
 
 /// Reads a link message, without addresses. `None` for messages about something else: with a
 /// family set they tell of a bridge port or of IPv6 settings, and their `DelLink` does not mean

@@ -6,7 +6,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{FutureExt, Stream, StreamExt};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
@@ -16,7 +15,8 @@ use rtnetlink::{MulticastGroup, new_multicast_connection};
 use tokio::sync::watch as tokio_watch;
 use tokio::task::JoinSet;
 
-use super::{Link, LinkTable, link_from_message};
+use super::message::link_from_message;
+use super::table::{Link, LinkTable};
 use crate::net::interface;
 use crate::net::netlink::NetlinkError;
 use crate::net::present::Present;
@@ -46,14 +46,6 @@ pub enum MonitorError {
 pub struct Watch {
     /// The newest state.
     pub table: tokio_watch::Receiver<Arc<LinkTable>>,
-    resyncs: Arc<AtomicU64>,
-}
-
-impl Watch {
-    /// How often the notifications overflowed and the table was read anew.
-    pub fn resyncs(&self) -> u64 {
-        self.resyncs.load(Ordering::Relaxed)
-    }
 }
 
 /// The working half: `run` it.
@@ -61,7 +53,6 @@ pub struct Monitor<S> {
     messages: S,
     current: LinkTable,
     table: tokio_watch::Sender<Arc<LinkTable>>,
-    resyncs: Arc<AtomicU64>,
     overrun: bool,
     // Drives the socket, and stops when the monitor is dropped.
     _connection: JoinSet<()>,
@@ -97,16 +88,11 @@ fn watch_with_buffer(
     let mut tasks = JoinSet::new();
     tasks.spawn(connection);
     let (table_sender, table) = tokio_watch::channel(Arc::new(current.clone()));
-    let resyncs = Arc::new(AtomicU64::new(0));
-    let watch = Watch {
-        table,
-        resyncs: Arc::clone(&resyncs),
-    };
+    let watch = Watch { table };
     let monitor = Monitor {
         messages,
         current,
         table: table_sender,
-        resyncs,
         overrun: false,
         _connection: tasks,
         _handle: handle,
@@ -138,7 +124,6 @@ impl<S: Stream<Item = Notification> + Unpin> Monitor<S> {
             }
         }
         if std::mem::take(&mut self.overrun) {
-            self.resyncs.fetch_add(1, Ordering::Relaxed);
             // Blocks for as long as the kernel's system call takes. Notifications that are still
             // queued are older than this table, but each tells a whole state, and the last one of
             // each object is right again.
@@ -314,7 +299,6 @@ mod tests {
             // smallest buffer the kernel gives holds a few.
             lab.ip_batch((1..=200).map(|n| format!("address add 10.99.0.{n}/24 dev near")));
             until(watch, lab.near, |link| has(link, "10.99.0.200/24")).await;
-            assert!(watch.resyncs() > 0);
             let table = watch.table.borrow().clone();
             let found = table.get(lab.near).unwrap().clone();
             let read = interface::interface("near").unwrap();

@@ -14,7 +14,7 @@ use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use crate::config::virtual_route::RouteKind;
 use crate::config::virtual_rule::VirtualRule;
 
-use super::{PROTOCOL, Route};
+use super::route::{PROTOCOL, Route};
 
 /// The message that names a route exactly.
 pub(super) fn route_message(route: &Route) -> RouteMessage {

@@ -1,7 +1,10 @@
 //! Routes and rules in a real kernel.
 
 use super::message::address_family;
+use ipnet::IpNet;
+
 use super::*;
+use crate::config::virtual_route::RouteKind;
 use crate::net::lab::{self, Lab};
 
 fn route(lab: &Lab, to: &str, via: Option<&str>) -> Route {
@@ -31,24 +34,24 @@ fn rule(from: &str, table: u32, priority: u32) -> VirtualRule {
 }
 
 /// One of every kind, in both families.
-fn all_kinds(lab: &Lab) -> Vec<Way> {
+fn all_kinds(lab: &Lab) -> Vec<RoutingEntry> {
     lab.ip("address add 10.99.0.1/24 dev near");
     lab.ip("address add fd00::1/64 dev near nodad");
     let four = |to, via| route(lab, to, via);
-    let mut ways = vec![
-        Way::Route(Route {
+    let mut routing = vec![
+        RoutingEntry::Route(Route {
             metric: 7,
             table: 1000,
             source: Some("10.99.0.1".parse().unwrap()),
             ..four("0.0.0.0/0", Some("10.99.0.254"))
         }),
-        Way::Route(four("192.0.2.0/24", None)),
-        Way::Route(Route {
+        RoutingEntry::Route(four("192.0.2.0/24", None)),
+        RoutingEntry::Route(Route {
             onlink: true,
             ..four("198.51.100.0/24", Some("203.0.113.1"))
         }),
-        Way::Route(four("::/0", Some("fe80::1"))),
-        Way::Route(Route {
+        RoutingEntry::Route(four("::/0", Some("fe80::1"))),
+        RoutingEntry::Route(Route {
             table: 100,
             ..four("2001:db8::/32", Some("fd00::2"))
         }),
@@ -60,34 +63,34 @@ fn all_kinds(lab: &Lab) -> Vec<Way> {
         ("2001:db9::/32", RouteKind::Blackhole),
     ] {
         let route = four(net, None);
-        ways.push(Way::Route(Route {
+        routing.push(RoutingEntry::Route(Route {
             kind,
             ifindex: None,
             ..route
         }));
     }
-    ways.push(Way::Rule(rule("10.99.0.100/32", 1000, 100)));
-    ways.push(Way::Rule(VirtualRule {
+    routing.push(RoutingEntry::Rule(rule("10.99.0.100/32", 1000, 100)));
+    routing.push(RoutingEntry::Rule(VirtualRule {
         to: Some("2001:db8::/32".parse().unwrap()),
         iif: Some("near".to_owned()),
         fwmark: Some(0x10),
         ..rule("fd00::/64", 100, 101)
     }));
-    ways
+    routing
 }
 
 #[test]
 fn root_what_was_added_is_listed_as_it_was_meant_and_can_be_removed() {
     lab::run(|lab| {
-        let mut book = WayBook::open().unwrap();
-        let mut ways = all_kinds(lab);
+        let mut book = RoutingTable::open().unwrap();
+        let mut routing = all_kinds(lab);
         for outcome in [Outcome::Done, Outcome::Already] {
-            let outcomes = book.add(&ways).unwrap();
+            let outcomes = book.add(&routing).unwrap();
             assert!(outcomes.iter().all(|it| *it == Ok(outcome)), "{outcomes:?}");
         }
         let listed = book.list().unwrap();
-        assert_eq!(listed.len(), ways.len(), "{listed:?}");
-        for way in &ways {
+        assert_eq!(listed.len(), routing.len(), "{listed:?}");
+        for way in &routing {
             assert!(listed.contains(way), "{way} is not in {listed:?}");
         }
         let shown = lab::ip_here("route show table 1000");
@@ -95,9 +98,9 @@ fn root_what_was_added_is_listed_as_it_was_meant_and_can_be_removed() {
             shown.starts_with("default via 10.99.0.254 dev near proto 86 src 10.99.0.1 metric 7"),
             "{shown}"
         );
-        ways.reverse();
+        routing.reverse();
         for outcome in [Outcome::Done, Outcome::Already] {
-            let outcomes = book.remove(&ways).unwrap();
+            let outcomes = book.remove(&routing).unwrap();
             assert!(outcomes.iter().all(|it| *it == Ok(outcome)), "{outcomes:?}");
         }
         assert_eq!(book.list().unwrap(), []);
@@ -107,14 +110,14 @@ fn root_what_was_added_is_listed_as_it_was_meant_and_can_be_removed() {
 #[test]
 fn root_an_administrators_route_or_rule_in_the_same_place_is_neither_replaced_nor_removed() {
     lab::run(|lab| {
-        let mut book = WayBook::open().unwrap();
+        let mut book = RoutingTable::open().unwrap();
         lab.ip("address add 10.99.0.1/24 dev near");
         lab.ip("route add 192.0.2.0/24 via 10.99.0.9");
         lab.ip("route add 2001:db8::/32 via fe80::9 dev near");
         lab.ip("rule add from 10.99.0.100 table 100 priority 100");
         let routes = [
-            Way::Route(route(lab, "192.0.2.0/24", Some("10.99.0.254"))),
-            Way::Route(route(lab, "2001:db8::/32", Some("fe80::9"))),
+            RoutingEntry::Route(route(lab, "192.0.2.0/24", Some("10.99.0.254"))),
+            RoutingEntry::Route(route(lab, "2001:db8::/32", Some("fe80::9"))),
         ];
         for outcomes in [book.add(&routes).unwrap(), book.remove(&routes).unwrap()] {
             assert!(
@@ -123,11 +126,15 @@ fn root_an_administrators_route_or_rule_in_the_same_place_is_neither_replaced_no
             );
         }
         // The kernel may have a rule twice, of two protocols.
-        let rule = [Way::Rule(rule("10.99.0.100/32", 100, 100))];
+        let rule = [RoutingEntry::Rule(rule("10.99.0.100/32", 100, 100))];
         let added = book.add(&rule).unwrap();
         assert_eq!(book.remove(&rule).unwrap(), added);
         // The very same route, but not ours.
-        let same = [Way::Route(route(lab, "192.0.2.0/24", Some("10.99.0.9")))];
+        let same = [RoutingEntry::Route(route(
+            lab,
+            "192.0.2.0/24",
+            Some("10.99.0.9"),
+        ))];
         assert_eq!(book.remove(&same).unwrap(), [Ok(Outcome::Already)]);
         assert_eq!(book.list().unwrap(), []);
         for (command, expected) in [
@@ -144,14 +151,14 @@ fn root_an_administrators_route_or_rule_in_the_same_place_is_neither_replaced_no
 #[test]
 fn root_a_route_that_cannot_be_added_is_named_and_does_not_stop_the_others() {
     lab::run(|lab| {
-        let mut book = WayBook::open().unwrap();
+        let mut book = RoutingTable::open().unwrap();
         lab.ip("address add 10.99.0.1/24 dev near");
-        let ways = [
-            Way::Route(route(lab, "192.0.2.0/24", Some("10.99.0.254"))),
-            Way::Route(route(lab, "198.51.100.0/24", Some("203.0.113.1"))),
-            Way::Rule(rule("10.99.0.100/32", 100, 100)),
+        let routing = [
+            RoutingEntry::Route(route(lab, "192.0.2.0/24", Some("10.99.0.254"))),
+            RoutingEntry::Route(route(lab, "198.51.100.0/24", Some("203.0.113.1"))),
+            RoutingEntry::Rule(rule("10.99.0.100/32", 100, 100)),
         ];
-        let outcomes = book.add(&ways).unwrap();
+        let outcomes = book.add(&routing).unwrap();
         assert_eq!(outcomes[0], Ok(Outcome::Done));
         assert_eq!(outcomes[2], Ok(Outcome::Done));
         let error = outcomes[1].clone().unwrap_err();
@@ -168,18 +175,18 @@ fn root_a_route_that_cannot_be_added_is_named_and_does_not_stop_the_others() {
 #[test]
 fn root_a_thousand_routes_are_one_quick_batch() {
     lab::run(|lab| {
-        let mut book = WayBook::open().unwrap();
+        let mut book = RoutingTable::open().unwrap();
         lab.ip("address add 10.99.0.1/24 dev near");
-        let ways: Vec<Way> = (0..1000)
+        let routing: Vec<RoutingEntry> = (0..1000)
             .map(|n| format!("10.{}.{}.0/24", 100 + n / 250, n % 250))
-            .map(|to| Way::Route(route(lab, &to, Some("10.99.0.254"))))
+            .map(|to| RoutingEntry::Route(route(lab, &to, Some("10.99.0.254"))))
             .collect();
         let started = std::time::Instant::now();
-        let added = book.add(&ways).unwrap();
+        let added = book.add(&routing).unwrap();
         println!("1000 routes added in {:?}", started.elapsed());
         assert!(added.len() == 1000 && added.iter().all(|it| *it == Ok(Outcome::Done)));
         assert_eq!(book.list().unwrap().len(), 1000);
-        let removed = book.remove(&ways).unwrap();
+        let removed = book.remove(&routing).unwrap();
         assert!(removed.iter().all(|it| *it == Ok(Outcome::Done)));
     });
 }
@@ -194,12 +201,12 @@ fn root_removals_of_ours_and_of_rules_are_heard_and_nothing_else() {
         runtime.block_on(async {
             lab.ip("address add 10.99.0.1/24 dev near");
             let mut removals = crate::net::removals::watch().unwrap();
-            let mut book = WayBook::open().unwrap();
-            let ways = [
-                Way::Route(route(lab, "192.0.2.0/24", Some("10.99.0.254"))),
-                Way::Rule(rule("10.99.0.100/32", 100, 100)),
+            let mut book = RoutingTable::open().unwrap();
+            let routing = [
+                RoutingEntry::Route(route(lab, "192.0.2.0/24", Some("10.99.0.254"))),
+                RoutingEntry::Rule(rule("10.99.0.100/32", 100, 100)),
             ];
-            book.add(&ways).unwrap();
+            book.add(&routing).unwrap();
             // None of these is a removal of ours.
             lab.ip("route add 198.51.100.0/24 via 10.99.0.254");
             lab.ip("route del 198.51.100.0/24");

@@ -6,9 +6,9 @@ use netlink_packet_route::link::{
     LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
 
-use super::Wanted;
 use super::marker::Arp;
-use crate::net::links::vrf_table;
+use super::wanted::Wanted;
+use crate::net::links::message::vrf_table;
 
 /// `IFLA_INET_CONF` of `linux/if_link.h`: settings by their number, each with 32 bits.
 const INET_CONF: u16 = 1;

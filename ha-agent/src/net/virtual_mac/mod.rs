@@ -13,6 +13,9 @@
 
 mod marker;
 mod message;
+mod wanted;
+
+pub use wanted::Wanted;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -87,21 +90,6 @@ fn advice(errno: Errno) -> &'static str {
         Errno::ENETDOWN => "; the interface is down",
         _ => "",
     }
-}
-
-/// What an instance wants.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
-    /// The instance's name.
-    pub instance: &'a str,
-    /// The device's.
-    pub device: &'a str,
-    /// The virtual MAC.
-    pub address: [u8; 6],
-    /// The interface beneath.
-    pub parent: &'a Link,
-    /// Whether IPv6 addresses are to be on it.
-    pub ipv6: bool,
 }
 
 /// A device that is there.

@@ -21,14 +21,14 @@ const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 67);
 
 /// Where frames are on the segment.
 #[derive(Clone, Copy, Debug)]
-pub struct Way {
+pub struct RoutingEntry {
     /// The ports that they go to.
     pub to: To,
     /// The VLAN of their tag, if they have one.
     pub vlan: Option<u16>,
 }
 
-impl Way {
+impl RoutingEntry {
     /// Untagged, to the first card.
     pub const PLAIN: Self = Self::tagged_or_not(None);
 
@@ -92,9 +92,9 @@ pub struct Shape {
     /// How many cards it takes.
     pub cards: usize,
     /// Where its adverts are.
-    pub home: Way,
+    pub home: RoutingEntry,
     /// Where adverts with the same number are that belong to others.
-    pub elsewhere: Vec<Way>,
+    pub elsewhere: Vec<RoutingEntry>,
     /// If it is a tunnel, its other end.
     pub tunnel: Option<Tunnel>,
     /// If it is a bond of two cards.
@@ -113,7 +113,7 @@ impl Shape {
             probe: Vec::new(),
             commands: Vec::new(),
             cards: 1,
-            home: Way::PLAIN,
+            home: RoutingEntry::PLAIN,
             elsewhere: Vec::new(),
             tunnel: None,
             fail_over: None,
@@ -159,8 +159,8 @@ impl Shape {
     }
 
     /// The adverts with the same number that are none of the agent's business, with where they are.
-    pub fn strangers(&self, interval: u16) -> Vec<(Way, Advert)> {
-        let stranger = |way: &Way| {
+    pub fn strangers(&self, interval: u16) -> Vec<(RoutingEntry, Advert)> {
+        let stranger = |way: &RoutingEntry| {
             let mut advert = Advert {
                 ethernet_source: [0x02, 0x99, 0, 0, 0, 0x67],
                 source: IpAddr::V4(STRANGER),

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result};
 
-use super::shape::{FailOver, Shape, Tunnel, Way};
+use super::shape::{FailOver, RoutingEntry, Shape, Tunnel};
 use crate::vm::segment::To;
 
 /// The VLAN of an interface that has one.
@@ -66,7 +66,7 @@ pub fn named(name: &str) -> Result<Shape> {
 
 fn plain() -> Shape {
     Shape {
-        elsewhere: vec![Way::tagged(VLAN)],
+        elsewhere: vec![RoutingEntry::tagged(VLAN)],
         ..Shape::new("plain", "eth0").made_by(&["ip addr add 10.99.0.1/24 dev eth0"])
     }
 }
@@ -82,8 +82,8 @@ fn mtu_9000() -> Shape {
 fn bond(name: &'static str) -> Shape {
     let shape = Shape {
         cards: 2,
-        home: Way::PLAIN.by(To::All),
-        elsewhere: vec![Way::tagged(VLAN).by(To::All)],
+        home: RoutingEntry::PLAIN.by(To::All),
+        elsewhere: vec![RoutingEntry::tagged(VLAN).by(To::All)],
         fail_over: Some(FailOver {
             card: 0,
             noticed: "[ $(cat /sys/class/net/bond0/bonding/active_slave) = eth1 ]",
@@ -112,8 +112,8 @@ const ENSLAVE: [&str; 7] = [
 fn bond_lacp() -> Shape {
     let shape = Shape {
         cards: 2,
-        home: Way::PLAIN.by(To::Aggregate),
-        elsewhere: vec![Way::tagged(VLAN).by(To::Aggregate)],
+        home: RoutingEntry::PLAIN.by(To::Aggregate),
+        elsewhere: vec![RoutingEntry::tagged(VLAN).by(To::Aggregate)],
         fail_over: Some(FailOver {
             card: 1,
             noticed: "[ $(cat /sys/class/net/bond0/bonding/ad_num_ports) = 1 ]",
@@ -135,7 +135,7 @@ fn bond_lacp() -> Shape {
 /// A bridge that knows of no VLANs, as a hypervisor's is whose guests do.
 fn bridge() -> Shape {
     Shape {
-        elsewhere: vec![Way::tagged(VLAN)],
+        elsewhere: vec![RoutingEntry::tagged(VLAN)],
         carriers: vec!["eth0", "br0"],
         ..Shape::new("bridge", "br0")
             .needs("probe0 type bridge")
@@ -164,8 +164,8 @@ fn bridge_trunk() -> Shape {
 /// The same bridge, with the agent on a VLAN device above it.
 fn bridge_vlan() -> Shape {
     Shape {
-        home: Way::tagged(VLAN),
-        elsewhere: vec![Way::tagged(OTHER), Way::PLAIN],
+        home: RoutingEntry::tagged(VLAN),
+        elsewhere: vec![RoutingEntry::tagged(OTHER), RoutingEntry::PLAIN],
         carriers: vec!["eth0", "br0", "br0.10"],
         ..Shape::new("bridge-vlan", "br0.10")
             .needs("probe0 type bridge")
@@ -188,8 +188,8 @@ fn bridge_vlan() -> Shape {
 
 fn vlan() -> Shape {
     Shape {
-        home: Way::tagged(VLAN),
-        elsewhere: vec![Way::tagged(OTHER), Way::PLAIN],
+        home: RoutingEntry::tagged(VLAN),
+        elsewhere: vec![RoutingEntry::tagged(OTHER), RoutingEntry::PLAIN],
         carriers: vec!["eth0", "eth0.10"],
         ..Shape::new("vlan", "eth0.10").made_by(&[
             "ip link add link eth0 name eth0.10 type vlan id 10",
@@ -206,8 +206,11 @@ fn vlan_on_bond() -> Shape {
     shape.commands.pop();
     Shape {
         interface: "bond0.10",
-        home: Way::tagged(VLAN).by(To::All),
-        elsewhere: vec![Way::tagged(OTHER).by(To::All), Way::PLAIN.by(To::All)],
+        home: RoutingEntry::tagged(VLAN).by(To::All),
+        elsewhere: vec![
+            RoutingEntry::tagged(OTHER).by(To::All),
+            RoutingEntry::PLAIN.by(To::All),
+        ],
         carriers: vec!["eth0", "eth1", "bond0", "bond0.10"],
         ..shape.made_by(&[
             "ip link add link bond0 name bond0.10 type vlan id 10",
@@ -256,8 +259,8 @@ fn vrf() -> Shape {
 fn tunnel(name: &'static str, interface: &'static str) -> Shape {
     Shape {
         cards: 2,
-        home: Way::PLAIN.by(To::Port(1)),
-        elsewhere: vec![Way::PLAIN],
+        home: RoutingEntry::PLAIN.by(To::Port(1)),
+        elsewhere: vec![RoutingEntry::PLAIN],
         tunnel: Some(Tunnel {
             own: Ipv4Addr::new(10, 77, 0, 1),
             peer: Ipv4Addr::new(10, 78, 0, 66),
@@ -304,7 +307,7 @@ fn gre() -> Shape {
 
 fn macvlan() -> Shape {
     Shape {
-        elsewhere: vec![Way::tagged(VLAN)],
+        elsewhere: vec![RoutingEntry::tagged(VLAN)],
         carriers: vec!["eth0", "mv0"],
         ..Shape::new("macvlan", "mv0")
             .needs("link eth0 name probe0 type macvlan")
@@ -320,7 +323,7 @@ fn macvlan() -> Shape {
 fn veth() -> Shape {
     Shape {
         namespace: Some("pod"),
-        elsewhere: vec![Way::tagged(VLAN)],
+        elsewhere: vec![RoutingEntry::tagged(VLAN)],
         ..Shape::new("veth", "veth0")
             .needs("probe0 type bridge")
             .made_by(&[

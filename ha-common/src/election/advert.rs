@@ -1,0 +1,16 @@
+//! What the election is told of an advert.
+
+use core::net::IpAddr;
+
+use crate::units::{Centiseconds, Priority};
+
+/// What a valid advertisement says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Advert {
+    /// Source address of the packet.
+    pub source: IpAddr,
+    /// Priority.
+    pub priority: Priority,
+    /// The sender's interval (v3), or the configured one that it was found equal to (v2).
+    pub interval: Centiseconds,
+}
