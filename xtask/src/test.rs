@@ -18,7 +18,7 @@ use crate::workspace::Workspace;
 
 #[derive(Default, clap::Args)]
 pub(crate) struct Args {
-    /// Only tests whose name contains one of these
+    /// Only tests whose name contains one of these; `reload::` or `lab_reload` names a whole subject
     filter: Vec<String>,
     /// Only these groups
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -104,7 +104,8 @@ fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
                 .args(["test", "--no-fail-fast"])
                 .args(PACKAGES)
                 .args(selection);
-            command.arg("--").args(&args.filter).envs(built.clone());
+            let filters = args.filter.iter().map(|word| group.filter(word));
+            command.arg("--").args(filters).envs(built.clone());
             if let Some(datapath) = &args.datapath {
                 command.env("HA_TEST_DATAPATH", datapath);
             }
@@ -192,11 +193,25 @@ impl Group {
         match first_word {
             "property" | "properties" | "prop" => Self::Property,
             "simulation" | "sim" | "golden" => Self::Simulation,
-            "kernel" | "xdp" | "tc" => Self::Kernel,
+            "kernel" => Self::Kernel,
             "interop" => Self::Interop,
             "vm" => Self::Vm,
             _ if package == LAB_PACKAGE => Self::Lab,
             _ => Self::Unit,
+        }
+    }
+
+    /// What a filter is within this group's programs. A test's name begins with the module of its subject and lacks the
+    /// program: `lab_reload` and `lab::reload` are `reload::` in the program `lab`.
+    fn filter(self, word: &str) -> String {
+        let program = format!("{self:?}").to_lowercase();
+        let subject = word
+            .strip_prefix(&program)
+            .and_then(|rest| rest.strip_prefix("::").or_else(|| rest.strip_prefix('_')));
+        match subject {
+            None | Some("") => word.to_owned(),
+            Some(path) if path.contains("::") => path.to_owned(),
+            Some(module) => format!("{module}::"),
         }
     }
 
@@ -273,7 +288,7 @@ mod tests {
     fn every_integration_test_is_in_the_group_that_its_name_and_package_say() {
         let members = json!({ "packages": [
             package("ha-common", &["properties_of_wire", "examples"]),
-            package("ha-tests", &["kernel_timer", "golden", "scenario", "simulation", "properties_of_wire", "interop", "vm_vlan"]),
+            package("ha-tests", &["kernel", "golden", "lab", "simulation", "properties_of_wire", "interop", "vm"]),
         ] });
         let all = Group::value_variants()
             .iter()
@@ -284,12 +299,28 @@ mod tests {
                 vec!["--lib --bins --test examples", "--doc"],
                 vec!["--test properties_of_wire"],
                 vec!["--test golden --test simulation"],
-                vec!["--test kernel_timer"],
-                vec!["--test scenario"],
+                vec!["--test kernel"],
+                vec!["--test lab"],
                 vec!["--test interop"],
-                vec!["--test vm_vlan"],
+                vec!["--test vm"],
             ]
         );
+    }
+
+    #[test]
+    fn a_subject_may_be_named_with_its_program_and_is_then_no_part_of_another_name() {
+        for (word, filter) in [
+            ("lab_reload", "reload::"),
+            ("lab::reload", "reload::"),
+            ("lab::reload::a_bad_file", "reload::a_bad_file"),
+            ("reload", "reload"),
+            ("kernel_watchdog", "kernel_watchdog"),
+            ("vm_vlan", "vm_vlan"),
+            ("lab_", "lab_"),
+        ] {
+            assert_eq!(Group::Lab.filter(word), filter);
+        }
+        assert_eq!(Group::Vm.filter("vm_vlan"), "vlan::");
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod bpf;
 pub mod capture;
 pub mod client;
 pub mod clock;
+mod company;
 pub mod decode;
 pub mod foreign;
 pub mod forge;
@@ -71,6 +72,7 @@ pub use require::require_root_and_tools;
 pub use vip_watch::VipWatch;
 pub use wait::wait_until;
 
+use company::Place;
 use janitor::Janitor;
 use netns::Namespace;
 
@@ -91,18 +93,20 @@ pub struct Lab {
     switch: Namespace,
     hosts: Vec<Host>,
     client: Host,
-    // Fields are dropped in this order: the janitor has swept before the lock is given up.
+    // Fields are dropped in this order: the janitor has swept before lock and place are given up.
     _janitor: Janitor,
     _lock: File,
+    _place: Place,
 }
 
 impl Lab {
     /// Builds a segment with hosts `h1` to `h<hosts>` and a client, after removing what dead
-    /// processes left behind.
+    /// processes left behind. Waits for labs beside which this test's may not be (see [`company`]).
     pub fn new(hosts: u8) -> Result<Self> {
         if hosts == 0 || hosts > MOST_HOSTS {
             bail!("a lab has 1 to {MOST_HOSTS} hosts, not {hosts}");
         }
+        let place = Place::take();
         let number = LABS_MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("ha-{}-{number}", std::process::id());
         let lock = claim(&name)?;
@@ -127,6 +131,7 @@ impl Lab {
             client,
             _janitor: janitor,
             _lock: lock,
+            _place: place,
         })
     }
 

@@ -51,7 +51,7 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "sched_setscheduler and mlockall with MCL_ONFAULT have no safe wrapper",
     ),
     (
-        "tests/tests/lab_stall.rs",
+        "tests/tests/lab/stall.rs",
         "ptrace of one thread, which the safe wrapper does for whole processes only",
     ),
     (

@@ -1,0 +1,303 @@
+//! The gate: what an HMAC trailer must be, in the kernel and in the plain socket alike.
+
+use std::collections::BTreeSet;
+
+use ha_agent::datapath::soft::SoftSlot;
+use ha_common::hmac::{Key, mode};
+use ha_common::layout::{Command, SlotKey, op};
+use ha_common::reject::Reject;
+use ha_tests::vectors::build::{Checksum, Frame, sum_again};
+use ha_tests::vectors::signed::{Signer, TRAILER};
+use ha_tests::vectors::signed_by_keepalived::{CAPTURED, SECRET as KEEPALIVEDS};
+use ha_tests::vectors::{Receiver, VRID};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::gates::{Gates, OTHER, SECOND, WINDOW, addresses, signed, signer, stamp};
+use super::harness::{LOOPBACK, now};
+
+/// Those that have no other authentication.
+const RECEIVERS: [Receiver; 6] = [
+    Receiver::V3Ipv4,
+    Receiver::V3Ipv6,
+    Receiver::V2Plain,
+    Receiver::UnicastIpv4,
+    Receiver::UnicastIpv6,
+    Receiver::OtherGroup,
+];
+
+fn plain(receiver: Receiver) -> Vec<u8> {
+    receiver.valid().bytes()
+}
+
+#[test]
+fn a_right_trailer_opens_the_gate_for_every_dialect_and_length() {
+    for receiver in RECEIVERS {
+        let mut gates = Gates::of(receiver, mode::ENFORCE);
+        // What a frame of 1,500 bytes has room for.
+        let most = if receiver.own_address().is_ipv4() {
+            255
+        } else {
+            86
+        };
+        for count in [1, 2, 3, 9, 10, 11, 40, most] {
+            let frame = signed(receiver, signer(stamp()), |it| addresses(it, count), |_| {});
+            assert_eq!(
+                gates.hear(&frame),
+                Ok(()),
+                "{receiver:?}, {count} addresses"
+            );
+        }
+        let by_other = Signer {
+            secret: &OTHER,
+            key_id: 9,
+            stamp: stamp(),
+        };
+        let frame = signed(receiver, by_other, |_| {}, |_| {});
+        assert_eq!(gates.hear(&frame), Ok(()), "{receiver:?}");
+    }
+    let mut gates = Gates::of(Receiver::V3Ipv4, mode::ENFORCE);
+    let payload = |it: &mut Frame| it.message.checksum = Checksum::Payload;
+    let frame = signed(Receiver::V3Ipv4, signer(stamp()), payload, |_| {});
+    assert_eq!(
+        gates.hear(&frame),
+        Ok(()),
+        "a checksum without pseudo-header"
+    );
+}
+
+#[test]
+fn an_advert_without_a_trailer_counts_until_one_is_required() {
+    for receiver in RECEIVERS {
+        for (mode, verdict) in [
+            (mode::OFF, Ok(())),
+            (mode::RECEIVE_ONLY, Ok(())),
+            (mode::PERMISSIVE, Ok(())),
+            (mode::ENFORCE, Err(Reject::HmacMissing)),
+        ] {
+            let mut gates = Gates::of(receiver, mode);
+            assert_eq!(gates.hear(&plain(receiver)), verdict, "{receiver:?} {mode}");
+            if mode == mode::OFF {
+                continue;
+            }
+            let frame = signed(receiver, signer(stamp()), |_| {}, |_| {});
+            assert_eq!(gates.hear(&frame), Ok(()), "{receiver:?} {mode}");
+            // One that is there must be right, whatever the mode.
+            let forged = Signer {
+                secret: &OTHER,
+                ..signer(stamp())
+            };
+            let frame = signed(receiver, forged, |_| {}, |_| {});
+            assert_eq!(
+                gates.hear(&frame),
+                Err(Reject::HmacDigest),
+                "{receiver:?} {mode}"
+            );
+        }
+    }
+}
+
+#[test]
+fn everything_that_can_be_wrong_with_a_trailer_has_its_reason() {
+    let mut seen = BTreeSet::from([Reject::HmacMissing]);
+    for receiver in RECEIVERS {
+        let mut gates = Gates::of(receiver, mode::ENFORCE);
+        let start = |it: &Frame| it.message.trailer.len() - TRAILER;
+        let mut expect = |frame: Vec<u8>, reason: Reject, what: &str| {
+            assert_eq!(gates.hear(&frame), Err(reason), "{receiver:?}: {what}");
+            seen.insert(reason);
+        };
+        for (place, value) in [(0, 0), (0, 2), (2, 1), (3, 1)] {
+            let wrong = |it: &mut Frame| {
+                let at = start(it) + place;
+                it.message.trailer[at] = value;
+            };
+            let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
+            expect(frame, Reject::HmacTrailer, "scheme or reserved");
+        }
+        let unknown = Signer {
+            key_id: 2,
+            ..signer(stamp())
+        };
+        expect(
+            signed(receiver, unknown, |_| {}, |_| {}),
+            Reject::HmacKey,
+            "an unknown key",
+        );
+        for off in [
+            stamp() - (WINDOW + 5) * SECOND,
+            stamp() + (WINDOW + 5) * SECOND,
+        ] {
+            expect(
+                signed(receiver, signer(off), |_| {}, |_| {}),
+                Reject::HmacStale,
+                "another time",
+            );
+        }
+        for at in 12..TRAILER {
+            let wrong = |it: &mut Frame| {
+                let at = start(it) + at;
+                it.message.trailer[at] ^= 1;
+            };
+            let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
+            expect(frame, Reject::HmacDigest, "a changed digest");
+        }
+        // What another virtual router's advert proves, it does not prove here.
+        let mut elsewhere = receiver.valid();
+        elsewhere.message.vrid = VRID + 1;
+        elsewhere.sign(signer(stamp()));
+        elsewhere.message.vrid = VRID;
+        expect(elsewhere.bytes(), Reject::HmacDigest, "another vrid's");
+        let lie = |it: &mut Frame| it.message.priority = 0;
+        let frame = signed(receiver, signer(stamp()), |_| {}, lie);
+        expect(frame, Reject::HmacDigest, "another priority");
+        for odd in [1, 27, 29, 56] {
+            let wrong = |it: &mut Frame| {
+                let at = start(it);
+                it.message.trailer.resize(at + odd, 0);
+                it.message.checksum = match it.message.checksum {
+                    Checksum::PseudoHeaderOf(_) | Checksum::PseudoHeader => Checksum::PseudoHeader,
+                    _ => Checksum::Payload,
+                };
+            };
+            let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
+            expect(frame, Reject::HmacMissing, "another length");
+        }
+        let right = signed(receiver, signer(stamp()), |_| {}, |_| {});
+        assert_eq!(gates.hear(&right), Ok(()));
+        for _ in 0..3 {
+            assert_eq!(gates.hear(&right), Err(Reject::HmacReplay), "{receiver:?}");
+        }
+        seen.insert(Reject::HmacReplay);
+        // What was refused has left no mark: the next right one counts.
+        let next = signed(receiver, signer(stamp()), |_| {}, |_| {});
+        assert_eq!(gates.hear(&next), Ok(()), "{receiver:?}");
+    }
+    // The budget has tests of its own.
+    let all = Reject::ALL
+        .into_iter()
+        .filter(|it| (Reject::HmacMissing..Reject::HmacLimit).contains(it));
+    assert_eq!(seen, all.collect());
+}
+
+/// Always the same changes: a failure here is one tomorrow, too.
+fn runner(cases: u32) -> TestRunner {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+}
+
+#[test]
+fn no_bit_of_a_signed_advert_can_be_turned() {
+    for receiver in RECEIVERS {
+        let gates = std::cell::RefCell::new(Gates::of(receiver, mode::ENFORCE));
+        runner(400)
+            .run(&any::<prop::sample::Index>(), |index| {
+                let mut frame = signed(receiver, signer(stamp()), |_| {}, |_| {});
+                let start = if receiver.own_address().is_ipv4() {
+                    34
+                } else {
+                    54
+                };
+                // The checksum is not signed, and made again.
+                let bits = (frame.len() - start) * 8;
+                let bit = index.index(bits);
+                if (6..8).contains(&(bit / 8)) {
+                    return Ok(());
+                }
+                frame[start + bit / 8] ^= 1 << (bit % 8);
+                let trailer = frame.split_off(frame.len() - TRAILER);
+                if receiver.own_address().is_ipv4() {
+                    sum_again(&mut frame);
+                    frame.extend(trailer);
+                } else {
+                    frame.extend(trailer);
+                    sum_again(&mut frame);
+                }
+                let verdict = if frame[start + 1] == VRID {
+                    gates.borrow_mut().hear(&frame)
+                } else {
+                    Err(Reject::Destination)
+                };
+                prop_assert!(verdict.is_err(), "bit {bit}");
+                Ok(())
+            })
+            .unwrap_or_else(|error| panic!("{receiver:?}: {error}"));
+    }
+}
+
+#[test]
+fn keys_are_taken_away_and_go_with_their_slot() {
+    let receiver = Receiver::V3Ipv4;
+    let mut gates = Gates::of(receiver, mode::ENFORCE);
+    let key = SlotKey::new(LOOPBACK, receiver.family(), VRID);
+    let only = [(9, Key::new(&OTHER).expect("its length"))];
+    gates.lab.kernel.set_keys(key, &only).expect("keys");
+    gates.soft.set_keys(&only);
+    let frame = signed(receiver, signer(stamp()), |_| {}, |_| {});
+    assert_eq!(gates.hear(&frame), Err(Reject::HmacKey));
+    let by_other = Signer {
+        secret: &OTHER,
+        key_id: 9,
+        stamp: stamp(),
+    };
+    let frame = signed(receiver, by_other, |_| {}, |_| {});
+    assert_eq!(gates.hear(&frame), Ok(()));
+    // The next life of the slot knows neither key nor sender.
+    gates.lab.kernel.release(key, 0).expect("release");
+    gates.soft.command(
+        &Command {
+            op: op::RELEASE,
+            ..gates.command
+        },
+        now(),
+    );
+    gates.lab.configure(&gates.command);
+    gates.soft.command(&gates.command, now());
+    gates.backup();
+    assert_eq!(gates.hear(&frame), Err(Reject::HmacKey));
+    gates.lab.kernel.set_keys(key, &only).expect("keys");
+    gates.soft.set_keys(&only);
+    assert_eq!(gates.hear(&frame), Ok(()), "its mark is gone, too");
+}
+/// What keepalived has sent opens the gate, by a clock that is set to its time, and not with any bit changed.
+#[test]
+fn what_keepalived_signed_is_believed_as_it_was_sent_and_not_otherwise() {
+    for captured in CAPTURED {
+        let frame = captured.bytes();
+        let receiver = match (captured.version, frame[12]) {
+            (2, _) => Receiver::V2Plain,
+            (_, 0x08) => Receiver::V3Ipv4,
+            _ => Receiver::V3Ipv6,
+        };
+        let trailer = frame.len() - TRAILER;
+        let stamp = u64::from_be_bytes(frame[trailer + 4..trailer + 12].try_into().expect("eight"));
+        let elapsed = now() / 1_000_000_000 * SECOND;
+        let mut gates = Gates::of(receiver, mode::ENFORCE);
+        gates.command.vrid = captured.vrid;
+        gates.command.gate.freshness.utc_at_zero = stamp - elapsed;
+        let key = SlotKey::new(LOOPBACK, receiver.family(), captured.vrid);
+        let keys = [(captured.key_id, Key::new(&KEEPALIVEDS).expect("its length"))];
+        gates.lab.kernel.set_keys(key, &keys).expect("keys");
+        gates.lab.configure(&gates.command);
+        gates.soft = SoftSlot::new(key);
+        gates.soft.set_keys(&keys);
+        gates.soft.command(&gates.command, now());
+        gates.backup();
+        let start = if receiver.own_address().is_ipv4() {
+            34
+        } else {
+            54
+        };
+        for at in (start + 2..frame.len()).filter(|at| *at != start + 6 && *at != start + 7) {
+            let mut wrong = frame.clone();
+            wrong[at] ^= 1;
+            assert!(gates.hear(&wrong).is_err(), "{captured:?}, byte {at}");
+        }
+        assert_eq!(gates.hear(&frame), Ok(()), "{captured:?}");
+        assert_eq!(gates.hear(&frame), Err(Reject::HmacReplay), "{captured:?}");
+    }
+}

@@ -1,0 +1,9 @@
+//! An agent in virtual machines, behind network cards that filter: a module for each subject.
+
+mod clsact;
+mod filter;
+mod hmac;
+mod matrix;
+mod unit;
+mod vlan;
+mod vrf;
