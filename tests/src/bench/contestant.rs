@@ -120,7 +120,7 @@ impl Contestant {
                 addresses: vec![with_prefix(router.address)],
                 ..Instance::default()
             }
-            .with("datapath", datapath)
+            .by(datapath)
             .with("excluded", excluded)
         };
         let mut config = AgentConfig::new(host, Instance::default());

@@ -25,7 +25,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::lab::{keepalived, require_root_and_tools};
+use crate::lab::{keepalived, require_tools};
 use machine::Machine;
 use report::Report;
 
@@ -54,7 +54,7 @@ pub struct Options {
 
 /// Measures, prints the table and writes the JSON.
 pub fn run(options: &Options) -> Result<()> {
-    require_root_and_tools(&[keepalived::PROGRAM])?;
+    require_tools(&[keepalived::PROGRAM])?;
     let mut report = Report::new(Machine::read(keepalived::PROGRAM)?, options);
     if options.takeovers {
         report.takeovers = takeover::measure(options.rounds)?;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Parser;
 use ha_tests::demo::{Options, run};
-use ha_tests::lab::require_root_and_tools;
 use ha_tests::scenario::Settings;
 
 /// Plays a fail-over with two agents, real nginx and a client, step by step.
@@ -22,7 +21,6 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    require_root_and_tools(&["nginx", "iptables"])?;
     let mut runs = vec![Settings::every(Duration::from_millis(10)).by("native")];
     if !args.fast {
         runs.insert(0, Settings::every(Duration::from_secs(1)));

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
-use super::agent_config::AgentConfig;
+use super::agent_config::{Configuration, USUAL};
 use super::agent_status::Instance;
 pub use super::agent_status::{State, Status};
 use super::host::{Host, Said};
-use super::process::Process;
+use super::process::{Process, Signal};
+use super::wait::{PATIENCE, wait_until};
 
 /// Names the program to test, in place of the newest one under the target directory.
 pub const PROGRAM_VARIABLE: &str = "HA_AGENT_BIN";
@@ -45,9 +46,16 @@ pub struct Agent {
 impl Agent {
     /// Writes the configuration and starts an agent with it. It finds the maps and links that an
     /// earlier agent of the same host pinned.
-    pub fn start(host: &Host, config: &AgentConfig) -> Result<Self> {
+    pub fn start(host: &Host, config: impl Configuration) -> Result<Self> {
         Self::write_config(host, config)?;
         Self::start_again(host)
+    }
+
+    /// The same, and waits until its only instance is master.
+    pub fn master(host: &Host, config: impl Configuration) -> Result<Self> {
+        let agent = Self::start(host, config)?;
+        agent.wait_state(State::Master, PATIENCE)?;
+        Ok(agent)
     }
 
     /// Starts an agent with the configuration file that is there.
@@ -86,9 +94,10 @@ impl Agent {
     }
 
     /// Writes the configuration file only, for a reload.
-    pub fn write_config(host: &Host, config: &AgentConfig) -> Result<()> {
+    pub fn write_config(host: &Host, config: impl Configuration) -> Result<()> {
         let path = config_file(host);
-        fs::write(&path, config.text()?).with_context(|| format!("cannot write {}", path.display()))
+        fs::write(&path, config.of(host).text()?)
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// The host that it runs on.
@@ -145,9 +154,14 @@ impl Agent {
         })
     }
 
-    /// Waits until an instance is a backup that has heard its master.
-    pub fn wait_follows(&self, name: &str, within: Duration) -> Result<Instance> {
-        self.wait_instance(name, "follows the master", within, Instance::follows)
+    /// Waits until the usual instance is a backup that has heard its master.
+    pub fn wait_follows(&self) -> Result<Instance> {
+        self.wait("follows the master", Instance::follows)
+    }
+
+    /// Waits until what it says of the usual instance is so.
+    pub fn wait(&self, what: &str, holds: impl Fn(&Instance) -> bool) -> Result<Instance> {
+        self.wait_instance(USUAL, what, PATIENCE, holds)
     }
 
     /// Waits until what it says of the instance of that name is so.
@@ -177,9 +191,36 @@ impl Agent {
         }
     }
 
+    /// Waits until every check is up.
+    pub fn wait_checks_up(&self) -> Result<()> {
+        wait_until(PATIENCE, "every check is up", || {
+            let status = self.status();
+            status.is_ok_and(|it| it.checks.iter().all(|check| check.state == "up"))
+        })
+    }
+
     /// Makes it read its configuration again: what `ha-agent reload` said.
     pub fn reload(&self) -> Result<Said> {
         invoke(&self.host, &["reload"])
+    }
+
+    /// The same; fails unless it took the configuration.
+    pub fn reload_ok(&self) -> Result<Said> {
+        self.reload()?.ok()
+    }
+
+    /// Writes the configuration and makes it read it; fails unless it took it.
+    pub fn reload_with(&self, config: impl Configuration) -> Result<Said> {
+        Self::write_config(&self.host, config)?;
+        self.reload_ok()
+    }
+
+    /// Ends it as a service manager does; fails unless that is a success.
+    pub fn stop(&self) -> Result<()> {
+        self.process.signal(Signal::TERM)?;
+        let exit = self.process.wait(PATIENCE)?;
+        ensure!(exit.status.success(), "it ended with {}", exit.status);
+        Ok(())
     }
 
     fn still_runs(&self) -> Result<()> {
@@ -226,6 +267,12 @@ pub fn peers(host: &Host) -> Result<serde_json::Value> {
 /// Runs the program with these arguments on a host, in the host's directories: what it said.
 pub fn invoke(host: &Host, arguments: &[&str]) -> Result<Said> {
     invoke_with(host, &Circumstances::default(), arguments)
+}
+
+/// What `ha-agent cleanup` says on a host; fails unless that is a success.
+pub fn cleanup(host: &Host) -> Result<Said> {
+    let config = utf8(&config_file(host))?;
+    invoke(host, &["cleanup", "--config", &config])?.ok()
 }
 
 /// What may differ from one invocation to another, beside the arguments.

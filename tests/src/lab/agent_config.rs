@@ -44,6 +44,9 @@ pub struct Node {
     pub extra: toml::Table,
 }
 
+/// What the usual instance is called.
+pub const USUAL: &str = "web";
+
 /// Names the datapath of instances that have none in their configuration.
 const DATAPATH_VARIABLE: &str = "HA_TEST_DATAPATH";
 
@@ -78,7 +81,7 @@ pub struct Instance {
 impl Default for Instance {
     fn default() -> Self {
         Self {
-            name: "web".to_owned(),
+            name: USUAL.to_owned(),
             interface: Host::INTERFACE.to_owned(),
             vrid: 51,
             version: 3,
@@ -114,6 +117,12 @@ impl Instance {
     pub fn to_peers(self, peers: &[IpAddr]) -> Self {
         let list: Vec<String> = peers.iter().map(IpAddr::to_string).collect();
         self.with("peers", list)
+    }
+
+    /// The same, receiving by this datapath.
+    #[must_use]
+    pub fn by(self, datapath: &str) -> Self {
+        self.with("datapath", datapath)
     }
 
     /// The same with a further key.
@@ -245,6 +254,24 @@ impl AgentConfig {
     /// The file's text.
     pub fn text(&self) -> Result<String> {
         toml::to_string(self).context("the configuration cannot be written as TOML")
+    }
+}
+
+/// What a host's configuration file can be written from: the whole of it, or its one instance.
+pub trait Configuration {
+    /// The whole file of this host.
+    fn of(self, host: &Host) -> AgentConfig;
+}
+
+impl Configuration for Instance {
+    fn of(self, host: &Host) -> AgentConfig {
+        AgentConfig::new(host, self)
+    }
+}
+
+impl Configuration for &AgentConfig {
+    fn of(self, _: &Host) -> AgentConfig {
+        self.clone()
     }
 }
 

@@ -208,6 +208,20 @@ impl Instance {
     pub fn follows(&self) -> bool {
         self.state == State::Backup && self.master.as_ref().is_some_and(|master| !master.is_self)
     }
+
+    /// Whether it is a backup of a master of that priority.
+    pub fn follows_priority(&self, priority: u8) -> bool {
+        self.follows()
+            && self
+                .master
+                .as_ref()
+                .is_some_and(|it| it.priority == priority)
+    }
+
+    /// Whether it receives by the datapath of that name.
+    pub fn receives_by(&self, datapath: &str) -> bool {
+        self.datapath.kind.as_deref() == Some(datapath)
+    }
 }
 
 /// Something tracked.

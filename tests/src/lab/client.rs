@@ -131,11 +131,6 @@ impl Client {
         self.shared.lock().values().cloned().collect()
     }
 
-    /// The finished requests that began at or after `since`.
-    pub fn requests_since(&self, since: Instant) -> Vec<Request> {
-        self.requests_between(since, Instant(u64::MAX))
-    }
-
     /// The finished requests that began in this span.
     pub fn requests_between(&self, since: Instant, until: Instant) -> Vec<Request> {
         if since > until {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
 use nix::mount::{MsFlags, mount};
 
@@ -23,6 +23,14 @@ pub struct Said {
     pub out: String,
     /// Its standard error.
     pub err: String,
+}
+
+impl Said {
+    /// Fails with all that it said unless its exit code is 0.
+    pub fn ok(self) -> Result<Self> {
+        ensure!(self.code == Some(0), "{self:?}");
+        Ok(self)
+    }
 }
 
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use super::VIP;
 use super::agent_config::with_prefix;
 use super::host::Host;
 use super::process::Process;
+use super::require::require_tools;
 
 /// Debian's keepalived.
 pub const PROGRAM: &str = "/usr/sbin/keepalived";
@@ -63,6 +64,7 @@ impl Instance {
 
     /// The same by another keepalived than Debian's.
     pub fn start_as(&self, host: &Host, program: &str) -> Result<Process> {
+        require_tools(&[program])?;
         let run = host.run_dir();
         let config = run.join("keepalived.conf");
         fs::write(&config, self.text(host.name()))

@@ -28,6 +28,7 @@ pub mod capture;
 pub mod client;
 pub mod clock;
 mod company;
+pub mod datapath;
 pub mod decode;
 pub mod foreign;
 pub mod forge;
@@ -68,7 +69,7 @@ pub use client::Client;
 pub use host::Host;
 pub use pair::Pair;
 pub use process::Process;
-pub use require::require_root_and_tools;
+pub use require::require_tools;
 pub use vip_watch::VipWatch;
 pub use wait::wait_until;
 
@@ -106,6 +107,7 @@ impl Lab {
         if hosts == 0 || hosts > MOST_HOSTS {
             bail!("a lab has 1 to {MOST_HOSTS} hosts, not {hosts}");
         }
+        require::require_root_and_basics()?;
         let place = Place::take();
         let number = LABS_MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("ha-{}-{number}", std::process::id());

@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::host::Host;
+use super::require::require_tools;
 
 /// Debian's nginx.
 pub const PROGRAM: &str = "/usr/sbin/nginx";
@@ -26,6 +27,7 @@ pub struct Nginx {
 impl Nginx {
     /// Writes a good configuration; starts nothing yet.
     pub fn prepare(host: &Host) -> Result<Self> {
+        require_tools(&[PROGRAM])?;
         let dir = host.dir().join("nginx");
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let nginx = Self {

@@ -6,16 +6,15 @@ use anyhow::{Result, ensure};
 use ha_common::units::Instant;
 
 use super::agent::{Agent, Launch, State};
-use super::agent_config::{AgentConfig, Instance};
+use super::agent_config::Instance;
 use super::capture::{Capture, Takeover, Timing};
 use super::clock::now;
 use super::host::Host;
-use super::require::require_root_and_tools;
 use super::vip_watch::VipWatch;
 use super::{Lab, VIP};
 
-/// How long to wait for what is only a matter of working at all.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub use super::wait::PATIENCE;
+
 /// How far a measured wait may fall short of the protocol's: capture and host stamp the same frame at
 /// slightly different times.
 pub const EARLINESS: Duration = Duration::from_millis(1);
@@ -58,7 +57,7 @@ pub const TIMING: Timing = Timing {
 
 /// The same by `auto`, whatever datapath is under test: for what holds at tc alone.
 pub fn by_auto(priority: u8) -> Instance {
-    instance(priority).with("datapath", "auto")
+    instance(priority).by("auto")
 }
 
 impl Pair {
@@ -74,20 +73,23 @@ impl Pair {
 
     /// With these instances, the backup started in this way.
     pub fn launched(first: Instance, second: Instance, backup: &Launch) -> Result<Self> {
-        require_root_and_tools(&[])?;
         Self::settle(Lab::new(2)?, first, second, backup)
     }
 
     /// With these instances in a lab that is there already.
+    pub fn in_lab(lab: Lab, first: Instance, second: Instance) -> Result<Self> {
+        Self::settle(lab, first, second, &Launch::default())
+    }
+
+    /// The same, the backup started in this way.
     pub fn settle(lab: Lab, first: Instance, second: Instance, backup: &Launch) -> Result<Self> {
         let (h1, h2) = (lab.host(1).clone(), lab.host(2).clone());
         let capture = lab.capture()?;
         let (on_master, on_backup) = (h1.vip_watch(VIP)?, h2.vip_watch(VIP)?);
-        let master = Agent::start(&h1, &AgentConfig::new(&h1, first))?;
-        master.wait_state(State::Master, PATIENCE)?;
-        Agent::write_config(&h2, &AgentConfig::new(&h2, second))?;
+        let master = Agent::master(&h1, first)?;
+        Agent::write_config(&h2, second)?;
         let backup = Agent::launch(&h2, backup)?;
-        backup.wait_follows("web", PATIENCE)?;
+        backup.wait_follows()?;
         let pair = Self {
             master,
             backup,
@@ -120,6 +122,26 @@ impl Pair {
         ensure!(self.on_master.present(), "host 1 has no address");
         ensure!(!self.on_backup.present(), "host 2 has the address");
         Ok(())
+    }
+
+    /// Fails if the address came or went on either host since then.
+    pub fn undisturbed_since(&self, since: Instant) -> Result<()> {
+        self.on_master.undisturbed_since(since)?;
+        self.on_backup.undisturbed_since(since)
+    }
+
+    /// Waits until host 2 has the address, and host 1 has not; when it came.
+    pub fn moved_away(&self) -> Result<Instant> {
+        let taken = self.on_backup.wait_present(PATIENCE)?;
+        self.on_master.wait_absent(PATIENCE)?;
+        Ok(taken)
+    }
+
+    /// Waits until host 1 has the address again, and host 2 has not; when it came.
+    pub fn moved_back(&self) -> Result<Instant> {
+        let taken = self.on_master.wait_present(PATIENCE)?;
+        self.on_backup.wait_absent(PATIENCE)?;
+        Ok(taken)
     }
 
     /// Cuts host 1 off and waits for the take-over, which must come at the protocol's deadline.

@@ -7,14 +7,18 @@ use anyhow::{Result, bail};
 /// What every lab uses.
 const ALWAYS: [&str; 6] = ["ip", "bridge", "iptables", "sh", "awk", "umount"];
 
-/// Call first in every lab test: an error that says what is missing and how to get it.
-pub fn require_root_and_tools(tools: &[&str]) -> Result<()> {
+/// Fails with what is missing and how to get it, for whatever makes a lab.
+pub(super) fn require_root_and_basics() -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
         bail!("lab tests make network namespaces: run them as root, `sudo cargo xtask test`");
     }
-    let missing: Vec<&str> = ALWAYS
+    require_tools(&ALWAYS)
+}
+
+/// Fails with those of these programs that are not there, and how to get them.
+pub fn require_tools(tools: &[&str]) -> Result<()> {
+    let missing: Vec<&str> = tools
         .iter()
-        .chain(tools)
         .copied()
         .filter(|tool| find(tool).is_none())
         .collect();
@@ -42,16 +46,19 @@ mod tests {
 
     #[test]
     fn a_missing_tool_is_named_together_with_the_command_that_installs_it() {
-        if !nix::unistd::geteuid().is_root() {
-            let error = require_root_and_tools(&[]).unwrap_err().to_string();
-            assert!(error.contains("as root"), "{error}");
-            return;
-        }
-        let error = require_root_and_tools(&["no-such-tool"]).unwrap_err();
-        let error = error.to_string();
+        let error = require_tools(&["no-such-tool"]).unwrap_err().to_string();
         assert!(
             error.contains("no-such-tool") && error.contains("cargo xtask setup"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn who_is_not_root_is_told_to_be() {
+        if nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let error = require_root_and_basics().unwrap_err().to_string();
+        assert!(error.contains("as root"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::capture::Frame;
 use super::netns::output_of;
 use super::pcap;
+use super::require::require_tools;
 
 /// Debian's tshark.
 pub const PROGRAM: &str = "tshark";
@@ -78,6 +79,7 @@ impl Decoded {
 
 /// Has tshark read frames, by way of a file in this directory. It verifies every checksum there is.
 pub fn decode(dir: &Path, frames: &[Frame], school: School) -> Result<Vec<Decoded>> {
+    require_tools(&[PROGRAM])?;
     let file = dir.join("frames.pcap");
     pcap::write(&file, frames)?;
     let as_in_v2 = match school {

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use ha_common::units::Instant;
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -115,6 +115,13 @@ impl VipWatch {
         let mut events = self.events();
         events.retain(|event| event.at >= since);
         events
+    }
+
+    /// Fails if the address came or went at or after `since`.
+    pub fn undisturbed_since(&self, since: Instant) -> Result<()> {
+        let changes = self.changes_since(since);
+        ensure!(changes.is_empty(), "{} has moved: {changes:?}", self.what);
+        Ok(())
     }
 
     /// Waits until the address is there; when it came.

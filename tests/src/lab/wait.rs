@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+/// How long to wait for what is only a matter of working at all.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
 /// How often a condition is looked at.
 const STEP: Duration = Duration::from_millis(5);
 

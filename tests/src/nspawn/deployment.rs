@@ -13,7 +13,7 @@ use crate::lab::agent_status::Instance;
 use crate::lab::capture::{Capture, Timing};
 use crate::lab::clock::now;
 use crate::lab::pair::PATIENCE;
-use crate::lab::{Lab, VIP, require_root_and_tools, wait_until};
+use crate::lab::{Lab, VIP, require_tools, wait_until};
 
 /// Programs that are not in every Debian.
 const TOOLS: [&str; 3] = ["systemd-nspawn", "mmdebstrap", "nsenter"];
@@ -32,7 +32,7 @@ pub struct Deployment {
 
 /// Switches all hosts of a lab on; nothing of ours is installed.
 pub fn switch_on(hosts: u8) -> Result<(Vec<Node>, Lab)> {
-    require_root_and_tools(&TOOLS)?;
+    require_tools(&TOOLS)?;
     // What takes long or fails for want of preparation comes before a lab is built.
     package::path()?;
     root::ensure()?;

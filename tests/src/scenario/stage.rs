@@ -11,8 +11,8 @@ use crate::lab::agent_config::{Check, Instance as InstanceConfig};
 use crate::lab::capture::{Capture, Takeover, Timing};
 use crate::lab::client::{Client, Pace};
 use crate::lab::clock::now;
-use crate::lab::nginx::{self, Nginx};
-use crate::lab::{Agent, AgentConfig, Host, Lab, VIP, VipWatch, require_root_and_tools};
+use crate::lab::nginx::Nginx;
+use crate::lab::{Agent, AgentConfig, Host, Lab, VIP, VipWatch};
 
 /// What is allowed past a moment that the protocol defines, on a machine that does other things as
 /// well. The bench measures how late it really is.
@@ -83,7 +83,7 @@ impl Node {
             advert_interval: settings.interval,
             ..InstanceConfig::default()
         }
-        .with("datapath", settings.datapath);
+        .by(settings.datapath);
         Ok(Self {
             config: AgentConfig::new(host, instance).tracking(Check::of(&nginx)),
             watch: Arc::new(host.vip_watch(VIP)?),
@@ -142,7 +142,6 @@ impl Eyes {
 impl Stage {
     /// Builds the lab: two hosts with nginx, a client that asks for `http://VIP/`, no agents yet.
     pub fn build(settings: Settings) -> Result<Self> {
-        require_root_and_tools(&[nginx::PROGRAM])?;
         let lab = Lab::new(2)?;
         Ok(Self {
             settings,

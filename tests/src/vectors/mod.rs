@@ -34,7 +34,7 @@ pub const PASSWORD: [u8; 8] = *b"secret\0\0";
 pub const INTERVAL: u16 = 100;
 
 /// The group of [`Receiver::OtherGroup`].
-pub const OTHER_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 77);
+const OTHER_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 77);
 /// The peer of [`Receiver::UnicastIpv4`] that is one to five routers away.
 pub const FAR_PEER: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 2);
 /// The TTLs from there.

@@ -11,7 +11,7 @@ use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::PATIENCE;
 use ha_tests::lab::peer::{Peer, Router, Running};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Agent, AgentConfig, Capture, Host, Lab, require_root_and_tools, wait_until};
+use ha_tests::lab::{Agent, Capture, Host, Lab, require_tools, wait_until};
 
 /// A peer, and the virtual router that it shares with the agent.
 pub(crate) struct Pairing {
@@ -87,7 +87,7 @@ enum Member {
 
 impl<'p> Segment<'p> {
     pub(crate) fn new(pairing: &'p Pairing) -> Result<Self> {
-        require_root_and_tools(pairing.peer.programs())?;
+        require_tools(pairing.peer.programs())?;
         let lab = Lab::new(2)?;
         let capture = lab.capture()?;
         let segment = Self {
@@ -266,7 +266,7 @@ impl Seat<'_> {
         self.member = Some(match self.party {
             Party::Agent => Member::Agent(Agent::start(
                 &self.host,
-                &AgentConfig::new(&self.host, self.router.for_agent(&self.host)?),
+                self.router.for_agent(&self.host)?,
             )?),
             Party::Peer => Member::Peer(self.pairing.peer.start(&self.host, &self.router)?),
         });
@@ -279,7 +279,7 @@ impl Seat<'_> {
         let Some(Member::Agent(agent)) = &self.member else {
             return Ok(());
         };
-        agent.wait_follows("web", PATIENCE).map(drop)
+        agent.wait_follows().map(drop)
     }
 
     /// Ends it as an operator does.

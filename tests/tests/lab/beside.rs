@@ -12,7 +12,7 @@ const VRID: u8 = 51;
 /// Waits until some note, or none, has these words.
 fn wait_noted(agent: &Agent, words: &str, is_noted: bool) -> Result<()> {
     let what = format!("`{words}` is noted: {is_noted}");
-    agent.wait_instance("web", &what, PATIENCE, |it| {
+    agent.wait(&what, |it| {
         it.datapath.notes.iter().any(|note| note.contains(words)) == is_noted
     })?;
     Ok(())

@@ -7,9 +7,9 @@ use ha_common::units::Instant;
 use ha_tests::lab::agent::State;
 use ha_tests::lab::agent_config::{AgentConfig, Check, Instance, Track};
 use ha_tests::lab::clock::now;
-use ha_tests::lab::nginx::{self, Nginx};
+use ha_tests::lab::nginx::Nginx;
 use ha_tests::lab::pair::{PATIENCE, TIMING, instance};
-use ha_tests::lab::{Agent, Lab, Pair, require_root_and_tools, wait_until};
+use ha_tests::lab::{Agent, Lab, Pair, wait_until};
 use toml::toml;
 
 /// So long that no run of the check can be what notices.
@@ -33,17 +33,11 @@ fn check(probe: toml::Table, interval: Duration) -> Check {
 
 /// A pair whose master tracks this check of an nginx that runs beside it.
 fn watched(probe: impl FnOnce(&Nginx) -> Result<Check>) -> Result<(Pair, Nginx)> {
-    require_root_and_tools(&[nginx::PROGRAM])?;
     let pair = Pair::start()?;
     let nginx = Nginx::running(pair.h1())?;
     let config = AgentConfig::new(pair.h1(), instance(100)).tracking(probe(&nginx)?);
-    Agent::write_config(pair.h1(), &config)?;
-    let said = pair.master.reload()?;
-    ensure!(said.code == Some(0), "{said:?}");
-    wait_until(PATIENCE, "the check is up", || {
-        let status = pair.master.status();
-        status.is_ok_and(|it| it.checks.iter().all(|check| check.state == "up"))
-    })?;
+    pair.master.reload_with(&config)?;
+    pair.master.wait_checks_up()?;
     pair.is_settled()?;
     Ok((pair, nginx))
 }
@@ -125,21 +119,19 @@ fn a_weight_moves_the_address_and_takes_it_back() -> Result<()> {
         .push(check(toml! { tcp = "127.0.0.1:80" }, OFTEN));
     Agent::write_config(pair.h1(), &config)?;
     let reloaded = now();
-    ensure!(pair.master.reload()?.code == Some(0));
+    pair.master.reload_ok()?;
     pair.capture
         .wait_advert(pair.h1(), 100, reloaded, PATIENCE)
         .context("70 and 30 are advertised as 100")?;
-    ensure!(
-        pair.on_backup.changes_since(reloaded).is_empty(),
-        "the sum was below the backup's for a moment"
-    );
+    pair.on_backup
+        .undisturbed_since(reloaded)
+        .context("the sum was below the backup's for a moment")?;
 
     nginx.crash()?;
     pair.on_backup.wait_present(PATIENCE)?;
     pair.master.wait_state(State::Backup, PATIENCE)?;
     nginx.start()?;
-    pair.on_master.wait_present(PATIENCE)?;
-    pair.on_backup.wait_absent(PATIENCE)?;
+    pair.moved_back()?;
     let found = pair.master.only()?;
     ensure!(found.priority.base == 70 && found.priority.effective == 100);
     Ok(())
@@ -147,7 +139,6 @@ fn a_weight_moves_the_address_and_takes_it_back() -> Result<()> {
 
 #[test]
 fn an_instance_waits_for_the_first_result_of_its_checks() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let first_result = Duration::from_secs(2);
@@ -160,7 +151,7 @@ fn an_instance_waits_for_the_first_result_of_its_checks() -> Result<()> {
     let begin = now();
     let config = AgentConfig::new(host, instance(100)).tracking(slow);
     let agent = Agent::start(host, &config)?;
-    agent.wait_instance("web", "waits for the check", PATIENCE, |it| {
+    agent.wait("waits for the check", |it| {
         let reason = it.reason.as_deref().unwrap_or_default();
         it.state == State::Initialize && reason.contains("first result of check service")
     })?;
@@ -174,7 +165,6 @@ fn an_instance_waits_for_the_first_result_of_its_checks() -> Result<()> {
 #[test]
 fn a_master_whose_agent_was_killed_keeps_the_weight_of_a_check_that_has_yet_to_speak() -> Result<()>
 {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let capture = lab.capture()?;
@@ -198,10 +188,7 @@ fn a_master_whose_agent_was_killed_keeps_the_weight_of_a_check_that_has_yet_to_s
     agent.process().kill()?;
     let again = now();
     let agent = Agent::start_again(host)?;
-    wait_until(PATIENCE, "the check is up", || {
-        let status = agent.status();
-        status.is_ok_and(|it| it.checks.iter().all(|check| check.state == "up"))
-    })?;
+    agent.wait_checks_up()?;
     let frames = capture.frames_since(again);
     let adverts: Vec<u8> = frames
         .iter()

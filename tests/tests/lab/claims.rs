@@ -8,13 +8,13 @@ use anyhow::{Context as _, Result, ensure};
 use ha_common::units::{Instant, Nanos};
 use ha_tests::lab::advert::Advert;
 use ha_tests::lab::agent::{Agent, State};
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::announcement::{gratuitous_arp, unsolicited_advert};
 use ha_tests::lab::capture::Frame;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::decode::Arp;
 use ha_tests::lab::pair::{INTERVAL, LATENESS, PATIENCE, instance};
-use ha_tests::lab::{Capture, Host, Lab, VIP, require_root_and_tools, wait_until};
+use ha_tests::lab::{Capture, Host, Lab, VIP, wait_until};
 use toml::Value;
 
 /// Beside the one in the adverts.
@@ -47,7 +47,6 @@ fn announced(capture: &Capture, host: &Host, since: Instant) -> Vec<Frame> {
 
 #[test]
 fn adverts_of_a_lower_priority_are_answered_at_once_and_then_ever_more_rarely() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let (master, other) = (lab.host(1), lab.host(2));
     let capture = lab.capture()?;
@@ -56,8 +55,7 @@ fn adverts_of_a_lower_priority_are_answered_at_once_and_then_ever_more_rarely() 
     let entries = addresses.map(|it| Value::from(format!("{it}/32")));
     let config = quiet(100).with("excluded", entries.collect::<Vec<_>>());
     let begin = now();
-    let agent = Agent::start(master, &AgentConfig::new(master, config))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(master, config)?;
     wait_until(PATIENCE, "every address announced", || {
         announced(&capture, master, begin).len() == ADDRESSES
     })?;
@@ -97,13 +95,11 @@ fn adverts_of_a_lower_priority_are_answered_at_once_and_then_ever_more_rarely() 
 
 #[test]
 fn a_claim_by_arp_or_neighbour_discovery_is_answered_at_once_and_shown() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let (master, other) = (lab.host(1), lab.host(2));
     let capture = lab.capture()?;
     let config = quiet(100).with("excluded", vec![Value::from(format!("{SIX}/64"))]);
-    let agent = Agent::start(master, &AgentConfig::new(master, config))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(master, config)?;
     let six: IpAddr = SIX.parse()?;
     capture.wait_announcement(master, six, Instant(0), PATIENCE)?;
     ensure!(agent.only()?.claims.count == 0);
@@ -164,7 +160,6 @@ fn answered(
 /// Of different virtual routers, so that no advert makes one of them yield.
 #[test]
 fn two_masters_of_one_address_do_not_answer_each_other_without_end() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let capture = lab.capture()?;
     let begin = now();
@@ -172,8 +167,7 @@ fn two_masters_of_one_address_do_not_answer_each_other_without_end() -> Result<(
     let agents = [(1, 51), (2, 52)].map(|(number, vrid)| {
         let host = lab.host(number);
         let one = Instance { vrid, ..quiet(100) };
-        let agent = Agent::start(host, &AgentConfig::new(host, one))?;
-        agent.wait_state(State::Master, PATIENCE)?;
+        let agent = Agent::master(host, one)?;
         Ok(agent)
     });
     let agents = agents.into_iter().collect::<Result<Vec<_>>>()?;

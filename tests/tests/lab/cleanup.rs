@@ -4,11 +4,10 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_common::layout::names;
-use ha_tests::lab::agent::{Agent, Circumstances, State, config_file, invoke_with};
-use ha_tests::lab::agent_config::AgentConfig;
+use ha_tests::lab::agent::{Agent, Circumstances, config_file, invoke_with};
 use ha_tests::lab::host::Said;
 use ha_tests::lab::pair::{PATIENCE, by_auto};
-use ha_tests::lab::{Host, Lab, VIP, VipWatch, require_root_and_tools, wait_until};
+use ha_tests::lab::{Host, Lab, VIP, VipWatch, wait_until};
 
 /// A host whose agent was killed as a master, with all that it left.
 struct Remains {
@@ -19,13 +18,11 @@ struct Remains {
 impl Remains {
     /// `before` may do something to the host first.
     fn after(before: impl FnOnce(&Host) -> Result<()>) -> Result<Self> {
-        require_root_and_tools(&[])?;
         let lab = Lab::new(1)?;
         let host = lab.host(1);
         before(host)?;
         let vip = host.vip_watch(VIP)?;
-        let agent = Agent::start(host, &AgentConfig::new(host, by_auto(100)))?;
-        agent.wait_state(State::Master, PATIENCE)?;
+        let agent = Agent::master(host, by_auto(100))?;
         vip.wait_present(PATIENCE)?;
         agent.process().kill()?;
         let remains = Self { vip, lab };

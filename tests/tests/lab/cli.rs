@@ -10,14 +10,13 @@ use ha_tests::lab::agent::{
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::host::Said;
 use ha_tests::lab::pair::{PATIENCE, by_auto, instance};
-use ha_tests::lab::{Host, Lab, require_root_and_tools};
+use ha_tests::lab::{Host, Lab, require_tools};
 
 /// What `run` says on the only host of a lab with this instance.
 fn run_with(instance: Instance) -> Result<Said> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
-    Agent::write_config(host, &AgentConfig::new(host, instance))?;
+    Agent::write_config(host, instance)?;
     run(host)
 }
 
@@ -31,7 +30,6 @@ fn run(host: &Host) -> Result<Said> {
 
 #[test]
 fn a_bad_configuration_ends_with_3_and_every_mistake_with_its_place() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let good = AgentConfig::new(host, instance(100)).text()?;
@@ -66,7 +64,6 @@ fn a_bad_configuration_ends_with_3_and_every_mistake_with_its_place() -> Result<
 
 #[test]
 fn a_missing_configuration_ends_with_3_and_its_name() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let said = invoke(lab.host(1), &["run", "--config", "/run/no-such.toml"])?;
     ensure!(said.code == Some(3), "{said:?}");
@@ -89,10 +86,10 @@ fn an_interface_that_is_not_there_ends_with_6_and_the_nearest_name() -> Result<(
 
 #[test]
 fn somebody_who_is_not_root_is_told_what_is_missing_and_ends_with_4() -> Result<()> {
-    require_root_and_tools(&["setpriv"])?;
+    require_tools(&["setpriv"])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
-    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    Agent::write_config(host, instance(100))?;
     let (program, config, run_dir) = (program()?, config_file(host), host.run_dir());
     let said = host.try_run(&[
         "setpriv",
@@ -115,30 +112,26 @@ fn somebody_who_is_not_root_is_told_what_is_missing_and_ends_with_4() -> Result<
 
 #[test]
 fn a_second_agent_in_the_same_directory_ends_with_7_and_harms_nobody() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let watch = host.vip_watch(ha_tests::lab::VIP)?;
-    let first = Agent::start(host, &AgentConfig::new(host, instance(100)))?;
-    first.wait_state(State::Master, PATIENCE)?;
+    let first = Agent::master(host, instance(100))?;
     let begin = ha_tests::lab::clock::now();
     let said = run(host)?;
     ensure!(said.code == Some(7), "{said:?}");
     ensure!(said.err.contains("hint: stop it first"), "{said:?}");
     ensure!(first.state()? == State::Master);
-    ensure!(watch.changes_since(begin).is_empty());
+    watch.undisturbed_since(begin)?;
     Ok(())
 }
 
 /// They would take each other's slots for leftovers.
 #[test]
 fn a_second_agent_on_the_same_pins_ends_with_7_and_harms_nobody() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let watch = host.vip_watch(ha_tests::lab::VIP)?;
-    let first = Agent::start(host, &AgentConfig::new(host, by_auto(100)))?;
-    first.wait_state(State::Master, PATIENCE)?;
+    let first = Agent::master(host, by_auto(100))?;
     let begin = ha_tests::lab::clock::now();
     let elsewhere = host.dir().join("elsewhere");
     let circumstances = Circumstances {
@@ -161,8 +154,8 @@ fn a_second_agent_on_the_same_pins_ends_with_7_and_harms_nobody() -> Result<()> 
         }
     }
     let found = first.only()?;
-    ensure!(found.state == State::Master && found.datapath.kind.as_deref() == Some("tc"));
-    ensure!(watch.changes_since(begin).is_empty());
+    ensure!(found.state == State::Master && found.receives_by("tc"));
+    watch.undisturbed_since(begin)?;
     first.process().kill()?;
     let heir = Agent::start_again(host)?;
     heir.process()
@@ -172,10 +165,9 @@ fn a_second_agent_on_the_same_pins_ends_with_7_and_harms_nobody() -> Result<()> 
 
 #[test]
 fn something_in_the_control_sockets_place_ends_with_6_and_stays() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
-    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    Agent::write_config(host, instance(100))?;
     let path = host.run_dir().join("control.sock");
     fs::write(&path, "precious")?;
     let said = run(host)?;
@@ -189,10 +181,9 @@ fn something_in_the_control_sockets_place_ends_with_6_and_stays() -> Result<()> 
 
 #[test]
 fn a_runtime_directory_that_others_may_write_ends_with_6() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
-    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    Agent::write_config(host, instance(100))?;
     fs::set_permissions(host.run_dir(), fs::Permissions::from_mode(0o770))?;
     let said = run(host)?;
     ensure!(said.code == Some(6), "{said:?}");
@@ -202,11 +193,10 @@ fn a_runtime_directory_that_others_may_write_ends_with_6() -> Result<()> {
 
 #[test]
 fn directories_that_it_makes_are_for_its_owner_alone() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     fs::remove_dir(host.run_dir())?;
-    Agent::write_config(host, &AgentConfig::new(host, instance(100)))?;
+    Agent::write_config(host, instance(100))?;
     let pins = host.bpf_dir().join("ha-agent");
     let launch = Launch {
         pin_dir: Some(pins.clone()),
@@ -224,10 +214,10 @@ fn directories_that_it_makes_are_for_its_owner_alone() -> Result<()> {
 /// As on a kernel that is too old, the object cannot be loaded.
 #[test]
 fn without_the_kernel_half_it_runs_by_plain_socket_and_log_and_status_say_why() -> Result<()> {
-    require_root_and_tools(&["setpriv"])?;
+    require_tools(&["setpriv"])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
-    Agent::write_config(host, &AgentConfig::new(host, by_auto(100)))?;
+    Agent::write_config(host, by_auto(100))?;
     let launch = Launch {
         under: vec!["setpriv", "--bounding-set", "-bpf,-sys_admin"],
         ..Launch::default()
@@ -242,7 +232,7 @@ fn without_the_kernel_half_it_runs_by_plain_socket_and_log_and_status_say_why() 
         ensure!(line.contains(part), "no {part:?} in {line:?}");
     }
     let found = agent.only()?;
-    ensure!(found.datapath.kind.as_deref() == Some("socket"));
+    ensure!(found.receives_by("socket"));
     let why = found.datapath.refusal("tc");
     ensure!(why.contains("CAP_BPF"), "{why:?}");
     Ok(())
@@ -250,7 +240,6 @@ fn without_the_kernel_half_it_runs_by_plain_socket_and_log_and_status_say_why() 
 
 #[test]
 fn asking_where_no_agent_runs_ends_with_5_and_says_how_to_start_one() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     for command in ["status", "reload"] {
         let said = invoke(lab.host(1), &[command])?;
@@ -262,7 +251,6 @@ fn asking_where_no_agent_runs_ends_with_5_and_says_how_to_start_one() -> Result<
 
 #[test]
 fn a_wrong_command_line_ends_with_2() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let said = invoke(lab.host(1), &["rnu"])?;
     ensure!(said.code == Some(2), "{said:?}");

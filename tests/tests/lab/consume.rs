@@ -9,7 +9,7 @@ use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::capture::Frame;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
-use ha_tests::lab::{Agent, Host, Lab, Pair, require_root_and_tools};
+use ha_tests::lab::{Agent, Host, Lab, Pair};
 use nix::net::if_::if_nametoindex;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
@@ -32,9 +32,7 @@ fn a_tcpdump_sees_the_adverts_while_they_are_few() -> Result<()> {
 #[test]
 fn consumed_adverts_reach_no_socket_and_other_frames_pass() -> Result<()> {
     for (datapath, is_sniffed) in [("tc", true), ("native", false)] {
-        let backup = instance(90)
-            .with("consume", true)
-            .with("datapath", datapath);
+        let backup = instance(90).with("consume", true).by(datapath);
         let pair = Pair::of(instance(100), backup)?;
         let consume = pair.backup.only()?.consume;
         ensure!(
@@ -45,10 +43,9 @@ fn consumed_adverts_reach_no_socket_and_other_frames_pass() -> Result<()> {
         let begin = now();
         let sniffer = pair.h2().sniff(Host::INTERFACE)?;
         let before = pair.backup.only()?.counters.adverts_received;
-        pair.backup
-            .wait_instance("web", "ten adverts are heard", PATIENCE, |it| {
-                it.counters.adverts_received >= before + 10
-            })?;
+        pair.backup.wait("ten adverts are heard", |it| {
+            it.counters.adverts_received >= before + 10
+        })?;
         // Another virtual router's advert is none of ours; it comes after those that must not.
         let stranger = Advert {
             ethernet_source: pair.lab.client_host().mac(),
@@ -91,7 +88,6 @@ fn listen(host: &Host) -> Result<Socket> {
 
 #[test]
 fn auto_consumes_above_a_hundred_adverts_a_second_on_an_interface() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let mut config = AgentConfig::new(h1, fast("one", 51));
@@ -101,8 +97,7 @@ fn auto_consumes_above_a_hundred_adverts_a_second_on_an_interface() -> Result<()
     ensure!(!found.consume.effective, "{:?}", found.consume);
 
     config.instance.push(fast("two", 52));
-    Agent::write_config(h1, &config)?;
-    ensure!(agent.reload()?.code == Some(0));
+    agent.reload_with(&config)?;
     for name in ["one", "two"] {
         let found = agent.wait_instance(name, "consumes", PATIENCE, |it| it.consume.effective)?;
         ensure!(found.consume.configured == "auto");
@@ -113,15 +108,13 @@ fn auto_consumes_above_a_hundred_adverts_a_second_on_an_interface() -> Result<()
         );
     }
     config.instance.pop();
-    Agent::write_config(h1, &config)?;
-    ensure!(agent.reload()?.code == Some(0));
+    agent.reload_with(&config)?;
     agent.wait_instance("one", "passes again", PATIENCE, |it| !it.consume.effective)?;
     Ok(())
 }
 
 #[test]
 fn a_configured_pass_is_kept_at_any_rate() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let mut masters = AgentConfig::new(h1, fast("one", 51));

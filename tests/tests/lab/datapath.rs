@@ -2,12 +2,13 @@
 
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::{self, Agent, Circumstances, Launch, State};
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::clock::now;
+use ha_tests::lab::datapath::{MACVLAN, chosen};
 use ha_tests::lab::foreign::Foreign;
 use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, by_auto, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
+use ha_tests::lab::{Host, Lab, Pair, wait_until};
 
 #[test]
 fn auto_is_tc_with_a_kernel_timer_and_says_what_native_would_cost() -> Result<()> {
@@ -37,13 +38,12 @@ fn auto_is_tc_with_a_kernel_timer_and_says_what_native_would_cost() -> Result<()
 
 #[test]
 fn the_configured_datapath_is_the_one_that_runs_and_takes_over_at_the_deadline() -> Result<()> {
-    for (name, mode) in [("tc", None), ("native", Some(1)), ("generic", Some(2))] {
-        let pair = Pair::of(instance(100), instance(90).with("datapath", name))?;
+    for name in ["tc", "native", "generic"] {
+        let pair = Pair::of(instance(100), instance(90).by(name))?;
         let found = pair.backup.only()?;
-        ensure!(found.datapath.kind.as_deref() == Some(name), "{found:?}");
         ensure!(found.datapath.because == "configured", "{found:?}");
         ensure!(found.timer.kind == "kernel");
-        ensure!(pair.h2().xdp_mode(Host::INTERFACE)? == mode, "{name}");
+        pair.backup.receives_by(name)?;
         pair.cut_and_take_over(LATENESS)?;
         pair.heal()?;
     }
@@ -53,18 +53,17 @@ fn the_configured_datapath_is_the_one_that_runs_and_takes_over_at_the_deadline()
 /// A macvlan device sees no VRRP at all until somebody joins the group.
 #[test]
 fn on_a_macvlan_device_it_is_tc_as_well() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     for host in lab.hosts() {
-        move_to_macvlan(host)?;
+        host.move_to_macvlan()?;
     }
     let on_macvlan = |priority| Instance {
         interface: MACVLAN.to_owned(),
         ..by_auto(priority)
     };
-    let pair = Pair::settle(lab, on_macvlan(100), on_macvlan(90), &Launch::default())?;
+    let pair = Pair::in_lab(lab, on_macvlan(100), on_macvlan(90))?;
     let found = pair.backup.only()?;
-    ensure!(found.datapath.kind.as_deref() == Some("tc"), "{found:?}");
+    ensure!(found.receives_by("tc"), "{found:?}");
     ensure!(!found.datapath.refusal("native").is_empty(), "{found:?}");
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()
@@ -72,17 +71,16 @@ fn on_a_macvlan_device_it_is_tc_as_well() -> Result<()> {
 
 #[test]
 fn a_configured_native_that_is_refused_is_a_fault_with_the_reason() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
-    move_to_macvlan(h1)?;
+    h1.move_to_macvlan()?;
     let insisting = Instance {
         interface: MACVLAN.to_owned(),
         ..instance(100)
     }
-    .with("datapath", "native");
-    let agent = Agent::start(h1, &AgentConfig::new(h1, insisting))?;
-    let found = agent.wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+    .by("native");
+    let agent = Agent::start(h1, insisting)?;
+    let found = agent.wait("in FAULT", |it| it.state == State::Fault)?;
     let reason = found.reason.context("no reason")?;
     ensure!(
         reason.contains("datapath") && reason.contains("native: "),
@@ -96,25 +94,23 @@ fn a_configured_native_that_is_refused_is_a_fault_with_the_reason() -> Result<()
 
 #[test]
 fn an_xdp_program_of_somebody_else_is_never_replaced_and_is_named() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let h2 = lab.host(2).clone();
     let theirs = Foreign::xdp(&h2)?;
     let before = h2.xdp_program(Host::INTERFACE)?;
     ensure!(before.is_some());
-    let native = instance(90).with("datapath", "native");
-    let agent = Agent::start(&h2, &AgentConfig::new(&h2, native))?;
-    let found = agent.wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+    let native = instance(90).by("native");
+    let agent = Agent::start(&h2, native)?;
+    let found = agent.wait("in FAULT", |it| it.state == State::Fault)?;
     let reason = found.reason.context("no reason")?;
     ensure!(
         reason.contains("ha_vrrp of somebody else") && reason.contains("is not replaced"),
         "{reason}"
     );
-    agent.process().signal(Signal::TERM)?;
-    agent.process().wait(PATIENCE)?;
+    agent.stop()?;
     ensure!(h2.xdp_program(Host::INTERFACE)? == before);
     // tc lives beside it.
-    let pair = Pair::settle(lab, by_auto(100), by_auto(90), &Launch::default())?;
+    let pair = Pair::in_lab(lab, by_auto(100), by_auto(90))?;
     ensure!(pair.backup.only()?.datapath.kind.as_deref() == Some("tc"));
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()?;
@@ -125,9 +121,9 @@ fn an_xdp_program_of_somebody_else_is_never_replaced_and_is_named() -> Result<()
 
 #[test]
 fn a_plain_socket_takes_over_at_the_deadline() -> Result<()> {
-    let pair = Pair::of(instance(100), instance(90).with("datapath", "socket"))?;
+    let pair = Pair::of(instance(100), instance(90).by("socket"))?;
     let found = pair.backup.only()?;
-    ensure!(found.datapath.kind.as_deref() == Some("socket"));
+    ensure!(found.receives_by("socket"));
     ensure!(found.datapath.because == "configured", "{found:?}");
     ensure!(found.timer.kind == "watchdog" && found.timer.why.is_some());
     ensure!(pair.h2().xdp_mode(Host::INTERFACE)?.is_none());
@@ -150,7 +146,7 @@ fn priority_zero_shortens_the_wait_to_the_skew_without_a_kernel_timer() -> Resul
         inject: Some("no-timer"),
         ..Launch::default()
     };
-    let socket = instance(90).with("datapath", "socket");
+    let socket = instance(90).by("socket");
     for (backup, launch) in [(socket, Launch::default()), (instance(90), no_timer)] {
         let pair = Pair::launched(instance(100), backup, &launch)?;
         let told = now();
@@ -172,7 +168,7 @@ fn priority_zero_shortens_the_wait_to_the_skew_without_a_kernel_timer() -> Resul
 /// The program of the earlier life ends every advert; if it stayed, the next life's would hear none.
 #[test]
 fn a_killed_agents_datapath_gives_way_to_whichever_is_configured_next() -> Result<()> {
-    let consuming = |name| instance(90).with("consume", true).with("datapath", name);
+    let consuming = |name| instance(90).with("consume", true).by(name);
     for (before, after) in [
         ("tc", "socket"),
         ("native", "socket"),
@@ -182,26 +178,20 @@ fn a_killed_agents_datapath_gives_way_to_whichever_is_configured_next() -> Resul
     ] {
         let pair = Pair::of(instance(100), consuming(before))?;
         pair.backup.process().kill()?;
-        let again = Agent::start(pair.h2(), &AgentConfig::new(pair.h2(), consuming(after)))?;
+        let again = Agent::start(pair.h2(), consuming(after))?;
         let runs = |it: &ha_tests::lab::agent_status::Instance| {
-            it.state == State::Backup && it.datapath.kind.as_deref() == Some(after)
+            it.state == State::Backup && it.receives_by(after)
         };
-        let found = again.wait_instance("web", "runs by the other", PATIENCE, runs)?;
+        let found = again.wait("runs by the other", runs)?;
         let heard = found.counters.adverts_received;
         again
-            .wait_instance("web", "follows by the other", PATIENCE, |it| {
+            .wait("follows by the other", |it| {
                 runs(it) && it.counters.adverts_received > heard + 10 && it.master.is_some()
             })
             .with_context(|| format!("{before} -> {after}"))?;
-        let mode = match after {
-            "native" => Some(1),
-            "generic" => Some(2),
-            _ => None,
-        };
-        ensure!(
-            pair.h2().xdp_mode(Host::INTERFACE)? == mode,
-            "{before} -> {after}"
-        );
+        again
+            .receives_by(after)
+            .with_context(|| format!("{before} -> {after}"))?;
         pair.is_settled()?;
         pair.cut_and_take_over(LATENESS)?;
     }
@@ -215,19 +205,12 @@ fn a_reload_to_another_datapath_moves_nothing() -> Result<()> {
     let begin = now();
     for name in ["native", "socket", "tc", "socket", "generic", "auto"] {
         for (agent, priority) in [(&pair.master, 100), (&pair.backup, 90)] {
-            let host = agent.host();
-            let config = AgentConfig::new(host, instance(priority).with("datapath", name));
-            Agent::write_config(host, &config)?;
-            let said = agent.reload()?;
-            ensure!(said.code == Some(0), "{said:?}");
-            let runs = if name == "auto" { "tc" } else { name };
-            agent.wait_instance("web", name, PATIENCE, |it| {
-                it.datapath.kind.as_deref() == Some(runs)
-            })?;
+            agent.reload_with(instance(priority).by(name))?;
+            agent.wait(name, |it| it.receives_by(chosen(name)))?;
         }
     }
     pair.is_settled()?;
-    ensure!(pair.on_master.changes_since(begin).is_empty());
+    pair.on_master.undisturbed_since(begin)?;
     for agent in [&pair.master, &pair.backup] {
         let found = agent.only()?;
         ensure!(found.transitions <= 2, "{found:?}");
@@ -238,11 +221,10 @@ fn a_reload_to_another_datapath_moves_nothing() -> Result<()> {
 
 #[test]
 fn a_native_program_outlives_a_clean_stop_and_is_taken_off_by_cleanup() -> Result<()> {
-    let native = |priority| instance(priority).with("datapath", "native");
+    let native = |priority| instance(priority).by("native");
     let pair = Pair::of(native(100), native(90))?;
     let program = pair.h2().xdp_program(Host::INTERFACE)?;
-    pair.backup.process().signal(Signal::TERM)?;
-    ensure!(pair.backup.process().wait(PATIENCE)?.status.success());
+    pair.backup.stop()?;
     ensure!(
         program.is_some() && pair.h2().xdp_program(Host::INTERFACE)? == program,
         "a card would have been reset by a stop"
@@ -251,8 +233,7 @@ fn a_native_program_outlives_a_clean_stop_and_is_taken_off_by_cleanup() -> Resul
     let again = Agent::start_again(pair.h2())?;
     again.wait_state(State::Backup, PATIENCE)?;
     ensure!(pair.h2().xdp_mode(Host::INTERFACE)? == Some(1));
-    again.process().signal(Signal::TERM)?;
-    ensure!(again.process().wait(PATIENCE)?.status.success());
+    again.stop()?;
     let config = agent::config_file(pair.h2()).display().to_string();
     // As the unit does after a stop.
     let stopped = Circumstances {
@@ -260,32 +241,15 @@ fn a_native_program_outlives_a_clean_stop_and_is_taken_off_by_cleanup() -> Resul
         ..Circumstances::default()
     };
     let post = ["cleanup", "--config", &config, "--unless-restarting"];
-    let said = agent::invoke_with(pair.h2(), &stopped, &post)?;
-    ensure!(said.code == Some(0), "{said:?}");
+    let said = agent::invoke_with(pair.h2(), &stopped, &post)?.ok()?;
     ensure!(pair.h2().xdp_mode(Host::INTERFACE)? == Some(1), "{said:?}");
     let again = Agent::start_again(pair.h2())?;
     again.wait_state(State::Backup, PATIENCE)?;
-    again.process().signal(Signal::TERM)?;
-    ensure!(again.process().wait(PATIENCE)?.status.success());
-    let said = agent::invoke(pair.h2(), &["cleanup", "--config", &config])?;
-    ensure!(said.code == Some(0), "{said:?}");
+    again.stop()?;
+    agent::cleanup(pair.h2())?;
     wait_until(PATIENCE, "cleanup takes the program off", || {
         pair.h2()
             .xdp_mode(Host::INTERFACE)
             .is_ok_and(|mode| mode.is_none())
     })
-}
-
-const MACVLAN: &str = "mv0";
-
-/// Gives a host's address to a macvlan device above its interface.
-fn move_to_macvlan(host: &Host) -> Result<()> {
-    host.ns().batch(&format!(
-        "addr del {0}/24 dev eth0\n\
-         link add {MACVLAN} link eth0 type macvlan mode bridge\n\
-         link set {MACVLAN} addrgenmode none\n\
-         addr add {0}/24 dev {MACVLAN}\n\
-         link set {MACVLAN} up\n",
-        host.ipv4()
-    ))
 }

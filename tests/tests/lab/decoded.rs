@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::advert::{Advert, Sum};
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::capture::Frame;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::hmac;
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::tshark::{self, Decoded, School, decode};
-use ha_tests::lab::{Agent, Lab, require_root_and_tools, wait_until};
+use ha_tests::lab::tshark::{Decoded, School, decode};
+use ha_tests::lab::{Agent, Lab, wait_until};
 
 /// Adverts to be seen before the agent is told to leave.
 const ADVERTS: usize = 3;
@@ -165,7 +165,6 @@ fn a_long_list_of_addresses_is_right_to_the_last_one() -> Result<()> {
 /// A witness that never complains would be none.
 #[test]
 fn tshark_complains_of_a_wrong_checksum_and_of_a_wrong_ttl() -> Result<()> {
-    require_root_and_tools(&[tshark::PROGRAM])?;
     let lab = Lab::new(1)?;
     let capture = lab.capture()?;
     let forger = lab.host(1).forger()?;
@@ -214,12 +213,11 @@ struct Sent {
 
 impl Sent {
     fn by(instance: Instance) -> Result<Self> {
-        require_root_and_tools(&[tshark::PROGRAM])?;
         let lab = Lab::new(1)?;
         let h1 = lab.host(1);
         let capture = lab.capture()?;
         let begin = now();
-        let agent = Agent::start(h1, &AgentConfig::new(h1, instance))?;
+        let agent = Agent::start(h1, instance)?;
         let own = || -> Vec<Frame> {
             let mut frames = capture.frames_since(begin);
             frames.retain(|it| it.is_from(h1));

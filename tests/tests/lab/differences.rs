@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use ha_tests::lab::agent::State;
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
-use ha_tests::lab::pair::{PATIENCE, instance};
-use ha_tests::lab::{Agent, Lab, Pair, require_root_and_tools};
+use ha_tests::lab::agent_config::Instance;
+use ha_tests::lab::pair::instance;
+use ha_tests::lab::{Agent, Lab, Pair};
 
 /// RFC 9568 section 7.1 (list, list-log, list-report),
 /// RFC 3768 section 7.1 (list, list-log, list-report).
@@ -20,9 +19,7 @@ fn a_backup_says_once_that_the_master_lists_other_addresses_and_follows_it() -> 
     // Each of them lists other addresses.
     let found = pair
         .backup
-        .wait_instance("web", "ten adverts", PATIENCE, |it| {
-            it.counters.adverts_received >= 10
-        })?;
+        .wait("ten adverts", |it| it.counters.adverts_received >= 10)?;
     let notices = found.notices;
     let said = notices.iter().filter(|it| it.text.contains("lists other"));
     ensure!(said.count() == 1, "{notices:?}");
@@ -32,7 +29,6 @@ fn a_backup_says_once_that_the_master_lists_other_addresses_and_follows_it() -> 
 /// RFC 9568 section 7.1 (log), RFC 3768 section 7.1 (log, interval-log, interval-report).
 #[test]
 fn version_2_hosts_with_different_intervals_say_that_they_refuse_each_other() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let every = |seconds, priority| Instance {
         version: 2,
@@ -41,10 +37,9 @@ fn version_2_hosts_with_different_intervals_say_that_they_refuse_each_other() ->
         ..Instance::default()
     };
     let (h1, h2) = (lab.host(1), lab.host(2));
-    let first = Agent::start(h1, &AgentConfig::new(h1, every(1, 100)))?;
-    first.wait_state(State::Master, PATIENCE)?;
-    let second = Agent::start(h2, &AgentConfig::new(h2, every(2, 90)))?;
-    second.wait_instance("web", "complains", PATIENCE, |it| {
+    let _first = Agent::master(h1, every(1, 100))?;
+    let second = Agent::start(h2, every(2, 90))?;
+    second.wait("complains", |it| {
         it.notices
             .iter()
             .any(|notice| notice.text.contains("rejected: interval"))

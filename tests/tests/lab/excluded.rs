@@ -6,12 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use ha_tests::lab::agent::{Agent, State};
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::agent::Agent;
+use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
-use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools, wait_until};
+use ha_tests::lab::{Host, Lab, Pair, VIP, wait_until};
 use toml::Value;
 
 /// Within which all of a thousand addresses are announced: several times what it takes on an idle machine.
@@ -78,7 +77,6 @@ fn a_peer_without_them_finds_no_difference_in_the_lists() -> Result<()> {
 
 #[test]
 fn an_address_has_its_label_scope_and_broadcast_and_is_replaced_when_they_change() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let formed = |label: &str| -> Result<Instance> {
@@ -88,8 +86,7 @@ fn an_address_has_its_label_scope_and_broadcast_and_is_replaced_when_they_change
         .parse()?;
         Ok(with_excluded(100, vec![Value::Table(entry)]))
     };
-    let agent = Agent::start(h1, &AgentConfig::new(h1, formed("eth0:vip")?))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(h1, formed("eth0:vip")?)?;
     let shown = || h1.run(&["ip", "-4", "address", "show", "dev", "eth0"]);
     let line = "inet 192.0.2.7/24 brd 192.0.2.255 scope link eth0:vip";
     ensure!(shown()?.contains(line), "{}", shown()?);
@@ -97,47 +94,38 @@ fn an_address_has_its_label_scope_and_broadcast_and_is_replaced_when_they_change
 
     let other = h1.vip_watch(VIP)?;
     let told = now();
-    Agent::write_config(h1, &AgentConfig::new(h1, formed("eth0:web")?))?;
-    let said = agent.reload()?;
-    ensure!(said.code == Some(0), "{said:?}");
+    agent.reload_with(formed("eth0:web")?)?;
     wait_until(PATIENCE, "the new label", || {
         shown().is_ok_and(|text| text.contains("eth0:web"))
     })?;
     ensure!(!shown()?.contains("eth0:vip"), "{}", shown()?);
-    ensure!(
-        other.changes_since(told).is_empty(),
-        "the other address has moved"
-    );
-    agent.process().signal(Signal::TERM)?;
-    agent.process().wait(PATIENCE)?;
+    other
+        .undisturbed_since(told)
+        .context("the other address has moved")?;
+    agent.stop()?;
     ensure!(!shown()?.contains(FOUR), "{}", shown()?);
     Ok(())
 }
 
 #[test]
 fn what_a_crash_left_of_them_goes_with_the_configuration_that_had_them() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let watches = [FOUR, SIX].map(|it| h1.vip_watch(it.parse()?));
     let watches = watches.into_iter().collect::<Result<Vec<_>>>()?;
-    let agent = Agent::start(h1, &AgentConfig::new(h1, both_families(100)))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(h1, both_families(100))?;
     for watch in &watches {
         watch.wait_present(PATIENCE)?;
     }
     agent.process().kill()?;
     let vip = h1.vip_watch(VIP)?;
     let killed = now();
-    let again = Agent::start(h1, &AgentConfig::new(h1, instance(100)))?;
-    again.wait_state(State::Master, PATIENCE)?;
+    let _again = Agent::master(h1, instance(100))?;
     for watch in &watches {
         watch.wait_absent(PATIENCE)?;
     }
-    ensure!(
-        vip.changes_since(killed).is_empty(),
-        "the one that stays has moved"
-    );
+    vip.undisturbed_since(killed)
+        .context("the one that stays has moved")?;
     Ok(())
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
-use ha_tests::lab::agent::{Launch, State, invoke};
-use ha_tests::lab::agent_config::{AgentConfig, Instance, far_peer};
+use ha_tests::lab::agent::{State, invoke};
+use ha_tests::lab::agent_config::{Instance, far_peer};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::hmac::{hmac, key};
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Agent, Host, Lab, Pair, VIP, keepalived, require_root_and_tools, wait_until};
+use ha_tests::lab::{Agent, Host, Lab, Pair, VIP, keepalived, wait_until};
 
 /// Length of a trailer in bytes.
 const TRAILER: usize = 28;
@@ -22,23 +22,14 @@ fn signing(host: &Host, priority: u8, mode: &str) -> Result<Instance> {
 
 /// Host 1 leads and host 2 follows, both enforcing; `edit` makes them speak in some other way.
 fn pair_of(edit: impl Fn(Instance, &Lab, u8) -> Instance) -> Result<Pair> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let first = edit(signing(lab.host(1), 100, "enforce")?, &lab, 2);
     let second = edit(signing(lab.host(2), 90, "enforce")?, &lab, 1);
-    Pair::settle(lab, first, second, &Launch::default())
+    Pair::in_lab(lab, first, second)
 }
 
 fn pair() -> Result<Pair> {
     pair_of(|it, _, _| it)
-}
-
-fn reload(agent: &Agent, instance: Instance) -> Result<()> {
-    let host = agent.host();
-    Agent::write_config(host, &AgentConfig::new(host, instance))?;
-    let said = agent.reload()?;
-    ensure!(said.code == Some(0), "{said:?}");
-    Ok(())
 }
 
 fn rejects(agent: &Agent, reason: &str) -> Result<u64> {
@@ -99,7 +90,7 @@ fn adverts_are_verified_in_the_kernel_and_a_silent_master_is_replaced_in_time() 
 
 #[test]
 fn the_same_holds_by_a_plain_socket() -> Result<()> {
-    let pair = pair_of(|it, _, _| it.with("datapath", "socket"))?;
+    let pair = pair_of(|it, _, _| it.by("socket"))?;
     let shown = invoke(pair.h2(), &["status"])?;
     ensure!(shown.out.contains("verified in the agent"), "{}", shown.out);
     is_content(&pair.backup, pair.backup.only()?.transitions)?;
@@ -123,7 +114,6 @@ fn the_same_holds_in_version_2_by_unicast_and_without_pseudo_header() -> Result<
 
 #[test]
 fn the_same_holds_over_ipv6() -> Result<()> {
-    require_root_and_tools(&[])?;
     for unicast in [false, true] {
         let lab = Lab::new(2)?;
         let (h1, h2) = (lab.host(1), lab.host(2));
@@ -139,10 +129,9 @@ fn the_same_holds_over_ipv6() -> Result<()> {
             })
         };
         let watch = h2.vip_watch("fd00:99::100".parse()?)?;
-        let master = Agent::start(h1, &AgentConfig::new(h1, six(h1, h2, 100)?))?;
-        master.wait_state(State::Master, PATIENCE)?;
-        let backup = Agent::start(h2, &AgentConfig::new(h2, six(h2, h1, 90)?))?;
-        backup.wait_instance("web", "follows the master", PATIENCE, |it| {
+        let _master = Agent::master(h1, six(h1, h2, 100)?)?;
+        let backup = Agent::start(h2, six(h2, h1, 90)?)?;
+        backup.wait("follows the master", |it| {
             it.state == State::Backup && it.counters.adverts_received >= 5
         })?;
         is_content(&backup, 1)?;
@@ -162,8 +151,8 @@ fn a_segment_comes_to_signed_adverts_and_to_another_key_without_a_fail_over() ->
         || -> Result<u64> { Ok(pair.backup.only()?.transitions + pair.master.only()?.transitions) };
     let before = moved()?;
     for mode in ["receive-only", "permissive", "enforce"] {
-        reload(&pair.backup, signing(h2, 90, mode)?)?;
-        reload(&pair.master, signing(h1, 100, mode)?)?;
+        pair.backup.reload_with(signing(h2, 90, mode)?)?;
+        pair.master.reload_with(signing(h1, 100, mode)?)?;
         // One that was on its way may be of before.
         pair.capture.wait_advert(h1, 100, now(), PATIENCE)?;
         ensure!(
@@ -176,10 +165,7 @@ fn a_segment_comes_to_signed_adverts_and_to_another_key_without_a_fail_over() ->
         for (agent, host, priority) in [(&pair.backup, h2, 90), (&pair.master, h1, 100)] {
             let keys = ids.iter().map(|id| key(host, *id, 0xa6 + *id));
             let keys = keys.collect::<Result<Vec<_>>>()?;
-            reload(
-                agent,
-                instance(priority).with("hmac", hmac(keys, active, "enforce")),
-            )?;
+            agent.reload_with(instance(priority).with("hmac", hmac(keys, active, "enforce")))?;
         }
         pair.capture.wait_advert(h1, 100, now(), PATIENCE)?;
     }
@@ -280,7 +266,6 @@ fn recorded_unsigned_and_forged_adverts_move_nothing_and_are_told_apart() -> Res
 /// A router that cannot sign goes on beside one that is not strict yet.
 #[test]
 fn a_keepalived_without_signatures_is_heard_until_they_are_required() -> Result<()> {
-    require_root_and_tools(&["keepalived"])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let other = keepalived::Instance {
@@ -291,13 +276,13 @@ fn a_keepalived_without_signatures_is_heard_until_they_are_required() -> Result<
     let on_h1 = h1.vip_watch(VIP)?;
     let _keepalived = other.start(h1)?;
     on_h1.wait_present(PATIENCE)?;
-    let agent = Agent::start(h2, &AgentConfig::new(h2, signing(h2, 90, "permissive")?))?;
-    agent.wait_instance("web", "follows keepalived", PATIENCE, |it| {
+    let agent = Agent::start(h2, signing(h2, 90, "permissive")?)?;
+    agent.wait("follows keepalived", |it| {
         it.state == State::Backup && it.counters.adverts_received >= 5
     })?;
     is_content(&agent, 1)?;
-    reload(&agent, signing(h2, 90, "enforce")?)?;
-    agent.wait_instance("web", "refuses keepalived", PATIENCE, |it| {
+    agent.reload_with(signing(h2, 90, "enforce")?)?;
+    agent.wait("refuses keepalived", |it| {
         it.counters
             .rejects
             .get("hmac_missing")
@@ -317,7 +302,7 @@ fn a_restarted_master_is_believed_at_once() -> Result<()> {
     pair.capture.wait_advert(pair.h1(), 100, now(), PATIENCE)?;
     pair.capture.wait_advert(pair.h1(), 100, now(), PATIENCE)?;
     ensure!(rejects(&pair.backup, "hmac_replay")? == 0);
-    ensure!(pair.on_backup.changes_since(killed).is_empty());
+    pair.on_backup.undisturbed_since(killed)?;
     let takeover_due = pair.cut_and_take_over(LATENESS)?;
     at_deadline(&takeover_due, LATENESS)
 }

@@ -14,11 +14,10 @@ use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, by_auto, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::tun::Tunnel;
-use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools, wait_until};
+use ha_tests::lab::{Host, Lab, Pair, VIP, wait_until};
 
 /// Two agents that advertise through a tunnel, by unicast.
 fn through_a_tunnel(datapath: &'static str) -> Result<(Lab, Tunnel, Agent, Agent)> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let tunnel = Tunnel::between(lab.host(1), lab.host(2))?;
     let start = |number: u8, priority| {
@@ -29,13 +28,13 @@ fn through_a_tunnel(datapath: &'static str) -> Result<(Lab, Tunnel, Agent, Agent
             addresses: vec!["10.77.0.100/24".to_owned()],
             ..instance(priority)
         };
-        let instance = instance.to_peers(&[peer]).with("datapath", datapath);
-        Agent::start(host, &AgentConfig::new(host, instance))
+        let instance = instance.to_peers(&[peer]).by(datapath);
+        Agent::start(host, instance)
     };
     let master = start(1, 100)?;
     master.wait_state(State::Master, PATIENCE)?;
     let backup = start(2, 90)?;
-    backup.wait_follows("web", PATIENCE)?;
+    backup.wait_follows()?;
     Ok((lab, tunnel, master, backup))
 }
 
@@ -46,12 +45,12 @@ fn a_master_at_the_other_end_of_a_tunnel_is_heard_and_replaced() -> Result<()> {
         let (_lab, tunnel, master, backup) = through_a_tunnel(datapath)?;
         let kind = if datapath == "auto" { "tc" } else { "socket" };
         let found = backup.only()?;
-        ensure!(found.datapath.kind.as_deref() == Some(kind), "{found:?}");
+        ensure!(found.receives_by(kind), "{found:?}");
         ensure!(found.transitions <= 1, "it never was master: {found:?}");
         tunnel.cut();
         backup.wait_state(State::Master, PATIENCE)?;
         tunnel.mend();
-        backup.wait_follows("web", PATIENCE)?;
+        backup.wait_follows()?;
         ensure!(master.only()?.state == State::Master);
     }
     Ok(())
@@ -59,7 +58,6 @@ fn a_master_at_the_other_end_of_a_tunnel_is_heard_and_replaced() -> Result<()> {
 
 #[test]
 fn xdp_on_a_layer_3_interface_is_refused_with_the_reason() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let _tunnel = Tunnel::between(lab.host(1), lab.host(2))?;
     let host = lab.host(1);
@@ -70,14 +68,12 @@ fn xdp_on_a_layer_3_interface_is_refused_with_the_reason() -> Result<()> {
             addresses: vec!["10.77.0.100/24".to_owned()],
             ..instance(100)
         };
-        let instance = instance.to_peers(&[peer]).with("datapath", datapath);
-        let agent = Agent::start(host, &AgentConfig::new(host, instance))?;
-        let found =
-            agent.wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+        let instance = instance.to_peers(&[peer]).by(datapath);
+        let agent = Agent::start(host, instance)?;
+        let found = agent.wait("in FAULT", |it| it.state == State::Fault)?;
         let reason = found.reason.unwrap_or_default();
         ensure!(reason.contains("no Ethernet header"), "{reason}");
-        agent.process().signal(Signal::TERM)?;
-        agent.process().wait(PATIENCE)?;
+        agent.stop()?;
     }
     Ok(())
 }
@@ -111,7 +107,6 @@ fn better(vlans: Vec<u16>) -> Vec<u8> {
 /// A bridge takes the tag out of the frame and keeps it beside: XDP sees none, tc does.
 #[test]
 fn the_same_virtual_router_in_a_vlan_of_a_bridge_moves_nothing() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     bridged(host)?;
@@ -119,8 +114,7 @@ fn the_same_virtual_router_in_a_vlan_of_a_bridge_moves_nothing() -> Result<()> {
         interface: BRIDGE.to_owned(),
         ..by_auto(100)
     };
-    let agent = Agent::start(host, &AgentConfig::new(host, on_bridge))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(host, on_bridge)?;
     ensure!(agent.only()?.datapath.kind.as_deref() == Some("tc"));
     let forger = lab.client_host().forger()?;
     let tagged = || -> Result<u64> {
@@ -151,7 +145,6 @@ fn slot(host: &Host) -> Result<Slot> {
 /// of events made silence that looked like its own.
 #[test]
 fn a_burst_of_lower_adverts_costs_a_living_master_no_packet() -> Result<()> {
-    require_root_and_tools(&[])?;
     for datapath in ["tc", "native"] {
         let lab = Lab::new(1)?;
         let host = lab.host(1);
@@ -160,9 +153,8 @@ fn a_burst_of_lower_adverts_costs_a_living_master_no_packet() -> Result<()> {
             advert_interval: Duration::from_millis(10),
             ..Instance::default()
         };
-        let fast = fast.with("datapath", datapath);
-        let agent = Agent::start(host, &AgentConfig::new(host, fast))?;
-        agent.wait_state(State::Master, PATIENCE)?;
+        let fast = fast.by(datapath);
+        let agent = Agent::master(host, fast)?;
         let served = host.ns().inside(|| UdpSocket::bind((vip_v4(), 7)))??;
         served.set_read_timeout(Some(Duration::from_secs(1)))?;
         let client = lab.client_host();
@@ -287,9 +279,7 @@ fn a_program_that_somebody_else_detaches_is_put_back_counted_and_told() -> Resul
         let seen = pair.backup.only()?.datapath.reattached;
         detach_link(&pair.h2().bpf_dir().join(format!("tcx-{hook}-{ifindex}")))?;
         pair.backup
-            .wait_instance("web", "puts it back", PATIENCE, |it| {
-                it.datapath.reattached == seen + 1
-            })
+            .wait("puts it back", |it| it.datapath.reattached == seen + 1)
             .with_context(|| hook.to_owned())?;
     }
     pair.backup
@@ -297,18 +287,15 @@ fn a_program_that_somebody_else_detaches_is_put_back_counted_and_told() -> Resul
         .wait_for_line("something else removed the program from eth0", PATIENCE)?;
     let heard = pair.backup.only()?.counters.adverts_received;
     pair.backup
-        .wait_instance("web", "follows on", PATIENCE, |it| {
-            it.counters.adverts_received > heard + 10
-        })?;
+        .wait("follows on", |it| it.counters.adverts_received > heard + 10)?;
     let after = pair.backup.only()?;
-    ensure!(after.datapath.kind.as_deref() == Some("tc"));
+    ensure!(after.receives_by("tc"));
     pair.is_settled()
 }
 
 /// An agent without an answer from the thread that attaches is neither in FAULT nor master.
 #[test]
 fn two_instances_on_one_interface_share_its_program_and_a_contradiction_is_named() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let second = Instance {
@@ -317,10 +304,8 @@ fn two_instances_on_one_interface_share_its_program_and_a_contradiction_is_named
         addresses: vec!["10.99.0.101/24".to_owned()],
         ..by_auto(100)
     };
-    let mut config = AgentConfig::new(host, instance(100).with("datapath", "generic"));
-    config
-        .instance
-        .push(second.clone().with("datapath", "native"));
+    let mut config = AgentConfig::new(host, instance(100).by("generic"));
+    config.instance.push(second.clone().by("native"));
     config.instance.push(Instance {
         name: "third".to_owned(),
         vrid: 53,
@@ -332,10 +317,7 @@ fn two_instances_on_one_interface_share_its_program_and_a_contradiction_is_named
     for name in ["web", "third"] {
         let found =
             agent.wait_instance(name, "master", PATIENCE, |it| it.state == State::Master)?;
-        ensure!(
-            found.datapath.kind.as_deref() == Some("generic"),
-            "{found:?}"
-        );
+        ensure!(found.receives_by("generic"), "{found:?}");
     }
     let found = agent.wait_instance("second", "fault", PATIENCE, |it| it.state == State::Fault)?;
     let reason = found.reason.unwrap_or_default();

@@ -15,7 +15,7 @@ use ha_tests::lab::hmac::{hmac, key};
 use ha_tests::lab::inherited::{Inherited, REPORT};
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Agent, Host, Lab, require_root_and_tools, wait_until};
+use ha_tests::lab::{Agent, Host, Lab, require_tools, wait_until};
 use nix::unistd::User;
 use toml::toml;
 
@@ -92,7 +92,7 @@ fn reports(agent: &Agent) -> Result<[Inherited; 2]> {
 
 #[test]
 fn a_command_has_no_limit_priority_or_capability_of_the_agent() -> Result<()> {
-    require_root_and_tools(&["prlimit", "chrt"])?;
+    require_tools(&["prlimit", "chrt"])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     Agent::write_config(host, &reporting(host, "nobody", instance(100)))?;
@@ -115,7 +115,7 @@ fn a_command_has_no_limit_priority_or_capability_of_the_agent() -> Result<()> {
 /// Its checks can only run as its own user, so that no change of user takes anything from them.
 #[test]
 fn a_command_has_no_capability_of_an_agent_that_is_not_root() -> Result<()> {
-    require_root_and_tools(&["prlimit", "chrt", "setpriv"])?;
+    require_tools(&["prlimit", "chrt", "setpriv"])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let nobody = User::from_name("nobody")?.context("no user nobody")?;
@@ -144,7 +144,7 @@ fn a_command_has_no_capability_of_an_agent_that_is_not_root() -> Result<()> {
 
 /// Ends an agent as the watchdog of its unit does, where cores are unlimited: whether the kernel wrote one.
 fn leaves_a_core(host: &Host, instance: Instance) -> Result<bool> {
-    Agent::write_config(host, &AgentConfig::new(host, instance))?;
+    Agent::write_config(host, instance)?;
     let launch = Launch {
         under: vec![
             "sh",
@@ -165,7 +165,7 @@ fn leaves_a_core(host: &Host, instance: Instance) -> Result<bool> {
 
 #[test]
 fn an_agent_with_a_key_leaves_no_core() -> Result<()> {
-    require_root_and_tools(&["prlimit"])?;
+    require_tools(&["prlimit"])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern")?;

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
-use ha_tests::lab::agent::{Agent, Launch, State};
+use ha_tests::lab::agent::{Agent, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::netns::Namespace;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, by_auto};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools};
+use ha_tests::lab::{Host, Lab, Pair, VIP};
 
 #[test]
 fn a_backups_interface_that_is_deleted_and_made_again_is_attached_again() -> Result<()> {
@@ -18,23 +18,17 @@ fn a_backups_interface_that_is_deleted_and_made_again_is_attached_again() -> Res
     pair.lab.unplug(pair.h2())?;
     let gone = pair
         .backup
-        .wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+        .wait("in FAULT", |it| it.state == State::Fault)?;
     ensure!(gone.ifindex.is_none() && gone.datapath.kind.is_none());
     let reason = gone.reason.context("no reason")?;
     ensure!(reason.contains("interface"), "{reason}");
 
     pair.lab.replug(pair.h2())?;
-    let back = pair
-        .backup
-        .wait_instance("web", "follows", PATIENCE, |it| {
-            it.state == State::Backup && it.master.is_some()
-        })?;
+    let back = pair.backup.wait("follows", |it| {
+        it.state == State::Backup && it.master.is_some()
+    })?;
     ensure!(back.ifindex.is_some_and(|new| new != old));
-    ensure!(
-        back.datapath.kind.as_deref() == Some("tc"),
-        "{:?}",
-        back.datapath
-    );
+    ensure!(back.receives_by("tc"), "{:?}", back.datapath);
     ensure!(back.timer.kind == "kernel");
     let capture = pair.lab.capture()?;
     // The backup's timer runs from its last advert, which the new capture must have seen.
@@ -56,10 +50,9 @@ fn a_masters_interface_that_is_deleted_and_made_again_makes_it_master_again() ->
     pair.on_backup.wait_present(PATIENCE)?;
     pair.lab.replug(pair.h1())?;
     pair.master.wait_state(State::Master, PATIENCE)?;
-    pair.on_master.wait_present(PATIENCE)?;
-    pair.on_backup.wait_absent(PATIENCE)?;
+    pair.moved_back()?;
     let back = pair.master.only()?;
-    ensure!(back.datapath.kind.as_deref() == Some("tc"));
+    ensure!(back.receives_by("tc"));
     Ok(())
 }
 
@@ -70,7 +63,7 @@ fn a_pulled_plug_is_a_fault_and_a_new_plug_a_clean_way_back() -> Result<()> {
     pair.lab.link_down(pair.h1())?;
     let found = pair
         .master
-        .wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+        .wait("in FAULT", |it| it.state == State::Fault)?;
     ensure!(
         found
             .reason
@@ -80,8 +73,7 @@ fn a_pulled_plug_is_a_fault_and_a_new_plug_a_clean_way_back() -> Result<()> {
     pair.on_master.wait_absent(PATIENCE)?;
     at_deadline(&pair.takeover_since(pulled)?, LATENESS)?;
     pair.lab.link_up(pair.h1())?;
-    pair.on_master.wait_present(PATIENCE)?;
-    pair.on_backup.wait_absent(PATIENCE)?;
+    pair.moved_back()?;
     pair.master.wait_state(State::Master, PATIENCE)?;
     let changes = pair.on_backup.changes_since(pulled);
     ensure!(changes.len() == 2, "not one clean way: {changes:?}");
@@ -100,12 +92,9 @@ fn a_renamed_interface_is_gone_until_it_has_its_name_again() -> Result<()> {
     rename("eth0", "lan0")?;
     pair.backup.wait_state(State::Fault, PATIENCE)?;
     rename("lan0", "eth0")?;
-    pair.backup
-        .wait_instance("web", "follows", PATIENCE, |it| {
-            it.state == State::Backup
-                && it.master.is_some()
-                && it.datapath.kind.as_deref() == Some("tc")
-        })?;
+    pair.backup.wait("follows", |it| {
+        it.state == State::Backup && it.master.is_some() && it.receives_by("tc")
+    })?;
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()
 }
@@ -118,18 +107,16 @@ fn a_master_whose_interface_is_renamed_while_it_is_up_says_so_and_lets_the_addre
     let renamed = now();
     pair.h1().ns().batch("link set eth0 name lan0\n")?;
     pair.capture.wait_advert(pair.h1(), 0, renamed, PATIENCE)?;
-    pair.on_backup.wait_present(PATIENCE)?;
-    pair.on_master.wait_absent(PATIENCE)?;
+    pair.moved_away()?;
     let found = pair
         .master
-        .wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+        .wait("in FAULT", |it| it.state == State::Fault)?;
     let reason = found.reason.context("no reason")?;
     ensure!(reason.contains("eth0 is called lan0 now"), "{reason}");
     ensure!(found.ifindex.is_none() && found.datapath.kind.is_none());
 
     pair.h1().ns().batch("link set lan0 name eth0\n")?;
-    pair.on_master.wait_present(PATIENCE)?;
-    pair.on_backup.wait_absent(PATIENCE)?;
+    pair.moved_back()?;
     pair.master.wait_state(State::Master, PATIENCE)?;
     ensure!(pair.master.only()?.reason.is_none());
     pair.is_settled()
@@ -137,10 +124,9 @@ fn a_master_whose_interface_is_renamed_while_it_is_up_says_so_and_lets_the_addre
 
 #[test]
 fn an_instance_goes_with_the_name_when_two_interfaces_change_theirs() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     lab.plug(lab.host(1), "eth1", "10.99.0.11/24")?;
-    let pair = Pair::settle(lab, by_auto(100), by_auto(90), &Launch::default())?;
+    let pair = Pair::in_lab(lab, by_auto(100), by_auto(90))?;
     let before = pair.master.only()?.ifindex.context("no index")?;
     let swapped = now();
     pair.h1().ns().batch(
@@ -150,7 +136,7 @@ fn an_instance_goes_with_the_name_when_two_interfaces_change_theirs() -> Result<
     // The same host on another wire: its adverts come from the other interface's address.
     let source: IpAddr = "10.99.0.11".parse()?;
     pair.backup
-        .wait_instance("web", "follows it there", PATIENCE, |it| {
+        .wait("follows it there", |it| {
             it.state == State::Backup
                 && it
                     .master
@@ -158,16 +144,10 @@ fn an_instance_goes_with_the_name_when_two_interfaces_change_theirs() -> Result<
                     .is_some_and(|master| master.address == source)
         })
         .with_context(|| format!("since {swapped:?}"))?;
-    let found = pair
-        .master
-        .wait_instance("web", "master there", PATIENCE, |it| {
-            it.state == State::Master && it.ifindex.is_some_and(|new| new != before)
-        })?;
-    ensure!(
-        found.datapath.kind.as_deref() == Some("tc"),
-        "{:?}",
-        found.datapath
-    );
+    let found = pair.master.wait("master there", |it| {
+        it.state == State::Master && it.ifindex.is_some_and(|new| new != before)
+    })?;
+    ensure!(found.receives_by("tc"), "{:?}", found.datapath);
     ensure!(found.addresses.iter().all(|address| address.present));
     let old = pair.h1().run(&["ip", "-br", "address", "show", "old0"])?;
     ensure!(!old.contains("10.99.0.100"), "left behind: {old}");
@@ -188,7 +168,7 @@ fn neighbours_learn_the_new_ethernet_address_of_a_master_at_once() -> Result<()>
                 && frame.announces(VIP)
                 && frame.arp().is_some_and(|arp| arp.sender_mac == mac)
         })?;
-    ensure!(pair.on_backup.changes_since(changed).is_empty());
+    pair.on_backup.undisturbed_since(changed)?;
     ensure!(pair.master.state()? == State::Master);
     Ok(())
 }
@@ -213,11 +193,9 @@ fn an_interface_that_went_away_and_came_back_unseen_is_attached_again() -> Resul
         .batch("addr add 10.99.0.2/24 dev eth0\nlink set eth0 up\n")?;
     pair.backup.process().signal(Signal::CONT)?;
     let resumed = now();
-    let back = pair
-        .backup
-        .wait_instance("web", "follows anew", PATIENCE, |it| {
-            it.transitions > before.transitions && it.follows()
-        })?;
+    let back = pair.backup.wait("follows anew", |it| {
+        it.transitions > before.transitions && it.follows()
+    })?;
     // The membership ended with the interface's first life; a veth would not miss it, a real card does.
     let groups = pair.h2().run(&["ip", "maddress", "show", "dev", "eth0"])?;
     ensure!(
@@ -225,19 +203,14 @@ fn an_interface_that_went_away_and_came_back_unseen_is_attached_again() -> Resul
         "not a member: {groups}"
     );
     ensure!(back.ifindex == Some(old), "another index: {back:?}");
-    ensure!(
-        back.datapath.kind.as_deref() == Some("tc"),
-        "{:?}",
-        back.datapath
-    );
+    ensure!(back.receives_by("tc"), "{:?}", back.datapath);
     ensure!(back.timer.kind == "kernel");
     // It hears the master: otherwise it would have the address by its deadline.
     let heard = back.counters.adverts_received;
-    pair.backup
-        .wait_instance("web", "hears adverts", PATIENCE, |it| {
-            it.counters.adverts_received > heard + 10
-        })?;
-    ensure!(pair.on_backup.changes_since(resumed).is_empty());
+    pair.backup.wait("hears adverts", |it| {
+        it.counters.adverts_received > heard + 10
+    })?;
+    pair.on_backup.undisturbed_since(resumed)?;
     pair.is_settled()
 }
 
@@ -262,15 +235,14 @@ fn a_master_whose_own_address_changes_advertises_from_the_new_one() -> Result<()
         })
         .context("a master has fallen silent")?;
     // And it goes on, which the backup confirms.
-    pair.backup
-        .wait_instance("web", "follows it", PATIENCE, |it| {
-            it.state == State::Backup
-                && it
-                    .master
-                    .as_ref()
-                    .is_some_and(|master| master.address == new)
-        })?;
-    ensure!(pair.on_backup.changes_since(changed).is_empty());
+    pair.backup.wait("follows it", |it| {
+        it.state == State::Backup
+            && it
+                .master
+                .as_ref()
+                .is_some_and(|master| master.address == new)
+    })?;
+    pair.on_backup.undisturbed_since(changed)?;
     ensure!(pair.on_master.present() && pair.master.state()? == State::Master);
     Ok(())
 }
@@ -293,7 +265,6 @@ fn a_backup_whose_own_address_changes_still_takes_over_at_the_deadline() -> Resu
 
 #[test]
 fn several_interfaces_fail_and_recover_one_by_one() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     for (host, address) in lab.hosts().iter().zip(["10.98.0.1/24", "10.98.0.2/24"]) {
         lab.plug(host, "eth1", address)?;
@@ -320,7 +291,7 @@ fn several_interfaces_fail_and_recover_one_by_one() -> Result<()> {
         let found = second.wait_instance(name, "follows", PATIENCE, |it| {
             it.state == State::Backup && it.master.is_some()
         })?;
-        ensure!(found.datapath.kind.as_deref() == Some("tc"));
+        ensure!(found.receives_by("tc"));
     }
     h1.run(&["ip", "link", "set", "eth1", "down"])?;
     first.wait_instance("inner", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::{Agent, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::pair::{PATIENCE, instance};
-use ha_tests::lab::{Host, Lab, require_root_and_tools};
+use ha_tests::lab::{Host, Lab};
 
 /// Below the least that IPv6 works with, 1280 bytes, and back.
 const MTU_TOO_SMALL: [&str; 2] = ["link set eth0 mtu 1200", "link set eth0 mtu 1500"];
@@ -19,7 +19,7 @@ fn config(host: &Host, priority: u8, datapath: &str) -> AgentConfig {
             addresses: vec![format!("fe80::99:{vrid}/64")],
             ..instance(priority)
         }
-        .with("datapath", datapath)
+        .by(datapath)
     };
     let mut config = AgentConfig::new(host, router("web", 51));
     config.instance.push(router("dns", 52));
@@ -58,12 +58,12 @@ fn loses_ipv6(datapath: &str, lose: impl Fn(&Host) -> Result<()>) -> Result<()> 
         master.wait_instance(name, "is master", PATIENCE, |it| it.state == State::Master)?;
     }
     let backup = Agent::start(h2, &config(h2, 90, datapath))?;
-    backup.wait_instance("web", "follows", PATIENCE, |it| it.master.is_some())?;
+    backup.wait("follows", |it| it.master.is_some())?;
     both_follow(&backup)?;
     for _ in 0..2 {
         let before = backup.instance("web")?.transitions;
         lose(h2)?;
-        backup.wait_instance("web", "without an address", PATIENCE, |it| {
+        backup.wait("without an address", |it| {
             it.state == State::Fault || it.transitions > before
         })?;
         address_back(h2)?;
@@ -85,7 +85,6 @@ fn batch(host: &Host, lines: &[&str]) -> Result<()> {
 
 #[test]
 fn a_backup_whose_mtu_was_too_small_for_ipv6_hears_the_master_again() -> Result<()> {
-    require_root_and_tools(&[])?;
     for datapath in ["socket", "auto"] {
         loses_ipv6(datapath, |host| batch(host, &MTU_TOO_SMALL)).context(datapath)?;
     }
@@ -94,7 +93,6 @@ fn a_backup_whose_mtu_was_too_small_for_ipv6_hears_the_master_again() -> Result<
 
 #[test]
 fn a_backup_whose_ipv6_was_switched_off_hears_the_master_again() -> Result<()> {
-    require_root_and_tools(&[])?;
     let switch = |host: &Host, value| {
         let key = format!("net/ipv6/conf/{}/disable_ipv6", Host::INTERFACE);
         host.ns().sysctl(&key, value)

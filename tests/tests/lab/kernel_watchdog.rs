@@ -28,7 +28,7 @@ fn with_fault(inject: &'static str) -> Result<Pair> {
 fn without_a_kernel_timer_the_agent_keeps_the_deadline_and_status_says_so() -> Result<()> {
     let pair = with_fault("no-timer")?;
     let found = pair.backup.only()?;
-    ensure!(found.datapath.kind.as_deref() == Some("tc"));
+    ensure!(found.receives_by("tc"));
     ensure!(
         found.timer.kind == "watchdog" && found.timer.why.is_some(),
         "{found:?}"
@@ -63,10 +63,9 @@ fn when_every_wakeup_is_lost_the_watchdog_takes_over_within_its_bound() -> Resul
 fn behind_a_kernel_timer_that_was_late_the_agents_own_takes_over() -> Result<()> {
     let pair = with_fault("deaf-ring")?;
     let hog = SoftirqHog::start(pair.lab.client_host(), pair.h2())?;
-    pair.backup
-        .wait_instance("web", "a late kernel timer", PATIENCE, |it| {
-            it.timer.guarded && it.timer.late > 0
-        })?;
+    pair.backup.wait("a late kernel timer", |it| {
+        it.timer.guarded && it.timer.late > 0
+    })?;
     // A master that is alive is heard, whatever the flood: adverts come late, and so does the agent's timer.
     let before = pair.backup.only()?;
     let after = pair.backup.wait_adverts(&before, 30, PATIENCE)?;

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use ha_tests::lab::Lab;
 use ha_tests::lab::advert::{Advert, Sum};
 use ha_tests::lab::agent::{Agent, Launch, State, config_file, invoke};
 use ha_tests::lab::agent_config::{AgentConfig, Check};
 use ha_tests::lab::pair::{PATIENCE, instance};
-use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Lab, require_root_and_tools};
 use serde_json::Value;
 
 /// What every line of the BPF programs begins with.
@@ -21,7 +20,7 @@ fn reject_one(lab: &Lab, agent: &Agent) -> Result<()> {
         ..Advert::default()
     };
     lab.client_host().forger()?.send(&advert.frame())?;
-    agent.wait_instance("web", "one refused advert", PATIENCE, |it| {
+    agent.wait("one refused advert", |it| {
         it.counters.rejects.get("checksum") == Some(&1)
     })?;
     Ok(())
@@ -29,7 +28,7 @@ fn reject_one(lab: &Lab, agent: &Agent) -> Result<()> {
 
 fn launch(lab: &Lab, options: &[&'static str]) -> Result<Agent> {
     let h1 = lab.host(1);
-    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    Agent::write_config(h1, instance(100))?;
     let launch = Launch {
         options: options.to_vec(),
         ..Launch::default()
@@ -41,7 +40,6 @@ fn launch(lab: &Lab, options: &[&'static str]) -> Result<Agent> {
 
 #[test]
 fn debugging_shows_what_the_xdp_program_says_of_a_rejected_advert() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let agent = launch(&lab, &["--log-level", "info,ha_ebpf=debug"])?;
     reject_one(&lab, &agent)?;
@@ -55,7 +53,6 @@ fn debugging_shows_what_the_xdp_program_says_of_a_rejected_advert() -> Result<()
 
 #[test]
 fn without_the_switch_the_xdp_program_is_silent() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let agent = launch(&lab, &[])?;
     reject_one(&lab, &agent)?;
@@ -73,7 +70,6 @@ fn without_the_switch_the_xdp_program_is_silent() -> Result<()> {
 
 #[test]
 fn as_json_every_line_is_an_object_and_a_transition_has_its_parts() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let mut config = AgentConfig::new(h1, instance(100));
@@ -81,10 +77,8 @@ fn as_json_every_line_is_an_object_and_a_transition_has_its_parts() -> Result<()
         .node
         .extra
         .insert("log_format".to_owned(), "json".into());
-    let agent = Agent::start(h1, &config)?;
-    agent.wait_state(State::Master, PATIENCE)?;
-    agent.process().signal(Signal::TERM)?;
-    agent.process().wait(PATIENCE)?;
+    let agent = Agent::master(h1, &config)?;
+    agent.stop()?;
     agent.process().wait_for_line("stopped", PATIENCE)?;
     let mut promotions = Vec::new();
     for line in agent.process().lines() {
@@ -128,7 +122,6 @@ fn hopeless_check() -> Check {
 
 #[test]
 fn a_transition_to_fault_is_one_info_line_like_every_other() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let config = AgentConfig::new(h1, instance(100)).tracking(hopeless_check());
@@ -150,13 +143,11 @@ fn a_transition_to_fault_is_one_info_line_like_every_other() -> Result<()> {
 
 #[test]
 fn a_warning_about_the_configuration_is_one_line_in_log_status_and_reload() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let mut config = AgentConfig::new(h1, instance(100));
     config.check.push(hopeless_check());
-    let agent = Agent::start(h1, &config)?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(h1, &config)?;
     let file = config_file(h1);
     let text = std::fs::read_to_string(&file)?;
     let at = text.lines().position(|line| line == "name = \"nothing\"");
@@ -190,14 +181,11 @@ fn a_warning_about_the_configuration_is_one_line_in_log_status_and_reload() -> R
 /// A port that does not pass frames at first, as with a spanning tree, makes two masters: the log says what helps.
 #[test]
 fn a_host_whose_port_was_deaf_at_first_is_told_of_start_delay() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
-    let first = Agent::start(h1, &AgentConfig::new(h1, instance(100)))?;
-    first.wait_state(State::Master, PATIENCE)?;
+    let first = Agent::master(h1, instance(100))?;
     lab.block(h2)?;
-    let second = Agent::start(h2, &AgentConfig::new(h2, instance(150)))?;
-    second.wait_state(State::Master, PATIENCE)?;
+    let second = Agent::master(h2, instance(150))?;
     lab.unblock(h2)?;
     let line = second.process().wait_for_line("start_delay", PATIENCE)?;
     ensure!(

@@ -5,7 +5,7 @@ use ha_tests::lab::agent::State;
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{EARLINESS, LATENESS, PATIENCE, TIMING, instance};
-use ha_tests::lab::{Agent, Host, Lab, require_root_and_tools, wait_until};
+use ha_tests::lab::{Agent, Host, Lab, wait_until};
 
 /// Enough that the last take-over comes long after the first deadline, in one turn of the driver.
 const MANY: u8 = 40;
@@ -38,7 +38,6 @@ fn all_are(agent: &Agent, state: State) -> bool {
 
 #[test]
 fn every_router_of_a_dead_host_is_taken_over_at_its_own_deadline() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let capture = lab.capture()?;
@@ -76,7 +75,6 @@ fn every_router_of_a_dead_host_is_taken_over_at_its_own_deadline() -> Result<()>
 
 #[test]
 fn an_address_moves_from_one_instance_to_another_in_one_reload() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let two = |first: &[u8], second: &[u8]| {
@@ -99,9 +97,7 @@ fn an_address_moves_from_one_instance_to_another_in_one_reload() -> Result<()> {
     // To the earlier one and back to the later one: in neither order may the removal come last.
     for config in [two(&[1, 9], &[2]), two(&[1], &[2, 9])] {
         let before = now();
-        Agent::write_config(host, &config)?;
-        let said = agent.reload()?;
-        ensure!(said.code == Some(0), "{said:?}");
+        agent.reload_with(&config)?;
         let is_there = |it: &ha_tests::lab::agent_status::Instance| {
             it.addresses.iter().all(|address| address.present)
         };

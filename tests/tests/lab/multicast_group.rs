@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use ha_tests::lab::agent::{Agent, Launch, State, config_file, invoke};
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::agent::{Agent, State, cleanup};
+use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Host, Lab, Pair, VIP, keepalived, require_root_and_tools, wait_until};
+use ha_tests::lab::{Host, Lab, Pair, VIP, keepalived, wait_until};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 77);
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -24,7 +24,7 @@ fn agent(host: &Host, priority: u8) -> Result<Agent> {
         advert_interval: INTERVAL,
         ..Instance::default()
     };
-    Agent::start(host, &AgentConfig::new(host, in_group(instance)))
+    Agent::start(host, in_group(instance))
 }
 
 fn peer(priority: u8) -> keepalived::Instance {
@@ -38,7 +38,6 @@ fn peer(priority: u8) -> keepalived::Instance {
 
 #[test]
 fn an_agent_leads_a_keepalived_in_a_group_of_their_own() -> Result<()> {
-    require_root_and_tools(&["keepalived"])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let capture = lab.capture()?;
@@ -64,16 +63,13 @@ fn an_agent_leads_a_keepalived_in_a_group_of_their_own() -> Result<()> {
 
 #[test]
 fn an_agent_follows_a_keepalived_in_a_group_of_their_own() -> Result<()> {
-    require_root_and_tools(&["keepalived"])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let (on_peer, on_agent) = (h1.vip_watch(VIP)?, h2.vip_watch(VIP)?);
     let keepalived = peer(110).start(h1)?;
     on_peer.wait_present(PATIENCE)?;
     let second = agent(h2, 100)?;
-    second.wait_instance("web", "follows keepalived", PATIENCE, |it| {
-        it.state == State::Backup && it.master.as_ref().is_some_and(|it| it.priority == 110)
-    })?;
+    second.wait("follows keepalived", |it| it.follows_priority(110))?;
     ensure!(second.only()?.transitions == 1, "it has only become backup");
     keepalived.signal(Signal::TERM)?;
     on_agent.wait_present(PATIENCE)?;
@@ -87,9 +83,8 @@ fn an_agent_follows_a_keepalived_in_a_group_of_their_own() -> Result<()> {
 }
 
 fn two_agents(datapath: &'static str) -> Result<()> {
-    require_root_and_tools(&[])?;
-    let of = |priority| in_group(instance(priority)).with("datapath", datapath);
-    let pair = Pair::settle(Lab::new(2)?, of(100), of(90), &Launch::default())?;
+    let of = |priority| in_group(instance(priority)).by(datapath);
+    let pair = Pair::in_lab(Lab::new(2)?, of(100), of(90))?;
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()
 }
@@ -107,14 +102,10 @@ fn the_plain_socket_takes_over_in_another_group_at_the_deadline() -> Result<()> 
 /// One VRID, two clusters on one segment: each has its own master, and says whom it does not listen to.
 #[test]
 fn two_clusters_with_one_vrid_and_two_groups_do_not_disturb_each_other() -> Result<()> {
-    let pair = Pair::settle(
-        {
-            require_root_and_tools(&[])?;
-            Lab::new(3)?
-        },
+    let pair = Pair::in_lab(
+        Lab::new(3)?,
         in_group(instance(100)),
         in_group(instance(90)),
-        &Launch::default(),
     )?;
     let begin = now();
     let third = pair.lab.host(3);
@@ -122,47 +113,37 @@ fn two_clusters_with_one_vrid_and_two_groups_do_not_disturb_each_other() -> Resu
         addresses: vec!["10.99.0.101/24".to_owned()],
         ..instance(200)
     };
-    let third = Agent::start(third, &AgentConfig::new(third, other))?;
-    third.wait_state(State::Master, PATIENCE)?;
+    let third = Agent::master(third, other)?;
     for agent in [&pair.master, &pair.backup] {
         wait_until(PATIENCE, "a stranger's adverts", || {
             let rejects = agent.only().map(|it| it.counters.rejects);
             rejects.is_ok_and(|it| it.get("destination").is_some_and(|count| *count > 10))
         })?;
     }
-    ensure!(pair.on_master.changes_since(begin).is_empty());
-    ensure!(pair.on_backup.changes_since(begin).is_empty());
+    pair.undisturbed_since(begin)?;
     ensure!(third.state()? == State::Master);
     pair.is_settled()
 }
 
 #[test]
 fn a_reload_takes_a_plain_socket_to_another_group_and_back() -> Result<()> {
-    require_root_and_tools(&[])?;
-    let plain = |priority| instance(priority).with("datapath", "socket");
-    let pair = Pair::settle(Lab::new(2)?, plain(100), plain(90), &Launch::default())?;
+    let plain = |priority| instance(priority).by("socket");
+    let pair = Pair::in_lab(Lab::new(2)?, plain(100), plain(90))?;
     let begin = now();
     for edit in [in_group as fn(Instance) -> Instance, |it| it] {
         for (agent, priority) in [(&pair.master, 100), (&pair.backup, 90)] {
-            let host = agent.host();
-            Agent::write_config(host, &AgentConfig::new(host, edit(plain(priority))))?;
-            let said = agent.reload()?;
-            ensure!(
-                said.code == Some(0) && said.out.contains("group"),
-                "{said:?}"
-            );
+            let said = agent.reload_with(edit(plain(priority)))?;
+            ensure!(said.out.contains("group"), "{said:?}");
         }
         let before = pair.backup.only()?.counters.adverts_received;
-        pair.backup
-            .wait_instance("web", "hears the master", PATIENCE, |it| {
-                it.counters.adverts_received > before + 5
-            })?;
+        pair.backup.wait("hears the master", |it| {
+            it.counters.adverts_received > before + 5
+        })?;
     }
     // Nobody listens to the other group any more, or the host would still be a member.
     let groups = pair.h2().run(&["ip", "maddress", "show", "dev", "eth0"])?;
     ensure!(!groups.contains(&GROUP.to_string()), "{groups}");
-    ensure!(pair.on_master.changes_since(begin).is_empty());
-    ensure!(pair.on_backup.changes_since(begin).is_empty());
+    pair.undisturbed_since(begin)?;
     pair.is_settled()
 }
 
@@ -175,7 +156,6 @@ fn lets_group_in(host: &Host) -> Result<bool> {
 /// Memberships end with the process; the program that outlives it must go on hearing.
 #[test]
 fn a_killed_agent_leaves_the_filter_open_for_its_group_until_nobody_wants_it() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let first = agent(host, 100)?;
@@ -184,8 +164,7 @@ fn a_killed_agent_leaves_the_filter_open_for_its_group_until_nobody_wants_it() -
     ensure!(lets_group_in(host)?);
 
     // The next one is of the standard's group.
-    let second = Agent::start(host, &AgentConfig::new(host, instance(100)))?;
-    second.wait_state(State::Master, PATIENCE)?;
+    let second = Agent::master(host, instance(100))?;
     ensure!(!lets_group_in(host)?);
     second.process().kill()?;
 
@@ -193,9 +172,7 @@ fn a_killed_agent_leaves_the_filter_open_for_its_group_until_nobody_wants_it() -
     third.wait_state(State::Master, PATIENCE)?;
     third.process().kill()?;
     ensure!(lets_group_in(host)?);
-    let config = config_file(host).display().to_string();
-    let said = invoke(host, &["cleanup", "--config", &config])?;
-    ensure!(said.code == Some(0), "{said:?}");
+    cleanup(host)?;
     ensure!(!lets_group_in(host)?);
     Ok(())
 }

@@ -10,7 +10,7 @@ use ha_tests::lab::agent_config::{Check, Instance, Track};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{INTERVAL, LATENESS, PATIENCE, TIMING, at_deadline, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Agent, AgentConfig, Host, Pair, VIP, wait_until};
+use ha_tests::lab::{AgentConfig, Host, Pair, VIP, wait_until};
 
 fn patient(priority: u8) -> Instance {
     Instance {
@@ -68,9 +68,7 @@ fn a_master_whose_weights_drop_it_below_a_patient_backup_is_replaced() -> Result
     };
     let mut config = AgentConfig::new(pair.h1(), weighed);
     config.check.push(health.check()?);
-    Agent::write_config(pair.h1(), &config)?;
-    let said = pair.master.reload()?;
-    ensure!(said.code == Some(0), "{said:?}");
+    pair.master.reload_with(&config)?;
 
     let failed = now();
     health.fail()?;
@@ -91,9 +89,7 @@ fn a_master_whose_weights_drop_it_below_a_patient_backup_is_replaced() -> Result
     let mended = now();
     health.mend()?;
     pair.master
-        .wait_instance("web", "has its priority back", PATIENCE, |it| {
-            it.priority.effective == 100
-        })?;
+        .wait("has its priority back", |it| it.priority.effective == 100)?;
     let beats = || pair.capture.frames_since(mended).into_iter();
     wait_until(PATIENCE, "ten more adverts of the new master", || {
         let theirs = beats().filter(|it| it.is_from(pair.h2()) && it.vrrp().is_some());
@@ -121,10 +117,9 @@ fn a_patient_master_that_was_stopped_finds_itself_replaced_and_stays_backup() ->
         !frames.iter().any(theirs),
         "it advertised before it had looked"
     );
-    ensure!(
-        pair.on_backup.changes_since(again).is_empty(),
-        "the new master was driven away"
-    );
+    pair.on_backup
+        .undisturbed_since(again)
+        .context("the new master was driven away")?;
     ensure!(pair.capture.announcements(pair.h1(), VIP, again) == 0);
     Ok(())
 }

@@ -4,11 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use ha_tests::lab::agent::State;
-use ha_tests::lab::agent_config::AgentConfig;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
-use ha_tests::lab::{Agent, Lab, require_root_and_tools, wait_until};
+use ha_tests::lab::{Agent, Lab, wait_until};
 
 /// How many addresses, and how often each is announced.
 const ADDRESSES: u8 = 20;
@@ -20,7 +18,6 @@ const EARLINESS: Duration = Duration::from_millis(1);
 
 #[test]
 fn with_a_gap_every_address_is_announced_and_no_two_come_closer() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let capture = lab.capture()?;
@@ -31,8 +28,7 @@ fn with_a_gap_every_address_is_announced_and_no_two_come_closer() -> Result<()> 
     let mut one = instance(100).with("garp", garp);
     one.addresses = (1..=ADDRESSES).map(|n| format!("10.99.1.{n}/24")).collect();
     let begin = now();
-    let agent = Agent::start(host, &AgentConfig::new(host, one))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let _agent = Agent::master(host, one)?;
     let all = usize::from(ADDRESSES) * ROUNDS;
     let announcements = || {
         let frames = capture.frames_since(begin);
@@ -72,7 +68,6 @@ const APART: Duration = Duration::from_millis(100);
 
 #[test]
 fn a_refresh_of_many_addresses_is_no_burst() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let capture = lab.capture()?;
@@ -81,8 +76,7 @@ fn a_refresh_of_many_addresses_is_no_burst() -> Result<()> {
     refresh = "4s" };
     let mut one = instance(100).with("garp", garp);
     one.addresses = (1..=200).map(|n| format!("10.99.1.{n}/24")).collect();
-    let agent = Agent::start(host, &AgentConfig::new(host, one))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let _agent = Agent::master(host, one)?;
     let of_all = || {
         let frames = capture.frames().into_iter();
         let own = frames.filter(|it| it.is_from(host));

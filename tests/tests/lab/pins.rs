@@ -12,8 +12,7 @@ use ha_tests::lab::agent::{self, Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, by_auto, instance};
-use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
+use ha_tests::lab::{Host, Lab, Pair, wait_until};
 use nix::net::if_::if_nametoindex;
 
 #[test]
@@ -45,11 +44,10 @@ fn without_a_bpffs_it_runs_unpinned_and_says_so() -> Result<()> {
 
 #[test]
 fn a_bpffs_is_mounted_on_the_pin_directory_where_there_is_none() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let dir = h1.dir().join("own-pins");
-    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    Agent::write_config(h1, instance(100))?;
     let agent = Agent::launch(
         h1,
         &Launch {
@@ -96,12 +94,10 @@ fn counters_outlive_a_killed_agent_and_peers_needs_none() -> Result<()> {
 
 #[test]
 fn pins_of_another_version_are_replaced() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let config = AgentConfig::new(h1, by_auto(100));
-    let agent = Agent::start(h1, &config)?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(h1, &config)?;
     agent.process().kill()?;
     forge_version(&h1.bpf_dir().join(names::MAP_META))?;
     let agent = Agent::start_again(h1)?;
@@ -143,7 +139,6 @@ fn pins_of_another_version_are_replaced() -> Result<()> {
 /// Where a program goes and comes anew, a card resets.
 #[test]
 fn an_upgrade_to_another_layout_keeps_the_link_in_xdp_that_is_used_and_no_other() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     h1.run(&[
@@ -153,7 +148,7 @@ fn an_upgrade_to_another_layout_keeps_the_link_in_xdp_that_is_used_and_no_other(
         h1.run(&["ip", "link", "set", "dev", args[0], args[1]])?;
     }
     h1.run(&["ip", "address", "add", "10.98.0.1/24", "dev", "side"])?;
-    let native = |it: Instance| it.with("datapath", "native");
+    let native = |it: Instance| it.by("native");
     let side = Instance {
         name: "side".to_owned(),
         interface: "side".to_owned(),
@@ -166,7 +161,7 @@ fn an_upgrade_to_another_layout_keeps_the_link_in_xdp_that_is_used_and_no_other(
     let agent = Agent::start(h1, &config)?;
     for name in ["web", "side"] {
         agent.wait_instance(name, "is master by XDP", PATIENCE, |it| {
-            it.state == State::Master && it.datapath.kind.as_deref() == Some("native")
+            it.state == State::Master && it.receives_by("native")
         })?;
     }
     let (link, program) = (xdp_link(h1)?, h1.xdp_program(Host::INTERFACE)?);
@@ -178,8 +173,8 @@ fn an_upgrade_to_another_layout_keeps_the_link_in_xdp_that_is_used_and_no_other(
     agent
         .process()
         .wait_for_line("replaced pins of another version", PATIENCE)?;
-    agent.wait_instance("web", "is master by XDP", PATIENCE, |it| {
-        it.state == State::Master && it.datapath.kind.as_deref() == Some("native")
+    agent.wait("is master by XDP", |it| {
+        it.state == State::Master && it.receives_by("native")
     })?;
     ensure!(xdp_link(h1)? == link, "it was detached");
     ensure!(
@@ -196,17 +191,14 @@ fn an_upgrade_to_another_layout_keeps_the_link_in_xdp_that_is_used_and_no_other(
 #[test]
 fn where_the_kernel_half_cannot_be_loaded_an_earlier_agents_program_does_not_go_on() -> Result<()> {
     let consuming = |priority| {
-        let instance = instance(priority).with("datapath", "native");
+        let instance = instance(priority).by("native");
         instance.with("consume", true)
     };
     let pair = Pair::of(instance(100), consuming(90))?;
     let host = pair.h2();
     ensure!(host.xdp_program(Host::INTERFACE)?.is_some());
     pair.backup.process().kill()?;
-    Agent::write_config(
-        host,
-        &AgentConfig::new(host, instance(90).with("datapath", "auto")),
-    )?;
+    Agent::write_config(host, instance(90).by("auto"))?;
     let agent = Agent::launch(
         host,
         &Launch {
@@ -217,8 +209,8 @@ fn where_the_kernel_half_cannot_be_loaded_an_earlier_agents_program_does_not_go_
     agent
         .process()
         .wait_for_line("had left in the kernel was taken off", PATIENCE)?;
-    agent.wait_instance("web", "follows by a plain socket", PATIENCE, |it| {
-        it.datapath.kind.as_deref() == Some("socket") && it.follows()
+    agent.wait("follows by a plain socket", |it| {
+        it.receives_by("socket") && it.follows()
     })?;
     wait_until(PATIENCE, "no program in XDP", || {
         host.xdp_program(Host::INTERFACE)
@@ -240,7 +232,6 @@ fn xdp_link(host: &Host) -> Result<u32> {
 #[test]
 fn what_a_killed_agent_held_for_an_instance_that_is_gone_is_cleared_at_the_next_start() -> Result<()>
 {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let second = Instance {
@@ -257,8 +248,7 @@ fn what_a_killed_agent_held_for_an_instance_that_is_gone_is_cleared_at_the_next_
     agent.process().kill()?;
 
     both.instance.truncate(1);
-    let agent = Agent::start(h1, &both)?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let _agent = Agent::master(h1, &both)?;
     watch
         .wait_absent(Duration::from_secs(2))
         .context("the address of the instance that is gone stays")?;
@@ -274,8 +264,7 @@ fn a_killed_agent_leaves_the_filter_open_and_a_clean_stop_closes_it() -> Result<
     ensure!(lets_adverts_in(pair.h2())?);
     let again = Agent::start_again(pair.h2())?;
     again.wait_state(State::Backup, PATIENCE)?;
-    again.process().signal(Signal::TERM)?;
-    ensure!(again.process().wait(PATIENCE)?.status.success());
+    again.stop()?;
     ensure!(!lets_adverts_in(pair.h2())?);
     Ok(())
 }
@@ -284,9 +273,7 @@ fn a_killed_agent_leaves_the_filter_open_and_a_clean_stop_closes_it() -> Result<
 fn a_cleanup_closes_the_filter_that_a_killed_agent_left_open() -> Result<()> {
     let pair = Pair::start()?;
     pair.backup.process().kill()?;
-    let config = agent::config_file(pair.h2()).display().to_string();
-    let said = agent::invoke(pair.h2(), &["cleanup", "--config", &config])?;
-    ensure!(said.code == Some(0), "{said:?}");
+    agent::cleanup(pair.h2())?;
     ensure!(!lets_adverts_in(pair.h2())?);
     Ok(())
 }
@@ -295,11 +282,9 @@ fn a_cleanup_closes_the_filter_that_a_killed_agent_left_open() -> Result<()> {
 fn a_clean_stop_leaves_no_program_and_no_address() -> Result<()> {
     let pair = Pair::start()?;
     let stopped = now();
-    pair.master.process().signal(Signal::TERM)?;
-    ensure!(pair.master.process().wait(PATIENCE)?.status.success());
+    pair.master.stop()?;
     ensure!(pair.h1().ingress_programs()?.is_empty());
-    pair.on_master.wait_absent(PATIENCE)?;
-    pair.on_backup.wait_present(PATIENCE)?;
+    pair.moved_away()?;
     pair.capture.wait_advert(pair.h1(), 0, stopped, PATIENCE)?;
     ensure!(pair.h1().slots_in_use()? == 0);
     Ok(())
@@ -316,7 +301,7 @@ fn runs_in_the_kernel(agent: &Agent) -> Result<()> {
     agent.wait_state(State::Master, PATIENCE)?;
     let found = agent.only()?;
     ensure!(
-        found.datapath.kind.as_deref() == Some("tc") && found.timer.kind == "kernel",
+        found.receives_by("tc") && found.timer.kind == "kernel",
         "{found:?}"
     );
     ensure!(agent.status()?.node.pins.state == "pinned");

@@ -42,8 +42,7 @@ fn a_returning_host_leaves_a_healthy_master_alone_until_its_delay_is_over() -> R
         waited + INTERVAL + EARLINESS >= rule && waited <= rule + LATENESS,
         "it took the master's place {waited:?} after its delay, where {rule:?} is the rule"
     );
-    pair.on_backup.wait_present(PATIENCE)?;
-    pair.on_master.wait_absent(PATIENCE)?;
+    pair.moved_away()?;
     let found = pair.backup.only()?;
     ensure!(found.state == State::Master && found.preempt_wait.is_none());
     ensure!(found.counters.timer_fired == 1, "{:?}", found.counters);
@@ -89,22 +88,15 @@ fn a_preempt_delay_does_not_keep_a_host_from_the_place_of_a_dead_master_or_of_on
 fn a_delay_that_a_reload_shortens_is_over_at_once_and_one_that_it_sets_holds() -> Result<()> {
     let pair = Pair::of(instance(100), returning("10m"))?;
     let mut config = AgentConfig::new(pair.h2(), returning("11m"));
-    Agent::write_config(pair.h2(), &config)?;
-    let said = pair.backup.reload()?;
-    ensure!(
-        said.code == Some(0) && said.out.contains("preempt_delay 10m -> 11m"),
-        "{said:?}"
-    );
+    let said = pair.backup.reload_with(&config)?;
+    ensure!(said.out.contains("preempt_delay 10m -> 11m"), "{said:?}");
     let wait = pair.backup.only()?.preempt_wait.context("no wait")?;
     ensure!(wait.in_us > 600_000_000, "{wait:?}");
     pair.is_settled()?;
 
     config.instance[0] = instance(RETURNING.priority);
-    Agent::write_config(pair.h2(), &config)?;
-    let said = pair.backup.reload()?;
-    ensure!(said.code == Some(0), "{said:?}");
-    pair.on_backup.wait_present(PATIENCE)?;
-    pair.on_master.wait_absent(PATIENCE).map(drop)
+    pair.backup.reload_with(&config)?;
+    pair.moved_away().map(drop)
 }
 
 /// From the last advert that the backup heard to its first one.
@@ -116,11 +108,7 @@ fn wait_of_the_backup(pair: &Pair, cut: Instant) -> Result<Duration> {
 #[test]
 fn as_many_intervals_as_configured_make_a_master_dead_on_either_datapath() -> Result<()> {
     for datapath in ["auto", "socket"] {
-        let of = |priority| {
-            instance(priority)
-                .with("down_multiplier", 5)
-                .with("datapath", datapath)
-        };
+        let of = |priority| instance(priority).with("down_multiplier", 5).by(datapath);
         let pair = Pair::of(of(100), of(90))?;
         let cut = now();
         pair.lab.block(pair.h1())?;
@@ -140,12 +128,8 @@ fn a_reload_gives_a_running_backup_another_multiplier() -> Result<()> {
     let pair = Pair::start()?;
     let before = pair.backup.only()?.transitions;
     let config = AgentConfig::new(pair.h2(), instance(90).with("down_multiplier", 2));
-    Agent::write_config(pair.h2(), &config)?;
-    let said = pair.backup.reload()?;
-    ensure!(
-        said.code == Some(0) && said.out.contains("down_multiplier 3 -> 2"),
-        "{said:?}"
-    );
+    let said = pair.backup.reload_with(&config)?;
+    ensure!(said.out.contains("down_multiplier 3 -> 2"), "{said:?}");
     let found = pair.backup.only()?;
     ensure!(found.transitions == before && found.interval.down_multiplier == 2);
     // The next advert arms the timer by the new rule.
@@ -167,16 +151,13 @@ fn a_reload_of_the_transport_does_not_end_a_delay_that_runs() -> Result<()> {
     let to = |instance: Instance, peer: u8| instance.with("peers", vec![format!("10.99.0.{peer}")]);
     let pair = Pair::of(to(instance(100), 2), to(returning("10m"), 1))?;
     let config = AgentConfig::new(pair.h2(), to(returning("10m"), 1).with("ttl", 254));
-    Agent::write_config(pair.h2(), &config)?;
-    let said = pair.backup.reload()?;
-    ensure!(said.code == Some(0), "{said:?}");
+    pair.backup.reload_with(&config)?;
     let heard = pair.backup.only()?.counters.adverts_received;
     // Longer than a slot that preempts would wait.
     let wanted = heard + 10;
-    pair.backup
-        .wait_instance("web", "ten more adverts", PATIENCE, |it| {
-            it.counters.adverts_received >= wanted
-        })?;
+    pair.backup.wait("ten more adverts", |it| {
+        it.counters.adverts_received >= wanted
+    })?;
     let found = pair.backup.only()?;
     ensure!(
         found.state == State::Backup && found.transitions == 1,

@@ -8,14 +8,14 @@ use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Lab, Pair, VIP, require_root_and_tools};
+use ha_tests::lab::{Lab, Pair, VIP};
 
 /// A second address of the instance.
 const SECOND: &str = "10.99.0.101";
 
 /// The master's configuration with this instance in place of the one that it has.
 fn rewrite(pair: &Pair, instance: Instance) -> Result<()> {
-    Agent::write_config(pair.h1(), &AgentConfig::new(pair.h1(), instance))
+    Agent::write_config(pair.h1(), instance)
 }
 
 #[test]
@@ -37,13 +37,11 @@ fn another_priority_is_advertised_at_once_and_moves_nothing() -> Result<()> {
             .any(|it| it.is_from(pair.h1()) && it.vrrp().is_some_and(|it| it.priority != 120)),
         "the old priority came once more"
     );
-    pair.backup
-        .wait_instance("web", "hears of the priority", PATIENCE, |it| {
-            it.master.as_ref().is_some_and(|it| it.priority == 120)
-        })?;
+    pair.backup.wait("hears of the priority", |it| {
+        it.master.as_ref().is_some_and(|it| it.priority == 120)
+    })?;
     ensure!(later.at > first.at);
-    ensure!(pair.on_master.changes_since(told).is_empty());
-    ensure!(pair.on_backup.changes_since(told).is_empty());
+    pair.undisturbed_since(told)?;
     let found = pair.master.only()?;
     ensure!(found.state == State::Master && found.transitions == before);
     ensure!(found.priority.base == 120 && found.priority.effective == 120);
@@ -62,8 +60,7 @@ fn an_added_address_appears_and_is_advertised_and_a_removed_one_goes() -> Result
         },
     )?;
     let told = now();
-    let said = pair.master.reload()?;
-    ensure!(said.code == Some(0), "{said:?}");
+    let said = pair.master.reload_ok()?;
     ensure!(said.out.contains("web"), "{said:?}");
     second.wait_present(PATIENCE)?;
     pair.capture
@@ -72,19 +69,18 @@ fn an_added_address_appears_and_is_advertised_and_a_removed_one_goes() -> Result
         .wait_for("an advert with two addresses", told, PATIENCE, |frame| {
             frame.is_from(pair.h1()) && frame.vrrp().is_some_and(|it| it.addresses.len() == 2)
         })?;
-    ensure!(pair.on_master.changes_since(told).is_empty());
+    pair.on_master.undisturbed_since(told)?;
     ensure!(pair.master.state()? == State::Master);
 
     rewrite(&pair, instance(100))?;
     let told = now();
-    let said = pair.master.reload()?;
-    ensure!(said.code == Some(0), "{said:?}");
+    pair.master.reload_ok()?;
     second.wait_absent(PATIENCE)?;
     pair.capture
         .wait_for("an advert with one address", told, PATIENCE, |frame| {
             frame.is_from(pair.h1()) && frame.vrrp().is_some_and(|it| it.addresses == [VIP])
         })?;
-    ensure!(pair.on_master.changes_since(told).is_empty());
+    pair.on_master.undisturbed_since(told)?;
     pair.is_settled()
 }
 
@@ -101,22 +97,16 @@ fn an_added_instance_comes_up_and_a_removed_one_leaves_with_priority_zero() -> R
     });
     Agent::write_config(pair.h1(), &config)?;
     let begin = now();
-    let said = pair.master.reload()?;
-    ensure!(
-        said.code == Some(0) && said.out.contains("mail"),
-        "{said:?}"
-    );
+    let said = pair.master.reload_ok()?;
+    ensure!(said.out.contains("mail"), "{said:?}");
     second.wait_present(PATIENCE)?;
     pair.master
         .wait_instance("mail", "master", PATIENCE, |it| it.state == State::Master)?;
 
     rewrite(&pair, instance(100))?;
     let told = now();
-    let said = pair.master.reload()?;
-    ensure!(
-        said.code == Some(0) && said.out.contains("mail"),
-        "{said:?}"
-    );
+    let said = pair.master.reload_ok()?;
+    ensure!(said.out.contains("mail"), "{said:?}");
     pair.capture
         .wait_for("the farewell of mail", told, PATIENCE, |frame| {
             frame.is_from(pair.h1())
@@ -127,8 +117,7 @@ fn an_added_instance_comes_up_and_a_removed_one_leaves_with_priority_zero() -> R
     second.wait_absent(PATIENCE)?;
     let found = pair.master.only()?;
     ensure!(found.name == "web" && found.state == State::Master);
-    ensure!(pair.on_master.changes_since(begin).is_empty());
-    ensure!(pair.on_backup.changes_since(begin).is_empty());
+    pair.undisturbed_since(begin)?;
     Ok(())
 }
 
@@ -204,15 +193,12 @@ fn a_bad_file_changes_nothing_and_the_complaint_names_line_and_column() -> Resul
     pair.capture.wait_advert(pair.h1(), 100, now(), PATIENCE)?;
     let found = pair.master.only()?;
     ensure!(found.state == State::Master && found.priority.base == 100);
-    ensure!(pair.on_master.changes_since(begin).is_empty());
+    pair.on_master.undisturbed_since(begin)?;
 
     // Mended, it is as if nothing had been.
     fs::write(&path, good)?;
-    let said = pair.master.reload()?;
-    ensure!(
-        said.code == Some(0) && said.out.contains("nothing changed"),
-        "{said:?}"
-    );
+    let said = pair.master.reload_ok()?;
+    ensure!(said.out.contains("nothing changed"), "{said:?}");
     pair.is_settled()
 }
 
@@ -223,18 +209,14 @@ fn nanos(count: u64) -> ha_common::units::Nanos {
 /// The kernel half takes the memory of its maps at the start.
 #[test]
 fn a_reload_with_more_addresses_than_can_be_fenced_says_so_and_holds_them_all() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
-    let agent = Agent::start(host, &AgentConfig::new(host, instance(100)))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(host, instance(100))?;
     let excluded: Vec<String> = (0..4096)
         .map(|n| format!("10.97.{}.{}/32", n / 250, n % 250 + 1))
         .collect();
     let many = instance(100).with("excluded", excluded);
-    Agent::write_config(host, &AgentConfig::new(host, many))?;
-    let said = agent.reload()?;
-    ensure!(said.code == Some(0), "{said:?}");
+    let said = agent.reload_with(many)?;
     ensure!(
         said.out.contains("4097 addresses") && said.out.contains("room for 4096"),
         "{said:?}"

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::State;
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::capture::Timing;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{EARLINESS, INTERVAL, LATENESS, PATIENCE, instance};
-use ha_tests::lab::{Agent, Lab, Pair, VIP, require_root_and_tools};
+use ha_tests::lab::{Agent, Lab, Pair, VIP};
 
 /// RFC 9568 section 6.4.1 (owner): it does not listen first.
 #[test]
 fn an_owner_is_master_at_once_and_takes_the_addresses_from_anybody() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let slow = |priority| Instance {
@@ -21,10 +20,9 @@ fn an_owner_is_master_at_once_and_takes_the_addresses_from_anybody() -> Result<(
         ..instance(priority)
     };
     let (on_h1, on_h2) = (h1.vip_watch(VIP)?, h2.vip_watch(VIP)?);
-    let other = Agent::start(h2, &AgentConfig::new(h2, slow(254)))?;
-    other.wait_state(State::Master, PATIENCE)?;
+    let other = Agent::master(h2, slow(254))?;
     let begin = now();
-    let owner = Agent::start(h1, &AgentConfig::new(h1, slow(255)))?;
+    let owner = Agent::start(h1, slow(255))?;
     let taken = on_h1.wait_present(PATIENCE)?;
     let took = taken.since(begin).to_duration();
     ensure!(took < Duration::from_secs(2), "it listened for {took:?}");
@@ -38,7 +36,6 @@ fn an_owner_is_master_at_once_and_takes_the_addresses_from_anybody() -> Result<(
 /// RFC 9568 section 6.4.1 knows the owner by its own address being the virtual one.
 #[test]
 fn an_owner_whose_only_address_is_the_virtual_one_keeps_it_when_it_leaves() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     h1.run(&["ip", "address", "flush", "dev", "eth0", "scope", "global"])?;
@@ -46,15 +43,12 @@ fn an_owner_whose_only_address_is_the_virtual_one_keeps_it_when_it_leaves() -> R
     let watch = h1.vip_watch(VIP)?;
     let capture = lab.capture()?;
     let begin = now();
-    let owner = Agent::start(h1, &AgentConfig::new(h1, instance(255)))?;
-    owner.wait_state(State::Master, PATIENCE)?;
+    let owner = Agent::master(h1, instance(255))?;
     let advert = capture.wait_advert(h1, 255, begin, PATIENCE)?;
     ensure!(advert.vrrp().is_some_and(|it| it.source == VIP));
-    owner
-        .process()
-        .signal(ha_tests::lab::process::Signal::TERM)?;
-    owner.process().wait(PATIENCE)?;
-    ensure!(watch.present() && watch.changes_since(begin).is_empty());
+    owner.stop()?;
+    ensure!(watch.present());
+    watch.undisturbed_since(begin)?;
     Ok(())
 }
 

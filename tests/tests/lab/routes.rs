@@ -3,11 +3,11 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use ha_tests::lab::agent::{Agent, State, invoke};
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::agent::{Agent, State, cleanup};
+use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::pair::{PATIENCE, instance};
-use ha_tests::lab::process::{Process, Signal};
-use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools, wait_until};
+use ha_tests::lab::process::Process;
+use ha_tests::lab::{Host, Lab, Pair, VIP, wait_until};
 use toml::Value;
 
 /// A route to nowhere in particular, in a table of its own and from the virtual address.
@@ -100,10 +100,8 @@ impl Told {
 
 /// One host whose agent is master with this instance.
 fn one_master(instance: Instance) -> Result<(Lab, Agent)> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
-    let agent = Agent::start(lab.host(1), &AgentConfig::new(lab.host(1), instance))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(lab.host(1), instance)?;
     Ok((lab, agent))
 }
 
@@ -128,8 +126,7 @@ fn routes_and_rules_move_with_the_master() -> Result<()> {
     };
     shown(&pair.master, true)?;
     shown(&pair.backup, false)?;
-    pair.master.process().signal(Signal::TERM)?;
-    pair.master.process().wait(PATIENCE)?;
+    pair.master.stop()?;
     ensure!(
         has_none(pair.h1())?,
         "{}{}",
@@ -143,14 +140,11 @@ fn routes_and_rules_move_with_the_master() -> Result<()> {
 
 #[test]
 fn they_come_after_the_addresses_and_go_before_them() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let told = Told::of(h1)?;
-    let agent = Agent::start(h1, &AgentConfig::new(h1, usual(100)?))?;
-    agent.wait_state(State::Master, PATIENCE)?;
-    agent.process().signal(Signal::TERM)?;
-    agent.process().wait(PATIENCE)?;
+    let agent = Agent::master(h1, usual(100)?)?;
+    agent.stop()?;
     let end = format!("inet {VIP}/24");
     told.wait(&["Deleted", &end])?;
     let things = [end.as_str(), "default via 10.99.0.254", "lookup 1000"];
@@ -213,13 +207,12 @@ fn a_route_that_goes_with_its_source_address_comes_back_with_it() -> Result<()> 
 
 #[test]
 fn an_administrators_route_and_rule_in_the_same_place_stay() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     h1.ns().batch(
         "route add default via 10.99.0.9 table 1000\nrule add from 10.99.0.100 table 1000 priority 100\n",
     )?;
-    let agent = Agent::start(h1, &AgentConfig::new(h1, usual(100)?))?;
+    let agent = Agent::start(h1, usual(100)?)?;
     agent
         .process()
         .wait_for_line("or another to the same was there already", PATIENCE)?;
@@ -228,8 +221,7 @@ fn an_administrators_route_and_rule_in_the_same_place_stay() -> Result<()> {
     let route = found.routes.first().context("a route")?;
     let said = route.error.as_deref().unwrap_or_default();
     ensure!(!route.present && said.contains("take it out"), "{route:?}");
-    agent.process().signal(Signal::TERM)?;
-    agent.process().wait(PATIENCE)?;
+    agent.stop()?;
     let left = h1.run(&["ip", "route", "show", "table", "1000"])?;
     ensure!(left.contains("via 10.99.0.9"), "{left}");
     let left = rules(h1)?;
@@ -258,7 +250,7 @@ fn a_route_that_cannot_be_added_is_said_and_tried_again_and_the_host_stays_maste
     );
     // On another interface, so that nothing but the agent's own clock makes it try again.
     h1.run(&["ip", "route", "add", "10.98.0.0/24", "dev", "eth0"])?;
-    agent.wait_instance("web", "has its route", PATIENCE, |it| {
+    agent.wait("has its route", |it| {
         it.routes[0].present && it.routes[0].error.is_none()
     })?;
     let said = agent.process().lines();
@@ -289,7 +281,7 @@ fn a_killed_agent_finds_its_routes_again_and_drops_those_that_are_no_longer_conf
         "[]",
         r#"[{ from = "10.99.0.100", table = 1000, priority = 100 }]"#,
     )?;
-    let third = Agent::start(h1, &AgentConfig::new(h1, fewer))?;
+    let third = Agent::start(h1, fewer)?;
     third
         .process()
         .wait_for_line("removed route default via 10.99.0.254", PATIENCE)?;
@@ -306,12 +298,7 @@ fn cleanup_removes_what_a_killed_agent_left_and_nothing_else() -> Result<()> {
         "route add 192.0.2.0/24 via 10.99.0.9\nrule add from 192.0.2.1 table 7 priority 7\n",
     )?;
     agent.process().kill()?;
-    let config = ha_tests::lab::agent::config_file(h1);
-    let said = invoke(
-        h1,
-        &["cleanup", "--config", config.to_str().context("UTF-8")?],
-    )?;
-    ensure!(said.code == Some(0), "{said:?}");
+    let said = cleanup(h1)?;
     for part in [
         "removed route default via 10.99.0.254",
         "removed rule from 10.99.0.100/32",
@@ -337,14 +324,10 @@ fn a_reload_changes_the_routes_that_changed_and_no_others() -> Result<()> {
         r#"[{ to = "default", via = "10.99.0.253", table = 1000, source = "10.99.0.100" }]"#,
         r#"[{ from = "10.99.0.100", table = 1000, priority = 100 }]"#,
     )?;
-    Agent::write_config(h1, &AgentConfig::new(h1, other))?;
-    let said = agent.reload()?;
-    ensure!(
-        said.code == Some(0) && said.out.contains("routes changed"),
-        "{said:?}"
-    );
+    let said = agent.reload_with(other)?;
+    ensure!(said.out.contains("routes changed"), "{said:?}");
     told.wait(&["default via 10.99.0.253"])?;
-    agent.wait_instance("web", "has the new route", PATIENCE, |it| {
+    agent.wait("has the new route", |it| {
         it.routes[0].text.contains("10.99.0.253") && it.routes[0].present
     })?;
     let moved = told.lines();

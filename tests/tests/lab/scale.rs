@@ -12,7 +12,7 @@ use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::capture::{Frame, Timing};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::instance;
-use ha_tests::lab::{Agent, Capture, Host, Lab, require_root_and_tools, wait_until};
+use ha_tests::lab::{Agent, Capture, Host, Lab, wait_until};
 
 /// A VRID is a byte and not 0.
 const ROUTERS: u8 = 255;
@@ -72,7 +72,6 @@ fn memory_kib(agent: &Agent) -> Result<u64> {
 }
 
 fn stays_and_moves_as_a_whole(interval: Duration) -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let master = Agent::start(h1, &all(h1, 100, interval))?;

@@ -12,9 +12,9 @@ use ha_tests::lab::capture::Timing;
 use ha_tests::lab::client::Pace;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::decode::Checksum;
-use ha_tests::lab::nginx::{self, Nginx};
+use ha_tests::lab::nginx::Nginx;
 use ha_tests::lab::process::{Process, Signal};
-use ha_tests::lab::{Lab, VIP, keepalived, require_root_and_tools, wait_until};
+use ha_tests::lab::{Lab, VIP, keepalived, require_tools, wait_until};
 use ha_tests::nspawn::Machine;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -34,7 +34,6 @@ fn start_pair(lab: &Lab) -> Result<(Process, Process)> {
 
 #[test]
 fn a_blocked_port_moves_the_address_and_every_witness_agrees() -> Result<()> {
-    require_root_and_tools(&[nginx::PROGRAM, keepalived::PROGRAM])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let capture = lab.capture()?;
@@ -94,7 +93,6 @@ fn a_blocked_port_moves_the_address_and_every_witness_agrees() -> Result<()> {
 
 #[test]
 fn a_farewell_shows_as_priority_zero_and_costs_only_the_skew_time() -> Result<()> {
-    require_root_and_tools(&[keepalived::PROGRAM])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let capture = lab.capture()?;
@@ -131,7 +129,6 @@ fn a_farewell_shows_as_priority_zero_and_costs_only_the_skew_time() -> Result<()
 
 #[test]
 fn nginx_can_be_stopped_crashed_broken_and_mended() -> Result<()> {
-    require_root_and_tools(&[nginx::PROGRAM])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let nginx = Nginx::running(h1)?;
@@ -165,7 +162,6 @@ fn nginx_can_be_stopped_crashed_broken_and_mended() -> Result<()> {
 
 #[test]
 fn the_hosts_own_firewall_silences_its_adverts_and_lets_them_speak_again() -> Result<()> {
-    require_root_and_tools(&[keepalived::PROGRAM])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let capture = lab.capture()?;
@@ -190,7 +186,6 @@ fn the_hosts_own_firewall_silences_its_adverts_and_lets_them_speak_again() -> Re
 
 #[test]
 fn a_pulled_plug_takes_the_carrier_and_a_blocked_port_does_not() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let carrier = || h1.run(&["ip", "-o", "link", "show", "eth0"]);
@@ -211,7 +206,6 @@ fn a_pulled_plug_takes_the_carrier_and_a_blocked_port_does_not() -> Result<()> {
 
 #[test]
 fn a_storm_reaches_the_rate_it_is_asked_for_and_arrives() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
     let capture = lab.capture_port(h2)?;
@@ -310,7 +304,7 @@ fn inhabit_a_lab() -> Result<()> {
 
 /// Runs [`inhabit_a_lab`] until it lives in its lab, has `end` end it, and looks for remains.
 fn leaves_nothing(end: &str, act: impl FnOnce(&std::process::Child) -> Result<()>) -> Result<()> {
-    require_root_and_tools(&[nginx::PROGRAM, "systemd-nspawn"])?;
+    require_tools(&["systemd-nspawn"])?;
     let mut child = Command::new(std::env::current_exe()?)
         .args([
             "--ignored",

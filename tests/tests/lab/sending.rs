@@ -6,7 +6,7 @@ use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::agent_status;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
-use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools};
+use ha_tests::lab::{Host, Lab, Pair};
 
 /// 40 bytes of IPv6 header, 8 of VRRP and 80 addresses: more than IPv6's least MTU, less than Ethernet's.
 const PACKET: &str = "1328 bytes";
@@ -32,19 +32,18 @@ fn pair(lab: &Lab, virtual_mac: bool) -> Result<(Agent, Agent)> {
         let instance = many(priority, 80).with("virtual_mac", virtual_mac);
         AgentConfig::new(host, instance)
     };
-    let master = Agent::start(lab.host(1), &config(lab.host(1), 100))?;
-    master.wait_state(State::Master, PATIENCE)?;
+    let master = Agent::master(lab.host(1), &config(lab.host(1), 100))?;
     let backup = Agent::start(lab.host(2), &config(lab.host(2), 90))?;
     follows(&backup)?;
     Ok((master, backup))
 }
 
 fn follows(agent: &Agent) -> Result<()> {
-    agent.wait_follows("web", PATIENCE).map(drop)
+    agent.wait_follows().map(drop)
 }
 
 fn in_fault(agent: &Agent) -> Result<agent_status::Instance> {
-    agent.wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)
+    agent.wait("in FAULT", |it| it.state == State::Fault)
 }
 
 fn names_the_mtu(found: &agent_status::Instance, device: &str, mtu: u32) -> Result<()> {
@@ -58,7 +57,6 @@ fn names_the_mtu(found: &agent_status::Instance, device: &str, mtu: u32) -> Resu
 
 #[test]
 fn a_masters_mtu_that_becomes_too_small_is_a_fault_until_it_is_large_enough_again() -> Result<()> {
-    require_root_and_tools(&[])?;
     for (virtual_mac, device) in [(false, Host::INTERFACE), (true, "vrrp6-51")] {
         let lab = Lab::new(2)?;
         let (master, backup) = pair(&lab, virtual_mac)?;
@@ -71,7 +69,7 @@ fn a_masters_mtu_that_becomes_too_small_is_a_fault_until_it_is_large_enough_agai
         backup.wait_state(State::Master, PATIENCE)?;
         // One of these is enough for 80 addresses, the other is not.
         set_mtu(lab.host(1), 1327)?;
-        master.wait_instance("web", "still in FAULT", PATIENCE, |it| {
+        master.wait("still in FAULT", |it| {
             names_the_mtu(it, device, 1327).is_ok() || reason_has(it, "1327")
         })?;
         set_mtu(lab.host(1), 1500)?;
@@ -88,13 +86,12 @@ fn reason_has(found: &agent_status::Instance, part: &str) -> bool {
 
 #[test]
 fn an_mtu_that_is_too_small_from_the_start_is_a_fault_and_fewer_addresses_mend_it() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     set_mtu(host, 1280)?;
-    let agent = Agent::start(host, &AgentConfig::new(host, many(100, 80)))?;
+    let agent = Agent::start(host, many(100, 80))?;
     names_the_mtu(&in_fault(&agent)?, Host::INTERFACE, 1280)?;
-    Agent::write_config(host, &AgentConfig::new(host, many(100, 77)))?;
+    Agent::write_config(host, many(100, 77))?;
     let reloaded = agent.reload()?;
     ensure!(reloaded.code == Some(0), "{reloaded:?}");
     agent.wait_state(State::Master, PATIENCE)?;
@@ -105,12 +102,11 @@ fn an_mtu_that_is_too_small_from_the_start_is_a_fault_and_fewer_addresses_mend_i
 
 #[test]
 fn more_addresses_than_any_receiver_takes_are_refused_by_check_config() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     set_mtu(host, 9000)?;
     for (addresses, code) in [(92, 0), (93, 3)] {
-        Agent::write_config(host, &AgentConfig::new(host, many(100, addresses)))?;
+        Agent::write_config(host, many(100, addresses))?;
         let path = config_file(host);
         let path = path.to_str().context("not UTF-8")?;
         let said = invoke(host, &["check-config", path])?;
@@ -123,7 +119,6 @@ fn more_addresses_than_any_receiver_takes_are_refused_by_check_config() -> Resul
 /// At 9000 bytes of MTU the longest advert leaves, and is what the other side takes.
 #[test]
 fn the_longest_advert_is_taken_on_a_jumbo_link() -> Result<()> {
-    require_root_and_tools(&[])?;
     for datapath in ["auto", "socket"] {
         let lab = Lab::new(2)?;
         lab.switch().batch(
@@ -132,11 +127,9 @@ fn the_longest_advert_is_taken_on_a_jumbo_link() -> Result<()> {
         for host in lab.hosts() {
             set_mtu(host, 9000)?;
         }
-        let config = |host: &Host, priority| {
-            AgentConfig::new(host, many(priority, 92).with("datapath", datapath))
-        };
-        let master = Agent::start(lab.host(1), &config(lab.host(1), 100))?;
-        master.wait_state(State::Master, PATIENCE)?;
+        let config =
+            |host: &Host, priority| AgentConfig::new(host, many(priority, 92).by(datapath));
+        let _master = Agent::master(lab.host(1), &config(lab.host(1), 100))?;
         let backup = Agent::start(lab.host(2), &config(lab.host(2), 90))?;
         follows(&backup)?;
     }
@@ -148,9 +141,7 @@ fn a_master_whose_adverts_the_firewall_drops_says_since_when_and_why() -> Result
     let pair = Pair::start()?;
     let mark = pair.master.process().mark();
     pair.h1().drop_own_adverts()?;
-    let found = pair
-        .master
-        .wait_instance("web", "says so", PATIENCE, |it| it.unsent.is_some())?;
+    let found = pair.master.wait("says so", |it| it.unsent.is_some())?;
     ensure!(
         found.state == State::Master,
         "only a person can mend a firewall"
@@ -163,7 +154,7 @@ fn a_master_whose_adverts_the_firewall_drops_says_since_when_and_why() -> Result
     pair.backup.wait_state(State::Master, PATIENCE)?;
     pair.h1().pass_own_adverts()?;
     pair.master
-        .wait_instance("web", "is well again", PATIENCE, |it| it.unsent.is_none())?;
+        .wait("is well again", |it| it.unsent.is_none())?;
     process.wait_for_line_after(mark, "adverts leave again", PATIENCE)?;
     let said = process.lines_after(mark);
     let lines = said.iter().filter(|it| it.text.contains("have not left"));

@@ -3,23 +3,21 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use ha_tests::lab::Lab;
 use ha_tests::lab::agent::{Agent, invoke};
-use ha_tests::lab::agent_config::AgentConfig;
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::service_manager::ServiceManager;
-use ha_tests::lab::{Lab, require_root_and_tools};
 
 /// Longer than any of this takes.
 const UNHURRIED: Duration = Duration::from_mins(1);
 
 #[test]
 fn ready_is_said_once_status_is_answered_with_the_instances() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let manager = ServiceManager::listen(h1)?;
-    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    Agent::write_config(h1, instance(100))?;
     let agent = Agent::launch(h1, &manager.launch(UNHURRIED))?;
     manager.wait_for("READY=1", PATIENCE)?;
     let status = agent.status()?;
@@ -29,10 +27,9 @@ fn ready_is_said_once_status_is_answered_with_the_instances() -> Result<()> {
 
 #[test]
 fn an_agent_that_is_refused_is_never_ready() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
-    let first = Agent::start(h1, &AgentConfig::new(h1, instance(100)))?;
+    let first = Agent::start(h1, instance(100))?;
     first.process().wait_for_line("runs with", PATIENCE)?;
     let manager = ServiceManager::listen(h1)?;
     let second = Agent::launch(h1, &manager.launch(UNHURRIED))?;
@@ -46,11 +43,10 @@ fn an_agent_that_is_refused_is_never_ready() -> Result<()> {
 
 #[test]
 fn a_reload_by_signal_and_the_end_are_announced() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let manager = ServiceManager::listen(h1)?;
-    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    Agent::write_config(h1, instance(100))?;
     let agent = Agent::launch(h1, &manager.launch(UNHURRIED))?;
     manager.wait_for("READY=1", PATIENCE)?;
     agent.process().signal(Signal::HUP)?;

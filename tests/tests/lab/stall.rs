@@ -9,12 +9,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
 use ha_tests::lab::agent::{Agent, State};
-use ha_tests::lab::agent_config::AgentConfig;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
 use ha_tests::lab::process::{Process, Signal};
 use ha_tests::lab::service_manager::ServiceManager;
-use ha_tests::lab::{Lab, Pair, VIP, require_root_and_tools, wait_until};
+use ha_tests::lab::{Lab, Pair, VIP, wait_until};
 
 /// After the driver stands still: the lease of 5 s, and what a busy machine needs.
 const LAPSED_WITHIN: Duration = Duration::from_secs(6);
@@ -218,11 +217,10 @@ fn a_driver_that_stands_still_loses_its_lease_and_the_backup_takes_over() -> Res
 fn the_service_manager_hears_nothing_while_the_driver_stands_still() -> Result<()> {
     const WATCHDOG: Duration = Duration::from_millis(900);
     const ALIVE: &str = "WATCHDOG=1";
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let manager = ServiceManager::listen(h1)?;
-    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    Agent::write_config(h1, instance(100))?;
     let agent = Agent::launch(h1, &manager.launch(WATCHDOG))?;
     for _ in 0..3 {
         manager.wait_for(ALIVE, PATIENCE)?;

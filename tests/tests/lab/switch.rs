@@ -2,13 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::{Agent, State, invoke};
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::clock::now;
+use ha_tests::lab::datapath::{MACVLAN, chosen};
 use ha_tests::lab::host::Said;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, by_auto, instance};
-use ha_tests::lab::{Host, Lab, Pair, VIP, require_root_and_tools, wait_until};
-
-const MACVLAN: &str = "mv0";
+use ha_tests::lab::{Host, Lab, Pair, VIP, wait_until};
 
 fn switch(agent: &Agent, name: &str) -> Result<Said> {
     invoke(agent.host(), &["datapath", "web", name])
@@ -19,21 +18,14 @@ fn switched(agent: &Agent, name: &str) -> Result<()> {
     let said = switch(agent, name)?;
     ensure!(said.code == Some(0), "{name}: {said:?}");
     let found = agent.only()?.datapath;
-    let runs = if name == "auto" { "tc" } else { name };
-    ensure!(found.kind.as_deref() == Some(runs), "{name}: {found:?}");
+    let runs = Some(chosen(name));
+    ensure!(found.kind.as_deref() == runs, "{name}: {found:?}");
     let by_command = found.overridden.map(|it| it.datapath);
     // The configured one is no override.
     let expected = (name != "auto").then(|| name.to_owned());
     ensure!(by_command == expected, "{name}: {by_command:?}");
     ensure!(found.because.contains("by command") == (name != "auto"));
     Ok(())
-}
-
-/// What `ip link` says of XDP: 1 native, 2 generic.
-fn xdp_mode(host: &Host) -> Result<Option<u64>> {
-    let text = host.run(&["ip", "-json", "-details", "link", "show", "dev", "eth0"])?;
-    let links: serde_json::Value = serde_json::from_str(&text)?;
-    Ok(links[0]["xdp"]["mode"].as_u64())
 }
 
 #[test]
@@ -46,21 +38,14 @@ fn a_master_and_a_backup_go_through_all_datapaths_and_nothing_moves() -> Result<
     ] {
         for agent in [&pair.master, &pair.backup] {
             switched(agent, name)?;
-            let host = agent.host();
-            let mode = match name {
-                "native" => Some(1),
-                "generic" => Some(2),
-                _ => None,
-            };
-            ensure!(xdp_mode(host)? == mode, "{name}");
+            agent.receives_by(name)?;
             // The answer comes once the old program is off.
-            let has_tc = !host.ingress_programs()?.is_empty();
+            let has_tc = !agent.host().ingress_programs()?.is_empty();
             ensure!(has_tc == matches!(name, "tc" | "auto"), "{name}");
         }
     }
     pair.is_settled()?;
-    ensure!(pair.on_master.changes_since(begin).is_empty());
-    ensure!(pair.on_backup.changes_since(begin).is_empty());
+    pair.undisturbed_since(begin)?;
     for agent in [&pair.master, &pair.backup] {
         let found = agent.only()?;
         ensure!(found.transitions <= 2, "{found:?}");
@@ -72,22 +57,18 @@ fn a_master_and_a_backup_go_through_all_datapaths_and_nothing_moves() -> Result<
 /// An interface has one place for XDP: the new mode's program finds the old one's gone.
 #[test]
 fn a_reload_from_native_to_generic_and_back_is_no_fault() -> Result<()> {
-    let native = |priority| instance(priority).with("datapath", "native");
+    let native = |priority| instance(priority).by("native");
     let pair = Pair::of(native(100), native(90))?;
     let begin = now();
     for name in ["generic", "native"] {
         for (agent, priority) in [(&pair.master, 100), (&pair.backup, 90)] {
-            let config = instance(priority).with("datapath", name);
-            Agent::write_config(agent.host(), &AgentConfig::new(agent.host(), config))?;
-            let said = agent.reload()?;
-            ensure!(said.code == Some(0), "{said:?}");
-            agent.wait_instance("web", name, PATIENCE, |it| {
-                it.datapath.kind.as_deref() == Some(name)
-            })?;
+            let config = instance(priority).by(name);
+            agent.reload_with(config)?;
+            agent.wait(name, |it| it.receives_by(name))?;
         }
     }
     pair.is_settled()?;
-    ensure!(pair.on_master.changes_since(begin).is_empty());
+    pair.on_master.undisturbed_since(begin)?;
     let found = pair.backup.only()?;
     ensure!(found.transitions <= 2, "{found:?}");
     Ok(())
@@ -96,27 +77,17 @@ fn a_reload_from_native_to_generic_and_back_is_no_fault() -> Result<()> {
 /// The macvlan driver has no native XDP: neither a master nor the program that it has is harmed by trying.
 #[test]
 fn what_cannot_be_had_is_refused_and_the_master_keeps_what_it_had() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
-    h1.ns().batch(&format!(
-        "addr del {0}/24 dev eth0\n\
-         link add {MACVLAN} link eth0 type macvlan mode bridge\n\
-         link set {MACVLAN} addrgenmode none\n\
-         addr add {0}/24 dev {MACVLAN}\n\
-         link set {MACVLAN} up\n",
-        h1.ipv4()
-    ))?;
+    h1.move_to_macvlan()?;
     let on_macvlan = Instance {
         interface: MACVLAN.to_owned(),
         ..by_auto(100)
     };
     let watch = h1.vip_watch(VIP)?;
-    let agent = Agent::start(h1, &AgentConfig::new(h1, on_macvlan))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(h1, on_macvlan)?;
     for had in ["auto", "generic", "socket"] {
-        let said = switch(&agent, had)?;
-        ensure!(said.code == Some(0), "{said:?}");
+        switch(&agent, had)?.ok()?;
         let begin = now();
         let before = agent.only()?;
         let pins = pins(h1)?;
@@ -144,7 +115,7 @@ fn what_cannot_be_had_is_refused_and_the_master_keeps_what_it_had() -> Result<()
         };
         ensure!(name(&after) == name(&before), "{after:?}");
         ensure!(self::pins(h1)? == pins, "{had}");
-        ensure!(watch.changes_since(begin).is_empty(), "{had}");
+        watch.undisturbed_since(begin).context(had)?;
     }
     let said = invoke(h1, &["datapath", "wbe", "socket"])?;
     ensure!(said.code == Some(1), "{said:?}");
@@ -180,31 +151,25 @@ fn what_a_command_has_set_is_shown_and_ends_with_a_reload_that_changes_it_or_a_r
     );
     // A reload of something else leaves it.
     let reload = |instance| -> Result<()> {
-        Agent::write_config(host, &AgentConfig::new(host, instance))?;
-        let said = agent.reload()?;
-        ensure!(said.code == Some(0), "{said:?}");
+        agent.reload_with(instance)?;
         Ok(())
     };
     let kind = |it: &ha_tests::lab::agent_status::Instance| it.datapath.kind.clone();
     reload(by_auto(80))?;
-    agent.wait_instance("web", "with 80", PATIENCE, |it| it.priority.effective == 80)?;
+    agent.wait("with 80", |it| it.priority.effective == 80)?;
     let found = agent.only()?;
     ensure!(kind(&found).as_deref() == Some("socket"), "{found:?}");
     ensure!(found.datapath.overridden.is_some(), "{found:?}");
     // One that changes `datapath` ends it.
-    reload(instance(80).with("datapath", "generic"))?;
-    let found = agent.wait_instance("web", "by generic", PATIENCE, |it| {
-        kind(it).as_deref() == Some("generic")
-    })?;
+    reload(instance(80).by("generic"))?;
+    let found = agent.wait("by generic", |it| kind(it).as_deref() == Some("generic"))?;
     ensure!(found.datapath.overridden.is_none(), "{found:?}");
     ensure!(found.datapath.because == "configured", "{found:?}");
     // And so does the agent's end.
     switched(agent, "socket")?;
     pair.backup.process().kill()?;
     let again = Agent::start_again(host)?;
-    let found = again.wait_instance("web", "by generic", PATIENCE, |it| {
-        kind(it).as_deref() == Some("generic")
-    })?;
+    let found = again.wait("by generic", |it| kind(it).as_deref() == Some("generic"))?;
     ensure!(found.datapath.overridden.is_none(), "{found:?}");
     Ok(())
 }

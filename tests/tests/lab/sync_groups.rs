@@ -11,7 +11,7 @@ use ha_tests::lab::agent_status;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{INTERVAL, LATENESS, PATIENCE, TIMING, instance};
 use ha_tests::lab::process::{Process, Signal};
-use ha_tests::lab::{Host, Lab, VIP, VipWatch, keepalived, require_root_and_tools, wait_until};
+use ha_tests::lab::{Host, Lab, VIP, VipWatch, keepalived, wait_until};
 
 /// The second interface of each host, on a network of its own.
 const SECOND: &str = "eth1";
@@ -116,7 +116,6 @@ impl Agents {
 
     /// With these changes to each instance.
     fn start_with(change: impl Fn(Instance) -> Instance) -> Result<Self> {
-        require_root_and_tools(&[])?;
         let stage = Stage::new()?;
         let changed = |host: &Host, priority| {
             let mut config = config(host, priority);
@@ -127,7 +126,7 @@ impl Agents {
         stage.on_first.wait_present()?;
         let second = Agent::start(stage.h2(), &changed(stage.h2(), 90))?;
         for name in ["web", "dns"] {
-            second.wait_follows(name, PATIENCE)?;
+            second.wait_instance(name, "follows", PATIENCE, agent_status::Instance::follows)?;
         }
         ensure!(stage.on_second.present() == [false; 2]);
         Ok(Self {
@@ -220,7 +219,7 @@ fn the_plain_socket_replaces_a_dead_master_in_all_members_at_once() -> Result<()
 }
 
 fn replaced_at_once(datapath: &str) -> Result<()> {
-    let agents = Agents::start_with(|instance| instance.with("datapath", datapath))?;
+    let agents = Agents::start_with(|instance| instance.by(datapath))?;
     let stage = &agents.stage;
     let killed = now();
     agents.first.process().signal(Signal::STOP)?;
@@ -273,7 +272,7 @@ fn an_agent_that_is_killed_and_started_again_in_time_leads_its_group_on() -> Res
         .iter()
         .chain(&agents.stage.on_second.0)
     {
-        ensure!(watch.changes_since(killed).is_empty());
+        watch.undisturbed_since(killed)?;
     }
     Ok(())
 }
@@ -325,11 +324,9 @@ fn a_backup_that_hears_again_on_that_segment_does_not_take_the_other_one() -> Re
     // Now the other one: the master that came back unchanged was not news, and must count all the same.
     let before = agents.second.instance("web")?.counters.timer_fired;
     stage.lab.block(stage.h2())?;
-    agents
-        .second
-        .wait_instance("web", "its timer ran out twice", PATIENCE, |it| {
-            it.counters.timer_fired >= before + 2
-        })?;
+    agents.second.wait("its timer ran out twice", |it| {
+        it.counters.timer_fired >= before + 2
+    })?;
     ensure!(stage.on_first.present() == [true; 2] && stage.on_second.present() == [false; 2]);
     // Once it is dead on both segments, it is.
     agents.first.process().signal(Signal::TERM)?;
@@ -343,23 +340,15 @@ fn a_group_that_a_reload_makes_or_takes_away_moves_nothing_by_itself() -> Result
     let begin = now();
     let mut alone = config(stage.h1(), 100);
     let pair = std::mem::take(&mut alone.group);
-    Agent::write_config(stage.h1(), &alone)?;
-    let said = agents.first.reload()?;
-    ensure!(
-        said.code == Some(0) && said.out == "group pair removed\n",
-        "{said:?}"
-    );
+    let said = agents.first.reload_with(&alone)?;
+    ensure!(said.out == "group pair removed\n", "{said:?}");
     ensure!(agents.first.status()?.groups.is_empty());
     ensure!(agents.first.instance("web")?.group.is_none());
 
     alone.group = pair;
     alone.instance[1].priority = 95;
-    Agent::write_config(stage.h1(), &alone)?;
-    let said = agents.first.reload()?;
-    ensure!(
-        said.code == Some(0) && said.out.contains("group pair added"),
-        "{said:?}"
-    );
+    let said = agents.first.reload_with(&alone)?;
+    ensure!(said.out.contains("group pair added"), "{said:?}");
     let group = wait_group(&agents.first, "a group of the lowest priority", |it| {
         it.priority == 95
     })?;
@@ -367,7 +356,7 @@ fn a_group_that_a_reload_makes_or_takes_away_moves_nothing_by_itself() -> Result
     let web = agents.first.instance("web")?;
     ensure!(web.priority.effective == 95 && web.priority.capped_by.as_deref() == Some("dns"));
     for watch in stage.on_first.0.iter().chain(&stage.on_second.0) {
-        ensure!(watch.changes_since(begin).is_empty());
+        watch.undisturbed_since(begin)?;
     }
     Ok(())
 }
@@ -389,16 +378,14 @@ fn a_member_that_a_reload_adds_to_a_group_that_leads_joins_it_and_moves_nobody()
             ..instance(priority)
         });
         grown.group[0].instances.push("mail".to_owned());
-        Agent::write_config(agent.host(), &grown)?;
-        let said = agent.reload()?;
-        ensure!(said.code == Some(0), "{said:?}");
+        agent.reload_with(&grown)?;
     }
     watch.wait_present(PATIENCE)?;
     let mail = agents.first.instance("mail")?;
     let cause = mail.last_transition.context("none")?.cause;
     ensure!(cause == "member web of group pair takes over", "{cause}");
     for watch in stage.on_first.0.iter().chain(&stage.on_second.0) {
-        ensure!(watch.changes_since(begin).is_empty());
+        watch.undisturbed_since(begin)?;
     }
     wait_group(&agents.first, "all three lead", |it| {
         it.state == State::Master && it.instances.len() == 3
@@ -425,7 +412,6 @@ fn peer(host: &Host, priority: u8) -> Result<Process> {
 
 /// Beside a keepalived; the better one leads, its cable is pulled and put back.
 fn beside_keepalived(agents: u8, peers: u8) -> Result<()> {
-    require_root_and_tools(&["keepalived"])?;
     let stage = Stage::new()?;
     let agent = Agent::start(stage.h1(), &config(stage.h1(), agents))?;
     let keepalived = peer(stage.h2(), peers)?;

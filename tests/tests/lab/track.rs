@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use ha_tests::lab::agent::{Agent, Launch, State, invoke};
+use ha_tests::lab::agent::{Agent, State, invoke};
 use ha_tests::lab::agent_config::{AgentConfig, Instance, Track};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
-use ha_tests::lab::{Lab, Pair, require_root_and_tools, wait_until};
+use ha_tests::lab::{Lab, Pair, wait_until};
 use toml::toml;
 
 /// The upstream interface of host 1, and the switch's port that it is plugged into.
@@ -23,10 +23,9 @@ fn tracking(priority: u8, track: Track) -> Instance {
 
 /// A pair whose master has an uplink and tracks it in this way.
 fn watched(track: Track) -> Result<Pair> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     lab.plug(lab.host(1), UPLINK, "10.98.0.1/24")?;
-    Pair::settle(lab, tracking(100, track), instance(90), &Launch::default())
+    Pair::in_lab(lab, tracking(100, track), instance(90))
 }
 
 /// The uplink loses its carrier, because the other end goes down, or gets it back.
@@ -45,25 +44,11 @@ fn switch(pair: &Pair, state: &str) -> Result<()> {
 
 fn wait_found(pair: &Pair, found: &str) -> Result<()> {
     let what = format!("the uplink looks like this: {found}");
-    pair.master.wait_instance("web", &what, PATIENCE, |it| {
+    pair.master.wait(&what, |it| {
         it.tracked
             .iter()
             .any(|one| one.found.as_deref() == Some(found))
     })?;
-    Ok(())
-}
-
-/// Waits until host 2 has the address, and host 1 has not.
-fn moved_away(pair: &Pair) -> Result<()> {
-    pair.on_backup.wait_present(PATIENCE)?;
-    pair.on_master.wait_absent(PATIENCE)?;
-    Ok(())
-}
-
-/// Waits until host 1 alone has the address.
-fn moved_back(pair: &Pair) -> Result<()> {
-    pair.on_master.wait_present(PATIENCE)?;
-    pair.on_backup.wait_absent(PATIENCE)?;
     Ok(())
 }
 
@@ -73,10 +58,10 @@ fn an_uplink_that_is_switched_off_faults_the_master_until_it_is_on_again() -> Re
     let off = now();
     switch(&pair, "down")?;
     pair.capture.wait_advert(pair.h1(), 0, off, PATIENCE)?;
-    moved_away(&pair)?;
+    pair.moved_away()?;
     let found = pair
         .master
-        .wait_instance("web", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+        .wait("in FAULT", |it| it.state == State::Fault)?;
     let reason = found.reason.context("no reason")?;
     ensure!(reason == "tracked interface eth1 is down", "{reason}");
     let cause = found.last_transition.context("no transition")?.cause;
@@ -84,7 +69,7 @@ fn an_uplink_that_is_switched_off_faults_the_master_until_it_is_on_again() -> Re
     wait_found(&pair, "switched off")?;
 
     switch(&pair, "up")?;
-    moved_back(&pair)?;
+    pair.moved_back()?;
     pair.master.wait_state(State::Master, PATIENCE)
 }
 
@@ -92,10 +77,10 @@ fn an_uplink_that_is_switched_off_faults_the_master_until_it_is_on_again() -> Re
 fn an_uplink_that_is_deleted_faults_the_master_until_there_is_one_of_its_name() -> Result<()> {
     let pair = watched(Track::interface(UPLINK, toml::Table::new()))?;
     pair.lab.switch().batch(&format!("link del {PORT}\n"))?;
-    moved_away(&pair)?;
+    pair.moved_away()?;
     wait_found(&pair, "there is none of that name")?;
     pair.lab.plug(pair.h1(), UPLINK, "10.98.0.1/24")?;
-    moved_back(&pair)
+    pair.moved_back().map(drop)
 }
 
 #[test]
@@ -107,7 +92,7 @@ fn a_lost_carrier_lowers_the_priority_and_its_return_counts_after_the_delay() ->
     let lost = now();
     carrier(&pair, "down")?;
     pair.capture.wait_advert(pair.h1(), 80, lost, PATIENCE)?;
-    moved_away(&pair)?;
+    pair.moved_away()?;
     pair.master.wait_state(State::Backup, PATIENCE)?;
     let said = invoke(pair.h1(), &["status"])?;
     let sum = "priority    100 -20 (interface eth1) = 80";
@@ -143,8 +128,7 @@ fn an_uplink_that_flaps_within_the_delay_moves_nothing() -> Result<()> {
     }
     let settled = pair.master.only()?.tracked.remove(0);
     ensure!(settled.counts_in_us.is_none(), "{settled:?}");
-    ensure!(pair.on_backup.changes_since(begin).is_empty());
-    ensure!(pair.on_master.changes_since(begin).is_empty());
+    pair.undisturbed_since(begin)?;
     ensure!(pair.master.only()?.transitions == before);
     pair.is_settled()
 }
@@ -157,9 +141,9 @@ fn a_carrier_that_does_not_count_is_looked_past_and_a_switch_is_not() -> Result<
     wait_found(&pair, "no carrier")?;
     // The agent has seen it, and still advertises.
     pair.capture.wait_advert(pair.h1(), 100, now(), PATIENCE)?;
-    ensure!(pair.on_backup.changes_since(lost).is_empty());
+    pair.on_backup.undisturbed_since(lost)?;
     switch(&pair, "down")?;
-    moved_away(&pair)
+    pair.moved_away().map(drop)
 }
 
 #[test]
@@ -171,22 +155,18 @@ fn a_reload_changes_what_is_tracked_and_keeps_the_state() -> Result<()> {
     let mut weighed = Track::interface(UPLINK, toml::Table::new());
     weighed.weight = Some(-5);
     let config = AgentConfig::new(pair.h1(), tracking(100, weighed));
-    Agent::write_config(pair.h1(), &config)?;
-    let said = pair.master.reload()?;
-    ensure!(
-        said.code == Some(0) && said.out.contains("track changed"),
-        "{said:?}"
-    );
+    let said = pair.master.reload_with(&config)?;
+    ensure!(said.out.contains("track changed"), "{said:?}");
     pair.capture.wait_advert(pair.h1(), 95, begin, PATIENCE)?;
-    ensure!(pair.on_master.changes_since(begin).is_empty());
+    pair.on_master.undisturbed_since(begin)?;
 
     let none = AgentConfig::new(pair.h1(), instance(100));
     Agent::write_config(pair.h1(), &none)?;
     let reloaded = now();
-    ensure!(pair.master.reload()?.code == Some(0));
+    pair.master.reload_ok()?;
     pair.capture
         .wait_advert(pair.h1(), 100, reloaded, PATIENCE)?;
-    ensure!(pair.on_master.changes_since(begin).is_empty());
+    pair.on_master.undisturbed_since(begin)?;
     pair.is_settled()
 }
 
@@ -194,20 +174,19 @@ fn a_reload_changes_what_is_tracked_and_keeps_the_state() -> Result<()> {
 fn an_interface_tracked_in_reverse_faults_the_instance_while_it_works() -> Result<()> {
     let pair = watched(Track::interface("eth7", toml! { reverse = true }))?;
     pair.lab.plug(pair.h1(), "eth7", "10.97.0.1/24")?;
-    moved_away(&pair)?;
+    pair.moved_away()?;
     let reason = pair.master.only()?.reason.unwrap_or_default();
     ensure!(
         reason.contains("eth7 is up") && reason.contains("reverse"),
         "{reason}"
     );
     pair.h1().ns().batch("link set eth7 down\n")?;
-    moved_back(&pair)
+    pair.moved_back().map(drop)
 }
 
 #[test]
 fn an_instance_that_ignores_its_carrier_runs_on_without_it_but_not_when_switched_off() -> Result<()>
 {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let watch = host.vip_watch(ha_tests::lab::VIP)?;
@@ -223,10 +202,10 @@ fn an_instance_that_ignores_its_carrier_runs_on_without_it_but_not_when_switched
     // The driver has been told of it when it has woken for it.
     agent.wait_state(State::Master, PATIENCE)?;
     let counted = agent.only()?.counters.adverts_sent;
-    agent.wait_instance("web", "goes on", PATIENCE, |it| {
+    agent.wait("goes on", |it| {
         it.state == State::Master && it.counters.adverts_sent > counted + 5
     })?;
-    ensure!(watch.changes_since(begin).is_empty());
+    watch.undisturbed_since(begin)?;
 
     host.ns().batch("link set eth0 down\n")?;
     agent.wait_state(State::Fault, PATIENCE)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
-use ha_tests::lab::agent::{Agent, State, config_file, invoke};
+use ha_tests::lab::agent::{State, config_file, invoke};
 use ha_tests::lab::agent_config::{AgentConfig, Check, Instance, Track};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, TIMING, instance};
@@ -43,8 +43,7 @@ fn watched(track: Track, up: Option<&str>) -> Result<Stage> {
     );
     let text = AgentConfig::new(pair.h1(), tracking).text()? + &check;
     fs::write(config_file(pair.h1()), text)?;
-    let said = pair.master.reload()?;
-    ensure!(said.code == Some(0), "{said:?}");
+    pair.master.reload_ok()?;
     wait_until(PATIENCE, "the file was looked at", || {
         let status = pair.master.status();
         status.is_ok_and(|it| it.checks.iter().any(|check| check.runs > 0))
@@ -67,18 +66,6 @@ impl Stage {
             .wait_advert(self.pair.h1(), priority, written, PATIENCE)?;
         Ok(written)
     }
-
-    fn moved_away(&self) -> Result<Instant> {
-        let taken = self.pair.on_backup.wait_present(PATIENCE)?;
-        self.pair.on_master.wait_absent(PATIENCE)?;
-        Ok(taken)
-    }
-
-    fn moved_back(&self) -> Result<()> {
-        self.pair.on_master.wait_present(PATIENCE)?;
-        self.pair.on_backup.wait_absent(PATIENCE)?;
-        Ok(())
-    }
 }
 
 #[test]
@@ -86,7 +73,7 @@ fn a_number_in_a_file_moves_the_address_at_once_and_its_removal_takes_it_back() 
     let stage = watched(Track::check("manual"), None)?;
     stage.pair.is_settled()?;
     let written = stage.says("-20\n", 80)?;
-    let taken = stage.moved_away()?;
+    let taken = stage.pair.moved_away()?;
     let took = taken.since(written).to_duration();
     // The backup hears of the lower priority and waits for its deadline.
     ensure!(
@@ -102,7 +89,7 @@ fn a_number_in_a_file_moves_the_address_at_once_and_its_removal_takes_it_back() 
         ensure!(said.out.contains(line), "no {line:?} in\n{}", said.out);
     }
     fs::remove_file(&stage.file)?;
-    stage.moved_back()?;
+    stage.pair.moved_back()?;
     let found = stage.pair.master.only()?.priority;
     ensure!(found.effective == 100, "{found:?}");
     Ok(())
@@ -123,13 +110,13 @@ fn a_weight_is_a_factor_for_the_number_and_no_number_adds_nothing() -> Result<()
     let said = stage.pair.master.status()?;
     ensure!(said.checks[0].state == "down", "{said:?}");
     ensure!(stage.pair.master.state()? == State::Master);
-    ensure!(stage.pair.on_master.changes_since(begin).is_empty());
+    stage.pair.on_master.undisturbed_since(begin)?;
     // One line for it, however often it is written.
     for _ in 0..5 {
         fs::write(&stage.file, "still none")?;
     }
     stage.says("3", 85)?;
-    stage.moved_away()?;
+    stage.pair.moved_away()?;
     let log = stage.pair.master.process().lines();
     let complaints: Vec<_> = log
         .iter()
@@ -145,12 +132,12 @@ fn a_file_that_must_not_be_there_faults_the_instance_while_it_is() -> Result<()>
     let dir = stage.file.parent().context("no directory")?;
     fs::create_dir(dir)?;
     fs::write(&stage.file, "")?;
-    stage.moved_away()?;
+    stage.pair.moved_away()?;
     stage.pair.master.wait_state(State::Fault, PATIENCE)?;
     let reason = stage.pair.master.only()?.reason.unwrap_or_default();
     ensure!(reason == "check manual failed", "{reason}");
     fs::remove_dir_all(dir)?;
-    stage.moved_back()
+    stage.pair.moved_back().map(drop)
 }
 
 /// Gives the master a check of processes by a reload.
@@ -165,8 +152,7 @@ fn track_workers(pair: &Pair, probe: toml::Table, interval: Duration) -> Result<
         restart: None,
     };
     let config = AgentConfig::new(pair.h1(), instance(100)).tracking(check);
-    Agent::write_config(pair.h1(), &config)?;
-    ensure!(pair.master.reload()?.code == Some(0));
+    pair.master.reload_with(&config)?;
     Ok(())
 }
 
@@ -218,10 +204,7 @@ fn too_few_and_too_many_processes_move_the_address() -> Result<()> {
     let counted = name.clone();
     let probe = toml! { process = { name = counted, min = 2, max = 2 } };
     track_workers(&pair, probe, Duration::from_millis(100))?;
-    wait_until(PATIENCE, "the check is up", || {
-        let status = pair.master.status();
-        status.is_ok_and(|it| it.checks.iter().all(|check| check.state == "up"))
-    })?;
+    pair.master.wait_checks_up()?;
     pair.is_settled()?;
 
     let third = sleeper(&pair, &name, "third")?;
@@ -232,8 +215,7 @@ fn too_few_and_too_many_processes_move_the_address() -> Result<()> {
     let found = format!("3 processes named \"{name}\"");
     ensure!(said.out.contains(&found), "no {found:?} in\n{}", said.out);
     third.signal(Signal::KILL)?;
-    pair.on_master.wait_present(PATIENCE)?;
-    pair.on_backup.wait_absent(PATIENCE)?;
+    pair.moved_back()?;
 
     second.signal(Signal::KILL)?;
     pair.on_backup.wait_present(PATIENCE)?;

@@ -5,21 +5,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::advert::Advert;
-use ha_tests::lab::agent::{Agent, Launch, State, invoke, peers};
+use ha_tests::lab::agent::{Agent, State, invoke, peers};
 use ha_tests::lab::agent_config::{AgentConfig, Instance, far_peer, kind_under_test};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
+use ha_tests::lab::{Host, Lab, Pair, wait_until};
 
 /// Two agents that know each other, with further keys.
 fn pair(edit: impl Fn(Instance) -> Instance) -> Result<Pair> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let to = |host: u8| [lab.host(host).ipv4().into()];
     let first = edit(instance(100).to_peers(&to(2)));
     let second = edit(instance(90).to_peers(&to(1)));
-    Pair::settle(lab, first, second, &Launch::default())
+    Pair::in_lab(lab, first, second)
 }
 
 fn take_over_and_come_back(pair: &Pair, kind: &str) -> Result<()> {
@@ -45,7 +44,7 @@ fn a_backup_takes_over_from_a_unicast_master_at_the_deadline() -> Result<()> {
 
 #[test]
 fn the_plain_socket_takes_over_from_a_unicast_master_at_the_deadline() -> Result<()> {
-    take_over_and_come_back(&pair(|it| it.with("datapath", "socket"))?, "socket")
+    take_over_and_come_back(&pair(|it| it.by("socket"))?, "socket")
 }
 
 /// A good advert of the highest priority, by unicast to a host.
@@ -89,7 +88,7 @@ fn says_why(host: &Host, source: &str, reject: &str, peer: &Host) -> Result<()> 
 }
 
 fn strangers_move_nothing(kind: &'static str) -> Result<()> {
-    let pair = pair(|it| it.with("datapath", kind))?;
+    let pair = pair(|it| it.by(kind))?;
     let stranger = Ipv4Addr::new(10, 99, 0, 66);
     let begin = now();
     let forger = pair.lab.client_host().forger()?;
@@ -138,8 +137,7 @@ fn strangers_move_nothing(kind: &'static str) -> Result<()> {
         let found = agent.only()?;
         ensure!(found.transitions == before, "something moved: {found:?}");
     }
-    ensure!(pair.on_master.changes_since(begin).is_empty());
-    ensure!(pair.on_backup.changes_since(begin).is_empty());
+    pair.undisturbed_since(begin)?;
     pair.is_settled()
 }
 
@@ -155,7 +153,6 @@ fn a_strangers_advert_moves_nothing_and_is_counted_and_shown_by_the_plain_socket
 
 #[test]
 fn a_master_sends_to_every_peer_and_each_of_them_follows() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(3)?;
     let all: Vec<IpAddr> = (1..=3).map(|host| lab.host(host).ipv4().into()).collect();
     let start = |number: u8, priority| {
@@ -165,40 +162,31 @@ fn a_master_sends_to_every_peer_and_each_of_them_follows() -> Result<()> {
             .copied()
             .filter(|it| *it != host.ipv4())
             .collect();
-        Agent::start(
-            host,
-            &AgentConfig::new(host, instance(priority).to_peers(&others)),
-        )
+        Agent::start(host, instance(priority).to_peers(&others))
     };
     let master = start(1, 100)?;
     master.wait_state(State::Master, PATIENCE)?;
     let backups = [start(2, 90)?, start(3, 80)?];
     for backup in &backups {
-        backup.wait_instance("web", "follows the master", PATIENCE, |it| {
-            it.state == State::Backup && it.master.as_ref().is_some_and(|it| it.priority == 100)
-        })?;
+        backup.wait("follows the master", |it| it.follows_priority(100))?;
     }
     // The next in rank takes over, and the last one follows it.
     lab.block(lab.host(1))?;
     backups[0].wait_state(State::Master, PATIENCE)?;
     backups[1]
-        .wait_instance("web", "follows the next", PATIENCE, |it| {
-            it.state == State::Backup && it.master.as_ref().is_some_and(|it| it.priority == 90)
-        })
+        .wait("follows the next", |it| it.follows_priority(90))
         .map(drop)
 }
 
 /// RFC 9568 section 5.1.1.3 would have none of it: it takes configuration.
 #[test]
 fn a_peer_behind_a_router_is_heard_with_the_ttl_that_is_configured_for_it() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let far = Ipv4Addr::new(10, 88, 0, 2);
     let peers = vec![far_peer(far.into(), 250, 254)];
     let config = AgentConfig::new(host, instance(100).with("peers", peers));
-    let agent = Agent::start(host, &config)?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(host, &config)?;
     let forger = lab.client_host().forger()?;
     for ttl in [249, 255] {
         let before = count(&agent, "ttl")?;
@@ -222,7 +210,7 @@ fn a_peer_behind_a_router_is_heard_with_the_ttl_that_is_configured_for_it() -> R
         .frame(),
     )?;
     agent
-        .wait_instance("web", "yields to the far peer", PATIENCE, |it| {
+        .wait("yields to the far peer", |it| {
             it.last_transition
                 .as_ref()
                 .is_some_and(|it| it.cause.contains("10.88.0.2"))
@@ -233,7 +221,6 @@ fn a_peer_behind_a_router_is_heard_with_the_ttl_that_is_configured_for_it() -> R
 /// The two are in two networks, and the client forwards between them.
 #[test]
 fn two_hosts_with_a_router_between_them_follow_each_other() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let (near, far, router) = (lab.host(1), lab.host(2), lab.client_host());
     let far_address: IpAddr = "10.88.0.2".parse()?;
@@ -253,12 +240,12 @@ fn two_hosts_with_a_router_between_them_follow_each_other() -> Result<()> {
     )?;
     let start = |host: &Host, priority, peer| {
         let instance = instance(priority).with("peers", vec![far_peer(peer, 254, 254)]);
-        Agent::start(host, &AgentConfig::new(host, instance))
+        Agent::start(host, instance)
     };
     let first = start(near, 100, far_address)?;
     first.wait_state(State::Master, PATIENCE)?;
     let second = start(far, 90, near.ipv4().into())?;
-    second.wait_instance("web", "follows the master", PATIENCE, |it| {
+    second.wait("follows the master", |it| {
         it.state == State::Backup
             && it
                 .master
@@ -266,7 +253,7 @@ fn two_hosts_with_a_router_between_them_follow_each_other() -> Result<()> {
                 .is_some_and(|it| it.address == near.ipv4())
     })?;
     first.process().signal(Signal::TERM)?;
-    second.wait_instance("web", "takes over", PATIENCE, |it| {
+    second.wait("takes over", |it| {
         let cause = it.last_transition.as_ref().map(|it| it.cause.as_str());
         it.state == State::Master && cause == Some("priority 0 from 10.99.0.1")
     })?;
@@ -285,12 +272,10 @@ fn a_unicast_master_that_was_killed_carries_on_with_its_peers() -> Result<()> {
     let again = Agent::start_again(pair.h1())?;
     again.wait_state(State::Master, PATIENCE)?;
     let before = count_adverts(&pair.backup)?;
-    pair.backup
-        .wait_instance("web", "hears the master again", PATIENCE, |it| {
-            it.counters.adverts_received > before
-        })?;
-    ensure!(pair.on_master.changes_since(begin).is_empty());
-    ensure!(pair.on_backup.changes_since(begin).is_empty());
+    pair.backup.wait("hears the master again", |it| {
+        it.counters.adverts_received > before
+    })?;
+    pair.undisturbed_since(begin)?;
     pair.is_settled()
 }
 
@@ -301,9 +286,7 @@ fn a_reload_turns_a_pair_from_multicast_to_unicast_and_back_and_nothing_moves() 
     let h = [pair.h1().clone(), pair.h2().clone()];
     let of = |host: &Host| [IpAddr::from(host.ipv4())];
     let reload = |agent: &Agent, instance: Instance| -> Result<()> {
-        Agent::write_config(agent.host(), &AgentConfig::new(agent.host(), instance))?;
-        let said = agent.reload()?;
-        ensure!(said.code == Some(0), "{said:?}");
+        let said = agent.reload_with(instance)?;
         ensure!(said.out.contains("in place of"), "{said:?}");
         Ok(())
     };
@@ -311,10 +294,9 @@ fn a_reload_turns_a_pair_from_multicast_to_unicast_and_back_and_nothing_moves() 
     let before = count_adverts(&pair.backup)?;
     reload(&pair.master, instance(100).to_peers(&of(&h[1])))?;
     reload(&pair.backup, instance(90).to_peers(&of(&h[0])))?;
-    pair.backup
-        .wait_instance("web", "hears the master again", PATIENCE, |it| {
-            it.counters.adverts_received > before + 5
-        })?;
+    pair.backup.wait("hears the master again", |it| {
+        it.counters.adverts_received > before + 5
+    })?;
     let turned = now();
     pair.capture.wait_advert(&h[0], 100, turned, PATIENCE)?;
     for frame in pair.capture.frames_since(turned) {
@@ -327,12 +309,10 @@ fn a_reload_turns_a_pair_from_multicast_to_unicast_and_back_and_nothing_moves() 
     let before = count_adverts(&pair.backup)?;
     reload(&pair.master, instance(100))?;
     reload(&pair.backup, instance(90))?;
-    pair.backup
-        .wait_instance("web", "hears the master again", PATIENCE, |it| {
-            it.counters.adverts_received > before + 5
-        })?;
-    ensure!(pair.on_master.changes_since(begin).is_empty());
-    ensure!(pair.on_backup.changes_since(begin).is_empty());
+    pair.backup.wait("hears the master again", |it| {
+        it.counters.adverts_received > before + 5
+    })?;
+    pair.undisturbed_since(begin)?;
     pair.is_settled()
 }
 
@@ -342,13 +322,12 @@ fn count_adverts(agent: &Agent) -> Result<u64> {
 
 #[test]
 fn without_its_source_address_an_instance_is_in_fault_and_says_which_is_missing() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let host = lab.host(1);
     let capture = lab.capture()?;
     let config = AgentConfig::new(host, instance(100).with("source", "10.99.0.71"));
     let agent = Agent::start(host, &config)?;
-    let found = agent.wait_instance("web", "in fault", PATIENCE, |it| it.state == State::Fault)?;
+    let found = agent.wait("in fault", |it| it.state == State::Fault)?;
     let reason = found.reason.unwrap_or_default();
     ensure!(
         reason == "source address 10.99.0.71 is not on eth0",

@@ -9,13 +9,13 @@ use ha_tests::lab::agent_config::{AgentConfig, kind_under_test};
 use ha_tests::lab::capture::Direction;
 use ha_tests::lab::client::Pace;
 use ha_tests::lab::clock::now;
-use ha_tests::lab::nginx::{self, Nginx};
+use ha_tests::lab::nginx::Nginx;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::virtual_mac::{
     ROUTERS, Router, device, ethernet_source, is_up, setting, written,
 };
-use ha_tests::lab::{Capture, Host, Lab, VIP, require_root_and_tools, wait_until};
+use ha_tests::lab::{Capture, Host, Lab, VIP, wait_until};
 
 /// Two hosts with an agent each, settled.
 struct Duo {
@@ -33,10 +33,9 @@ impl Duo {
         for host in [h1, h2] {
             prepare(host)?;
         }
-        let master = Agent::start(h1, &AgentConfig::new(h1, router.instance(100)))?;
-        master.wait_state(State::Master, PATIENCE)?;
-        let backup = Agent::start(h2, &AgentConfig::new(h2, router.instance(90)))?;
-        backup.wait_follows("web", PATIENCE)?;
+        let master = Agent::master(h1, router.instance(100))?;
+        let backup = Agent::start(h2, router.instance(90))?;
+        backup.wait_follows()?;
         Ok(Self {
             master,
             backup,
@@ -50,7 +49,6 @@ impl Duo {
 /// RFC 3768 sections 6.4.2 (announce-mac), 7.2 (mac, source), 7.3, 8.2 (mac).
 #[test]
 fn adverts_announcements_and_answers_carry_the_virtual_mac() -> Result<()> {
-    require_root_and_tools(&[])?;
     for router in ROUTERS {
         let duo = Duo::start(&router, |_| Ok(()))?;
         let (h1, h2) = (duo.lab.host(1), duo.lab.host(2));
@@ -100,7 +98,6 @@ fn adverts_announcements_and_answers_carry_the_virtual_mac() -> Result<()> {
 /// address.
 #[test]
 fn no_request_of_the_host_pairs_a_virtual_address_with_its_own_mac() -> Result<()> {
-    require_root_and_tools(&[nginx::PROGRAM])?;
     for router in ROUTERS {
         let duo = Duo::start(&router, |host| Nginx::running(host).map(drop))?;
         let h1 = duo.lab.host(1);
@@ -137,7 +134,6 @@ fn no_request_of_the_host_pairs_a_virtual_address_with_its_own_mac() -> Result<(
 /// The interface's own address is the interface's, also where the device above it hears the question.
 #[test]
 fn the_interfaces_own_address_is_answered_with_its_own_mac_only() -> Result<()> {
-    require_root_and_tools(&[])?;
     for router in ROUTERS {
         let duo = Duo::start(&router, |_| Ok(()))?;
         let h1 = duo.lab.host(1);
@@ -165,7 +161,6 @@ fn the_interfaces_own_address_is_answered_with_its_own_mac_only() -> Result<()> 
 #[test]
 fn a_backup_takes_no_frame_to_the_virtual_mac() -> Result<()> {
     const FRAMES: u64 = 10;
-    require_root_and_tools(&[])?;
     for router in ROUTERS {
         let duo = Duo::start(&router, |_| Ok(()))?;
         let (h1, h2) = (duo.lab.host(1), duo.lab.host(2));
@@ -206,7 +201,6 @@ fn a_backup_takes_no_frame_to_the_virtual_mac() -> Result<()> {
 /// RFC 9568 section 6.4.3 (accept): the flow goes on though the client never learns of the fail-over.
 #[test]
 fn a_client_that_learns_nothing_goes_on_through_a_failover_with_strict_filters() -> Result<()> {
-    require_root_and_tools(&[nginx::PROGRAM])?;
     for router in ROUTERS {
         let duo = Duo::start(&router, |host| {
             for scope in ["all", "default", Host::INTERFACE] {
@@ -270,7 +264,6 @@ fn a_client_that_learns_nothing_goes_on_through_a_failover_with_strict_filters()
 /// the virtual MAC.
 #[test]
 fn a_master_forwards_what_comes_to_the_virtual_mac() -> Result<()> {
-    require_root_and_tools(&[nginx::PROGRAM])?;
     let router = &ROUTERS[0];
     let lab = Lab::new(2)?;
     let (h1, h2) = (lab.host(1), lab.host(2));
@@ -282,8 +275,7 @@ fn a_master_forwards_what_comes_to_the_virtual_mac() -> Result<()> {
     h2.run(&["ip", "link", "set", "eth0", "down"])?;
     h2.run(&["ip", "route", "add", "10.99.0.0/24", "via", "10.98.0.1"])?;
     Nginx::running(h2)?;
-    let agent = Agent::start(h1, &AgentConfig::new(h1, router.instance(100)))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let _agent = Agent::master(h1, router.instance(100))?;
     let client = lab.client_host();
     client.run(&[
         "ip",
@@ -304,7 +296,6 @@ fn a_master_forwards_what_comes_to_the_virtual_mac() -> Result<()> {
 /// RFC 9568 section 7.4 (interface-id).
 #[test]
 fn a_device_has_no_address_but_the_virtual_ones() -> Result<()> {
-    require_root_and_tools(&[])?;
     for router in ROUTERS {
         let lab = Lab::new(1)?;
         let h1 = lab.host(1);
@@ -316,8 +307,7 @@ fn a_device_has_no_address_but_the_virtual_ones() -> Result<()> {
             }
         }
         h1.ns().sysctl("net/ipv6/conf/default/addr_gen_mode", "0")?;
-        let agent = Agent::start(h1, &AgentConfig::new(h1, router.instance(100)))?;
-        agent.wait_state(State::Master, PATIENCE)?;
+        let _agent = Agent::master(h1, router.instance(100))?;
         let client = lab.client_host();
         let advert = client.router_advert("fd00:77::".parse()?);
         client.forger()?.send(&advert)?;
@@ -350,7 +340,6 @@ fn a_device_has_no_address_but_the_virtual_ones() -> Result<()> {
 #[test]
 fn two_instances_on_one_interface_may_differ_in_mode_and_share_a_vrid_across_families() -> Result<()>
 {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let capture = lab.capture()?;
@@ -394,7 +383,6 @@ fn two_instances_on_one_interface_may_differ_in_mode_and_share_a_vrid_across_fam
 /// RFC 9568 sections 8.1.2 (boot), 8.2.2 (boot); RFC 3768 section 8.2 (boot).
 #[test]
 fn no_message_of_an_owner_that_starts_pairs_its_address_with_the_interfaces_mac() -> Result<()> {
-    require_root_and_tools(&[])?;
     for router in ROUTERS {
         let lab = Lab::new(1)?;
         let h1 = lab.host(1);
@@ -402,11 +390,9 @@ fn no_message_of_an_owner_that_starts_pairs_its_address_with_the_interfaces_mac(
         let asker = lab.asker(&capture)?;
         let config = AgentConfig::new(h1, router.instance(255));
         for _ in 0..2 {
-            let agent = Agent::start(h1, &config)?;
-            agent.wait_state(State::Master, PATIENCE)?;
+            let agent = Agent::master(h1, &config)?;
             asker.wait_held_by(h1, router.vip, PATIENCE)?;
-            agent.process().signal(Signal::TERM)?;
-            agent.process().wait(PATIENCE)?;
+            agent.stop()?;
         }
         let claims: Vec<_> = capture
             .frames()
@@ -422,7 +408,7 @@ fn no_message_of_an_owner_that_starts_pairs_its_address_with_the_interfaces_mac(
         let net = router.addresses.last().context("no address")?;
         h1.run(&["ip", "addr", "add", net, "dev", Host::INTERFACE])?;
         let agent = Agent::start(h1, &config)?;
-        agent.wait_instance("web", "says why", PATIENCE, |it| {
+        agent.wait("says why", |it| {
             let reason = it.reason.as_deref().unwrap_or_default();
             reason.contains("is on eth0, which answers for it with its own MAC")
         })?;

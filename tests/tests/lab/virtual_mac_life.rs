@@ -1,14 +1,14 @@
 //! The device of a virtual MAC from its making to its end, and what others do to it meanwhile.
 
 use anyhow::{Context as _, Result, ensure};
-use ha_tests::lab::agent::{Agent, State, config_file, invoke};
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::agent::{Agent, State, cleanup};
+use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::agent_status;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::virtual_mac::{ROUTERS, Router, device, is_up, nothing_left, setting, written};
-use ha_tests::lab::{Capture, Host, Lab, require_root_and_tools, wait_until};
+use ha_tests::lab::{Capture, Host, Lab, wait_until};
 
 /// The IPv4 one, where the family makes no difference.
 const ROUTER: Router = ROUTERS[0];
@@ -16,17 +16,9 @@ const ROUTER: Router = ROUTERS[0];
 /// A master on a host of its own.
 fn master(lab: &Lab, router: &Router) -> Result<Agent> {
     let host = lab.host(1);
-    let agent = Agent::start(host, &AgentConfig::new(host, router.instance(100)))?;
-    agent.wait_state(State::Master, PATIENCE)?;
+    let agent = Agent::master(host, router.instance(100))?;
     ensure!(is_up(host, router.device)?, "no device that is up");
     Ok(agent)
-}
-
-fn leave(agent: &Agent) -> Result<()> {
-    agent.process().signal(Signal::TERM)?;
-    let exit = agent.process().wait(PATIENCE)?;
-    ensure!(exit.status.success(), "the agent ended with {exit:?}");
-    Ok(())
 }
 
 /// The host, and nobody else, answers for the address.
@@ -37,7 +29,6 @@ fn answers_alone(lab: &Lab, capture: &Capture, router: &Router) -> Result<()> {
 
 #[test]
 fn a_master_that_leaves_says_so_from_the_virtual_mac_and_leaves_nothing() -> Result<()> {
-    require_root_and_tools(&[])?;
     for router in ROUTERS {
         let lab = Lab::new(1)?;
         let h1 = lab.host(1);
@@ -47,7 +38,7 @@ fn a_master_that_leaves_says_so_from_the_virtual_mac_and_leaves_nothing() -> Res
         ensure!(setting(h1, &format!("{interface}/arp_ignore"))? == "1");
         ensure!(setting(h1, &format!("{interface}/arp_announce"))? == "2");
         let left = now();
-        leave(&agent)?;
+        agent.stop()?;
         let farewell = capture.wait_advert(h1, 0, left, PATIENCE)?;
         ensure!(farewell.bytes.get(6..12) == Some(router.mac.as_slice()));
         nothing_left(h1)?;
@@ -57,7 +48,6 @@ fn a_master_that_leaves_says_so_from_the_virtual_mac_and_leaves_nothing() -> Res
 
 #[test]
 fn what_an_administrator_has_set_on_the_interface_is_not_lowered_and_comes_back() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let key = |key: &str| format!("ipv4/conf/{}/{key}", Host::INTERFACE);
@@ -66,23 +56,20 @@ fn what_an_administrator_has_set_on_the_interface_is_not_lowered_and_comes_back(
         .sysctl(&format!("net/{}", key("arp_announce")), "1")?;
     let agent = master(&lab, &ROUTER)?;
     ensure!(setting(h1, &key("arp_ignore"))? == "2" && setting(h1, &key("arp_announce"))? == "2");
-    leave(&agent)?;
+    agent.stop()?;
     ensure!(setting(h1, &key("arp_ignore"))? == "2" && setting(h1, &key("arp_announce"))? == "1");
     Ok(())
 }
 
 #[test]
 fn a_reload_makes_and_removes_devices() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let capture = lab.capture()?;
     let agent = master(&lab, &ROUTER)?;
     let reload = |instance: Instance, device: Option<&str>| -> Result<()> {
         let priority = instance.priority;
-        Agent::write_config(h1, &AgentConfig::new(h1, instance))?;
-        let said = agent.reload()?;
-        ensure!(said.code == Some(0), "{}", said.err);
+        agent.reload_with(instance)?;
         let is_so = |it: &agent_status::Instance| {
             let shown = it.virtual_mac.as_ref().filter(|mac| mac.up);
             it.state == State::Master
@@ -90,9 +77,7 @@ fn a_reload_makes_and_removes_devices() -> Result<()> {
                 && shown.map(|mac| mac.device.as_str()) == device
                 && it.addresses.iter().all(|address| address.present)
         };
-        agent
-            .wait_instance("web", "is as it is to be", PATIENCE, is_so)
-            .map(drop)
+        agent.wait("is as it is to be", is_so).map(drop)
     };
     reload(instance(100), None)?;
     nothing_left(h1)?;
@@ -110,14 +95,13 @@ fn a_reload_makes_and_removes_devices() -> Result<()> {
     reload(other(90), Some("vrrp4-77"))?;
     let again = device(h1, "vrrp4-77")?.context("no device")?;
     ensure!(again["ifindex"] == found["ifindex"], "it was made anew");
-    leave(&agent)?;
+    agent.stop()?;
     ensure!(device(h1, "vrrp4-77")?.is_none());
     nothing_left(h1)
 }
 
 #[test]
 fn an_agent_that_is_killed_leaves_the_device_and_the_next_one_takes_it_on() -> Result<()> {
-    require_root_and_tools(&[])?;
     for router in ROUTERS {
         let lab = Lab::new(1)?;
         let h1 = lab.host(1);
@@ -130,16 +114,14 @@ fn an_agent_that_is_killed_leaves_the_device_and_the_next_one_takes_it_on() -> R
         answers_alone(&lab, &capture, &router)?;
         let agent = Agent::start_again(h1)?;
         agent.wait_state(State::Master, PATIENCE)?;
-        ensure!(
-            vip.changes_since(killed).is_empty(),
-            "the address has moved"
-        );
+        vip.undisturbed_since(killed)
+            .context("the address has moved")?;
         let after = device(h1, router.device)?.context("no device")?;
         ensure!(before["ifindex"] == after["ifindex"] && is_up(h1, router.device)?);
         let begin = now();
         let advert = capture.wait_advert(h1, 100, begin, PATIENCE)?;
         ensure!(advert.bytes.get(6..12) == Some(router.mac.as_slice()));
-        leave(&agent)?;
+        agent.stop()?;
         nothing_left(h1)?;
     }
     Ok(())
@@ -148,13 +130,12 @@ fn an_agent_that_is_killed_leaves_the_device_and_the_next_one_takes_it_on() -> R
 /// The fence is the interface's, which all that comes to the device has passed.
 #[test]
 fn a_master_that_stands_still_answers_no_more_once_another_has_the_address() -> Result<()> {
-    require_root_and_tools(&[])?;
     for router in ROUTERS {
         let lab = Lab::new(2)?;
         let (h1, h2) = (lab.host(1), lab.host(2));
         let capture = lab.capture()?;
         let first = master(&lab, &router)?;
-        let second = Agent::start(h2, &AgentConfig::new(h2, router.instance(90)))?;
+        let second = Agent::start(h2, router.instance(90))?;
         second.wait_state(State::Backup, PATIENCE)?;
         first.process().signal(Signal::STOP)?;
         second.wait_state(State::Master, PATIENCE)?;
@@ -173,7 +154,6 @@ fn a_master_that_stands_still_answers_no_more_once_another_has_the_address() -> 
 
 #[test]
 fn what_a_killed_agent_left_is_removed_by_cleanup_or_by_one_that_wants_it_no_more() -> Result<()> {
-    require_root_and_tools(&[])?;
     for by_cleanup in [true, false] {
         let lab = Lab::new(1)?;
         let h1 = lab.host(1);
@@ -181,15 +161,10 @@ fn what_a_killed_agent_left_is_removed_by_cleanup_or_by_one_that_wants_it_no_mor
         agent.process().kill()?;
         ensure!(is_up(h1, ROUTER.device)?, "a killed agent removes nothing");
         if by_cleanup {
-            let file = config_file(h1);
-            let said = invoke(
-                h1,
-                &["cleanup", "--config", file.to_str().context("UTF-8")?],
-            )?;
-            ensure!(said.code == Some(0), "{}", said.err);
+            let said = cleanup(h1)?;
             ensure!(said.out.contains("removed vrrp4-51"), "{}", said.out);
         } else {
-            let agent = Agent::start(h1, &AgentConfig::new(h1, instance(100)))?;
+            let agent = Agent::start(h1, instance(100))?;
             agent
                 .process()
                 .wait_for_line("removed vrrp4-51", PATIENCE)?;
@@ -202,27 +177,25 @@ fn what_a_killed_agent_left_is_removed_by_cleanup_or_by_one_that_wants_it_no_mor
 
 #[test]
 fn a_device_of_somebody_else_keeps_the_instance_out_and_stays() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let mac = written(ROUTER.mac);
     let make = format!("link add vrrp4-51 link eth0 address {mac} type macvlan mode private\n");
     h1.ns().batch(&make)?;
-    let agent = Agent::start(h1, &AgentConfig::new(h1, ROUTER.instance(100)))?;
-    let found = agent.wait_instance("web", "says why", PATIENCE, |it| {
+    let agent = Agent::start(h1, ROUTER.instance(100))?;
+    let found = agent.wait("says why", |it| {
         let reason = it.reason.as_deref().unwrap_or_default();
         reason.contains("its alias does not say that ha-agent made it")
     })?;
     ensure!(found.state != State::Master);
     h1.run(&["ip", "link", "del", ROUTER.device])?;
     agent.wait_state(State::Master, PATIENCE)?;
-    leave(&agent)?;
+    agent.stop()?;
     nothing_left(h1)
 }
 
 #[test]
 fn an_interface_without_macs_is_refused_in_words() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     h1.run(&["ip", "addr", "add", "192.0.2.1/24", "dev", "lo"])?;
@@ -231,9 +204,9 @@ fn an_interface_without_macs_is_refused_in_words() -> Result<()> {
         addresses: vec!["192.0.2.100/24".to_owned()],
         ..ROUTER.instance(100)
     }
-    .with("datapath", "auto");
-    let agent = Agent::start(h1, &AgentConfig::new(h1, on_lo))?;
-    agent.wait_instance("web", "says why", PATIENCE, |it| {
+    .by("auto");
+    let agent = Agent::start(h1, on_lo)?;
+    agent.wait("says why", |it| {
         let reason = it.reason.as_deref().unwrap_or_default();
         reason.contains("a virtual MAC needs an Ethernet interface, and lo is the loopback")
     })?;
@@ -242,7 +215,6 @@ fn an_interface_without_macs_is_refused_in_words() -> Result<()> {
 
 #[test]
 fn a_device_that_somebody_deletes_or_switches_off_is_put_back_and_counted() -> Result<()> {
-    require_root_and_tools(&[])?;
     for router in ROUTERS {
         for undo in ["link del", "link set down"] {
             let lab = Lab::new(1)?;
@@ -251,7 +223,7 @@ fn a_device_that_somebody_deletes_or_switches_off_is_put_back_and_counted() -> R
             let agent = master(&lab, &router)?;
             let done = now();
             h1.ns().batch(&format!("{undo} {}\n", router.device))?;
-            let found = agent.wait_instance("web", "has put it back", PATIENCE, |it| {
+            let found = agent.wait("has put it back", |it| {
                 it.counters.vip_restored > 0 && it.addresses.iter().all(|it| it.present)
             })?;
             ensure!(found.state == State::Master && found.transitions == 2);
@@ -259,7 +231,7 @@ fn a_device_that_somebody_deletes_or_switches_off_is_put_back_and_counted() -> R
             let told = capture.wait_announcement(h1, router.vip, done, PATIENCE)?;
             ensure!(told.bytes.get(6..12) == Some(router.mac.as_slice()));
             answers_alone(&lab, &capture, &router)?;
-            leave(&agent)?;
+            agent.stop()?;
             nothing_left(h1)?;
         }
     }
@@ -268,11 +240,10 @@ fn a_device_that_somebody_deletes_or_switches_off_is_put_back_and_counted() -> R
 
 #[test]
 fn a_backups_device_that_somebody_switches_on_is_switched_off_again() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let _first = master(&lab, &ROUTER)?;
     let h2 = lab.host(2);
-    let backup = Agent::start(h2, &AgentConfig::new(h2, ROUTER.instance(90)))?;
+    let backup = Agent::start(h2, ROUTER.instance(90))?;
     backup.wait_state(State::Backup, PATIENCE)?;
     h2.run(&["ip", "link", "set", ROUTER.device, "up"])?;
     backup
@@ -284,7 +255,6 @@ fn a_backups_device_that_somebody_switches_on_is_switched_off_again() -> Result<
 
 #[test]
 fn the_interface_may_change_its_mac_its_state_its_name_and_its_life() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let agent = master(&lab, &ROUTER)?;
@@ -321,6 +291,6 @@ fn the_interface_may_change_its_mac_its_state_its_name_and_its_life() -> Result<
     lab.replug(h1)?;
     agent.wait_state(State::Master, PATIENCE)?;
     is_mac()?;
-    leave(&agent)?;
+    agent.stop()?;
     nothing_left(h1)
 }

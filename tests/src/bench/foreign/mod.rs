@@ -23,7 +23,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::machine::Machine;
-use crate::lab::require_root_and_tools;
+use crate::lab::require_tools;
 use course::{Course, Role};
 use guest::Guest;
 use hook::HOOKS;
@@ -56,7 +56,7 @@ struct Report {
 
 /// Measures, prints the tables and writes the JSON.
 pub fn run(options: &Options) -> Result<()> {
-    require_root_and_tools(&[iperf::PROGRAM, "ethtool"])?;
+    require_tools(&[iperf::PROGRAM, "ethtool"])?;
     let mut report = Report {
         machine: Machine::read(iperf::PROGRAM)?,
         rounds: options.rounds,

@@ -69,7 +69,7 @@ pub(super) fn instance(interface: &str, datapath: &str) -> Instance {
         advert_interval: INTERVAL,
         ..Instance::default()
     }
-    .with("datapath", datapath)
+    .by(datapath)
 }
 
 /// Does the work while the host's peer is what the role takes.

@@ -14,7 +14,7 @@ pub const OWN: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 /// The scripted master.
 pub const MASTER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 66);
 /// Its MAC.
-pub const MASTER_MAC: [u8; 6] = [0x02, 0x99, 0, 0, 0, 0x66];
+const MASTER_MAC: [u8; 6] = [0x02, 0x99, 0, 0, 0, 0x66];
 /// The master of the same number elsewhere: of the same network, so that only the way of its adverts tells
 /// it from the other.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 67);

@@ -13,7 +13,7 @@ use ha_tests::lab::agent::{self, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance, with_prefix};
 use ha_tests::lab::forge::Forger;
 use ha_tests::lab::pair::PATIENCE;
-use ha_tests::lab::{Agent, Host, Lab, require_root_and_tools, wait_until};
+use ha_tests::lab::{Agent, Host, Lab, require_tools, wait_until};
 use ha_tests::vectors::{Receiver, VRID, link_local};
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ pub(crate) struct Stand {
 
 impl Stand {
     pub(crate) fn new(path: Path, receiver: Receiver) -> Result<Self> {
-        require_root_and_tools(&["ethtool"])?;
+        require_tools(&["ethtool"])?;
         let lab = Lab::new(2)?;
         widen(&lab)?;
         forward_blindly(&lab)?;
@@ -83,7 +83,7 @@ impl Stand {
     fn settle(&mut self) -> Result<()> {
         let valid = self.receiver.valid();
         let agent = &self.agent;
-        agent.wait_instance("web", "listens", PATIENCE, |it| it.state == State::Backup)?;
+        agent.wait("listens", |it| it.state == State::Backup)?;
         let known = |address: IpAddr| {
             let peers = agent::peers(agent.host());
             peers.is_ok_and(|peers| peer(&peers, address).is_some())
@@ -98,7 +98,7 @@ impl Stand {
         }
         let found = self.agent.only()?;
         ensure!(
-            found.datapath.kind.as_deref() == Some(self.path.name()),
+            found.receives_by(self.path.name()),
             "{:?} does not run: {:?}",
             self.path,
             found.datapath
@@ -177,7 +177,7 @@ fn instance(receiver: Receiver, path: Path) -> Instance {
         addresses: addresses.into_iter().map(with_prefix).collect(),
         ..Instance::default()
     }
-    .with("datapath", path.name());
+    .by(path.name());
     match receiver {
         // Nothing comes here for unicast and other groups: `unicast` has them.
         Receiver::V3Ipv4

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
-use ha_tests::lab::agent::{Agent, Launch, State};
+use ha_tests::lab::agent::{Agent, State};
 use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::hmac::{hmac, key};
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Lab, Pair, VipWatch, require_root_and_tools, wait_until};
+use ha_tests::lab::{Lab, Pair, VipWatch, wait_until};
 
 /// How many adverts are recorded.
 const RECORDED: usize = 10;
@@ -20,7 +20,6 @@ const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Host 1 leads and host 2 follows; both enforce signatures, and judge their time like this.
 fn pair(replay: &str, window: Option<&str>) -> Result<Pair> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let signing = |number: u8, priority| -> Result<Instance> {
         let keys = vec![key(lab.host(number), 1, 0xa7)?];
@@ -32,7 +31,7 @@ fn pair(replay: &str, window: Option<&str>) -> Result<Pair> {
         Ok(instance(priority).with("hmac", signing))
     };
     let (first, second) = (signing(1, 100)?, signing(2, 90)?);
-    Pair::settle(lab, first, second, &Launch::default())
+    Pair::in_lab(lab, first, second)
 }
 
 /// The master's latest adverts, after which it is cut off: to the segment it is dead.
@@ -104,7 +103,9 @@ fn is_refused(pair: &Pair, recording: &Recording, reason: &str) -> Result<()> {
         refused(pair, reason).is_ok_and(|it| it == before + recording.count())
     })?;
     ensure!(counted(pair)? == heard, "some of it counted");
-    ensure!(pair.on_backup.changes_since(begin).is_empty(), "it moved");
+    pair.on_backup
+        .undisturbed_since(begin)
+        .context("it moved")?;
     Ok(())
 }
 

@@ -10,10 +10,8 @@ use ha_tests::golden::import::import;
 use ha_tests::golden::{Scenario, unified};
 use ha_tests::lab::advert::Advert;
 use ha_tests::lab::agent::{Agent, Launch, State};
-use ha_tests::lab::agent_config::AgentConfig;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, instance};
-use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Host, Lab, Pair, require_root_and_tools, wait_until};
+use ha_tests::lab::{Host, Lab, Pair, wait_until};
 
 /// Options and wrappers of a launch live as long as the test program.
 fn lasting(path: &Path) -> Result<&'static str> {
@@ -26,12 +24,6 @@ fn recording_to(path: &Path) -> Result<Launch> {
         options: vec!["--record", lasting(path)?],
         ..Launch::default()
     })
-}
-
-fn stop(agent: &Agent) -> Result<()> {
-    agent.process().signal(Signal::TERM)?;
-    agent.process().wait(PATIENCE)?;
-    Ok(())
 }
 
 /// The lines of a recording that say that a state changed, without their times.
@@ -53,14 +45,13 @@ fn replayed(recording: &Path, folder: &Path) -> Result<Scenario> {
 
 #[test]
 fn a_recorded_fail_over_replays_to_the_same_actions() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(2)?;
     let recording = lab.host(2).dir().join("incident");
     let launch = recording_to(&recording)?;
     let pair = Pair::settle(lab, instance(100), instance(90), &launch)?;
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()?;
-    stop(&pair.backup)?;
+    pair.backup.stop()?;
 
     let mode = fs::metadata(&recording)?.permissions().mode() & 0o777;
     ensure!(mode == 0o600, "the recording has mode {mode:o}");
@@ -85,10 +76,9 @@ fn a_recorded_fail_over_replays_to_the_same_actions() -> Result<()> {
 #[test]
 fn an_agent_that_is_started_again_leaves_the_earlier_recording_alone_and_resumes_in_its_own()
 -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
-    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    Agent::write_config(h1, instance(100))?;
     let path = h1.dir().join("incident");
     let launch = recording_to(&path)?;
     let agent = Agent::launch(h1, &launch)?;
@@ -99,7 +89,7 @@ fn an_agent_that_is_started_again_leaves_the_earlier_recording_alone_and_resumes
 
     let agent = Agent::launch(h1, &launch)?;
     agent.wait_state(State::Master, PATIENCE)?;
-    stop(&agent)?;
+    agent.stop()?;
     ensure!(fs::read_to_string(&path)? == killed, "evidence was changed");
     let second = h1.dir().join("incident.1");
     agent
@@ -114,7 +104,6 @@ fn an_agent_that_is_started_again_leaves_the_earlier_recording_alone_and_resumes
 
 #[test]
 fn a_password_is_not_in_the_recording() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let secret = toml::Table::from_iter([
@@ -124,11 +113,11 @@ fn a_password_is_not_in_the_recording() -> Result<()> {
     let mut old = instance(100).with("auth", secret);
     old.version = 2;
     old.advert_interval = std::time::Duration::from_secs(1);
-    Agent::write_config(h1, &AgentConfig::new(h1, old))?;
+    Agent::write_config(h1, old)?;
     let path = h1.dir().join("incident");
     let agent = Agent::launch(h1, &recording_to(&path)?)?;
     agent.wait_state(State::Master, PATIENCE)?;
-    stop(&agent)?;
+    agent.stop()?;
     let text = fs::read_to_string(&path)?;
     ensure!(!text.contains("hunter2"), "{text}");
     ensure!(text.contains("-> MASTER"), "{text}");
@@ -138,10 +127,9 @@ fn a_password_is_not_in_the_recording() -> Result<()> {
 
 #[test]
 fn a_recording_that_cannot_be_made_is_said_and_done_without() -> Result<()> {
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
-    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    Agent::write_config(h1, instance(100))?;
     let nowhere = h1.dir().join("no-such-directory").join("incident");
     let agent = Agent::launch(h1, &recording_to(&nowhere)?)?;
     agent.wait_state(State::Master, PATIENCE)?;
@@ -170,10 +158,9 @@ fn claim(agent: &Agent, host: &Host) -> Result<()> {
 fn a_full_disk_is_said_once_and_the_protocol_goes_on_and_so_does_the_recording_later() -> Result<()>
 {
     const SAID: &str = "is not written for now: ";
-    require_root_and_tools(&[])?;
     let lab = Lab::new(1)?;
     let (h1, client) = (lab.host(1), lab.client_host());
-    Agent::write_config(h1, &AgentConfig::new(h1, instance(100)))?;
+    Agent::write_config(h1, instance(100))?;
     let disk = h1.dir().join("disk");
     fs::create_dir(&disk)?;
     // A small disk of its own mount namespace, which ends with the agent; all but one page is taken.
@@ -218,5 +205,5 @@ fn a_full_disk_is_said_once_and_the_protocol_goes_on_and_so_does_the_recording_l
     ensure!(lost.len() == 1, "{lost:?}");
     let newest = text.lines().last().context("an empty recording")?;
     ensure!(newest.contains(" web > "), "{newest}");
-    stop(&agent)
+    agent.stop()
 }
