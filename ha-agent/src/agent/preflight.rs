@@ -1,6 +1,7 @@
 //! What the host must offer, and in what words it is said when it does not.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ha_common::layout::DEFAULT_SLOTS;
 use procfs::process::Process;
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::datapath::attach::XdpLinks;
 use crate::datapath::object::{self, LoadOptions, Loaded};
 use crate::datapath::pins::{self, Claim, Found, PinError, PinnedLinks, Room};
+use crate::datapath::reader::Reader;
 use crate::net::links::LinkTable;
 
 /// Names what is broken on purpose, comma-separated: `no-kernel`, `no-timer`, `deaf-ring`. For trying what stands
@@ -37,6 +39,14 @@ pub(super) struct Half {
     pub(super) links: Option<PinnedLinks>,
     /// What keeps others from those pins.
     pub(super) claim: Option<Claim>,
+}
+
+impl Half {
+    /// What reads the maps, if they are there.
+    pub(super) fn reader(&self) -> Option<Arc<Reader>> {
+        let loaded = self.kernel.as_ref().ok()?;
+        Some(loaded.kernel.reader())
+    }
 }
 
 /// True if this fault is wanted.

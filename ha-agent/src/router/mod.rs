@@ -236,12 +236,7 @@ impl Router {
             Event::Links(links) => self.changed |= self.readiness.on_links(links, now),
             Event::Renamed(name) => self.renamed(name, fx),
             Event::Bound(binding, slot) => self.bound(&binding, slot, now, fx),
-            Event::Unbound => {
-                self.changed = true;
-                self.announcements = None;
-                self.holds = false;
-                self.readiness.set_unbound();
-            }
+            Event::Unbound => self.unbound(),
             Event::BindFailed(why) => {
                 self.changed = true;
                 if self.readiness.set_bind_failed(why.clone()) {
@@ -263,21 +258,9 @@ impl Router {
             Event::Promoted(promoted) => self.promoted(promoted, now, fx),
             Event::Slot(slot) => self.look(slot, now, fx),
             Event::SenderStopped { since, slot } => self.sender_stopped(since, slot, now, fx),
-            Event::Sending(news) => {
-                self.changed = true;
-                if self.role() == Role::Master
-                    && self.readiness.sending_mut().on_news(news, now, fx)
-                {
-                    self.reassess(now, fx);
-                }
-            }
+            Event::Sending(news) => self.on_sending(news, now, fx),
             Event::AddressesHeld => self.held(now, fx),
-            Event::AddressesRefused(why) => {
-                self.changed = true;
-                self.announcements = None;
-                self.readiness.refuse(now);
-                fx.say(Notice::Failed(why));
-            }
+            Event::AddressesRefused(why) => self.refused(why, now, fx),
             Event::AddressesRestored => {
                 self.changed = true;
                 if self.role() == Role::Master {
@@ -308,6 +291,27 @@ impl Router {
             }
             Event::Shutdown => self.feed(now, Input::Shutdown, fx),
         }
+    }
+
+    fn unbound(&mut self) {
+        self.changed = true;
+        self.announcements = None;
+        self.holds = false;
+        self.readiness.set_unbound();
+    }
+
+    fn on_sending(&mut self, news: sending::SendingNews, now: Instant, fx: &mut Effects) {
+        self.changed = true;
+        if self.role() == Role::Master && self.readiness.sending_mut().on_news(news, now, fx) {
+            self.reassess(now, fx);
+        }
+    }
+
+    fn refused(&mut self, why: String, now: Instant, fx: &mut Effects) {
+        self.changed = true;
+        self.announcements = None;
+        self.readiness.refuse(now);
+        fx.say(Notice::Failed(why));
     }
 
     /// Tells the election, and passes on what it wants.

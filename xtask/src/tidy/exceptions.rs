@@ -19,7 +19,11 @@ pub(super) const LONG_FILES: &[(&str, &str)] = &[
 pub(super) const LONGEST_FUNCTION: usize = 70;
 
 /// Longer functions by file and name, and their reasons.
-pub(super) const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[];
+pub(super) const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[(
+    "ha-common/src/election/mod.rs",
+    "handle",
+    "one table: what each state makes of each input",
+)];
 
 /// Items that only their own file uses and that are `pub` all the same, by file and name, and why.
 pub(super) const UNUSED: &[(&str, &str, &str)] = &[(

@@ -82,13 +82,7 @@ pub(super) fn instance(
         consume: consume(view),
         interval: interval(view, slot.as_ref()),
         timer: timer(view.datapath.as_ref(), slot.as_ref(), now),
-        last_transition: view.last.as_ref().map(|(last, cause, latency)| Transition {
-            from: state(last.from),
-            to: state(last.to),
-            cause: cause.clone(),
-            at: now.moment(last.at),
-            latency_us: latency.map(|span| span.0 / 1000),
-        }),
+        last_transition: last_transition(view, now),
         transitions: view.transitions,
         fence: fence(agent, view, slot.as_ref(), now),
         counters: counters(view, slot.as_ref()),
@@ -103,6 +97,17 @@ pub(super) fn instance(
             })
             .collect(),
     }
+}
+
+fn last_transition(view: &View, now: Now) -> Option<Transition> {
+    let (last, cause, latency) = view.last.as_ref()?;
+    Some(Transition {
+        from: state(last.from),
+        to: state(last.to),
+        cause: cause.clone(),
+        at: now.moment(last.at),
+        latency_us: latency.map(|span| span.0 / 1000),
+    })
 }
 
 fn hmac(hmac: &model::Hmac, view: &View) -> Hmac {

@@ -1,5 +1,6 @@
 //! The last rejected advert, field by field.
 
+use ha_common::accept::TtlRange;
 use ha_common::layout::Slot;
 use ha_common::reject::Reject;
 use ha_common::units::{Instant, Version};
@@ -42,12 +43,7 @@ fn differences(view: &View, slot: &Slot) -> Vec<Difference> {
     let source = address(slot.family, last.source);
     let ttl = accepted_ttl(config, source);
     if !ttl.contains(last.ttl) {
-        let expected = if ttl.min == ttl.max {
-            ttl.min.to_string()
-        } else {
-            format!("{} to {}", ttl.min, ttl.max)
-        };
-        compare("ttl", expected, last.ttl.to_string());
+        compare("ttl", span_of(ttl), last.ttl.to_string());
     }
     compare(
         "destination",
@@ -95,6 +91,14 @@ fn differences(view: &View, slot: &Slot) -> Vec<Difference> {
         );
     }
     found
+}
+
+fn span_of(ttl: TtlRange) -> String {
+    if ttl.min == ttl.max {
+        ttl.min.to_string()
+    } else {
+        format!("{} to {}", ttl.min, ttl.max)
+    }
 }
 
 /// What the gate expected of a trailer, and what it found.

@@ -15,24 +15,13 @@ use crate::status::fence::FenceState;
 use crate::status::format::{count, span};
 use crate::status::instance::{
     Checksum, Consume, Counters, Datapath, Instance, Master, PrioritySum, Rejected, TimerKind,
-    Transition,
+    Transition, Unsent,
 };
 use crate::status::rejects::RejectCounts;
 
 /// Appends one instance: a heading and its fields.
 pub(super) fn render_instance(out: &mut String, instance: &Instance) {
-    let _ = writeln!(
-        out,
-        "{}  {} for {}, VRID {} on {}, VRRPv{} {}{}",
-        paint(BOLD, &clean(&instance.name)),
-        paint(state_style(instance.state), &instance.state.to_string()),
-        span(instance.since.ago_us),
-        instance.vrid,
-        clean(&instance.interface),
-        instance.version,
-        instance.family,
-        if instance.preempt { "" } else { ", nopreempt" },
-    );
+    heading(out, instance);
     if let Some(wait) = &instance.preempt_wait {
         let text = format!(
             "leaves a healthy master alone for {} more, until {}",
@@ -55,15 +44,7 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
     render_tracked(out, &instance.tracked);
     field(out, "master", PLAIN, &master(instance.master.as_ref()));
     render_held(out, instance);
-    if let Some(unsent) = &instance.unsent {
-        let text = format!(
-            "adverts to {} have not left for {}: {}",
-            unsent.to,
-            span(unsent.since.ago_us),
-            unsent.why
-        );
-        field(out, "unsent", BAD, &text);
-    }
+    render_unsent(out, instance.unsent.as_ref());
     if let Some(hmac) = &instance.hmac {
         field(out, "hmac", PLAIN, &hmac.in_words());
     }
@@ -96,6 +77,34 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
             span(notice.at.ago_us)
         );
         field(out, "notice", WARN, &text);
+    }
+}
+
+fn heading(out: &mut String, instance: &Instance) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        "{}  {} for {}, VRID {} on {}, VRRPv{} {}{}",
+        paint(BOLD, &clean(&instance.name)),
+        paint(state_style(instance.state), &instance.state.to_string()),
+        span(instance.since.ago_us),
+        instance.vrid,
+        clean(&instance.interface),
+        instance.version,
+        instance.family,
+        if instance.preempt { "" } else { ", nopreempt" },
+    );
+}
+
+fn render_unsent(out: &mut String, unsent: Option<&Unsent>) {
+    if let Some(unsent) = unsent {
+        let text = format!(
+            "adverts to {} have not left for {}: {}",
+            unsent.to,
+            span(unsent.since.ago_us),
+            unsent.why
+        );
+        field(out, "unsent", BAD, &text);
     }
 }
 

@@ -6,6 +6,7 @@ use ha_common::units::Instant;
 use super::Instance;
 use super::unseen::addresses_of;
 use crate::config::model::Carrier;
+use crate::datapath::kernel::Kernel;
 use crate::driver::hooks::Reception;
 use crate::driver::port::Port;
 use crate::driver::system::System;
@@ -56,7 +57,7 @@ impl Instance {
             let mut placements = port.placements.iter();
             placements.all(|place| present.contains(&place.net.addr()))
         };
-        let turned_at = system.kernel.as_ref().map(|kernel| kernel.turned_at());
+        let turned_at = system.kernel.as_ref().map(Kernel::turned_at);
         Some(Binding {
             source: port.path.source,
             kernel_timer: port.detector.has_kernel_timer(),

@@ -97,7 +97,7 @@ impl<'a> Library<'a> {
             let Some((name, after)) = rest.split_first() else {
                 return Some(here);
             };
-            let child = [module.path.as_slice(), &[name.clone()]].concat();
+            let child = [module.path.as_slice(), std::slice::from_ref(name)].concat();
             if let Some(child) = self.by_path.get(&child) {
                 (here, rest) = (*child, after);
                 continue;

@@ -1,0 +1,76 @@
+//! What the driver is told by the rest of the agent: interfaces, removed routes, results of checks; and its changes,
+//! for those who wait for them.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use tokio::sync::{mpsc, watch};
+use tracing::{error, warn};
+
+use crate::checks::{CheckEvent, Verdict};
+use crate::driver::board::Board;
+use crate::driver::{Command, Handle};
+use crate::net::links::LinkTable;
+use crate::net::links::monitor::Notification;
+use crate::net::removals::Removals;
+use crate::os::async_fd;
+use crate::router::health::Health;
+
+pub(super) async fn pass_links(mut table: watch::Receiver<Arc<LinkTable>>, driver: Handle) {
+    while table.changed().await.is_ok() {
+        let links = Arc::clone(&table.borrow_and_update());
+        if !driver.tell(Command::Links(links)) {
+            return;
+        }
+    }
+}
+
+pub(super) async fn pass_removals(
+    mut removals: Removals<impl Stream<Item = Notification> + Unpin>,
+    driver: Handle,
+) {
+    while removals.next().await.is_some() {
+        if !driver.tell(Command::RoutesRemoved) {
+            return;
+        }
+    }
+    error!("the kernel tells no more of removed routes; only a change of an interface shows them");
+}
+
+/// From the driver's bell, which never blocks it, to those who wait for changes.
+pub(super) async fn pass_changes(board: Arc<Board>, change: watch::Sender<u64>) {
+    let bell = board
+        .bell()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(async_fd::watch);
+    let Ok(bell) = bell else {
+        warn!("`status --watch` will only show the time pass: the driver's bell cannot be heard");
+        return;
+    };
+    while let Ok(mut ready) = bell.readable().await {
+        board.bell().clear();
+        ready.clear_ready();
+        change.send_modify(|number| *number = number.wrapping_add(1));
+    }
+}
+
+pub(super) async fn pass_checks(mut events: mpsc::Receiver<CheckEvent>, driver: Handle) {
+    while let Some(event) = events.recv().await {
+        let Some(verdict) = event.kind.verdict() else {
+            continue;
+        };
+        let health = match (event.weight, verdict) {
+            (Some(weight), Verdict::Up | Verdict::Down) => Health::Weight(weight),
+            (None, Verdict::Up) => Health::Up,
+            (None, Verdict::Down) => Health::Down,
+        };
+        if !driver.tell(Command::Check {
+            name: event.name.to_string(),
+            health,
+        }) {
+            return;
+        }
+    }
+}

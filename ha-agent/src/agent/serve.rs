@@ -1,0 +1,199 @@
+//! From start to end: the parts are started in the order in which each finds what it needs, and ended in the order in
+//! which nothing is left behind.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::Stream;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{error, info, warn};
+
+use super::dirs::Dirs;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::options::RunOptions;
+use super::running::Agent;
+use super::signals::Signals;
+use super::{forward, log, preflight, recording, systemd};
+use crate::checks::Checks;
+use crate::config::Config;
+use crate::control::server::{ControlSocket, Limits, serve};
+use crate::driver::board::Board;
+use crate::driver::report::{Reporter, Reports};
+use crate::driver::{self, Command, Handle, Setup};
+use crate::net::links::LinkTable;
+use crate::net::links::monitor::{self, Notification};
+use crate::net::removals::{self, Removals};
+use crate::os::{clock, realtime};
+
+/// Waiting check results; the driver takes them within a turn.
+const CHECK_QUEUE: usize = 1024;
+
+/// Starts everything, and serves until a signal says that it is enough.
+pub(super) async fn until_told(
+    config: Config,
+    dirs: &Dirs,
+    options: &RunOptions,
+    socket: ControlSocket,
+) -> Result<(), Failure> {
+    let config = Arc::new(config);
+    let mut signals = Signals::install()?;
+    let memory = realtime::lock_memory();
+    let mut tasks = JoinSet::new();
+    let (links, removals) = watch_network(&mut tasks)?;
+    preflight::require_interfaces(&config, &links.borrow())?;
+    let half = preflight::kernel_half(&config, &dirs.pin_dir)?;
+    let reader = half.reader();
+    let (recorder, recording) = recording::start(options.record.as_deref(), &config);
+    let (reporter, reports) = Reporter::channel().map_err(environment)?;
+    let reports = Arc::new(reports);
+    let board = Arc::new(Board::new().map_err(environment)?);
+    // Others are kept from the pins until everything has ended.
+    let _claim = half.claim;
+    let started = driver::start(Setup {
+        config: Arc::clone(&config),
+        kernel: half.kernel,
+        pins: half.links,
+        links: Arc::clone(&links.borrow()),
+        board: Arc::clone(&board),
+        reporter,
+        recorder,
+        deaf: preflight::injected("deaf-ring"),
+    })
+    .map_err(environment)?;
+    let handle = started.handle.clone();
+    let (change, changes) = watch::channel(0);
+    tasks.spawn(forward::pass_changes(Arc::clone(&board), change));
+    tasks.spawn(log::write(Arc::clone(&reports)));
+    tasks.spawn(forward::pass_links(links.clone(), handle.clone()));
+    tasks.spawn(forward::pass_removals(removals, handle.clone()));
+    let agent = Arc::new(Agent {
+        file: absolute(&options.config),
+        config: std::sync::Mutex::new((Arc::clone(&config), clock::now())),
+        started: clock::now(),
+        pins: half.pin_dir,
+        board: Arc::clone(&board),
+        reader,
+        links,
+        checks: Mutex::new(Some(start_checks(&config, &handle, &mut tasks)?)),
+        shown_checks: std::sync::Mutex::new(Vec::new()),
+        memory,
+        realtime: (started.driver_realtime, started.sender_realtime),
+        conduct: started.conduct,
+        changes,
+        handle: handle.clone(),
+        reloading: Mutex::new(()),
+    });
+    let control = Control::start(socket, &agent);
+    tasks.spawn(systemd::prove(handle.clone(), board));
+    tasks.spawn(systemd::ready_once(agent.changes.clone()));
+    say_first(options);
+
+    signals.wait(&agent).await;
+    systemd::stopping();
+    end(&agent, &handle, started.thread).await;
+    control.stop().await;
+    drop(handle);
+    tasks.shutdown().await;
+    say_last(&reports);
+    recording::finish(recording).await;
+    info!("stopped");
+    Ok(())
+}
+
+fn environment(error: impl std::error::Error + 'static) -> Failure {
+    Failure::new(Exit::Environment, &error)
+}
+
+/// Watches interfaces and routes from here on.
+fn watch_network(
+    tasks: &mut JoinSet<()>,
+) -> Result<
+    (
+        watch::Receiver<Arc<LinkTable>>,
+        Removals<impl Stream<Item = Notification> + Unpin + use<>>,
+    ),
+    Failure,
+> {
+    let (watching, monitor) = monitor::watch().map_err(environment)?;
+    tasks.spawn(async move {
+        if let Err(error) = monitor.run().await {
+            error!("{error}; interfaces are no longer watched");
+        }
+    });
+    Ok((watching.table, removals::watch().map_err(environment)?))
+}
+
+/// Starts the checks; the driver is told what they find.
+fn start_checks(
+    config: &Config,
+    driver: &Handle,
+    tasks: &mut JoinSet<()>,
+) -> Result<Checks, Failure> {
+    let (events, found) = mpsc::channel(CHECK_QUEUE);
+    tasks.spawn(forward::pass_checks(found, driver.clone()));
+    Ok(Checks::start(config.checks.clone(), events)?)
+}
+
+/// The control socket while it is served.
+struct Control {
+    stop: watch::Sender<bool>,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Control {
+    fn start(socket: ControlSocket, agent: &Arc<Agent>) -> Self {
+        let (stop, mut stopped) = watch::channel(false);
+        let until = async move {
+            // The sender lives until it has told; both ends mean the same.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        let server = tokio::spawn(serve(socket, Arc::clone(agent), Limits::default(), until));
+        Self { stop, server }
+    }
+
+    async fn stop(self) {
+        // A server that has ended already has nobody to tell.
+        let _ = self.stop.send(true);
+        if let Ok(Err(error)) = self.server.await {
+            warn!("control socket: {error}");
+        }
+    }
+}
+
+fn say_first(options: &RunOptions) {
+    let version = env!("CARGO_PKG_VERSION");
+    info!("ha-agent {version} runs with {}", options.config.display());
+}
+
+fn say_last(reports: &Reports) {
+    log::write_waiting(reports);
+    let dropped = reports.dropped();
+    if dropped > 0 {
+        warn!("{dropped} reports of the driver were lost: the log took too long");
+    }
+}
+
+/// The driver first, which says priority 0 and removes the addresses before it answers; then the checks,
+/// so that no restart command runs on.
+async fn end(agent: &Agent, handle: &Handle, thread: std::thread::JoinHandle<()>) {
+    let (done, left) = oneshot::channel();
+    if handle.tell(Command::Shutdown(done)) {
+        // A driver that died without an answer has said why.
+        let _ = left.await;
+    }
+    if let Some(checks) = agent.checks.lock().await.take() {
+        checks.stop().await;
+    }
+    if tokio::task::spawn_blocking(move || thread.join())
+        .await
+        .is_err()
+    {
+        error!("the driver thread could not be awaited");
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
