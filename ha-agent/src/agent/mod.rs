@@ -1,7 +1,6 @@
 //! Puts the parts together: reads the configuration, loads the kernel half, starts the driver, the
 //! checks and the control socket, and ends them in the order in which nothing is left behind.
 
-mod changes;
 pub mod cleanup;
 mod control_service;
 pub mod dirs;
@@ -16,6 +15,7 @@ pub mod peers;
 mod preflight;
 mod recording;
 mod reload;
+mod reload_summary;
 mod running;
 mod serve;
 mod signals;

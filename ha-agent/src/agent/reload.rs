@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use tracing::{info, warn};
 
-use super::changes;
+use super::reload_summary;
 use super::running::Agent;
 use crate::config::{self, Config, Problem};
 use crate::control::protocol::{ErrorKind, ErrorReply, Reloaded};
@@ -44,7 +44,7 @@ impl Agent {
             details: error.lines(),
         })?;
         let (old, _) = self.config();
-        let changes = changes::phrases(&config::diff(&old, &new), &old, &new);
+        let changes = reload_summary::phrases(&config::plan(&old, &new));
         // It takes a restart, and until then each reload says so.
         new.node = old.node.clone();
         let mut warnings: Vec<String> = new.warnings.iter().map(Problem::one_line).collect();

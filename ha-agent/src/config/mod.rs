@@ -11,7 +11,6 @@ mod across;
 mod address;
 pub(crate) mod advert_size;
 mod check;
-pub mod diff;
 mod endpoint;
 mod excerpt;
 mod group;
@@ -25,6 +24,7 @@ mod keys;
 pub mod model;
 mod names;
 mod node;
+pub mod plan;
 pub mod problem;
 mod process;
 mod reader;
@@ -48,8 +48,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use diff::{Diff, diff};
 pub use model::Config;
+pub use plan::plan;
 pub use problem::{Problem, Problems, Severity};
 
 use host::{AnyHost, Host, ThisHost};

@@ -9,70 +9,90 @@ use super::instance::Instance;
 use super::observed_links::tracked_links;
 use super::thread::Driver;
 use crate::config::model::{Config, Instance as InstanceConfig, Track};
+use crate::config::plan::{RouterId, Sections, Step, plan};
+use crate::router::tracked::ObservedLinks;
 
 impl Driver {
     pub(super) fn reload(&mut self, config: &Arc<Config>, now: Instant) {
-        let mut kept: HashMap<_, Instance> = HashMap::new();
-        for mut instance in std::mem::take(&mut self.instances) {
-            let key = identity(instance.config());
-            let stays = config
-                .instances
-                .iter()
-                .any(|new| identity(new) == key && carries_on(instance.config(), new));
-            if stays {
-                kept.insert(key, instance);
-            } else {
-                instance.shut_down(&mut self.system, now);
-                if let Some(port) = instance.close_port(&mut self.system, now) {
-                    self.release(&port);
-                }
-            }
-        }
+        let old = Arc::clone(&self.config);
+        let plan = plan(&old, config);
+        let instances = std::mem::take(&mut self.instances).into_iter();
+        let running = instances
+            .map(|it| (RouterId::of(it.config()), it))
+            .collect();
+        let kept = self.stop_those_that_leave(running, &plan.routers, now);
         self.health
             .retain(|(name, _)| config.checks.iter().any(|check| check.name == *name));
         self.system.checks = names(config);
         let observed = tracked_links(config, &self.system.links);
-        // An address or a route may move from one instance to another: it is let go before it is taken.
-        for new in &config.instances {
-            if let Some(instance) = kept.get_mut(&identity(new)) {
-                instance.drop_routing(new, &mut self.system);
-                instance.drop_addresses(new, &mut self.system);
-            }
-        }
-        let old = Arc::clone(&self.config);
-        let mut next_id = kept
-            .values()
-            .map(|instance| instance.id + 1)
-            .max()
-            .unwrap_or(0);
-        for new in &config.instances {
-            let new = Arc::new(new.clone());
-            let instance = if let Some(mut instance) = kept.remove(&identity(&new)) {
-                if *instance.config() != new {
-                    let known = (self.health.as_slice(), &observed);
-                    instance.reconfigure(new, known, &mut self.system, now);
-                }
-                instance
-            } else {
-                next_id += 1;
-                let names = Arc::clone(&self.system.checks);
-                Instance::new(next_id - 1, new, names, now, &self.system.recorder)
-            };
-            self.instances.push(instance);
-        }
+        self.start_and_change(kept, &plan.routers, &observed, now);
         self.config = Arc::clone(config);
-        let before = |new: &InstanceConfig| {
-            let mut instances = old.instances.iter();
-            instances.find(|old| identity(old) == identity(new))
-        };
         self.end_overruled_switches(|new| {
-            before(new).is_none_or(|old| old.datapath != new.datapath)
+            let mut steps = plan.routers.steps.iter();
+            let step = steps.find(|step| step.new() == new);
+            step.is_none_or(|step| overrules_switches(step))
         });
         self.form_groups(now);
         for (name, health) in self.health.clone() {
             self.on_check(&name, health, now);
         }
         self.follow_links(now);
+    }
+
+    /// Ends what leaves and what starts anew, and gives back what goes on.
+    fn stop_those_that_leave(
+        &mut self,
+        mut running: HashMap<RouterId, Instance>,
+        plan: &Sections<'_, InstanceConfig>,
+        now: Instant,
+    ) -> HashMap<RouterId, Instance> {
+        let anew = plan.steps.iter().filter(|step| !step.carries_on());
+        let ending = plan.leaving.iter().copied().chain(anew.map(Step::new));
+        for id in ending.map(RouterId::of) {
+            let Some(mut instance) = running.remove(&id) else {
+                continue;
+            };
+            instance.shut_down(&mut self.system, now);
+            if let Some(port) = instance.close_port(&mut self.system, now) {
+                self.release(&port);
+            }
+        }
+        running
+    }
+
+    fn start_and_change(
+        &mut self,
+        mut kept: HashMap<RouterId, Instance>,
+        plan: &Sections<'_, InstanceConfig>,
+        observed: &ObservedLinks,
+        now: Instant,
+    ) {
+        // An address or a route may move from one instance to another: it is let go before it is taken.
+        for change in plan.changes() {
+            if let Some(instance) = kept.get_mut(&RouterId::of(change.new)) {
+                instance.drop_routing(change.new, &mut self.system);
+                instance.drop_addresses(change.new, &mut self.system);
+            }
+        }
+        let ids = kept.values().map(|instance| instance.id + 1);
+        let mut next_id = ids.max().unwrap_or(0);
+        for step in &plan.steps {
+            let config = || Arc::new(step.new().clone());
+            let instance = match (kept.remove(&RouterId::of(step.new())), step) {
+                (Some(mut instance), Step::Change(_)) => {
+                    let known = (self.health.as_slice(), observed);
+                    instance.reconfigure(config(), known, &mut self.system, now);
+                    instance
+                }
+                (Some(instance), _) => instance,
+                (None, _) => {
+                    next_id += 1;
+                    let names = Arc::clone(&self.system.checks);
+                    Instance::new(next_id - 1, config(), names, now, &self.system.recorder)
+                }
+            };
+            self.instances.push(instance);
+        }
     }
 
     /// Priority 0, addresses away, slots free, programs off.
@@ -110,20 +130,13 @@ pub(super) fn names(config: &Config) -> Arc<[String]> {
     checks.chain(complaints).collect()
 }
 
-/// Whether an instance can take on a new configuration where it is.
-fn carries_on(old: &InstanceConfig, new: &InstanceConfig) -> bool {
-    // Its device has IPv6 or has it not from the beginning.
-    old.virtual_mac == new.virtual_mac
-        && (new.virtual_mac.is_none() || old.holds_ipv6() == new.holds_ipv6())
-}
-
-/// What makes two configured instances the same virtual router.
-fn identity(config: &InstanceConfig) -> (String, u8, u8, u8) {
-    let version = config.version as u8;
-    (
-        config.interface.clone(),
-        config.family as u8,
-        config.vrid.get(),
-        version,
-    )
+/// Whether an instance is new, or wants another datapath than before.
+fn overrules_switches(step: &Step<'_, InstanceConfig>) -> bool {
+    match step {
+        Step::Start(_) => true,
+        Step::Keep(_) => false,
+        Step::Change(change) => {
+            change.restart.is_some() || change.old.datapath != change.new.datapath
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::diff::diff;
+use super::super::plan::plan;
 use super::*;
 
 const SAMPLE: &str = include_str!("../../../../packaging/ha-agent.toml");
@@ -16,7 +16,7 @@ fn answer(text: &str) {
                     .iter()
                     .all(|p| p.severity == Severity::Warning)
             );
-            assert!(diff(&config, &config).is_empty());
+            assert!(plan(&config, &config).is_empty());
         }
         Err(problems) => {
             let shown = problems.to_string();

@@ -1,7 +1,7 @@
 //! `[[group]]`.
 
-use super::super::diff::{GroupField, diff};
 use super::super::model::Group;
+use super::super::plan::{Step, plan};
 use super::*;
 
 /// Three instances and these lines.
@@ -143,10 +143,12 @@ fn members_that_differ_are_doubtful() {
 fn a_reload_shows_groups_that_come_change_and_go() {
     let (none, pair) = (accepted(&file("")), accepted(&file(PAIR)));
     let changed = accepted(&file(&PAIR.replace("dns", "mail")));
-    let added = diff(&none, &pair);
-    assert_eq!(added.groups.added, [&pair.groups[0]]);
-    assert!(!added.is_empty() && added.instances.is_empty());
-    assert_eq!(diff(&pair, &none).groups.removed, [&pair.groups[0]]);
-    let change = diff(&pair, &changed);
-    assert_eq!(change.groups.changed[0].fields, [GroupField::Instances]);
+    let added = plan(&none, &pair);
+    assert_eq!(added.groups.steps, [Step::Start(&pair.groups[0])]);
+    assert!(!added.is_empty() && added.routers.is_empty());
+    assert_eq!(plan(&pair, &none).groups.leaving, [&pair.groups[0]]);
+    let plan = plan(&pair, &changed);
+    let change = plan.groups.changes().next().unwrap();
+    assert_eq!(change.differences[0].key, "instances");
+    assert_eq!(change.restart, None);
 }
