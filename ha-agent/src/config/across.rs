@@ -12,10 +12,6 @@ use super::virtual_route::{self, VirtualRoute};
 use super::virtual_rule::VirtualRule;
 use super::{address, check, instance, virtual_mac, weights};
 
-/// One for every slot that the kernel half can be told to have.
-pub(super) const MAX_INSTANCES: usize = 65536;
-/// Far more than one host runs, and it bounds the search for a misspelt name.
-pub(super) const MAX_CHECKS: usize = 1024;
 /// How many names a message lists.
 pub(super) const MAX_LISTED: usize = 10;
 /// How many unknown names are compared with all the known ones, which takes its time.

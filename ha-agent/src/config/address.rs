@@ -25,9 +25,9 @@ pub(super) fn read_entry(
 }
 
 fn read_table(field: &Field<'_>, interface: Option<&At<String>>) -> Option<VirtualAddress> {
-    let mut table = field.table("an address")?;
+    let mut table = field.table()?;
     let t = &mut table;
-    let net = t.required("address", "\"10.99.0.100/24\"", |f| read(f, ADDRESS));
+    let net = t.required("address", |f| read(f, ADDRESS));
     let net = net.map(At::into_inner);
     let label = t.optional("label", None, |f| {
         only_ipv4(f, net)?;

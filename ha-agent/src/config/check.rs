@@ -26,7 +26,6 @@ const OF_RUNS: [&str; 5] = ["interval", "timeout", "fall", "rise", "restart"];
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(500);
-const TEN_MINUTES: Duration = Duration::from_mins(10);
 /// Whom commands run as: somebody without rights.
 const DEFAULT_USER: &str = "nobody";
 
@@ -41,7 +40,7 @@ pub(super) struct Draft {
 /// Reads one section.
 pub(super) fn read(mut table: Table<'_>) -> Draft {
     let t = &mut table;
-    let name = t.required("name", "\"nginx\"", names::name);
+    let name = t.required("name", names::name);
     let chosen = choose_probe(t);
     let mut user = None;
     let probe = chosen.as_ref().and_then(|(kind, field)| match *kind {
@@ -59,17 +58,12 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     if kind == Some("file") {
         refuse_runs(t);
     }
-    let millis = Duration::from_millis;
-    let interval = t.optional("interval", DEFAULT_INTERVAL, |f| {
-        f.duration(&(millis(10)..=Duration::from_hours(1)))
-    });
+    let interval = t.optional("interval", DEFAULT_INTERVAL, Field::duration);
     let default = interval
         .as_ref()
         .map_or(DEFAULT_TIMEOUT, |i| DEFAULT_TIMEOUT.min(*i.get_ref()));
-    let timeout = t.optional("timeout", default, |f| {
-        f.duration(&(millis(1)..=TEN_MINUTES))
-    });
-    let in_a_row = |f: &Field<'_>| u32::try_from(f.integer(1..=100, " in a row")?).ok();
+    let timeout = t.optional("timeout", default, Field::duration);
+    let in_a_row = |f: &Field<'_>| u32::try_from(f.integer(" in a row")?).ok();
     let fall = t.optional("fall", 2, in_a_row);
     let rise = t.optional("rise", 2, in_a_row);
     let restart = t.optional("restart", None, |f| read_restart(f).map(Some));
@@ -198,7 +192,7 @@ fn read_host(field: &Field<'_>) -> Option<String> {
 
 fn read_status(field: &Field<'_>) -> Option<std::ops::RangeInclusive<u16>> {
     let Some(text) = field.text_if_any() else {
-        let status = u16::try_from(field.integer(100..=599, " or a range in quotes")?).ok()?;
+        let status = u16::try_from(field.integer_in(100..=599, " or a range in quotes")?).ok()?;
         return Some(status..=status);
     };
     let status = |s: &str| s.parse().ok().filter(|s| (100..=599).contains(s));
@@ -222,8 +216,8 @@ fn read_body(field: &Field<'_>) -> Option<String> {
 }
 
 fn read_file(field: &Field<'_>) -> Option<FileProbe> {
-    let mut table = field.table("`file`")?;
-    let path = table.required("path", "\"/run/ha/weight\"", names::absolute_path);
+    let mut table = field.table()?;
+    let path = table.required("path", names::absolute_path);
     let used_as = table.optional("up", FileUse::Weight, |f| {
         f.choice(&[("exists", FileUse::Exists), ("missing", FileUse::Missing)])
     });
@@ -243,20 +237,15 @@ fn read_command(field: &Field<'_>, user: Option<&At<String>>) -> Option<Probe> {
 }
 
 fn read_restart(field: &Field<'_>) -> Option<Restart> {
-    let mut table = field.table("`restart`")?;
+    let mut table = field.table()?;
     let t = &mut table;
-    let command = t.required("command", "[\"systemctl\", \"start\", \"nginx\"]", |f| {
-        names::command(f, Program::AbsoluteOrInPath)
-    });
+    let command = t.required("command", |f| names::command(f, Program::AbsoluteOrInPath));
     let attempts = t.optional("attempts", 1, |f| {
-        u32::try_from(f.integer(1..=100, " for each outage")?).ok()
+        u32::try_from(f.integer(" for each outage")?).ok()
     });
-    let up_to_ten_minutes = |f: &Field<'_>| f.duration(&(Duration::ZERO..=TEN_MINUTES));
-    let settle = t.optional("settle", Duration::from_secs(2), up_to_ten_minutes);
-    let backoff = t.optional("backoff", Duration::from_secs(1), up_to_ten_minutes);
-    let timeout = t.optional("timeout", Duration::from_secs(10), |f| {
-        f.duration(&(Duration::from_millis(1)..=TEN_MINUTES))
-    });
+    let settle = t.optional("settle", Duration::from_secs(2), Field::duration);
+    let backoff = t.optional("backoff", Duration::from_secs(1), Field::duration);
+    let timeout = t.optional("timeout", Duration::from_secs(10), Field::duration);
     table.finish();
     Some(Restart {
         command: command?.into_inner(),

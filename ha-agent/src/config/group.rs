@@ -11,11 +11,6 @@ use super::reader::{At, Field, Table, quoted_list, shortened};
 use super::report::Report;
 use super::source::Span;
 
-/// Far more than one host runs.
-pub(super) const MAX_GROUPS: usize = 1024;
-/// More than one VLAN of a router each.
-const MAX_MEMBERS: usize = 4096;
-
 /// What could be read of a section.
 pub(super) struct Draft {
     name: Option<At<String>>,
@@ -26,8 +21,8 @@ pub(super) struct Draft {
 
 /// Reads one section.
 pub(super) fn read(mut table: Table<'_>) -> Draft {
-    let name = table.required("name", "\"pair\"", names::name);
-    let instances = table.required("instances", "[\"web\", \"dns\"]", read_instances);
+    let name = table.required("name", names::name);
+    let instances = table.required("instances", read_instances);
     table.finish();
     let (instances, all) = instances.map(At::into_inner).unwrap_or_default();
     let model = |name: &At<String>| Group {
@@ -44,7 +39,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
 
 fn read_instances(field: &Field<'_>) -> Option<(Vec<At<String>>, bool)> {
     let expected = "a list of instances such as [\"web\", \"dns\"]";
-    let entries = field.list(expected, 2..=MAX_MEMBERS)?;
+    let entries = field.list(expected)?;
     let read: Vec<_> = entries
         .iter()
         .filter_map(|entry| Some(entry.at(entry.text("the name of an instance")?.to_owned())))

@@ -1,7 +1,5 @@
 //! What a master holds: the lists of an instance's addresses, routes and rules.
 
-use std::ops::RangeInclusive;
-
 use ha_common::units::Family;
 
 use super::address;
@@ -9,13 +7,6 @@ use super::reader::{At, Field, Table};
 use super::virtual_address::VirtualAddress;
 use super::virtual_route::{self, VirtualRoute};
 use super::virtual_rule::{self, VirtualRule};
-
-/// RFC 9568 section 5.2.5: the count is one byte.
-const MAX_ADDRESSES: usize = 255;
-/// No advert limits them; it bounds what one take-over does, and how long the others wait for it.
-const MAX_EXCLUDED: usize = 4096;
-/// For the same reason.
-const MAX_WAYS: usize = 1024;
 
 const AN_ADDRESS: &str = "[\"10.99.0.100/24\"]";
 const A_ROUTE: &str = "[{ to = \"default\", via = \"10.99.0.1\" }]";
@@ -42,23 +33,21 @@ impl Held {
             complete: true,
             ..Self::default()
         };
-        let all = t.required("addresses", AN_ADDRESS, |f| {
-            read_list(f, AN_ADDRESS, 1..=MAX_ADDRESSES, address)
-        });
+        let all = t.required("addresses", |f| read_list(f, AN_ADDRESS, address));
         held.addresses = held.take(all);
         let all = t.optional("excluded", List::default(), |f| {
-            read_list(f, AN_ADDRESS, 0..=MAX_EXCLUDED, address)
+            read_list(f, AN_ADDRESS, address)
         });
         held.excluded = held.take(all);
         let first = held.addresses.first();
         let family = first.map(|first| address::family(&first.get_ref().net));
         held.family = family;
         let all = t.optional("routes", List::default(), |f| {
-            read_list(f, A_ROUTE, 0..=MAX_WAYS, |f| virtual_route::read(f, family))
+            read_list(f, A_ROUTE, |f| virtual_route::read(f, family))
         });
         held.routes = held.take(all);
         let all = t.optional("rules", List::default(), |f| {
-            read_list(f, A_RULE, 0..=MAX_WAYS, |f| virtual_rule::read(f, family))
+            read_list(f, A_RULE, |f| virtual_rule::read(f, family))
         });
         held.rules = held.take(all);
         held
@@ -90,10 +79,9 @@ impl<T> Default for List<T> {
 fn read_list<'t, T>(
     field: &Field<'t>,
     such_as: &str,
-    len: RangeInclusive<usize>,
     read: impl Fn(&Field<'t>) -> Option<T>,
 ) -> Option<List<T>> {
-    let fields = field.list(format_args!("a list such as {such_as}"), len)?;
+    let fields = field.list(format_args!("a list such as {such_as}"))?;
     let entries: Vec<_> = fields
         .iter()
         .filter_map(|entry| Some(entry.at(read(entry)?)))

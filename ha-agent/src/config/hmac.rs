@@ -12,8 +12,6 @@ use super::key_file;
 pub use super::key_file::KeySource;
 use super::reader::{At, Field, Table};
 
-/// More than a rotation has at once, and it bounds what is read.
-const MAX_KEYS: usize = 8;
 /// Bounds of the window, as keepalived has them.
 const WINDOW: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(5);
 /// The least that is chosen by default: clocks differ.
@@ -106,13 +104,9 @@ impl Hmac {
 
 /// Reads the key; `interval` is the instance's own.
 pub(super) fn read(field: &Field<'_>, interval: Option<Centiseconds>) -> Option<Hmac> {
-    let mut table = field.table("`hmac`")?;
+    let mut table = field.table()?;
     let t = &mut table;
-    let keys = t.required(
-        "keys",
-        "[{ id = 1, file = \"/etc/ha-agent/keys/web\" }]",
-        read_keys,
-    );
+    let keys = t.required("keys", read_keys);
     let active = t.optional("active", None, |f| key_id(f).map(Some));
     let mode = t.optional("mode", Mode::Enforce, |f| {
         f.choice(&[
@@ -136,7 +130,7 @@ pub(super) fn read(field: &Field<'_>, interval: Option<Centiseconds>) -> Option<
                  the sender's last one",
             );
         }
-        (Some(window), true) => Some(window.duration(&WINDOW)?),
+        (Some(window), true) => Some(window.duration()?),
         (None, true) => Some(usual_window(interval?)),
         (None, false) => None,
     };
@@ -174,10 +168,7 @@ fn active_key(keys: &[HmacKey], active: &At<Option<u8>>, field: &Field<'_>) -> O
 }
 
 fn read_keys(field: &Field<'_>) -> Option<Vec<HmacKey>> {
-    let entries = field.list(
-        "a list of keys such as [{ id = 1, file = \"...\" }]",
-        1..=MAX_KEYS,
-    )?;
+    let entries = field.list("a list of keys such as [{ id = 1, file = \"...\" }]")?;
     let mut seen = HashSet::new();
     let mut keys = Vec::new();
     let mut complete = true;
@@ -196,8 +187,8 @@ fn read_keys(field: &Field<'_>) -> Option<Vec<HmacKey>> {
 }
 
 fn read_key(field: &Field<'_>) -> Option<HmacKey> {
-    let mut table: Table<'_> = field.table("a key of `hmac`")?;
-    let id = table.required("id", "1", key_id);
+    let mut table: Table<'_> = field.table()?;
+    let id = table.required("id", key_id);
     let file = table.get("file");
     let credential = table.get("credential");
     table.finish();
@@ -222,7 +213,7 @@ fn read_key(field: &Field<'_>) -> Option<HmacKey> {
 }
 
 fn key_id(field: &Field<'_>) -> Option<u8> {
-    u8::try_from(field.integer(1..=255, " (the number of a key)")?).ok()
+    u8::try_from(field.integer(" (the number of a key)")?).ok()
 }
 
 fn path(field: &Field<'_>) -> Option<PathBuf> {

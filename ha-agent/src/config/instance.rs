@@ -16,9 +16,6 @@ use super::transport_keys::{self, Context};
 use super::virtual_mac::{self, Wish};
 use super::{hmac, names};
 
-const TEN_MINUTES: Duration = Duration::from_mins(10);
-const HOUR: Duration = Duration::from_hours(1);
-
 /// What could be read of a section: the parts that are held against other sections, and the whole
 /// if nothing was wrong with it.
 pub(super) struct Draft {
@@ -41,24 +38,22 @@ pub(super) struct Draft {
 /// Reads one section.
 pub(super) fn read(mut table: Table<'_>) -> Draft {
     let t = &mut table;
-    let name = t.required("name", "\"web\"", names::name);
-    let interface = t.required("interface", "\"eth0\"", names::interface);
-    let vrid = t.required("vrid", "51", |f| Vrid::new(byte(f, 1, 255, "")?));
+    let name = t.required("name", names::name);
+    let interface = t.required("interface", names::interface);
+    let vrid = t.required("vrid", |f| Vrid::new(byte(f, "")?));
     let version = t.optional("version", Version::V3, read_version);
-    let priority = t.optional("priority", Priority(100), |f| {
-        Some(Priority(byte(f, 1, 255, "")?))
-    });
+    let priority = t.optional("priority", Priority(100), |f| Some(Priority(byte(f, "")?)));
     let interval = t.optional("advert_interval", Centiseconds(100), |f| {
         instance_rules::advert_interval(f, *version.as_ref()?.get_ref())
     });
     let down_multiplier = t.optional("down_multiplier", DEFAULT_DOWN_MULTIPLIER, |f| {
-        byte(f, 1, 10, " intervals")
+        byte(f, " intervals")
     });
     let held = Held::read(t, interface.as_ref());
     let transport = transport_keys::read(t);
     let virtual_mac = t.optional("virtual_mac", Wish::No, virtual_mac::read);
     let preempt = t.optional("preempt", true, Field::boolean);
-    let preempt_delay = t.optional("preempt_delay", Duration::ZERO, |f| up_to(f, HOUR));
+    let preempt_delay = t.optional("preempt_delay", Duration::ZERO, Field::duration);
     let auth = t.optional("auth", Auth::None, read_auth);
     let own_interval = interval.as_ref().map(|at| *at.get_ref());
     let hmac = t.optional("hmac", None, |f| hmac::read(f, own_interval).map(Some));
@@ -68,7 +63,7 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     let consume = t.optional("consume", Consume::Auto, read_consume);
     let checksum = t.optional("checksum", ChecksumFlavour::PseudoHeader, read_checksum);
     let garp = t.optional("garp", Garp::default(), read_garp);
-    let start_delay = t.optional("start_delay", Duration::ZERO, |f| up_to(f, TEN_MINUTES));
+    let start_delay = t.optional("start_delay", Duration::ZERO, Field::duration);
     let report = table.report;
     table.finish();
 
@@ -144,18 +139,13 @@ pub(super) fn read(mut table: Table<'_>) -> Draft {
     Draft { model, ..draft }
 }
 
-/// A duration from nothing on.
-fn up_to(field: &Field<'_>, most: Duration) -> Option<Duration> {
-    field.duration(&(Duration::ZERO..=most))
-}
-
 /// A number that fits a byte.
-fn byte(field: &Field<'_>, low: u8, high: u8, unit: &str) -> Option<u8> {
-    u8::try_from(field.integer(i64::from(low)..=i64::from(high), unit)?).ok()
+fn byte(field: &Field<'_>, unit: &str) -> Option<u8> {
+    u8::try_from(field.integer(unit)?).ok()
 }
 
 fn read_version(field: &Field<'_>) -> Option<Version> {
-    match field.integer(2..=3, " (VRRP's version)")? {
+    match field.integer(" (VRRP's version)")? {
         2 => Some(Version::V2),
         _ => Some(Version::V3),
     }
@@ -181,10 +171,8 @@ fn read_auth(field: &Field<'_>) -> Option<Auth> {
         // It may be the password.
         return field.problem("must be a table, such as { type = \"none\" }, not a text");
     }
-    let mut table = field.table("`auth`")?;
-    let kind = table.required("type", "\"none\"", |f| {
-        f.choice(&[("none", false), ("pass", true)])
-    });
+    let mut table = field.table()?;
+    let kind = table.required("type", |f| f.choice(&[("none", false), ("pass", true)]));
     let password = table.get("password");
     table.finish();
     match (kind?.into_inner(), password) {
@@ -228,21 +216,15 @@ fn read_consume(field: &Field<'_>) -> Option<Consume> {
 
 fn read_garp(field: &Field<'_>) -> Option<Garp> {
     let default = Garp::default();
-    let mut table = field.table("`garp`")?;
+    let mut table = field.table()?;
     let t = &mut table;
-    let count = t.optional("count", default.count, |f| {
-        byte(f, 1, 100, " announcements")
-    });
-    let repeat_after = t.optional("repeat_after", default.repeat_after, |f| {
-        up_to(f, Duration::from_mins(1))
-    });
+    let count = t.optional("count", default.count, |f| byte(f, " announcements"));
+    let repeat_after = t.optional("repeat_after", default.repeat_after, Field::duration);
     let repeat_count = t.optional("repeat_count", default.repeat_count, |f| {
-        byte(f, 0, 100, " announcements")
+        byte(f, " announcements")
     });
-    let refresh = t.optional("refresh", default.refresh, |f| {
-        up_to(f, Duration::from_hours(24))
-    });
-    let gap = t.optional("gap", default.gap, |f| up_to(f, Duration::from_secs(10)));
+    let refresh = t.optional("refresh", default.refresh, Field::duration);
+    let gap = t.optional("gap", default.gap, Field::duration);
     table.finish();
     Some(Garp {
         count: count?.into_inner(),

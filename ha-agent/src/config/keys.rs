@@ -1,73 +1,24 @@
 //! Which name somebody meant who wrote another one.
 
+use super::key_table::Section;
+
 /// The longest name that is compared; the comparison takes memory by the product of the lengths.
 const MAX_BYTES: usize = 64;
 
-/// What keepalived and FRR call it, and what it is here.
-const FOREIGN: [(&str, &str); 39] = [
-    ("virtual_router_id", "vrid"),
-    ("virtual_ipaddress", "addresses"),
-    ("virtual_ipaddress_excluded", "excluded"),
-    ("virtual_routes", "routes"),
-    ("virtual_rules", "rules"),
-    ("vip", "addresses"),
-    ("vips", "addresses"),
-    ("advert_int", "advert_interval"),
-    ("advertisement_interval", "advert_interval"),
-    ("nopreempt", "preempt = false"),
-    ("down_timer_adverts", "down_multiplier"),
-    ("track_script", "track"),
-    ("track_interface", "track"),
-    ("track_file", "track"),
-    ("track_process", "track"),
-    ("dont_track_primary", "carrier = \"ignore\""),
-    ("auth_hmac", "hmac"),
-    ("active_key", "active"),
-    ("time_window", "window"),
-    ("anti_replay", "replay"),
-    ("auth_pass", "password"),
-    ("auth_type", "type"),
-    ("startup_delay", "start_delay"),
-    ("garp_master_refresh", "garp = { refresh = ... }"),
-    ("garp_master_repeat", "garp = { count = ... }"),
-    ("garp_master_delay", "garp = { repeat_after = ... }"),
-    ("garp_interval", "garp = { gap = ... }"),
-    ("gna_interval", "garp = { gap = ... }"),
-    ("script", "command"),
-    ("unicast_peer", "peers"),
-    ("unicast_peers", "peers"),
-    ("unicast_src_ip", "source"),
-    ("mcast_src_ip", "source"),
-    ("unicast_ttl", "ttl"),
-    ("check_unicast_src", "check_source"),
-    ("vrrp_mcast_group4", "group"),
-    ("vrrp_mcast_group6", "group"),
-    ("use_vmac", "virtual_mac"),
-    ("vmac_xmit_base", "virtual_mac"),
-];
-
-/// The known key that is meant, if one is near.
-pub(super) fn nearest_key(written: &str, known: &[&'static str]) -> Option<&'static str> {
+/// The key of a section that is meant, if one is near.
+pub(super) fn nearest_key(written: &str, section: &Section) -> Option<&'static str> {
     let lower = written.to_lowercase().replace('-', "_");
-    let foreign = FOREIGN
-        .into_iter()
-        .find(|(name, _)| *name == lower)
-        .map(|(_, here)| here)
-        // Only where that key exists.
-        .filter(|here| {
-            here.split(' ')
-                .next()
-                .is_some_and(|key| known.contains(&key))
-        });
+    let mut foreign = section.keys.iter().flat_map(|key| key.foreign);
+    let foreign = foreign.find(|(name, _)| *name == lower);
+    let known = section.names();
+    let foreign = foreign.map(|(_, here)| *here);
     foreign
-        .or_else(|| nearest(&lower, known.iter().copied()))
+        // `interval` for `advert_interval`, `address` for `addresses`.
         .or_else(|| {
-            // `interval` for `advert_interval`, `address` for `addresses`.
-            known
-                .iter()
-                .copied()
-                .find(|key| lower.len() >= 4 && key.contains(lower.as_str()))
+            let mut known = known.clone();
+            known.find(|key| lower.len() >= 4 && key.contains(lower.as_str()))
         })
+        .or_else(|| nearest(&lower, known))
 }
 
 /// The name with the fewest edits, if they are at most a third of it.
@@ -91,15 +42,7 @@ pub(super) fn nearest<'n>(
 mod tests {
     use super::*;
 
-    const KNOWN: [&str; 7] = [
-        "carrier",
-        "track",
-        "priority",
-        "vrid",
-        "advert_interval",
-        "addresses",
-        "preempt",
-    ];
+    use super::super::key_table::INSTANCE;
 
     #[test]
     fn a_slip_of_the_finger_and_a_foreign_name_find_their_key() {
@@ -116,7 +59,7 @@ mod tests {
             ("track_interface", "track"),
             ("dont_track_primary", "carrier = \"ignore\""),
         ] {
-            assert_eq!(nearest_key(written, &KNOWN), Some(key), "{written}");
+            assert_eq!(nearest_key(written, &INSTANCE), Some(key), "{written}");
         }
     }
 
@@ -124,7 +67,7 @@ mod tests {
     fn a_name_that_is_near_nothing_finds_nothing() {
         let long = "a".repeat(100_000);
         for written in ["", "x", "colour", "auth_pass", long.as_str()] {
-            assert_eq!(nearest_key(written, &KNOWN), None);
+            assert_eq!(nearest_key(written, &INSTANCE), None);
         }
     }
 }

@@ -20,6 +20,7 @@ mod host;
 mod instance;
 mod instance_rules;
 mod key_file;
+pub mod key_table;
 mod keys;
 pub mod model;
 mod names;
@@ -172,9 +173,9 @@ fn read_document<'t>(
 ) -> Option<Config> {
     let mut root = Table::root(report, document);
     let node = node::read(root.get("node"));
-    let instances = root.sections("instance", "[[instance]]", across::MAX_INSTANCES);
-    let checks = root.sections("check", "[[check]]", across::MAX_CHECKS);
-    let groups = root.sections("group", "[[group]]", group::MAX_GROUPS);
+    let instances = root.sections("instance");
+    let checks = root.sections("check");
+    let groups = root.sections("group");
     root.finish();
 
     let instances = instances.map(|s| s.into_iter().map(instance::read).collect::<Vec<_>>());

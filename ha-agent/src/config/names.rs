@@ -93,7 +93,7 @@ pub(super) enum Program {
 pub(super) fn command(field: &Field<'_>, program: Program) -> Option<Vec<String>> {
     // No shell takes a text apart.
     let expected = "a list of program and arguments such as [\"systemctl\", \"start\", \"nginx\"]";
-    let entries = field.list(expected, 1..=MAX_ARGUMENTS)?;
+    let entries = field.list_of(expected, 1..=MAX_ARGUMENTS)?;
     let mut bad = false;
     let mut arguments = Vec::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {

@@ -15,13 +15,13 @@ pub(super) fn read(field: Option<Field<'_>>) -> Option<Node> {
             max_slots: DEFAULT_MAX_SLOTS,
         });
     };
-    let mut table = field.table("[node]")?;
+    let mut table = field.table()?;
     let name = table.optional("name", None, |f| names::name(f).map(Some));
     let log_format = table.optional("log_format", LogFormat::default(), |f| {
         f.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
     });
     let max_slots = table.optional("max_slots", DEFAULT_MAX_SLOTS, |f| {
-        u32::try_from(f.integer(1..=65536, " virtual routers")?).ok()
+        u32::try_from(f.integer(" virtual routers")?).ok()
     });
     table.finish();
     Some(Node {

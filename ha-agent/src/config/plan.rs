@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ha_common::units::{Centiseconds, Family, Vrid};
 
+use super::key_table::{self, Reload, Section};
 use super::model::{
     Carrier, Check, ChecksumFlavour, Config, Consume, Group, Instance, LogFormat, Node, Probe,
     Transport,
@@ -204,13 +205,11 @@ fn sections<'c, T, K: Eq + Hash>(
     }
 }
 
-/// The keys of an instance that are fixed while it runs.
-const FIXED: [&str; 2] = ["version", "virtual_mac"];
-
-/// The first of these keys that is fixed.
-fn fixed(differences: &[Difference]) -> Option<Restart> {
-    let mut keys = differences.iter().map(|it| it.key);
-    keys.find(|key| FIXED.contains(key)).map(Restart::Key)
+/// The first of these keys of a section that does not apply to what runs.
+fn fixed(section: &Section, differences: &[Difference]) -> Option<Restart> {
+    let keys = differences.iter().filter_map(|it| section.key(it.key));
+    let mut fixed = keys.filter(|key| key.reload == Reload::Anew);
+    fixed.next().map(|key| Restart::Key(key.name))
 }
 
 fn router(old: &Instance, new: &Instance) -> Judged {
@@ -219,7 +218,7 @@ fn router(old: &Instance, new: &Instance) -> Judged {
         let other = old.holds_ipv6() != new.holds_ipv6();
         (new.virtual_mac.is_some() && other).then_some(Restart::Ipv6OfDevice)
     };
-    let restart = fixed(&differences).or_else(device);
+    let restart = fixed(&key_table::INSTANCE, &differences).or_else(device);
     (differences, restart)
 }
 
@@ -354,7 +353,7 @@ fn check(old: &Check, new: &Check) -> Judged {
     it.value("fall", (fall, &new.fall), |it| *it);
     it.value("rise", (rise, &new.rise), |it| *it);
     it.list("restart", (restart, &new.restart));
-    let restart = it.0.first().map(|first| Restart::Key(first.key));
+    let restart = fixed(&key_table::CHECK, &it.0);
     (it.0, restart)
 }
 

@@ -4,14 +4,9 @@ use super::model::{CountProbe, Probe, ProcessProbe};
 use super::names;
 use super::reader::{At, Field, Table};
 
-/// More than a host has: the kernel's default for `kernel.pid_max` is 32768 on small ones.
-const MOST: i64 = 100_000;
-/// How many arguments can be asked for.
-const MAX_ARGS: usize = 16;
-
 /// Reads it.
 pub(super) fn read(field: &Field<'_>) -> Option<Probe> {
-    let mut table = field.table("`process`")?;
+    let mut table = field.table()?;
     let t = &mut table;
     let pid_file = t.optional("pid_file", None, |f| names::absolute_path(f).map(Some));
     let name = t.optional("name", None, |f| names::process(f).map(Some));
@@ -56,7 +51,7 @@ fn counted(field: &Field<'_>, name: String, count: Count) -> Option<Probe> {
 }
 
 fn read_count(table: &mut Table<'_>) -> Option<Count> {
-    let number = |f: &Field<'_>| u32::try_from(f.integer(0..=MOST, " processes")?).ok();
+    let number = |f: &Field<'_>| u32::try_from(f.integer(" processes")?).ok();
     let min = table.optional("min", None, |f| number(f).map(Some));
     let least = min.as_ref().map_or(0, |min| min.get_ref().unwrap_or(1));
     let max = table.optional("max", None, |f| {
@@ -88,7 +83,7 @@ fn read_count(table: &mut Table<'_>) -> Option<Count> {
 }
 
 fn read_args(field: &Field<'_>) -> Option<Vec<String>> {
-    let entries = field.list("a list of arguments such as [\"--worker\"]", 1..=MAX_ARGS)?;
+    let entries = field.list("a list of arguments such as [\"--worker\"]")?;
     let read: Option<Vec<&str>> = entries
         .iter()
         .map(|entry| entry.text("a text in quotes"))

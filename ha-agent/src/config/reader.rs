@@ -10,6 +10,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::key_table::{self, Default, Format, Section};
 use super::keys::nearest_key;
 use super::report::Report;
 use super::source::Span;
@@ -23,10 +24,10 @@ const MAX_QUOTED_CHARS: usize = 60;
 /// One table, and which of its keys have been asked for.
 pub(super) struct Table<'t> {
     pub(super) report: &'t Report<'t>,
-    title: &'static str,
+    section: &'static Section,
     span: Span,
     entries: &'t DeTable<'t>,
-    known: Vec<&'static str>,
+    asked: Vec<&'static str>,
 }
 
 impl<'t> Table<'t> {
@@ -34,10 +35,10 @@ impl<'t> Table<'t> {
     pub(super) fn root(report: &'t Report<'t>, entries: &'t DeTable<'t>) -> Self {
         Self {
             report,
-            title: "the file",
+            section: &key_table::ROOT,
             span: 0..0,
             entries,
-            known: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -46,27 +47,36 @@ impl<'t> Table<'t> {
         self.span.clone()
     }
 
-    /// The value of a key, if there is one.
+    /// The value of a key of the key table, if there is one.
     pub(super) fn get(&mut self, key: &'static str) -> Option<Field<'t>> {
-        self.known.push(key);
+        self.asked.push(key);
+        let known = self.section.key(key)?;
         let (key_at, value) = self.entries.get_key_value(key)?;
         Some(Field {
             report: self.report,
             label: format!("`{key}`"),
+            format: known.format,
+            inside: known.inside,
             key_span: key_at.span(),
             value,
         })
     }
 
-    /// The value of a key that must be there; `such_as` shows how it is written.
+    /// The value of a key that must be there.
     pub(super) fn required<T>(
         &mut self,
         key: &'static str,
-        such_as: &str,
         read: impl FnOnce(&Field<'t>) -> Option<T>,
     ) -> Option<At<T>> {
         let Some(field) = self.get(key) else {
-            let message = format!("{} has no `{key}`; add {key} = {such_as}", self.title);
+            let such_as = match self.section.key(key).map(|key| key.default) {
+                Some(Default::Needed(such_as)) => such_as,
+                _ => "...",
+            };
+            let message = format!(
+                "{} has no `{key}`; add {key} = {such_as}",
+                self.section.title
+            );
             self.report.error(&self.span, message);
             return None;
         };
@@ -87,45 +97,52 @@ impl<'t> Table<'t> {
     }
 
     /// The sections that are written with two brackets.
-    pub(super) fn sections(
-        &mut self,
-        key: &'static str,
-        title: &'static str,
-        max: usize,
-    ) -> Option<Vec<Self>> {
+    pub(super) fn sections(&mut self, key: &'static str) -> Option<Vec<Self>> {
         let Some(field) = self.get(key) else {
             return Some(Vec::new());
         };
+        let title = field.inside.map_or(key, |section| section.title);
         if field.value.get_ref().is_table() {
             let message = format!("write {title} with two brackets: there can be several");
             self.report.error(&field.value.span(), message);
             // What is wrong inside is worth saying too.
-            return Some(field.table(title).into_iter().collect());
+            return Some(field.table().into_iter().collect());
         }
-        let list = field.list(format_args!("a list of {title} sections"), 0..=max)?;
-        let tables: Vec<_> = list.iter().map(|entry| entry.table(title)).collect();
+        let list = field.list(format_args!("a list of {title} sections"))?;
+        let tables: Vec<_> = list.iter().map(Field::table).collect();
         tables.into_iter().collect()
     }
 
-    /// Reports every key that nobody asked for.
+    /// Reports every key that is not in the key table.
     pub(super) fn finish(self) {
+        let known = self.section.names();
+        debug_assert!(
+            known.clone().all(|key| self.asked.contains(&key))
+                && self.asked.iter().all(|key| self.section.key(key).is_some()),
+            "the key table of {} and its reader differ: {:?}",
+            self.section.title,
+            self.asked
+        );
         for key in self.entries.keys() {
             let name: &str = key.get_ref();
-            if self.known.contains(&name) {
+            if self.section.key(name).is_some() {
                 continue;
             }
             if self.report.is_full() {
                 self.report.unlisted_error();
                 continue;
             }
-            let advice = match nearest_key(name, &self.known) {
+            let advice = match nearest_key(name, self.section) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("its keys are {}", quoted_list(&self.known)),
+                None => {
+                    let known: Vec<_> = self.section.names().collect();
+                    format!("its keys are {}", quoted_list(&known))
+                }
             };
             let message = format!(
                 "unknown key `{}` in {}; {advice}",
                 shortened(name),
-                self.title
+                self.section.title
             );
             self.report.error(&key.span(), message);
         }
@@ -136,6 +153,8 @@ impl<'t> Table<'t> {
 pub(super) struct Field<'t> {
     pub(super) report: &'t Report<'t>,
     label: String,
+    format: Format,
+    inside: Option<&'static Section>,
     key_span: Span,
     value: &'t Spanned<DeValue<'t>>,
 }
@@ -194,8 +213,16 @@ impl<'t> Field<'t> {
         }
     }
 
-    /// A whole number; `unit` follows the range in messages.
-    pub(super) fn integer(&self, range: RangeInclusive<i64>, unit: &str) -> Option<i64> {
+    /// A whole number in the key's range; `unit` follows the range in messages.
+    pub(super) fn integer(&self, unit: &str) -> Option<i64> {
+        match self.format {
+            Format::Integer(low, high) => self.integer_in(low..=high, unit),
+            _ => self.not_in_table("range"),
+        }
+    }
+
+    /// A whole number in this range.
+    pub(super) fn integer_in(&self, range: RangeInclusive<i64>, unit: &str) -> Option<i64> {
         let value = self.value.get_ref();
         let number = match value {
             DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix()).ok(),
@@ -231,6 +258,11 @@ impl<'t> Field<'t> {
 
     /// One of some words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
+        debug_assert!(
+            matches!(self.format, Format::Choice(words) if words.iter().eq(choices.iter().map(|(word, _)| word))),
+            "the key table has other words for {} than its reader",
+            self.label
+        );
         if let DeValue::String(text) = self.value.get_ref()
             && let Some((_, value)) = choices.iter().find(|(word, _)| word == text)
         {
@@ -243,15 +275,14 @@ impl<'t> Field<'t> {
         self.wrong(words.join(" or "))
     }
 
-    /// A duration such as `"500ms"` in a range.
-    pub(super) fn duration(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
-        let expected = format!(
-            "a duration from {} to {}",
-            spelled(*range.start()),
-            spelled(*range.end())
-        );
+    /// A duration such as `"500ms"` in the key's range.
+    pub(super) fn duration(&self) -> Option<Duration> {
+        let Format::Duration(low, high) = self.format else {
+            return self.not_in_table("range");
+        };
+        let expected = format!("a duration from {} to {}", spelled(low), spelled(high));
         let duration = self.any_duration(&expected)?;
-        if range.contains(&duration) {
+        if (low..=high).contains(&duration) {
             return Some(duration);
         }
         self.wrong(expected)
@@ -280,8 +311,16 @@ impl<'t> Field<'t> {
         self.value.get_ref().is_table()
     }
 
-    /// The entries of a list.
-    pub(super) fn list(
+    /// The entries of a list, as many as the key may have.
+    pub(super) fn list(&self, expected: impl Display) -> Option<Vec<Field<'t>>> {
+        match self.format {
+            Format::List(least, most, _) => self.list_of(expected, least..=most),
+            _ => self.not_in_table("length"),
+        }
+    }
+
+    /// The entries of a list of this length.
+    pub(super) fn list_of(
         &self,
         expected: impl Display,
         len: RangeInclusive<usize>,
@@ -298,21 +337,34 @@ impl<'t> Field<'t> {
         let entry = |value: &'t Spanned<DeValue<'t>>| Field {
             report: self.report,
             label: format!("an entry of {}", self.label),
+            format: Format::Words("an entry"),
+            inside: self.inside,
             key_span: value.span(),
             value,
         };
         Some(entries.iter().map(entry).collect())
     }
 
-    /// A table; `title` is how messages call it.
-    pub(super) fn table(&self, title: &'static str) -> Option<Table<'t>> {
+    /// The reader wants of the key what the key table does not have of it. Nothing is accepted then, so that the
+    /// first test of the key finds it.
+    fn not_in_table<T>(&self, what: &str) -> Option<T> {
+        self.problem(format_args!(
+            "has no {what} in the key table, which is a bug in ha-agent"
+        ))
+    }
+
+    /// The table that the key's value may be.
+    pub(super) fn table(&self) -> Option<Table<'t>> {
+        let Some(section) = self.inside else {
+            return self.not_in_table("table");
+        };
         match self.value.get_ref() {
             DeValue::Table(entries) => Some(Table {
                 report: self.report,
-                title,
+                section,
                 span: self.span(),
                 entries,
-                known: Vec::new(),
+                asked: Vec::new(),
             }),
             _ => self.wrong("a table, { key = value, ... }"),
         }

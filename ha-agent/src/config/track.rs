@@ -6,13 +6,9 @@ use super::model::{Delay, Subject, Track};
 use super::names;
 use super::reader::{At, Field, Table};
 
-/// Enough for every service of a host, and it keeps the sums of weights small.
-const MAX_TRACKED: usize = 64;
-const TEN_MINUTES: Duration = Duration::from_mins(10);
-
 /// Those entries that could be read, and whether these are all.
 pub(super) fn read(field: &Field<'_>) -> Option<(Vec<At<Track>>, bool)> {
-    let entries = field.list("a list such as [{ check = \"nginx\" }]", 0..=MAX_TRACKED)?;
+    let entries = field.list("a list such as [{ check = \"nginx\" }]")?;
     let mut all = true;
     let read = entries
         .iter()
@@ -28,7 +24,7 @@ pub(super) fn read(field: &Field<'_>) -> Option<(Vec<At<Track>>, bool)> {
 /// The entry, and whether all of it could be read: what it names is worth a look even if its weight
 /// is wrong.
 fn read_entry(field: &Field<'_>) -> Option<(Option<At<Track>>, bool)> {
-    let mut table = field.table("an entry of `track`")?;
+    let mut table = field.table()?;
     let t = &mut table;
     let subject = read_subject(field, t);
     let weight = t.optional("weight", None, |f| read_weight(f).map(Some));
@@ -91,7 +87,7 @@ fn read_subject(entry: &Field<'_>, table: &mut Table<'_>) -> Option<At<Subject>>
 
 fn read_weight(field: &Field<'_>) -> Option<i16> {
     let unit = " (without weight a failure faults the instance)";
-    match field.integer(-253..=253, unit)? {
+    match field.integer(unit)? {
         0 => {
             field.problem("must not be 0, which changes nothing; leave it out, or remove the entry")
         }
@@ -100,17 +96,16 @@ fn read_weight(field: &Field<'_>) -> Option<i16> {
 }
 
 fn read_delay(field: &Field<'_>) -> Option<Delay> {
-    let span = |f: &Field<'_>| f.duration(&(Duration::ZERO..=TEN_MINUTES));
     if field.text_if_any().is_some() {
-        let both = span(field)?;
+        let both = field.duration()?;
         return Some(Delay {
             down: both,
             up: both,
         });
     }
-    let mut table = field.table("`delay`")?;
-    let down = table.optional("down", Duration::ZERO, span);
-    let up = table.optional("up", Duration::ZERO, span);
+    let mut table = field.table()?;
+    let down = table.optional("down", Duration::ZERO, Field::duration);
+    let up = table.optional("up", Duration::ZERO, Field::duration);
     table.finish();
     Some(Delay {
         down: down?.into_inner(),

@@ -13,8 +13,6 @@ use super::report::Report;
 use super::transport::{Peer, Transport, Unicast, standard_group};
 use super::virtual_address::VirtualAddress;
 
-/// An advert is sent to each of them in turn; more than a segment's routers are a mistake.
-const MAX_PEERS: usize = 64;
 /// The keys that mean something to unicast only.
 const COMPANIONS: [&str; 3] = ["peer_ttl", "ttl", "check_source"];
 
@@ -281,11 +279,11 @@ fn read_group(field: &Field<'_>) -> Option<IpAddr> {
 }
 
 fn read_ttl(field: &Field<'_>) -> Option<u8> {
-    u8::try_from(field.integer(1..=255, " (a TTL or hop limit)")?).ok()
+    u8::try_from(field.integer(" (a TTL or hop limit)")?).ok()
 }
 
 fn read_peer_ttl(field: &Field<'_>) -> Option<TtlRange> {
-    let mut table = field.table("`peer_ttl`")?;
+    let mut table = field.table()?;
     let range = read_range(&mut table, "min", "max", TtlRange::LINK);
     table.finish();
     range
@@ -311,7 +309,7 @@ fn read_range(
 
 /// The peers that could be read, and whether these are all.
 fn read_peers(field: &Field<'_>, default: TtlRange) -> Option<(Vec<At<Peer>>, bool)> {
-    let entries = field.list("a list such as [\"10.99.0.2\"]", 1..=MAX_PEERS)?;
+    let entries = field.list("a list such as [\"10.99.0.2\"]")?;
     let read: Vec<_> = entries
         .iter()
         .filter_map(|entry| Some(entry.at(read_peer(entry, default)?)))
@@ -328,8 +326,8 @@ fn read_peer(field: &Field<'_>, default: TtlRange) -> Option<Peer> {
             ttl: default,
         });
     }
-    let mut table = field.table("an entry of `peers`")?;
-    let address = table.required("address", "\"10.99.0.2\"", |f| read_address(f, "10.99.0.2"));
+    let mut table = field.table()?;
+    let address = table.required("address", |f| read_address(f, "10.99.0.2"));
     let ttl = read_range(&mut table, "min_ttl", "max_ttl", default);
     table.finish();
     Some(Peer {

@@ -69,8 +69,8 @@ pub(super) fn read(field: &Field<'_>) -> Option<Wish> {
     if !field.is_table() {
         return field.wrong("true, false or { device = \"NAME\" }");
     }
-    let mut table = field.table("`virtual_mac`")?;
-    let device = table.required("device", "\"vrrp-web\"", names::interface);
+    let mut table = field.table()?;
+    let device = table.required("device", names::interface);
     table.finish();
     device.map(|name| Wish::Named(name.into_inner()))
 }

@@ -138,7 +138,7 @@ fn usual_metric(to: &IpNet) -> u32 {
 
 /// Reads an entry. `family` is the instance's: what `"default"` means where nothing else says.
 pub(super) fn read(field: &Field<'_>, family: Option<Family>) -> Option<VirtualRoute> {
-    let mut table = field.table("a route")?;
+    let mut table = field.table()?;
     let t = &mut table;
     let kind = t.optional("type", RouteKind::Unicast, |f| {
         f.choice(&RouteKind::ALL.map(|kind| (kind.name(), kind)))
@@ -165,14 +165,14 @@ pub(super) fn read(field: &Field<'_>, family: Option<Family>) -> Option<VirtualR
         .find_map(|at| *at.as_ref()?.get_ref())
         .map(family_of)
         .or(family);
-    let to = t.required("to", "\"default\"", |f| read_network(f, hint));
+    let to = t.required("to", |f| read_network(f, hint));
     let dev = t.optional("dev", None, |f| {
         only_if_sent(f)?;
         names::interface(f).map(Some)
     });
     let metric = t.optional("metric", None, |f| {
         let least = i64::from(hint == Some(Family::V6));
-        u32::try_from(f.integer(least..=i64::from(u32::MAX), "")?)
+        u32::try_from(f.integer_in(least..=i64::from(u32::MAX), "")?)
             .ok()
             .map(Some)
     });
@@ -220,7 +220,7 @@ pub(super) const fn family_of(address: IpAddr) -> Family {
 
 /// The number of a table that is not the kernel's own.
 pub(super) fn read_table(field: &Field<'_>) -> Option<u32> {
-    let number = field.integer(1..=i64::from(u32::MAX), ", the number of a routing table")?;
+    let number = field.integer(", the number of a routing table")?;
     match u32::try_from(number).ok()? {
         LOCAL_TABLE => {
             field.problem("must not be 255, the kernel's own table of the host's addresses")

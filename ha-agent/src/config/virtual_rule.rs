@@ -10,9 +10,6 @@ use super::names;
 use super::reader::Field;
 use super::virtual_route::{read_network, read_table};
 
-/// The kernel's rule for the main table stands there; behind it nothing is asked any more (ip-rule(8)).
-const MAX_PRIORITY: i64 = 32765;
-
 /// A rule that a master adds.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct VirtualRule {
@@ -73,19 +70,19 @@ impl fmt::Display for VirtualRule {
 
 /// Reads an entry. `family` is the instance's, for a rule that names no network.
 pub(super) fn read(field: &Field<'_>, family: Option<Family>) -> Option<VirtualRule> {
-    let mut table = field.table("a rule")?;
+    let mut table = field.table()?;
     let t = &mut table;
     let network = |f: &Field<'_>| read_network(f, family).map(Some);
     let from = t.optional("from", None, network);
     let to = t.optional("to", None, network);
     let iif = t.optional("iif", None, |f| names::interface(f).map(Some));
     let fwmark = t.optional("fwmark", None, |f| {
-        let mark = f.integer(1..=i64::from(u32::MAX), ", a mark of the firewall")?;
+        let mark = f.integer(", a mark of the firewall")?;
         u32::try_from(mark).ok().map(Some)
     });
-    let number = t.required("table", "100", read_table);
-    let priority = t.required("priority", "100", |f| {
-        u32::try_from(f.integer(1..=MAX_PRIORITY, ", before the kernel's own rules")?).ok()
+    let number = t.required("table", read_table);
+    let priority = t.required("priority", |f| {
+        u32::try_from(f.integer(", before the kernel's own rules")?).ok()
     });
     table.finish();
     let (from, to) = (from?.into_inner(), to?.into_inner());

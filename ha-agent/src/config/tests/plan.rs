@@ -1,5 +1,8 @@
 //! What a reload changes.
 
+use std::collections::BTreeSet;
+
+use super::super::key_table::INSTANCE;
 use super::super::plan::{Change, Difference, Plan, Restart, Step, plan};
 use super::*;
 
@@ -39,6 +42,7 @@ fn only_change<T>(found: &[Step<'_, T>]) -> (Vec<&'static str>, Option<Restart>)
 
 #[test]
 fn each_key_of_an_instance_is_told_by_its_name_and_applies_live_or_starts_it_anew() {
+    let mut seen = BTreeSet::from(["interface", "vrid", "peer_ttl", "ttl", "check_source"]);
     for (was, is, changed, restart) in [
         ("name = \"a\"", "name = \"b\"", &["name"][..], None),
         (
@@ -179,6 +183,7 @@ fn each_key_of_an_instance_is_told_by_its_name_and_applies_live_or_starts_it_ane
         let (old, new) = (accepted(BASE), accepted(&BASE.replacen(was, is, 1)));
         let plan = plan(&old, &new);
         let found = only_change(&plan.routers.steps);
+        seen.extend(&found.0);
         assert_eq!(found, (changed.to_vec(), restart), "{is}");
         assert_eq!(
             plan.routers.steps[0].carries_on(),
@@ -188,6 +193,9 @@ fn each_key_of_an_instance_is_told_by_its_name_and_applies_live_or_starts_it_ane
         assert!(plan.routers.leaving.is_empty());
         assert!(plan.checks.is_empty() && plan.groups.is_empty() && plan.node.is_empty());
     }
+    // What identifies an instance, and what is told as `peers`, stand at the top.
+    seen.insert("hmac");
+    assert_eq!(seen, INSTANCE.names().collect());
 }
 
 #[test]

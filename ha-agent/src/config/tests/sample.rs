@@ -1,5 +1,6 @@
 //! The annotated sample that packages install.
 
+use super::super::key_table::{self, Default, Format};
 use super::*;
 
 const SAMPLE: &str = include_str!("../../../../packaging/ha-agent.toml");
@@ -106,37 +107,53 @@ fn every_commented_example_of_the_sample_is_accepted_in_its_place() {
     assert_eq!(tried, EXAMPLES.len() + 3);
 }
 
+/// What the sample says, as one line.
+fn said() -> String {
+    let lines = SAMPLE
+        .lines()
+        .map(|line| line.trim_start_matches(['#', ' ']));
+    let words = lines.flat_map(str::split_whitespace);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn spelled_range(format: Format) -> Option<String> {
+    match format {
+        Format::Integer(low, high) => Some(format!("{low} to {high}")),
+        Format::Duration(low, high) => {
+            let spelled = |it| humantime::format_duration(it).to_string();
+            Some(format!("{} to {}", spelled(low), spelled(high)))
+        }
+        Format::Boolean | Format::Choice(_) | Format::List(..) | Format::Words(_) => None,
+    }
+}
+
 #[test]
-fn the_sample_mentions_every_key_that_exists() {
-    let inside = [
-        "[node]\nzzzzzz = 1\n".to_owned() + &instance(""),
-        instance("zzzzzz = 1"),
-        instance("garp = { zzzzzz = 1 }"),
-        instance("peers = [{ address = \"10.99.0.2\", zzzzzz = 1 }]"),
-        instance("peers = [\"10.99.0.2\"]\npeer_ttl = { zzzzzz = 1 }"),
-        instance("addresses = [{ address = \"10.0.0.1\", zzzzzz = 1 }]"),
-        instance("routes = [{ to = \"10.0.0.1\", zzzzzz = 1 }]"),
-        instance("rules = [{ to = \"10.0.0.1\", table = 1, priority = 1, zzzzzz = 1 }]"),
-        instance("hmac = { zzzzzz = 1 }"),
-        instance("hmac = { keys = [{ id = 1, credential = \"x\", zzzzzz = 1 }] }"),
-        instance("virtual_mac = { device = \"x\", zzzzzz = 1 }"),
-        instance("auth = { type = \"none\", zzzzzz = 1 }"),
-        instance("track = [{ check = \"nginx\", zzzzzz = 1 }]") + &check(""),
-        tracked("zzzzzz = 1"),
-        tracked("process = { name = \"x\", zzzzzz = 1 }"),
-        tracked("file = { path = \"/x\", zzzzzz = 1 }"),
-        instance("")
-            + &instance("name = \"dns\"\nvrid = 52\naddresses = [\"10.99.0.101/24\"]")
-            + "[[group]]\nzzzzzz = 1\nname = \"a\"\ninstances = [\"web\", \"dns\"]\n",
-        tracked("restart = { command = [\"x\"], zzzzzz = 1 }"),
-    ];
-    for text in inside {
-        let mut problems = refused(&text);
-        problems.retain(|it| it.message.contains("its keys are"));
-        assert_eq!(problems.len(), 1, "{problems:#?}");
-        let (_, keys) = problems[0].message.split_once("its keys are ").unwrap();
-        for key in keys.split(", ").map(|k| k.trim_matches('`')) {
-            assert!(SAMPLE.contains(key), "the sample does not mention `{key}`");
+fn the_sample_says_of_every_key_what_the_key_table_says() {
+    let said = said();
+    for section in key_table::sections() {
+        for key in section.keys {
+            let of = (section.title, key.name);
+            assert!(
+                said.contains(key.doc),
+                "{of:?}: the sample does not say {:?}",
+                key.doc
+            );
+            if let Some(range) = spelled_range(key.format) {
+                assert!(
+                    said.contains(&range),
+                    "{of:?}: the sample does not say {range}"
+                );
+            }
+            if let (Default::Value(value), "[node]" | "[[instance]]" | "[[check]]") =
+                (key.default, section.title)
+            {
+                let commented = format!("\n# {} = {value}\n", key.name);
+                let set = format!("\n{} = ", key.name);
+                assert!(
+                    SAMPLE.contains(&commented) || SAMPLE.contains(&set),
+                    "{of:?}: the sample has no line of its default {value}"
+                );
+            }
         }
     }
 }
