@@ -18,3 +18,4 @@ pub mod os;
 pub mod record;
 pub mod router;
 pub mod status;
+mod suggest;

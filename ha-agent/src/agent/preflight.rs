@@ -16,6 +16,7 @@ use crate::datapath::object::{self, LoadOptions, Loaded};
 use crate::datapath::pins::{self, Claim, Found, PinError, PinnedLinks, Room};
 use crate::datapath::reader::Reader;
 use crate::net::links::LinkTable;
+use crate::suggest::nearest;
 
 /// Names what is broken on purpose, comma-separated: `no-kernel`, `no-timer`, `deaf-ring`. For trying what stands
 /// behind the kernel's timers and wake-ups; said loudly.
@@ -94,12 +95,8 @@ pub(super) fn require_interfaces(config: &Config, links: &LinkTable) -> Result<(
         return Ok(());
     };
     let known: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
-    let near = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(name, first), *name))
-        .min()
-        .filter(|(distance, _)| *distance <= 2)
-        .map(|(_, name)| format!("did you mean {name}? "))
+    let near = nearest(first, known.iter().copied())
+        .map(|name| format!("did you mean {name}? "))
         .unwrap_or_default();
     let text = format!("no such interface: {first}");
     let hint = format!("{near}this host has {}", known.join(", "));

@@ -1,10 +1,10 @@
 //! What only shows when the sections are seen together: things that are there twice, or are named
 //! and not there.
 
+use crate::suggest::nearest;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::keys::nearest;
 use super::model::Node;
 use super::reader::{At, quoted_list, shortened};
 use super::report::Report;

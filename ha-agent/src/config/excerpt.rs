@@ -1,6 +1,8 @@
 //! The line that a problem shows: passwords masked, nothing that moves a terminal's cursor, not
 //! longer than a screen is wide.
 
+use crate::suggest::nearest;
+
 /// The longest excerpt, in characters.
 const MAX_CHARS: usize = 120;
 /// How much is kept before the place when the line has to be cut.
@@ -83,7 +85,7 @@ fn mask_passwords(line: &mut [char]) {
 fn reads_like_password(word: &str) -> bool {
     word.contains("pass")
         || word.contains("secret")
-        || (word.len() <= 16 && strsim::jaro_winkler(word, "password") >= 0.85)
+        || nearest(word, ["password", "passwd", "pword"]).is_some()
 }
 
 /// Where the value of the key that ends at `at` starts; `None` if this is no key.
@@ -144,6 +146,8 @@ mod tests {
             ("password = 'se\\'", "password = '***'"),
             (r#""password"="secret""#, r#""password"="******""#),
             (r#"Pasword = "secret"#, r#"Pasword = "******"#),
+            (r#"paswd = "secret""#, r#"paswd = "******""#),
+            (r#"pword = "secret""#, r#"pword = "******""#),
             (r#"password "secret""#, r#"password "******""#),
             ("password = secret, x = 1 }", "password = ***************"),
             (r#"auth = "secret""#, r#"auth = "******""#),

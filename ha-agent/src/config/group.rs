@@ -1,10 +1,10 @@
 //! `[[group]]`: instances that are master together or not at all.
 
+use crate::suggest::nearest;
 use std::collections::HashMap;
 
 use super::across::{MAX_ADVISED, MAX_LISTED, unique_names};
 use super::instance;
-use super::keys::nearest;
 use super::model::{Group, Instance};
 use super::names;
 use super::reader::{At, Field, Table, quoted_list, shortened};

@@ -21,7 +21,6 @@ mod instance;
 mod instance_rules;
 mod key_file;
 pub mod key_table;
-mod keys;
 pub mod model;
 mod names;
 mod node;

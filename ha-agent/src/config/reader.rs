@@ -11,7 +11,6 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::key_table::{self, Default, Format, Section};
-use super::keys::nearest_key;
 use super::report::Report;
 use super::source::Span;
 
@@ -132,7 +131,7 @@ impl<'t> Table<'t> {
                 self.report.unlisted_error();
                 continue;
             }
-            let advice = match nearest_key(name, self.section) {
+            let advice = match self.section.suggestion(name) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
                     let known: Vec<_> = self.section.names().collect();

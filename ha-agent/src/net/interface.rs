@@ -1,5 +1,6 @@
 //! Questions about interfaces at start-up, answered at once and in words.
 
+use crate::suggest::nearest;
 use std::fmt::Write;
 use std::{fs, io};
 
@@ -15,9 +16,6 @@ use super::present::Present;
 
 /// How many interfaces an error message lists.
 const LISTED: usize = 20;
-
-/// How alike two names have to be for one to be suggested for the other, of 1.
-const ALIKE: f64 = 0.6;
 
 /// The interface cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -98,13 +96,8 @@ pub fn forwards_ipv6(link: &Link) -> io::Result<bool> {
 }
 
 fn suggestion(name: &str, existing: &[String]) -> String {
-    let score = |candidate: &String| strsim::jaro_winkler(name, candidate);
-    existing
-        .iter()
-        .map(|candidate| (score(candidate), candidate))
-        .filter(|(score, _)| *score >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, candidate)| format!("; did you mean {candidate}?"))
+    nearest(name, existing.iter().map(String::as_str))
+        .map(|candidate| format!("; did you mean {candidate}?"))
         .unwrap_or_default()
 }
 

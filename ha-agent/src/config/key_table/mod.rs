@@ -13,6 +13,8 @@ mod transport;
 
 use std::time::Duration;
 
+use crate::suggest::nearest;
+
 pub use check::{CHECK, FILE, PROCESS, RESTART};
 pub use instance::{AUTH, DELAY, GARP, HMAC, HMAC_KEY, INSTANCE, TRACK, VIRTUAL_MAC};
 pub use lists::{ADDRESS, ROUTE, RULE};
@@ -96,6 +98,22 @@ impl Section {
     /// The names of its keys.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
         self.keys.iter().map(|key| key.name)
+    }
+
+    /// What somebody meant who wrote this, if one of the keys is near.
+    pub fn suggestion(&self, written: &str) -> Option<&'static str> {
+        let lower = written.to_lowercase().replace('-', "_");
+        let mut foreign = self.keys.iter().flat_map(|key| key.foreign);
+        let foreign = foreign.find(|(name, _)| *name == lower);
+        let known = self.names();
+        let foreign = foreign.map(|(_, here)| *here);
+        foreign
+            // `interval` for `advert_interval`, `address` for `addresses`.
+            .or_else(|| {
+                let mut known = known.clone();
+                known.find(|key| lower.len() >= 4 && key.contains(lower.as_str()))
+            })
+            .or_else(|| nearest(&lower, known))
     }
 }
 
@@ -233,3 +251,35 @@ pub static GROUP: Section = Section {
         ),
     ],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_and_a_foreign_name_find_their_key() {
+        for (written, key) in [
+            ("prioritty", "priority"),
+            ("Priority", "priority"),
+            ("pirority", "priority"),
+            ("vird", "vrid"),
+            ("interval", "advert_interval"),
+            ("advert-interval", "advert_interval"),
+            ("address", "addresses"),
+            ("virtual_router_id", "vrid"),
+            ("nopreempt", "preempt = false"),
+            ("track_interface", "track"),
+            ("dont_track_primary", "carrier = \"ignore\""),
+        ] {
+            assert_eq!(INSTANCE.suggestion(written), Some(key), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_near_nothing_finds_nothing() {
+        let long = "a".repeat(100_000);
+        for written in ["", "x", "colour", "auth_pass", long.as_str()] {
+            assert_eq!(INSTANCE.suggestion(written), None);
+        }
+    }
+}
