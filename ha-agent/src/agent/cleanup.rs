@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::peers::address;
 use crate::config::Config;
-use crate::config::virtual_address::VirtualAddress;
+use crate::config::model::virtual_address::VirtualAddress;
 use crate::control::server::ControlSocket;
 use crate::datapath::attach::{self, XdpLinks};
 use crate::datapath::pins;

@@ -2,42 +2,17 @@
 //!
 //! A file is parsed once into a table that knows where everything stood (the `toml` crate), then
 //! walked by hand rather than by serde, so that one run reports every problem and not the first.
-//! `source` knows lines and columns, `reader` the kinds of values, `node`, `instance`, `check` and `group`
-//! one section each (`transport_keys` a group of keys of an instance), `across` what only shows when the
-//! sections are seen together, `host` what
-//! depends on the host that the file is for.
+//!
+//! `key_table` says which keys there are; `read` turns a file into raw sections, key by key, and `check` holds these
+//! against each other; `diagnostics` gathers what is wrong, with its place; `model` is what comes of it, and `plan`
+//! what a reload does. Imports go one way: `check` -> `read` -> `key_table`, `model` -> `diagnostics`.
 
-mod across;
-mod address;
-pub(crate) mod advert_size;
 mod check;
-mod endpoint;
-mod excerpt;
-mod group;
-mod held;
-pub mod hmac;
-mod host;
-mod instance;
-mod instance_rules;
-mod key_file;
+mod diagnostics;
 pub mod key_table;
 pub mod model;
-mod names;
-mod node;
 pub mod plan;
-pub mod problem;
-mod process;
-mod reader;
-mod report;
-mod source;
-mod track;
-pub mod transport;
-mod transport_keys;
-pub mod virtual_address;
-pub mod virtual_mac;
-pub mod virtual_route;
-pub mod virtual_rule;
-mod weights;
+mod read;
 
 #[cfg(test)]
 mod tests;
@@ -48,14 +23,12 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use diagnostics::{Problem, Problems, Severity};
 pub use model::Config;
 pub use plan::plan;
-pub use problem::{Problem, Problems, Severity};
 
-use host::{AnyHost, Host, ThisHost};
-use reader::Table;
-use report::Report;
-use source::Source;
+use check::host::{AnyHost, Host, ThisHost};
+use diagnostics::{Report, Source};
 
 /// The longest file that is read; a thousand instances take less than half of it.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -155,45 +128,16 @@ fn parse_for(host: &dyn Host, file_name: &str, text: &str) -> Result<Config, Pro
     // What the parser recovers after a syntax error is a guess: judging it would add problems that
     // the file does not have, such as a missing key that stands on the broken line.
     let config = if errors.is_empty() {
-        read_document(&report, document.get_ref(), host)
+        read::read(&report, document.get_ref()).and_then(|raw| {
+            check::check(&report, host, &raw);
+            raw.model()
+        })
     } else {
         for error in &errors {
             report.syntax(error.span().unwrap_or_default(), error.message());
         }
         None
     };
-    report.finish(config)
-}
-
-fn read_document<'t>(
-    report: &'t Report<'t>,
-    document: &'t DeTable<'t>,
-    host: &dyn Host,
-) -> Option<Config> {
-    let mut root = Table::root(report, document);
-    let node = node::read(root.get("node"));
-    let instances = root.sections("instance");
-    let checks = root.sections("check");
-    let groups = root.sections("group");
-    root.finish();
-
-    let instances = instances.map(|s| s.into_iter().map(instance::read).collect::<Vec<_>>());
-    let checks = checks.map(|s| s.into_iter().map(check::read).collect::<Vec<_>>());
-    let groups = groups.map(|s| s.into_iter().map(group::read).collect::<Vec<_>>());
-    // A section that is no list at all was reported, and what it would have held is unknown.
-    let (instances, checks, groups) = (instances?, checks?, groups?);
-    across::check(report, node.as_ref(), &instances, &checks);
-    group::check(report, &groups, &instances);
-    host::check(report, host, &checks);
-
-    Some(Config {
-        node: node?,
-        instances: instances
-            .into_iter()
-            .map(|d| d.model)
-            .collect::<Option<_>>()?,
-        checks: checks.into_iter().map(|d| d.model).collect::<Option<_>>()?,
-        groups: groups.into_iter().map(|d| d.model).collect::<Option<_>>()?,
-        warnings: Vec::new(),
-    })
+    let (config, warnings) = report.finish(config)?;
+    Ok(Config { warnings, ..config })
 }

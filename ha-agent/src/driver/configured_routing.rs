@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::config::model::Instance as Config;
-use crate::config::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
-use crate::config::virtual_rule::VirtualRule;
+use crate::config::model::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
+use crate::config::model::virtual_rule::VirtualRule;
 use crate::net::links::LinkTable;
 use crate::net::routing::{Route, RoutingEntry};
 

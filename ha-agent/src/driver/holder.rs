@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::config::virtual_address::VirtualAddress;
+use crate::config::model::virtual_address::VirtualAddress;
 use crate::net::address::Placement;
 use crate::net::links::Link;
 use crate::net::virtual_mac::Device;

@@ -23,7 +23,7 @@ use netlink_packet_route::address::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
-use crate::config::virtual_address::{Form, Scope, VirtualAddress};
+use crate::config::model::virtual_address::{Form, Scope, VirtualAddress};
 
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
 use super::present::{MARK, Present, kernel_marks};

@@ -18,9 +18,9 @@ use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
-use crate::config::virtual_rule::VirtualRule;
+use crate::config::model::virtual_rule::VirtualRule;
 
-use crate::config::virtual_route::VirtualRoute;
+use crate::config::model::virtual_route::VirtualRoute;
 
 use super::address::Outcome;
 use super::netlink::{NetlinkError, Refusal, RouteSocket};

@@ -11,7 +11,7 @@ use super::detection::contender;
 use super::effect::{Effect, Effects};
 use super::notice::Notice;
 use super::{Promoting, Router, words};
-use crate::config::virtual_address::VirtualAddress;
+use crate::config::model::virtual_address::VirtualAddress;
 
 impl Router {
     /// An advert that the detector did not settle by itself. RFC 9568 section 7.1 (list), RFC 3768 section 7.1 (list):

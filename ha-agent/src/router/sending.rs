@@ -8,8 +8,8 @@ use ha_common::units::{Instant, Nanos};
 
 use super::effect::Effects;
 use super::notice::Notice;
-use crate::config::advert_size::AdvertSize;
 use crate::config::model::Instance as Config;
+use crate::config::model::advert_size::AdvertSize;
 
 /// Between two lines that say that adverts do not leave, at the least.
 const LINES_APART: Nanos = Nanos::from_millis(60_000);

@@ -17,7 +17,7 @@ use crate::agent::peers::address;
 use crate::agent::running::Agent;
 use crate::config::model;
 use crate::config::model::Datapath;
-use crate::config::virtual_address::VirtualAddress;
+use crate::config::model::virtual_address::VirtualAddress;
 use crate::driver::board::View;
 use crate::net::routing::RoutingEntry;
 use crate::status::claims::{Claimant, Claims};

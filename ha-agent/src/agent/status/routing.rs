@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::agent::running::Agent;
 use crate::config::model::Instance;
-use crate::config::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
+use crate::config::model::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
 use crate::driver::ConfiguredEntry;
 use crate::driver::board::{Picture, View};
 use crate::net::links::LinkTable;

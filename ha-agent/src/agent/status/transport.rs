@@ -7,7 +7,7 @@ use ha_common::layout::Slot;
 
 use crate::agent::peers::address;
 use crate::config::model;
-use crate::config::transport::standard_group;
+use crate::config::model::standard_group;
 use crate::status::transport::{Transport, UnicastPeer};
 
 pub(super) fn transport(config: &model::Instance) -> Transport {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::super::advert_size::AdvertSize;
+use super::super::model::advert_size::AdvertSize;
 use super::{accepted, instance, one_error, one_warning};
 
 /// An instance with so many addresses, a bar in front of the one with this number.

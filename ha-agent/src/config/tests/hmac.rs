@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::hmac::{Hmac, KeySource, Mode};
+use super::super::model::{Hmac, KeySource, Mode};
 use super::*;
 
 /// A directory with two keys.

@@ -4,11 +4,12 @@ mod accepted;
 mod advert_size;
 mod fuzzed;
 mod groups;
-mod held;
+
 mod hmac;
 mod key_table;
 mod loading;
 mod manual;
+mod owned_addresses;
 mod plan;
 mod probes;
 mod routes;

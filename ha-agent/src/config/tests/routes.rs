@@ -3,7 +3,7 @@
 use ha_common::units::Family;
 
 use super::super::model::Instance;
-use super::super::virtual_route::RouteKind;
+use super::super::model::virtual_route::RouteKind;
 use super::*;
 
 fn the_instance(lines: &str) -> Instance {

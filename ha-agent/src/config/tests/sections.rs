@@ -1,6 +1,5 @@
 //! What is missing, there twice, or does not go together; warnings; and how it is all printed.
 
-use super::super::problem::Problem;
 use super::*;
 
 #[test]

@@ -3,7 +3,7 @@
 use ha_common::units::{Family, Vrid};
 
 use super::super::model::VirtualMac;
-use super::super::virtual_mac::address_of;
+use super::super::model::address_of;
 use super::*;
 
 fn the_mac(lines: &str) -> Option<VirtualMac> {

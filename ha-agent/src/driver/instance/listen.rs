@@ -6,7 +6,7 @@ use ha_common::layout::{Event as Pushed, Slot};
 use ha_common::units::{Centiseconds, Instant, Priority};
 
 use super::Instance;
-use crate::config::virtual_address::VirtualAddress;
+use crate::config::model::virtual_address::VirtualAddress;
 use crate::datapath::error::KernelError;
 use crate::datapath::soft::Heard;
 use crate::driver::detector::{Place, list_hash};

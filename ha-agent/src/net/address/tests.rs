@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::config::virtual_address::Label;
+use crate::config::model::virtual_address::Label;
 use crate::net::lab;
 
 fn place(ifindex: u32, net: &str) -> Placement {

@@ -11,8 +11,8 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 
-use crate::config::virtual_route::RouteKind;
-use crate::config::virtual_rule::VirtualRule;
+use crate::config::model::virtual_route::RouteKind;
+use crate::config::model::virtual_rule::VirtualRule;
 
 use super::route::{PROTOCOL, Route};
 

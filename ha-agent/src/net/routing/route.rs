@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::config::virtual_route::{RouteKey, RouteKind, VirtualRoute};
+use crate::config::model::virtual_route::{RouteKey, RouteKind, VirtualRoute};
 use crate::net::present::MARK;
 
 /// The protocol of our routes (`rtm_protocol`) and rules (`FRA_PROTOCOL`, kernel 4.17): `ip route show

@@ -4,7 +4,7 @@ use super::message::address_family;
 use ipnet::IpNet;
 
 use super::*;
-use crate::config::virtual_route::RouteKind;
+use crate::config::model::virtual_route::RouteKind;
 use crate::net::lab::{self, Lab};
 
 fn route(lab: &Lab, to: &str, via: Option<&str>) -> Route {
