@@ -106,7 +106,7 @@ pub enum Restart {
 
 impl<'c, T> Step<'c, T> {
     /// The section of the new configuration.
-    pub fn new(&self) -> &'c T {
+    pub fn section(&self) -> &'c T {
         match self {
             Self::Start(new) | Self::Keep(new) => new,
             Self::Change(change) => change.new,

@@ -29,7 +29,7 @@ impl Driver {
         self.config = Arc::clone(config);
         self.end_overruled_switches(|new| {
             let mut steps = plan.routers.steps.iter();
-            let step = steps.find(|step| step.new() == new);
+            let step = steps.find(|step| step.section() == new);
             step.is_none_or(|step| overrules_switches(step))
         });
         self.form_groups(now);
@@ -47,7 +47,7 @@ impl Driver {
         now: Instant,
     ) -> HashMap<RouterId, Instance> {
         let anew = plan.steps.iter().filter(|step| !step.carries_on());
-        let ending = plan.leaving.iter().copied().chain(anew.map(Step::new));
+        let ending = plan.leaving.iter().copied().chain(anew.map(Step::section));
         for id in ending.map(RouterId::of) {
             let Some(mut instance) = running.remove(&id) else {
                 continue;
@@ -77,8 +77,8 @@ impl Driver {
         let ids = kept.values().map(|instance| instance.id + 1);
         let mut next_id = ids.max().unwrap_or(0);
         for step in &plan.steps {
-            let config = || Arc::new(step.new().clone());
-            let instance = match (kept.remove(&RouterId::of(step.new())), step) {
+            let config = || Arc::new(step.section().clone());
+            let instance = match (kept.remove(&RouterId::of(step.section())), step) {
                 (Some(mut instance), Step::Change(_)) => {
                     let known = (self.health.as_slice(), observed);
                     instance.reconfigure(config(), known, &mut self.system, now);

@@ -131,12 +131,11 @@ impl<'t> Table<'t> {
                 self.report.unlisted_error();
                 continue;
             }
-            let advice = match self.section.suggestion(name) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => {
-                    let known: Vec<_> = self.section.names().collect();
-                    format!("its keys are {}", quoted_list(&known))
-                }
+            let advice = if let Some(near) = self.section.suggestion(name) {
+                format!("did you mean `{near}`?")
+            } else {
+                let known: Vec<_> = self.section.names().collect();
+                format!("its keys are {}", quoted_list(&known))
             };
             let message = format!(
                 "unknown key `{}` in {}; {advice}",

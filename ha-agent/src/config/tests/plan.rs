@@ -41,6 +41,7 @@ fn only_change<T>(found: &[Step<'_, T>]) -> (Vec<&'static str>, Option<Restart>)
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_key_of_an_instance_is_told_by_its_name_and_applies_live_or_starts_it_anew() {
     let mut seen = BTreeSet::from(["interface", "vrid", "peer_ttl", "ttl", "check_source"]);
     for (was, is, changed, restart) in [
