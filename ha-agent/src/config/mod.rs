@@ -31,7 +31,7 @@ use check::host::{AnyHost, Host, ThisHost};
 use diagnostics::{Report, Source};
 
 /// The longest file that is read; a thousand instances take less than half of it.
-pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// A file that gives no configuration.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Default, Format, HOUR, Key, NOTHING, Reload, Section, TEN_MINUTES};
+use super::key::{Default, Format, HOUR, Key, NOTHING, Reload, Section, TEN_MINUTES};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const TEN_MILLISECONDS: Duration = Duration::from_millis(10);

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::{
-    ADDRESS, Default, Format, HOUR, Key, NOTHING, PEER, PEER_TTL, ROUTE, RULE, Reload, Section,
-    TEN_MINUTES, transport,
-};
+use super::key::{Default, Format, HOUR, Key, NOTHING, Reload, Section, TEN_MINUTES};
+use super::lists::{ADDRESS, ROUTE, RULE};
+use super::transport::{self, PEER, PEER_TTL};
 
 /// `[[instance]]`.
 pub static INSTANCE: Section = Section {

@@ -1,6 +1,6 @@
 //! The entries of the lists of what a master holds: `addresses`, `excluded`, `routes`, `rules`.
 
-use super::{Default, Format, Key, Section};
+use super::key::{Default, Format, Key, Section};
 
 /// The greatest number of 32 bits.
 const MOST: i64 = 4_294_967_295;

@@ -1,6 +1,6 @@
 //! The keys of an instance that say how its adverts travel.
 
-use super::{Default, Format, Key, Section};
+use super::key::{Default, Format, Key, Section};
 
 pub(super) const SOURCE: Key = Key::new(
     "source",

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 /// The longest label: the kernel's `IFNAMSIZ` less its closing zero.
-pub const MAX_LABEL_BYTES: usize = 15;
+const MAX_LABEL_BYTES: usize = 15;
 
 /// An entry of `addresses` or `excluded`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
