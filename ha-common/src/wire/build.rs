@@ -7,7 +7,7 @@ use crate::address::RawAddress;
 use crate::units::{Centiseconds, Family, Priority, Version, Vrid};
 
 /// Addresses that one message can list (RFC 9568 section 5.2.5: the count is one byte).
-pub const MAX_ADDRESSES: usize = 255;
+const MAX_ADDRESSES: usize = 255;
 /// Room for any message: eight bytes, 255 IPv6 addresses; v2's trailer goes with IPv4 only.
 pub const MAX_MESSAGE: usize = 8 + MAX_ADDRESSES * 16;
 
