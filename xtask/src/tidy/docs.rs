@@ -1,4 +1,4 @@
-//! Rules for papers: relative links lead somewhere, and the README knows every subcommand.
+//! Rules for documents: links and the source files that they name exist, and the README knows every subcommand.
 
 use clap::CommandFactory as _;
 
@@ -26,6 +26,37 @@ pub(super) fn check_links(file: &File, exists: &dyn Fn(&str) -> bool) -> Vec<Fin
         }
     }
     findings
+}
+
+/// A source file in backticks is one that some folder ends in: `router/mod.rs`, or the bare name of a file.
+pub(super) fn check_sources(files: &[File]) -> Vec<Finding> {
+    let exists = |name: &str| {
+        let tail = format!("/{name}");
+        let mut paths = files.iter().map(|file| file.path.as_str());
+        paths.any(|path| path == name || path.ends_with(&tail))
+    };
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| file.has_extension("md")) {
+        for (number, line) in file.lines() {
+            for name in line
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .filter(|it| is_source(it))
+            {
+                if !exists(name) {
+                    findings.push(file.finding(number, format!("there is no file `{name}`")));
+                }
+            }
+        }
+    }
+    findings
+}
+
+fn is_source(text: &str) -> bool {
+    let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.');
+    text.strip_suffix(".rs")
+        .is_some_and(|stem| !stem.is_empty() && stem.chars().all(is_path))
 }
 
 /// The README is where a newcomer looks for what there is.
@@ -107,5 +138,19 @@ mod tests {
         let forgetful = file("README.md", &all.concat().replace("cargo xtask fuzz", ""));
         assert_eq!(check_subcommands(&[forgetful]).len(), 1);
         assert_eq!(check_subcommands(&[]).len(), 1);
+    }
+
+    #[test]
+    fn a_source_file_that_is_named_has_to_be_there() {
+        let files = [
+            file(
+                "docs/a.md",
+                "see `b/c.rs`, `c.rs`, `gone.rs`, `*.rs` and `not a file.rs`\n",
+            ),
+            file("ha-agent/src/b/c.rs", ""),
+        ];
+        let found = check_sources(&files);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].message.contains("gone.rs"), "{found:?}");
     }
 }

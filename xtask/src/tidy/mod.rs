@@ -36,6 +36,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     findings.extend(long_functions::check(&files));
     findings.extend(unused::check(&files));
     findings.extend(docs::check_subcommands(&files));
+    findings.extend(docs::check_sources(&files));
     findings.extend(licences::check(workspace)?);
     findings.extend(compliance::check(&files)?);
     findings.sort();
