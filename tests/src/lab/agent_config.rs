@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::{Serialize, Serializer};
 
-use super::VIP;
+use super::addresses::VIP;
 use super::host::Host;
 use super::nginx::Nginx;
 

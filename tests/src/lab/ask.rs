@@ -13,7 +13,8 @@ use super::clock::now;
 use super::decode::Kind;
 use super::forge::Forger;
 use super::host::Host;
-use super::{Lab, wait_until};
+use super::wait::wait_until;
+use super::world::Lab;
 
 /// How long an answer may take. Who holds an address answers from the kernel, within microseconds.
 const ANSWER: Duration = Duration::from_millis(300);

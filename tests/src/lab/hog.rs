@@ -12,7 +12,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::host::Host;
-use super::wait_until;
+use super::wait::wait_until;
 
 /// The discard service's.
 const PORT: u16 = 9;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
 use nix::mount::{MsFlags, mount};
 
-use super::ROOT;
+use super::directory::ROOT;
 use super::netns::Namespace;
 use super::process::Process;
 

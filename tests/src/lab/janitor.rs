@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use super::ROOT;
+use super::directory::ROOT;
 use super::netns::output_of;
 
 /// Removes lab `$1` under directory `$2`; waits for the end of its input first.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::VIP;
+use super::addresses::VIP;
 use super::agent_config::with_prefix;
 use super::host::Host;
 use super::process::Process;

@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use ha_common::units::Instant;
 
+use super::addresses::VIP;
 use super::agent::{Agent, Launch, State};
 use super::agent_config::Instance;
 use super::capture::{Capture, Takeover, Timing};
 use super::clock::now;
 use super::host::Host;
 use super::vip_watch::VipWatch;
-use super::{Lab, VIP};
+use super::world::Lab;
 
 pub use super::wait::PATIENCE;
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use nix::unistd::{User, chown};
 
-use super::{Peer, Router, Running};
+use super::implementation::{Peer, Running};
+use super::router::Router;
 use crate::lab::host::Host;
 use crate::lab::process::Process;
 use crate::lab::wait::wait_until;

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 
-use super::{Ends, Peer, Router, Running};
+use super::implementation::{Peer, Running};
+use super::router::{Ends, Router};
 use crate::lab::hmac;
 use crate::lab::host::Host;
 use crate::lab::keepalived::{Instance, PROGRAM};
