@@ -21,8 +21,8 @@ use serde::Serialize;
 use socket2::{SockFilter, SockRef};
 
 use super::contestant::{Contestant, INTERVAL, Part, Router, VRID};
+use super::figure::verdict;
 use super::master::Master;
-use super::report::verdict;
 use super::sample::{Summary, millis_past};
 use super::takeover::{EARLY, PATIENCE, TIMING, WARM_UP, trouble, wait_quiet};
 use crate::lab::capture::Capture;

@@ -5,12 +5,15 @@
 //! `report` shows it all. `foreign` measures what the agent costs other traffic.
 
 mod contestant;
+mod figure;
 mod flood;
 pub mod foreign;
+mod json;
 mod load;
 mod machine;
 mod many;
 mod master;
+mod options;
 mod receive;
 mod report;
 mod report_scale;
@@ -19,38 +22,13 @@ mod scale;
 mod takeover;
 mod usage;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use anyhow::Result;
 
-use anyhow::{Context as _, Result};
-use serde::Serialize;
+pub use options::Options;
 
 use crate::lab::{keepalived, require_tools};
 use machine::Machine;
 use report::Report;
-
-/// How long it measures.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Take-overs of each contestant, idle and busy each.
-    pub rounds: usize,
-    /// How long each reading of the cost of adverts takes.
-    pub listen: Duration,
-    /// Readings of each contestant.
-    pub readings: usize,
-    /// Where the results go as JSON.
-    pub json: PathBuf,
-    /// Measure the take-overs.
-    pub takeovers: bool,
-    /// Measure the cost of adverts and the memory.
-    pub receive: bool,
-    /// Measure pairs with many virtual routers, with so much steady state each.
-    pub scale: Option<Duration>,
-    /// Take-overs of each contestant with each number of addresses.
-    pub many_rounds: usize,
-    /// Measure the take-overs of many addresses.
-    pub many: bool,
-}
 
 /// Measures, prints the table and writes the JSON.
 pub fn run(options: &Options) -> Result<()> {
@@ -70,17 +48,5 @@ pub fn run(options: &Options) -> Result<()> {
     }
     report.machine.note_end()?;
     print!("{}", report.text());
-    write_json(&options.json, &report)
-}
-
-fn write_json(path: &Path, report: &impl Serialize) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
-    }
-    let json = serde_json::to_string_pretty(report).context("the results are no JSON")?;
-    std::fs::write(path, json + "\n")
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    println!("\nevery sample: {}", path.display());
-    Ok(())
+    json::write(&options.json, &report)
 }

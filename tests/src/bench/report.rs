@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::Options;
 use super::contestant::Contestant;
+use super::figure::{megabytes, verdict};
 use super::machine::Machine;
 use super::many;
+use super::options::Options;
 use super::receive::Cost;
 use super::sample::Summary;
 use super::takeover::{Outcome, TIMING};
@@ -230,10 +231,6 @@ impl Report {
 
 const HEADS: &str = "  median     p90     p99     max";
 
-pub(super) fn verdict(met: bool) -> &'static str {
-    if met { "met" } else { "NOT MET" }
-}
-
 fn ranks(summary: Option<&Summary>) -> String {
     summary.map_or_else(
         || format!("{:>33}", "not measured"),
@@ -254,9 +251,4 @@ fn spread(summary: Option<&Summary>) -> String {
             format!("{:>9.3} {span:>16}", it.median)
         },
     )
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far less than 2^53 bytes")]
-pub(super) fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
 }

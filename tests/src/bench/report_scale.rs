@@ -3,7 +3,7 @@
 // Writing to a String cannot fail.
 use std::fmt::Write as _;
 
-use super::report::megabytes;
+use super::figure::megabytes;
 use super::sample::Summary;
 use super::scale::Outcome;
 

@@ -2,7 +2,7 @@
 
 use super::hook::{AUTO, CONTROL};
 use super::outcome::Outcome;
-use crate::bench::report::verdict;
+use crate::bench::figure::verdict;
 
 /// Of the rate without an agent.
 const AIM: f64 = 0.97;

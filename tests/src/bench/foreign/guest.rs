@@ -10,9 +10,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::course::{Course, FEW, Role};
+use super::end::End;
 use super::hook::HOOKS;
 use super::iperf;
-use super::offload::End;
 use super::subject::{Subject, instance};
 use crate::lab::agent::Status;
 use crate::lab::{Host, Lab};

@@ -8,6 +8,7 @@
 mod aim;
 mod counters;
 mod course;
+mod end;
 mod guest;
 mod hook;
 mod iperf;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use super::json;
 use super::machine::Machine;
 use crate::lab::require_tools;
 use course::{Course, Role};
@@ -68,7 +70,7 @@ pub fn run(options: &Options) -> Result<()> {
     report.measure(&Guest::boot()?)?;
     report.machine.note_end()?;
     print!("{}", report.text());
-    super::write_json(&options.json, &report)
+    json::write(&options.json, &report)
 }
 
 impl Report {

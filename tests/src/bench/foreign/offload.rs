@@ -5,20 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
+use super::end::End;
 use super::subject::Subject;
 
 /// The features of both ends, by end and name.
 pub(super) type Features = BTreeMap<(End, String), State>;
-
-/// An end of the wire.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum End {
-    /// The host's interface.
-    Own,
-    /// What that is joined to.
-    Other,
-}
 
 /// How a feature stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

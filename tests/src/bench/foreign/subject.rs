@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::course::{Course, Role};
+use super::end::End;
 use super::hook::Hook;
-use super::offload::End;
 use crate::lab::agent::{Agent, State, Status};
 use crate::lab::agent_config::{AgentConfig, Instance, with_prefix};
 use crate::lab::agent_status;

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use super::Report;
 use super::aim;
 use super::course::{Course, Role};
+use super::end::End;
 use super::hook::{HOOKS, Hook, NONE};
-use super::offload::{End, Feature};
+use super::offload::Feature;
 use super::outcome::Outcome;
 use crate::bench::sample::Summary;
 

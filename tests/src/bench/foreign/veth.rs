@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use super::course::{ALL, Course, OWN, Role};
-use super::offload::End;
+use super::end::End;
 use super::subject::{Subject, instance};
 use crate::lab::agent::{Agent, Status, config_file, invoke};
 use crate::lab::agent_config::AgentConfig;
