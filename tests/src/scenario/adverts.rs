@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
 
-use super::stage::{LATENESS, PATIENCE, SMOOTH, Stage, span};
-use super::{Fact, Report};
+use super::report::{Fact, Report, span};
+use super::stage::{LATENESS, PATIENCE, SMOOTH, Stage};
 use crate::lab::VIP;
 use crate::lab::advert::{Advert, Sum};
 use crate::lab::agent::State;

@@ -7,13 +7,13 @@
 
 mod adverts;
 mod processes;
+mod report;
 mod service;
 mod stage;
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 
+pub use report::{Fact, Report};
 pub use stage::{Eyes, Settings, Stage};
 
 /// One step.
@@ -28,30 +28,6 @@ pub struct Step {
     /// What must follow.
     pub expectation: &'static str,
     play: fn(&mut Stage) -> Result<Report>,
-}
-
-/// What came of a step.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// The longest time for which the client got no page.
-    pub outage: Duration,
-    /// Requests that failed.
-    pub failed_requests: usize,
-    /// The host that has the address now.
-    pub master: String,
-    /// Whose page the client gets now.
-    pub page: Option<String>,
-    /// What else was measured or seen, in the order to be shown.
-    pub facts: Vec<Fact>,
-}
-
-/// Something that a step measured or saw.
-#[derive(Clone, Debug)]
-pub struct Fact {
-    /// What it is.
-    pub what: &'static str,
-    /// How much, or which.
-    pub value: String,
 }
 
 /// Somebody who watches the scenario being played.

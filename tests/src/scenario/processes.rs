@@ -5,8 +5,8 @@ use std::time::{Duration, Instant as Clock};
 use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
 
-use super::Report;
-use super::stage::{PATIENCE, SMOOTH, Stage, span};
+use super::report::{Report, span};
+use super::stage::{PATIENCE, SMOOTH, Stage};
 use crate::lab::VIP;
 use crate::lab::agent::State;
 use crate::lab::clock::now;

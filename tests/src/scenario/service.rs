@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::stage::{LATENESS, PATIENCE, SMOOTH, Stage, span};
-use super::{Fact, Report};
+use super::report::{Fact, Report, span};
+use super::stage::{LATENESS, PATIENCE, SMOOTH, Stage};
 use crate::lab::agent::State;
 use crate::lab::agent_status::Check;
 use crate::lab::client::Pace;

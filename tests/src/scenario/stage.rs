@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use ha_common::units::{Instant, Nanos};
+use ha_common::units::Instant;
 
-use super::{Fact, Report};
+use super::report::{Fact, Report};
 use crate::lab::agent_config::{Check, Instance as InstanceConfig};
 use crate::lab::capture::{Capture, Takeover, Timing};
 use crate::lab::client::{Client, Pace};
@@ -237,17 +237,4 @@ impl Stage {
             facts,
         })
     }
-}
-
-/// A span as a fact.
-pub(super) fn span(what: &'static str, from: Instant, to: Instant) -> Fact {
-    Fact {
-        what,
-        value: format!("{:.3} ms", millis(to.since(from))),
-    }
-}
-
-/// A span in milliseconds, for people.
-fn millis(span: Nanos) -> f64 {
-    span.to_duration().as_secs_f64() * 1e3
 }
