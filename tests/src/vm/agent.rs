@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Vm;
+use super::guest::Vm;
 use crate::lab::agent_config::{self, AgentConfig};
 use crate::lab::agent_status::{self, Status};
 

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use ha_common::layout::names;
 use serde_json::Value;
 
-use super::Vm;
+use super::guest::Vm;
 
 /// One of the two hooks of an interface.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

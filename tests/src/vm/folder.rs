@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result};
 
-use super::machine;
+/// What the guest's kernel and its agent write goes to this file.
+pub(super) const CONSOLE: &str = "console.log";
+/// Where qemu itself takes orders.
+pub(super) const MONITOR: &str = "monitor";
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
@@ -49,8 +52,8 @@ fn keep_log(folder: &Folder) -> std::io::Result<()> {
     };
     let target = Path::new(&target).join(name);
     fs::create_dir_all(&target)?;
-    let log = folder.path(machine::CONSOLE);
-    fs::copy(log, target.join(machine::CONSOLE)).map(drop)
+    let log = folder.path(CONSOLE);
+    fs::copy(log, target.join(CONSOLE)).map(drop)
 }
 
 /// Removes the folders of processes that are dead.

@@ -5,14 +5,9 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::folder::Folder;
+use super::folder::{CONSOLE, Folder, MONITOR};
 use crate::lab::netns::Namespace;
 use crate::lab::require::find;
-
-/// What the guest's kernel and its agent write goes to this file.
-pub(super) const CONSOLE: &str = "console.log";
-/// Where qemu itself takes orders.
-pub(super) const MONITOR: &str = "monitor";
 
 const QEMU: &str = "qemu-system-x86_64";
 
