@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ha_common::reject::Reject;
 
+use super::address::link_local;
 use super::build::{Checksum, Frame, Tag};
-use super::{Accepted, Expected, Receiver, Vector, link_local, raw};
+use super::receiver::{PASSWORD, Receiver};
+use super::vector::{Expected, Vector, accepted, expecting, rejected};
 
 const V3: [Receiver; 5] = [
     Receiver::V3Ipv4,
@@ -111,77 +113,96 @@ pub fn cut() -> Vec<Vector> {
 pub fn wrong() -> Vec<Vector> {
     let mut out = Vec::new();
     for receiver in ALL {
-        for length in 0..8 {
-            out.push(rejected(
-                receiver,
-                Reject::Truncated,
-                &format!("IP says {length} bytes"),
-                |f| f.length = Some(length),
-            ));
-        }
-        out.push(rejected(
-            receiver,
-            Reject::Truncated,
-            "IP says one byte more than there is",
-            |f| f.length = Some(u16::try_from(f.message_length() + 1).expect("short")),
-        ));
-        for ttl in [0, 1, 64, 249, nearest_wrong_ttl(receiver)] {
-            out.push(rejected(
-                receiver,
-                Reject::Ttl,
-                &format!("ttl {ttl}"),
-                |f| {
-                    f.ttl = ttl;
-                },
-            ));
-        }
-        let version = receiver.version();
-        for other in (0..16).filter(|other| *other != version) {
-            out.push(rejected(
-                receiver,
-                Reject::Version,
-                &format!("version {other}"),
-                |f| f.message.version = other,
-            ));
-        }
-        for kind in (0..16).filter(|kind| *kind != 1) {
-            out.push(rejected(
-                receiver,
-                Reject::Type,
-                &format!("type {kind}"),
-                |f| f.message.kind = kind,
-            ));
-        }
-        for offset in [1, 0x0100, 0x8000, 0xfffe] {
-            out.push(rejected(
-                receiver,
-                Reject::Checksum,
-                &format!("checksum off by {offset}"),
-                |f| f.message.checksum = Checksum::OffBy(offset),
-            ));
-        }
-        let own_source = if receiver.checks_source() {
-            Reject::UnknownPeer
-        } else {
-            Reject::OwnSource
-        };
-        out.push(rejected(receiver, own_source, "our own source", |f| {
-            f.source = receiver.own_address();
-        }));
-        out.push(expecting(
-            receiver,
-            "another VRID",
-            Expected::NotOurs,
-            |f| {
-                f.message.vrid = 52;
-            },
-        ));
-        out.push(expecting(receiver, "VRID 0", Expected::NotOurs, |f| {
-            f.message.vrid = 0;
-        }));
+        out.extend(wrong_lengths(receiver));
+        out.extend(wrong_fields(receiver));
+        out.extend(wrong_senders(receiver));
     }
     out.extend(wrong_checksums_and_auth());
     out.extend(wrong_counts_and_intervals());
+    out
+}
+
+fn wrong_lengths(receiver: Receiver) -> Vec<Vector> {
+    let mut out = Vec::new();
+    for length in 0..8 {
+        out.push(rejected(
+            receiver,
+            Reject::Truncated,
+            &format!("IP says {length} bytes"),
+            |f| f.length = Some(length),
+        ));
+    }
+    out.push(rejected(
+        receiver,
+        Reject::Truncated,
+        "IP says one byte more than there is",
+        |f| f.length = Some(u16::try_from(f.message_length() + 1).expect("short")),
+    ));
+    out
+}
+
+fn wrong_fields(receiver: Receiver) -> Vec<Vector> {
+    let mut out = Vec::new();
+    for ttl in [0, 1, 64, 249, nearest_wrong_ttl(receiver)] {
+        out.push(rejected(
+            receiver,
+            Reject::Ttl,
+            &format!("ttl {ttl}"),
+            |f| {
+                f.ttl = ttl;
+            },
+        ));
+    }
+    let version = receiver.version();
+    for other in (0..16).filter(|other| *other != version) {
+        out.push(rejected(
+            receiver,
+            Reject::Version,
+            &format!("version {other}"),
+            |f| f.message.version = other,
+        ));
+    }
+    for kind in (0..16).filter(|kind| *kind != 1) {
+        out.push(rejected(
+            receiver,
+            Reject::Type,
+            &format!("type {kind}"),
+            |f| f.message.kind = kind,
+        ));
+    }
+    for offset in [1, 0x0100, 0x8000, 0xfffe] {
+        out.push(rejected(
+            receiver,
+            Reject::Checksum,
+            &format!("checksum off by {offset}"),
+            |f| f.message.checksum = Checksum::OffBy(offset),
+        ));
+    }
+    out
+}
+
+/// From ourselves, or for another virtual router.
+fn wrong_senders(receiver: Receiver) -> Vec<Vector> {
+    let mut out = Vec::new();
+    let own_source = if receiver.checks_source() {
+        Reject::UnknownPeer
+    } else {
+        Reject::OwnSource
+    };
+    out.push(rejected(receiver, own_source, "our own source", |f| {
+        f.source = receiver.own_address();
+    }));
+    out.push(expecting(
+        receiver,
+        "another VRID",
+        Expected::NotOurs,
+        |f| {
+            f.message.vrid = 52;
+        },
+    ));
+    out.push(expecting(receiver, "VRID 0", Expected::NotOurs, |f| {
+        f.message.vrid = 0;
+    }));
     out
 }
 
@@ -235,7 +256,7 @@ fn wrong_checksums_and_auth() -> Vec<Vector> {
         |f| {
             f.message.count = Some(2);
             f.message.trailer = vec![0; 4];
-            f.message.trailer.extend(super::PASSWORD);
+            f.message.trailer.extend(PASSWORD);
             f.length = Some(20);
             f.message.checksum = Checksum::PayloadOf(20);
         },
@@ -296,6 +317,21 @@ fn wrong_counts_and_intervals() -> Vec<Vector> {
 
 /// What may stand around a message: tags, options, fragments, extension headers, padding.
 pub fn wrapped() -> Vec<Vector> {
+    let mut out: Vec<Vector> = ALL.into_iter().flat_map(wrapped_by_ethernet).collect();
+    out.extend(IPV4.into_iter().flat_map(wrapped_by_ipv4));
+    for number in [0, 43, 44, 60] {
+        out.push(expecting(
+            Receiver::V3Ipv6,
+            &format!("extension header {number}"),
+            Expected::Other,
+            |f| f.extension = Some((number, vec![112, 0, 0, 0, 0, 0, 0, 0])),
+        ));
+    }
+    out
+}
+
+/// Tags and padding.
+fn wrapped_by_ethernet(receiver: Receiver) -> Vec<Vector> {
     let mut out = Vec::new();
     let inner = [Tag::dot1q(10)];
     let both = [
@@ -305,70 +341,64 @@ pub fn wrapped() -> Vec<Vector> {
         },
         Tag::dot1q(10),
     ];
-    for receiver in ALL {
-        for (name, tags) in [("one tag", &inner[..]), ("two tags", &both)] {
-            out.push(expecting(receiver, name, Expected::Tagged, |f| {
-                f.tags = tags.to_vec();
-            }));
-        }
-        out.push(expecting(
-            receiver,
-            "a priority tag in a tag",
-            Expected::Tagged,
-            |f| f.tags = vec![Tag::dot1q(10), Tag::dot1q(0xe000)],
-        ));
-        for control in [0, 0xe000, 0xf000] {
-            out.push(accepted(
-                receiver,
-                &format!("priority tag {control:#06x}"),
-                |f| f.tags = vec![Tag::dot1q(control)],
-            ));
-        }
-        out.push(expecting(receiver, "three tags", Expected::Other, |f| {
-            f.tags = vec![Tag::dot1q(0); 3];
-        }));
-        for padding in [1, 6, 40] {
-            out.push(accepted(
-                receiver,
-                &format!("{padding} bytes of Ethernet padding"),
-                |f| f.padding = padding,
-            ));
-        }
-    }
-    for receiver in IPV4 {
-        for words in [1, 5, 10] {
-            out.push(accepted(
-                receiver,
-                &format!("{words} words of IPv4 options"),
-                |f| f.options = vec![1; words * 4],
-            ));
-        }
-        out.push(rejected(
-            receiver,
-            Reject::Fragment,
-            "a first fragment",
-            |f| f.fragment = 0x2000,
-        ));
-        for fragment in [0x2001, 0x0001, 0x1fff] {
-            out.push(expecting(
-                receiver,
-                &format!("a later fragment {fragment:#06x}"),
-                Expected::Unreadable,
-                |f| f.fragment = fragment,
-            ));
-        }
-        out.push(accepted(receiver, "must not be fragmented", |f| {
-            f.fragment = 0x4000;
+    for (name, tags) in [("one tag", &inner[..]), ("two tags", &both)] {
+        out.push(expecting(receiver, name, Expected::Tagged, |f| {
+            f.tags = tags.to_vec();
         }));
     }
-    for number in [0, 43, 44, 60] {
-        out.push(expecting(
-            Receiver::V3Ipv6,
-            &format!("extension header {number}"),
-            Expected::Other,
-            |f| f.extension = Some((number, vec![112, 0, 0, 0, 0, 0, 0, 0])),
+    out.push(expecting(
+        receiver,
+        "a priority tag in a tag",
+        Expected::Tagged,
+        |f| f.tags = vec![Tag::dot1q(10), Tag::dot1q(0xe000)],
+    ));
+    for control in [0, 0xe000, 0xf000] {
+        out.push(accepted(
+            receiver,
+            &format!("priority tag {control:#06x}"),
+            |f| f.tags = vec![Tag::dot1q(control)],
         ));
     }
+    out.push(expecting(receiver, "three tags", Expected::Other, |f| {
+        f.tags = vec![Tag::dot1q(0); 3];
+    }));
+    for padding in [1, 6, 40] {
+        out.push(accepted(
+            receiver,
+            &format!("{padding} bytes of Ethernet padding"),
+            |f| f.padding = padding,
+        ));
+    }
+    out
+}
+
+/// Options and fragments.
+fn wrapped_by_ipv4(receiver: Receiver) -> Vec<Vector> {
+    let mut out = Vec::new();
+    for words in [1, 5, 10] {
+        out.push(accepted(
+            receiver,
+            &format!("{words} words of IPv4 options"),
+            |f| f.options = vec![1; words * 4],
+        ));
+    }
+    out.push(rejected(
+        receiver,
+        Reject::Fragment,
+        "a first fragment",
+        |f| f.fragment = 0x2000,
+    ));
+    for fragment in [0x2001, 0x0001, 0x1fff] {
+        out.push(expecting(
+            receiver,
+            &format!("a later fragment {fragment:#06x}"),
+            Expected::Unreadable,
+            |f| f.fragment = fragment,
+        ));
+    }
+    out.push(accepted(receiver, "must not be fragmented", |f| {
+        f.fragment = 0x4000;
+    }));
     out
 }
 
@@ -426,60 +456,5 @@ fn next_address(like: IpAddr, host: u16) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::new(10, 99, 100 + high, low).into(),
         IpAddr::V6(_) => link_local(0x1000 + host).into(),
-    }
-}
-
-pub(super) fn accepted(receiver: Receiver, name: &str, edit: impl FnOnce(&mut Frame)) -> Vector {
-    let mut frame = receiver.valid();
-    edit(&mut frame);
-    let expected = Expected::Accepted(understood(receiver, &frame));
-    vector(receiver, name, &frame, expected)
-}
-
-pub(super) fn rejected(
-    receiver: Receiver,
-    reason: Reject,
-    name: &str,
-    edit: impl FnOnce(&mut Frame),
-) -> Vector {
-    expecting(receiver, name, Expected::Rejected(reason), edit)
-}
-
-pub(super) fn expecting(
-    receiver: Receiver,
-    name: &str,
-    expected: Expected,
-    edit: impl FnOnce(&mut Frame),
-) -> Vector {
-    let mut frame = receiver.valid();
-    edit(&mut frame);
-    vector(receiver, name, &frame, expected)
-}
-
-fn vector(receiver: Receiver, name: &str, frame: &Frame, expected: Expected) -> Vector {
-    Vector {
-        name: format!("{receiver:?}: {name}"),
-        receiver,
-        frame: frame.bytes(),
-        expected,
-    }
-}
-
-/// What a receiver must read from a frame that is right.
-pub fn understood(receiver: Receiver, frame: &Frame) -> Accepted {
-    let message = &frame.message;
-    let is_v2 = receiver.version() == 2;
-    let listed = u8::try_from(message.addresses.len()).expect("at most 255 addresses");
-    Accepted {
-        source: raw(frame.source),
-        priority: message.priority,
-        interval: if is_v2 {
-            u16::from(message.word[1]) * 100
-        } else {
-            u16::from_be_bytes(message.word) & 0x0fff
-        },
-        count: message.count.unwrap_or(listed),
-        pseudo_header: matches!(message.checksum, Checksum::PseudoHeader),
-        length: u16::try_from(frame.message_length()).expect("short"),
     }
 }

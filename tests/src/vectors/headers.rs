@@ -3,9 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::adverts::understood;
 use super::build::{Frame, sum_header_again};
-use super::{Expected, Receiver, Vector};
+use super::receiver::Receiver;
+use super::vector::{Expected, Vector, understood};
 
 const IPV4: [Receiver; 3] = [Receiver::V3Ipv4, Receiver::V2Plain, Receiver::V2Password];
 const IPV6: Receiver = Receiver::V3Ipv6;

@@ -3,8 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::adverts::understood;
-use super::{Expected, Receiver, Vector};
+use super::receiver::Receiver;
+use super::vector::{Expected, Vector, understood};
 
 /// Lists that nobody configures.
 pub fn odd() -> Vec<Vector> {

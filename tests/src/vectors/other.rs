@@ -1,8 +1,11 @@
 //! What else is on a wire: it must pass, and nothing of ours may notice it.
 
-use super::build::{Tag, ethernet, ipv6_header};
-use super::{Expected, Receiver, Vector, link_local};
 use std::net::Ipv6Addr;
+
+use super::address::link_local;
+use super::build::{Tag, ethernet, ipv6_header};
+use super::receiver::Receiver;
+use super::vector::{Expected, Vector};
 
 /// The Ethernet type of IPv4.
 const IPV4: u16 = 0x0800;

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ha_common::reject::Reject;
 use ha_common::units::Family;
 
-use super::adverts::{accepted, rejected};
+use super::address::link_local;
 use super::build::{Checksum, Frame};
-use super::{FAR, FAR_PEER, Receiver, Vector, link_local};
+use super::receiver::{FAR, FAR_PEER, Receiver};
+use super::vector::{Vector, accepted, rejected};
 
 /// All of them.
 pub fn all() -> Vec<Vector> {

@@ -102,66 +102,14 @@ fn everything_that_can_be_wrong_with_a_trailer_has_its_reason() {
     let mut seen = BTreeSet::from([Reject::HmacMissing]);
     for receiver in RECEIVERS {
         let mut gates = Gates::of(receiver, mode::ENFORCE);
-        let start = |it: &Frame| it.message.trailer.len() - TRAILER;
-        let mut expect = |frame: Vec<u8>, reason: Reject, what: &str| {
+        let all = [
+            wrong_fields(receiver),
+            wrong_digests(receiver),
+            wrong_lengths(receiver),
+        ];
+        for (frame, reason, what) in all.concat() {
             assert_eq!(gates.hear(&frame), Err(reason), "{receiver:?}: {what}");
             seen.insert(reason);
-        };
-        for (place, value) in [(0, 0), (0, 2), (2, 1), (3, 1)] {
-            let wrong = |it: &mut Frame| {
-                let at = start(it) + place;
-                it.message.trailer[at] = value;
-            };
-            let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
-            expect(frame, Reject::HmacTrailer, "scheme or reserved");
-        }
-        let unknown = Signer {
-            key_id: 2,
-            ..signer(stamp())
-        };
-        expect(
-            signed(receiver, unknown, |_| {}, |_| {}),
-            Reject::HmacKey,
-            "an unknown key",
-        );
-        for off in [
-            stamp() - (WINDOW + 5) * SECOND,
-            stamp() + (WINDOW + 5) * SECOND,
-        ] {
-            expect(
-                signed(receiver, signer(off), |_| {}, |_| {}),
-                Reject::HmacStale,
-                "another time",
-            );
-        }
-        for at in 12..TRAILER {
-            let wrong = |it: &mut Frame| {
-                let at = start(it) + at;
-                it.message.trailer[at] ^= 1;
-            };
-            let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
-            expect(frame, Reject::HmacDigest, "a changed digest");
-        }
-        // What another virtual router's advert proves, it does not prove here.
-        let mut elsewhere = receiver.valid();
-        elsewhere.message.vrid = VRID + 1;
-        elsewhere.sign(signer(stamp()));
-        elsewhere.message.vrid = VRID;
-        expect(elsewhere.bytes(), Reject::HmacDigest, "another vrid's");
-        let lie = |it: &mut Frame| it.message.priority = 0;
-        let frame = signed(receiver, signer(stamp()), |_| {}, lie);
-        expect(frame, Reject::HmacDigest, "another priority");
-        for odd in [1, 27, 29, 56] {
-            let wrong = |it: &mut Frame| {
-                let at = start(it);
-                it.message.trailer.resize(at + odd, 0);
-                it.message.checksum = match it.message.checksum {
-                    Checksum::PseudoHeaderOf(_) | Checksum::PseudoHeader => Checksum::PseudoHeader,
-                    _ => Checksum::Payload,
-                };
-            };
-            let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
-            expect(frame, Reject::HmacMissing, "another length");
         }
         let right = signed(receiver, signer(stamp()), |_| {}, |_| {});
         assert_eq!(gates.hear(&right), Ok(()));
@@ -178,6 +126,79 @@ fn everything_that_can_be_wrong_with_a_trailer_has_its_reason() {
         .into_iter()
         .filter(|it| (Reject::HmacMissing..Reject::HmacLimit).contains(it));
     assert_eq!(seen, all.collect());
+}
+
+/// A frame, why it is refused, and what is wrong with it.
+type Refused = (Vec<u8>, Reject, &'static str);
+
+/// Where the trailer begins in what stands behind the list.
+fn start(frame: &Frame) -> usize {
+    frame.message.trailer.len() - TRAILER
+}
+
+fn wrong_fields(receiver: Receiver) -> Vec<Refused> {
+    let mut out = Vec::new();
+    for (place, value) in [(0, 0), (0, 2), (2, 1), (3, 1)] {
+        let wrong = |it: &mut Frame| {
+            let at = start(it) + place;
+            it.message.trailer[at] = value;
+        };
+        let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
+        out.push((frame, Reject::HmacTrailer, "scheme or reserved"));
+    }
+    let unknown = Signer {
+        key_id: 2,
+        ..signer(stamp())
+    };
+    let frame = signed(receiver, unknown, |_| {}, |_| {});
+    out.push((frame, Reject::HmacKey, "an unknown key"));
+    for off in [
+        stamp() - (WINDOW + 5) * SECOND,
+        stamp() + (WINDOW + 5) * SECOND,
+    ] {
+        let frame = signed(receiver, signer(off), |_| {}, |_| {});
+        out.push((frame, Reject::HmacStale, "another time"));
+    }
+    out
+}
+
+fn wrong_digests(receiver: Receiver) -> Vec<Refused> {
+    let mut out = Vec::new();
+    for at in 12..TRAILER {
+        let wrong = |it: &mut Frame| {
+            let at = start(it) + at;
+            it.message.trailer[at] ^= 1;
+        };
+        let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
+        out.push((frame, Reject::HmacDigest, "a changed digest"));
+    }
+    // What another virtual router's advert proves, it does not prove here.
+    let mut elsewhere = receiver.valid();
+    elsewhere.message.vrid = VRID + 1;
+    elsewhere.sign(signer(stamp()));
+    elsewhere.message.vrid = VRID;
+    out.push((elsewhere.bytes(), Reject::HmacDigest, "another vrid's"));
+    let lie = |it: &mut Frame| it.message.priority = 0;
+    let frame = signed(receiver, signer(stamp()), |_| {}, lie);
+    out.push((frame, Reject::HmacDigest, "another priority"));
+    out
+}
+
+/// What has not a trailer's length is none.
+fn wrong_lengths(receiver: Receiver) -> Vec<Refused> {
+    let of = |odd: usize| {
+        let wrong = |it: &mut Frame| {
+            let at = start(it);
+            it.message.trailer.resize(at + odd, 0);
+            it.message.checksum = match it.message.checksum {
+                Checksum::PseudoHeaderOf(_) | Checksum::PseudoHeader => Checksum::PseudoHeader,
+                _ => Checksum::Payload,
+            };
+        };
+        let frame = signed(receiver, signer(stamp()), |_| {}, wrong);
+        (frame, Reject::HmacMissing, "another length")
+    };
+    [1, 27, 29, 56].map(of).to_vec()
 }
 
 /// Always the same changes: a failure here is one tomorrow, too.
@@ -263,6 +284,7 @@ fn keys_are_taken_away_and_go_with_their_slot() {
     gates.soft.set_keys(&only);
     assert_eq!(gates.hear(&frame), Ok(()), "its mark is gone, too");
 }
+
 /// What keepalived has sent opens the gate, by a clock that is set to its time, and not with any bit changed.
 #[test]
 fn what_keepalived_signed_is_believed_as_it_was_sent_and_not_otherwise() {

@@ -2,8 +2,7 @@
 
 use ha_common::reject::Reject;
 use ha_common::units::Family;
-use ha_tests::vectors::adverts::understood;
-use ha_tests::vectors::{Expected, Vector};
+use ha_tests::vectors::{Expected, Vector, understood};
 
 /// `datapath` in the configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
