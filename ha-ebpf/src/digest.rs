@@ -17,7 +17,7 @@ use ha_common::wire::cursor::Cursor;
 use ha_common::wire::vrrp::Advert;
 
 use crate::frame::Message;
-use crate::maps::HA_BENCH;
+use crate::maps::HA_SCRATCH;
 
 /// Room for the longest message with all that stands round it, 24 blocks, and a power of two.
 const WORDS: usize = 512;
@@ -34,11 +34,11 @@ const BLOCKS: usize = 24;
 
 /// Where a digest is made.
 #[repr(C)]
-pub(crate) struct Bench {
+pub(crate) struct Scratch {
     /// What it is made of, as big-endian numbers.
     words: [u32; WORDS],
     /// For SHA-256's rounds.
-    block: sha256::Bench,
+    block: sha256::Scratch,
     /// SHA-256's state: on the stack there is no room for it.
     state: State,
     /// The digest that the advert carries.
@@ -51,34 +51,38 @@ pub(crate) struct Bench {
 
 /// This CPU's. Programs of these hooks run with soft interrupts off, and do not interrupt each other.
 #[inline(always)]
-pub(crate) fn bench() -> Option<*mut Bench> {
-    HA_BENCH.get_ptr_mut(0)
+pub(crate) fn scratch() -> Option<*mut Scratch> {
+    HA_SCRATCH.get_ptr_mut(0)
 }
 
-/// Copies a message of so many bytes, of which the body begins at its ninth, to the bench, and gives the trailer's
+/// Copies a message of so many bytes, of which the body begins at its ninth, to the scratch area, and gives the trailer's
 /// first word and its time.
 #[inline(always)]
-pub(crate) fn load<M: Message>(body: M, length: usize, bench: *mut Bench) -> Option<(u32, Stamp)> {
+pub(crate) fn load<M: Message>(
+    body: M,
+    length: usize,
+    scratch: *mut Scratch,
+) -> Option<(u32, Stamp)> {
     if length < 8 + TRAILER || !body.load(8, length / 4) {
         return None;
     }
     let first = HEAD + length / 4 - TRAILER / 4;
-    // SAFETY: the bench is a live map value, and each index is kept inside of it.
+    // SAFETY: the scratch is a live map value, and each index is kept inside of it.
     unsafe {
         for index in 0..TAG / 4 {
-            (*bench).tag[index] = *word(bench, first + 3 + index);
+            (*scratch).tag[index] = *word(scratch, first + 3 + index);
         }
-        let upper = u64::from(*word(bench, first + 1));
-        let lower = u64::from(*word(bench, first + 2));
-        Some((*word(bench, first), Stamp(upper << 32 | lower)))
+        let upper = u64::from(*word(scratch, first + 1));
+        let lower = u64::from(*word(scratch, first + 2));
+        Some((*word(scratch, first), Stamp(upper << 32 | lower)))
     }
 }
 
-/// Whether the advert's tag is the digest of the message on the bench. The key is a live map value; if the agent
+/// Whether the advert's tag is the digest of the message in the scratch area. The key is a live map value; if the agent
 /// removes it at this moment, the advert is judged by some other and refused.
 #[inline(always)]
 pub(crate) fn proves(
-    bench: *mut Bench,
+    scratch: *mut Scratch,
     key: *const Key,
     slot: SlotKey,
     version: u8,
@@ -91,43 +95,43 @@ pub(crate) fn proves(
     };
     let (head, source) = pseudo_header(family, version, slot.vrid, advert.source);
     let end = HEAD + usize::from(advert.length) / 4;
-    // SAFETY: the bench is a live map value, and each index is kept inside of it.
+    // SAFETY: the scratch is a live map value, and each index is kept inside of it.
     unsafe {
-        *word(bench, 0) = u32::from_be_bytes(head);
+        *word(scratch, 0) = u32::from_be_bytes(head);
         let (parts, _) = source.as_chunks::<4>();
         for (index, part) in parts.iter().enumerate() {
-            *word(bench, 1 + index) = u32::from_be_bytes(*part);
+            *word(scratch, 1 + index) = u32::from_be_bytes(*part);
         }
         // The checksum is the lower half of the message's second word.
-        *word(bench, HEAD + 1) &= 0xffff_0000;
+        *word(scratch, HEAD + 1) &= 0xffff_0000;
         for index in 0..TAG / 4 {
-            *word(bench, end - 1 - index) = 0;
+            *word(scratch, end - 1 - index) = 0;
         }
-        (*bench).state = (*key).inner;
+        (*scratch).state = (*key).inner;
     }
     ha_hash(end);
     // SAFETY: as above.
     unsafe {
         for index in 0..STATE {
-            *word(bench, index) = (*bench).state[index];
+            *word(scratch, index) = (*scratch).state[index];
         }
-        (*bench).state = (*key).outer;
+        (*scratch).state = (*key).outer;
     }
     ha_hash(STATE);
     // All of it, so that the time does not tell how much was right.
     let mut differs = 0;
     for index in 0..TAG / 4 {
         // SAFETY: as above.
-        differs |= unsafe { (*bench).state[index] ^ (*bench).tag[index] };
+        differs |= unsafe { (*scratch).state[index] ^ (*scratch).tag[index] };
     }
     differs == 0
 }
 
-/// A word of the bench.
+/// A word of the scratch.
 #[inline(always)]
-unsafe fn word(bench: *mut Bench, index: usize) -> *mut u32 {
-    // SAFETY: the caller's bench is a live map value, and the index is below its length.
-    unsafe { (&raw mut (*bench).words).cast::<u32>().add(inside(index)) }
+unsafe fn word(scratch: *mut Scratch, index: usize) -> *mut u32 {
+    // SAFETY: the caller's scratch is a live map value, and the index is below its length.
+    unsafe { (&raw mut (*scratch).words).cast::<u32>().add(inside(index)) }
 }
 
 /// `index & 0x1ff`, out of the compiler's sight: it would leave out what it knows to change nothing, and the
@@ -150,10 +154,12 @@ fn anew(number: &usize) -> usize {
     unsafe { core::ptr::from_ref(number).read_volatile() }
 }
 
-/// Copies so many words behind the head on the bench; false if the frame ends before.
+/// Copies so many words behind the head in the scratch area; false if the frame ends before.
 #[inline(always)]
 pub(crate) fn copy<C: Cursor>(mut cursor: C, words: usize) -> bool {
-    let Some(bench) = bench() else { return false };
+    let Some(scratch) = scratch() else {
+        return false;
+    };
     for index in 0..MESSAGE {
         if index >= anew(&words) {
             break;
@@ -161,17 +167,17 @@ pub(crate) fn copy<C: Cursor>(mut cursor: C, words: usize) -> bool {
         let Some(bytes) = cursor.take::<4>() else {
             return false;
         };
-        // SAFETY: the bench is a live map value.
-        unsafe { *word(bench, HEAD + index) = u32::from_be_bytes(bytes) };
+        // SAFETY: the scratch is a live map value.
+        unsafe { *word(scratch, HEAD + index) = u32::from_be_bytes(bytes) };
     }
     true
 }
 
-/// Takes so many words of the bench, and SHA-256's padding, into its state; 0 if there is no bench.
+/// Takes so many words of the scratch, and SHA-256's padding, into its state; 0 if there is no scratch.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn ha_hash(count: usize) -> u32 {
-    let Some(bench) = bench() else { return 0 };
+    let Some(scratch) = scratch() else { return 0 };
     let blocks = (count * 4 + 9).div_ceil(sha256::BLOCK);
     let last = blocks * BLOCK - 1;
     // FIPS 180-4 section 5.1.1: a one, zeros, and the length in bits at the end of the last block. That
@@ -181,16 +187,16 @@ extern "C" fn ha_hash(count: usize) -> u32 {
         reason = "a message has at most 1480 bytes"
     )]
     let bits = ((sha256::BLOCK + count * 4) * 8) as u32;
-    // SAFETY: the bench is a live map value, and each index is kept inside of it.
+    // SAFETY: the scratch is a live map value, and each index is kept inside of it.
     unsafe {
-        *word(bench, count) = 0x8000_0000;
+        *word(scratch, count) = 0x8000_0000;
         for index in 1..BLOCK + 2 {
             if count + index >= anew(&last) {
                 break;
             }
-            *word(bench, count + index) = 0;
+            *word(scratch, count + index) = 0;
         }
-        *word(bench, last) = bits;
+        *word(scratch, last) = bits;
     }
     for block in 0..BLOCKS {
         if block >= anew(&blocks) {
@@ -201,17 +207,17 @@ extern "C" fn ha_hash(count: usize) -> u32 {
     1
 }
 
-/// Takes one block of the bench into its state; 0 if there is no bench.
+/// Takes one block of the scratch into its state; 0 if there is no scratch.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn ha_compress(block: usize) -> u32 {
-    let Some(bench) = bench() else { return 0 };
-    // SAFETY: the bench is a live map value of this CPU alone.
+    let Some(scratch) = scratch() else { return 0 };
+    // SAFETY: the scratch is a live map value of this CPU alone.
     unsafe {
         for index in 0..BLOCK {
-            (*bench).block.schedule[index] = *word(bench, block * BLOCK + index);
+            (*scratch).block.schedule[index] = *word(scratch, block * BLOCK + index);
         }
-        let Bench { block, state, .. } = &mut *bench;
+        let Scratch { block, state, .. } = &mut *scratch;
         block.rounds(state);
     }
     1

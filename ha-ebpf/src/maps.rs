@@ -11,7 +11,7 @@ use ha_common::layout::{
     PeerStats, RING_BYTES, Slot, SlotKey,
 };
 
-use crate::digest::Bench;
+use crate::digest::Scratch;
 
 #[btf_map]
 pub(crate) static HA_INDEX: HashMap<SlotKey, u32, { DEFAULT_SLOTS as usize }> = HashMap::new();
@@ -36,7 +36,7 @@ pub(crate) static HA_DEADLINES: RingBuf<Event, { RING_BYTES as usize }> = RingBu
 pub(crate) static HA_META: Array<Meta, 1> = Array::new();
 
 #[btf_map]
-pub(crate) static HA_BLANK: Array<PeerStats, 1> = Array::new();
+pub(crate) static HA_ZERO_PEER: Array<PeerStats, 1> = Array::new();
 
 #[btf_map]
 pub(crate) static HA_FENCE: HashMap<FenceKey, u32, { DEFAULT_SLOTS as usize }> = HashMap::new();
@@ -57,4 +57,4 @@ pub(crate) static HA_MARKS: LruHashMap<PeerKey, ReplayState, { MAX_PEERS as usiz
     LruHashMap::new();
 
 #[btf_map]
-pub(crate) static HA_BENCH: PerCpuArray<Bench, 1> = PerCpuArray::new();
+pub(crate) static HA_SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();

@@ -6,7 +6,7 @@ use ha_common::reject::Reject;
 use ha_common::wire::frame::IpHeader;
 use ha_common::wire::vrrp::Advert;
 
-use crate::maps::{HA_BLANK, HA_PEERS};
+use crate::maps::{HA_PEERS, HA_ZERO_PEER};
 use crate::{atomic, count};
 
 /// A new peer may appear this often per slot by rejected frames: forged sources must not wash the
@@ -112,9 +112,9 @@ fn find(
         }
         (*slot).last_new_peer = now;
     }
-    let blank = HA_BLANK.get(0)?;
+    let zero = HA_ZERO_PEER.get(0)?;
     // Another CPU may have been quicker: then its entry is found below.
-    let _ = HA_PEERS.insert(key, blank, u64::from(BPF_NOEXIST));
+    let _ = HA_PEERS.insert(key, zero, u64::from(BPF_NOEXIST));
     let peer = HA_PEERS.get_ptr_mut(key)?;
     // SAFETY: `peer` is a live map value.
     unsafe {

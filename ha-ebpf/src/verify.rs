@@ -29,24 +29,24 @@ pub(crate) fn admit<M: Message>(
     if !advert.signed {
         return bare(&gate);
     }
-    let bench = digest::bench().ok_or(Reject::HmacTrailer)?;
+    let scratch = digest::scratch().ok_or(Reject::HmacTrailer)?;
     let length = usize::from(advert.length);
-    let trailer = digest::load(body, length, bench);
+    let trailer = digest::load(body, length, scratch);
     let (head, stamp) = trailer.ok_or(Reject::Truncated)?;
     let keyed = Keyed::new(key, key_id(head)?);
     let secret = HA_KEYS.get_ptr(keyed).ok_or(Reject::HmacKey)?;
-    // SAFETY: the bench is a live map value of this CPU alone.
+    // SAFETY: the scratch is a live map value of this CPU alone.
     let (sender, mark) = unsafe {
-        (*bench).sender = PeerKey {
+        (*scratch).sender = PeerKey {
             slot: key,
             address: advert.source,
         };
-        (*bench).mark = ReplayState {
+        (*scratch).mark = ReplayState {
             stamp: stamp.0,
             at: now,
             mac,
         };
-        (&(*bench).sender, &(*bench).mark)
+        (&(*scratch).sender, &(*scratch).mark)
     };
     let there = marks::find(sender);
     // A value in any case: what was never written must not be read, says the verifier of kernels before 6.3.
@@ -56,7 +56,7 @@ pub(crate) fn admit<M: Message>(
     if budget::refuses(slot, mac, found, now) {
         return Err(Reject::HmacLimit);
     }
-    if !digest::proves(bench, secret, key, version, advert) {
+    if !digest::proves(scratch, secret, key, version, advert) {
         budget::note(slot, mac, advert.length, now);
         return Err(Reject::HmacDigest);
     }

@@ -35,25 +35,25 @@ static ROUNDS: [u32; 64] = [
 /// Takes one block in.
 #[inline(always)]
 pub fn compress(state: &mut State, block: &[u8; BLOCK]) {
-    let mut bench = Bench::default();
+    let mut scratch = Scratch::default();
     let (words, _) = block.as_chunks::<4>();
-    for (to, word) in bench.schedule.iter_mut().zip(words) {
+    for (to, word) in scratch.schedule.iter_mut().zip(words) {
         *to = u32::from_be_bytes(*word);
     }
-    bench.rounds(state);
+    scratch.rounds(state);
 }
 
 /// What a block is worked on with. Apart, because the BPF stack has no room for it.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-pub struct Bench {
+pub struct Scratch {
     /// The block's 16 words as numbers; then, as the rounds go, the last 16 words of the message schedule.
     pub schedule: [u32; 16],
     /// The working variables `a` to `h`.
     work: State,
 }
 
-impl Bench {
+impl Scratch {
     /// The 64 rounds, of which 16 at a time use each word of the schedule once: unrolled, they find everything at
     /// constant places.
     #[inline(always)]

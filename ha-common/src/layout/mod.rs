@@ -16,7 +16,7 @@ use crate::reject::Reject;
 use crate::units::Family;
 
 /// Changes whenever a layout below changes, so that pins of another version are recognised.
-pub const LAYOUT_VERSION: u32 = 6;
+pub const LAYOUT_VERSION: u32 = 7;
 /// First word of [`Meta`]: `HAgt` in memory.
 pub const META_MAGIC: u32 = 0x7467_4148;
 

@@ -27,7 +27,7 @@ pub const MAP_DEADLINES: &str = "HA_DEADLINES";
 /// Array of one [`super::Meta`].
 pub const MAP_META: &str = "HA_META";
 /// Array of one zeroed [`super::PeerStats`]: the source of new entries (the BPF stack is 512 bytes).
-pub const MAP_BLANK: &str = "HA_BLANK";
+pub const MAP_ZERO_PEER: &str = "HA_ZERO_PEER";
 /// Hash of [`super::FenceKey`] to the index of the slot that owns the address.
 pub const MAP_FENCE: &str = "HA_FENCE";
 /// Hash of [`super::PeerKey`] to [`crate::accept::TtlRange`]: whom a unicast slot hears.
@@ -38,7 +38,7 @@ pub const MAP_KEYS: &str = "HA_KEYS";
 /// digest was right, so that forged ones wash nothing out.
 pub const MAP_MARKS: &str = "HA_MARKS";
 /// Per-CPU array of one workbench for digests (the BPF stack is 512 bytes).
-pub const MAP_BENCH: &str = "HA_BENCH";
+pub const MAP_SCRATCH: &str = "HA_SCRATCH";
 /// The maps that are pinned.
 pub const PINNED: [&str; 11] = [
     MAP_INDEX,

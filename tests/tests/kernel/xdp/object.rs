@@ -31,7 +31,7 @@ fn shapes() -> [(&'static str, Shape); 13] {
         (names::MAP_EVENTS, (0, 0, RING_BYTES)),
         (names::MAP_DEADLINES, (0, 0, RING_BYTES)),
         (names::MAP_META, (4, size_of::<Meta>(), 1)),
-        (names::MAP_BLANK, (4, size_of::<PeerStats>(), 1)),
+        (names::MAP_ZERO_PEER, (4, size_of::<PeerStats>(), 1)),
         (names::MAP_FENCE, (size_of::<FenceKey>(), 4, 4096)),
         (
             names::MAP_UNICAST,
@@ -47,7 +47,7 @@ fn shapes() -> [(&'static str, Shape); 13] {
         ),
         // 512 words of input, the rounds', the state, a digest and a mark: the program's own.
         (
-            names::MAP_BENCH,
+            names::MAP_SCRATCH,
             (
                 4,
                 2048 + 96 + 32 + 16 + size_of::<ReplayState>() + size_of::<PeerKey>(),
