@@ -56,7 +56,7 @@ impl Reject {
     /// How many variants there are, which is how many counters a peer has.
     pub const COUNT: usize = 21;
 
-    /// Every variant, in the order of the checks.
+    /// Every variant, in the order of the checks; what a signature costs is looked at before its digest.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Destination,
         Self::UnknownPeer,
