@@ -11,6 +11,7 @@ use crate::wire::numbers::TTL;
 
 /// Which TTLs or hop limits are taken, both ends included.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Pod, Zeroable)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(C)]
 pub struct TtlRange {
     /// The least.

@@ -1,5 +1,7 @@
 //! The typed units of the protocol: no bare integer crosses a module border.
 
+pub mod text;
+
 use core::fmt;
 use core::num::NonZeroU8;
 use core::ops::{Add, Sub};
@@ -11,6 +13,8 @@ pub const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// A virtual router identifier, 1 to 255 (RFC 9568 section 5.2.3).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Vrid(NonZeroU8);
 
 impl Vrid {
@@ -36,6 +40,8 @@ impl fmt::Display for Vrid {
 
 /// A priority as it stands on the wire, 0 to 255 (RFC 9568 section 5.2.4).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Priority(pub u8);
 
 impl Priority {
@@ -64,6 +70,8 @@ impl fmt::Display for Priority {
 /// An advertisement interval in hundredths of a second: 1 to 4095 in v3, whole seconds up to
 /// 25500 in v2.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Nanos", into = "Nanos"))]
 pub struct Centiseconds(pub u16);
 
 impl Centiseconds {
@@ -98,6 +106,8 @@ impl From<core::time::Duration> for Nanos {
 
 /// A point in time: nanoseconds of `CLOCK_MONOTONIC`, the clock of `bpf_ktime_get_ns`.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(from = "Nanos", into = "Nanos"))]
 pub struct Instant(pub u64);
 
 impl Instant {
@@ -134,6 +144,8 @@ pub enum Family {
 
 /// The protocol version that an instance speaks.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[repr(u8)]
 pub enum Version {
     /// RFC 3768.

@@ -10,6 +10,11 @@ use super::rules::Rules;
 
 /// One effect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Action {
     /// Sender: begin periodic adverts with these rules, the first one at once.
     StartAdverts(Rules),
@@ -44,6 +49,8 @@ pub enum Action {
 
 /// How a master falls silent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum LastAdvert {
     /// Priority 0: the others need not wait for the timer.
     Release,
@@ -57,6 +64,11 @@ pub enum LastAdvert {
 
 /// What the detector does with valid adverts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Detector {
     /// Count them; no timer.
     Idle,
@@ -71,6 +83,11 @@ pub enum Detector {
 
 /// What is said once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Notice {
     /// Another host claims to own the addresses (priority 255) as we do.
     TwoOwners {
@@ -96,7 +113,7 @@ pub enum Notice {
 }
 
 /// The actions of one turn, in order.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Actions {
     items: [Option<Action>; Self::CAPACITY],
     len: usize,
@@ -105,13 +122,6 @@ pub struct Actions {
 impl Actions {
     /// The longest turn: yielding with a notice. A property test holds every turn to it.
     pub const CAPACITY: usize = 6;
-
-    pub(super) const fn new() -> Self {
-        Self {
-            items: [None; Self::CAPACITY],
-            len: 0,
-        }
-    }
 
     pub(super) fn push(&mut self, action: Action) {
         debug_assert!(self.len < Self::CAPACITY, "a turn has too many actions");
@@ -134,6 +144,50 @@ impl Actions {
     /// True if there is nothing to do.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+#[cfg(feature = "serde")]
+mod values {
+    use core::fmt;
+
+    use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+    use serde::ser::{Serialize, Serializer};
+
+    use super::Actions;
+
+    /// A list.
+    impl Serialize for Actions {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(self.iter())
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Actions {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_seq(List)
+        }
+    }
+
+    struct List;
+
+    impl<'de> Visitor<'de> for List {
+        type Value = Actions;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {} actions", Actions::CAPACITY)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Actions, A::Error> {
+            let mut actions = Actions::default();
+            while let Some(action) = list.next_element()? {
+                if actions.len == Actions::CAPACITY {
+                    return Err(A::Error::invalid_length(actions.len + 1, &self));
+                }
+                actions.push(action);
+            }
+            Ok(actions)
+        }
     }
 }
 

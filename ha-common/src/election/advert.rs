@@ -6,6 +6,8 @@ use crate::units::{Centiseconds, Priority};
 
 /// What a valid advertisement says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Advert {
     /// Source address of the packet.
     pub source: IpAddr,

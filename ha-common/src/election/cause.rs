@@ -9,6 +9,8 @@ use super::input::{CheckId, FaultCause, MemberId};
 
 /// The state without its data: for logs, metrics and the slot's mirror.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Role {
     /// Not yet ready.
     Initialize,
@@ -46,6 +48,8 @@ impl fmt::Display for Role {
 
 /// A change of state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Transition {
     /// When it was decided.
     pub at: Instant,
@@ -61,6 +65,11 @@ pub struct Transition {
 
 /// Why a state changed. `Display` gives the words; [`Cause::with_names`] also names check and member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Cause {
     /// The instance became ready.
     Ready,

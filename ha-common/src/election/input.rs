@@ -9,6 +9,11 @@ use super::rules::Params;
 
 /// One event, fed to [`Election::handle`](super::Election::handle).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum Input {
     /// The instance may take part: the interface is up, has an address, and no check faults it.
     Ready,
@@ -58,6 +63,8 @@ pub enum Input {
 
 /// What another host says of one of our addresses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Claim {
     /// The virtual address.
     pub address: IpAddr,
@@ -68,15 +75,21 @@ pub struct Claim {
 /// A check, as the driver numbers them: the election carries the number into reports, where
 /// [`Cause::with_names`](super::Cause::with_names) makes a name of it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct CheckId(pub u16);
 
 /// A member of a sync group, numbered from 0 in the group's order: the election carries the number into
 /// reports, where [`Cause::with_names`](super::Cause::with_names) makes a name of it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct MemberId(pub u16);
 
 /// Why and how a sync group gives its mastership up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Departure {
     /// The first member that cannot be master.
     pub by: MemberId,
@@ -86,6 +99,11 @@ pub struct Departure {
 
 /// Why an instance may not take part.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", deny_unknown_fields)
+)]
 pub enum FaultCause {
     /// A tracked check without weight failed.
     Check(CheckId),

@@ -92,7 +92,7 @@ impl Election {
     /// Takes one input at this point in time and says what to do about it.
     pub fn handle(&mut self, now: Instant, input: Input) -> Actions {
         use State::{Backup, Fault, Hold, Initialize, Master, Stopped};
-        let mut out = Actions::new();
+        let mut out = Actions::default();
         match (self.state, input) {
             (Initialize, Input::Ready) => self.begin(now, true, &mut out),
             (Fault { link_lost, .. }, Input::Ready) => self.begin(now, link_lost, &mut out),

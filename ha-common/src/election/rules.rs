@@ -9,6 +9,8 @@ use super::advert::Advert;
 
 /// The parameters of one virtual router on this host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Params {
     /// What detector, sender and election go by.
     pub rules: Rules,
@@ -24,6 +26,8 @@ pub struct Params {
 
 /// What the detector, the sender and the election must agree on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Rules {
     /// Protocol version.
     pub version: Version,

@@ -9,13 +9,15 @@ pub mod virtual_address;
 mod virtual_mac;
 pub mod virtual_route;
 pub mod virtual_rule;
+mod written;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use hmac::{Hmac, HmacKey, KeySource, Mode};
 pub use probe::{CountProbe, FileProbe, FileUse};
@@ -30,22 +32,26 @@ use virtual_route::VirtualRoute;
 use virtual_rule::VirtualRule;
 
 /// The whole file.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Config {
     /// `[node]`.
     pub node: Node,
     /// `[[instance]]`, in file order; names are unique.
+    #[serde(rename = "instance")]
     pub instances: Vec<Instance>,
     /// `[[check]]`, in file order; names are unique.
+    #[serde(rename = "check")]
     pub checks: Vec<Check>,
     /// `[[group]]`, in file order; names are unique.
+    #[serde(rename = "group")]
     pub groups: Vec<Group>,
     /// What is valid but most likely not meant, in file order.
+    #[serde(skip)]
     pub warnings: Vec<Problem>,
 }
 
 /// `[node]`: what concerns the host.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Node {
     /// `name`; default: the host name.
     pub name: String,
@@ -56,7 +62,8 @@ pub struct Node {
 }
 
 /// `log_format = "text" | "json"`, and `--log-format`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// One readable line each; the journal's own form where stderr is the journal
     #[default]
@@ -66,7 +73,7 @@ pub enum LogFormat {
 }
 
 /// `[[instance]]`: one virtual router on one interface.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Instance {
     /// `name`: unique.
     pub name: String,
@@ -75,12 +82,15 @@ pub struct Instance {
     /// `vrid`.
     pub vrid: Vrid,
     /// The family of the addresses; all are of one.
+    #[serde(skip)]
     pub family: Family,
     /// `version`; default 3. v2 has no IPv6.
+    #[serde(serialize_with = "written::version")]
     pub version: Version,
     /// `priority`: 1 to 255; default 100.
     pub priority: Priority,
     /// `advert_interval`; default 1 s. v3: 10 ms to 40.95 s in steps of 10 ms. v2: whole seconds to 255.
+    #[serde(serialize_with = "written::interval")]
     pub advert_interval: Centiseconds,
     /// `addresses`: the virtual addresses of the adverts, 1 to 255.
     /// Without a prefix length the whole address is meant (/32, /128).
@@ -95,6 +105,7 @@ pub struct Instance {
     /// on the interface, or the instance is in FAULT.
     pub source: Option<IpAddr>,
     /// `group` or `peers`, and what goes with them.
+    #[serde(flatten)]
     pub transport: Transport,
     /// `virtual_mac`: the virtual router's own MAC on a device of its own; default none, the interface's.
     pub virtual_mac: Option<VirtualMac>,
@@ -104,10 +115,12 @@ pub struct Instance {
     pub preempt: bool,
     /// `preempt_delay`: how long a backup leaves a healthy master of lower priority alone; default 0, at
     /// most 1 h.
+    #[serde(serialize_with = "written::span")]
     pub preempt_delay: Duration,
     /// `auth`; default none; v2 only.
     pub auth: Auth,
     /// `hmac`; default none.
+    #[serde(skip)]
     pub hmac: Option<Hmac>,
     /// `track`.
     pub track: Vec<Track>,
@@ -122,6 +135,7 @@ pub struct Instance {
     /// `garp`.
     pub garp: Garp,
     /// `start_delay`: how long after start, and after the link came up, to only listen; default 0, at most 10 min.
+    #[serde(serialize_with = "written::span")]
     pub start_delay: Duration,
 }
 
@@ -142,6 +156,17 @@ impl std::fmt::Debug for Auth {
             Self::None => f.write_str("None"),
             Self::Pass(_) => f.write_str("Pass(..)"),
         }
+    }
+}
+
+impl Serialize for Auth {
+    // Nor a file.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => BTreeMap::from([("type", "none")]),
+            Self::Pass(_) => BTreeMap::from([("type", "pass"), ("password", written::REDACTED)]),
+        }
+        .serialize(serializer)
     }
 }
 
@@ -185,12 +210,14 @@ impl Datapath {
 }
 
 /// `datapath = "auto" | "tc" | "native" | "generic" | "socket"`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DatapathChoice {
     /// What costs the host's other traffic nothing: tc, else a plain socket.
     #[default]
     Auto,
     /// This one, or FAULT with the reason.
+    #[serde(untagged)]
     Only(Datapath),
 }
 
@@ -230,8 +257,19 @@ pub enum Consume {
     Never,
 }
 
+impl Serialize for Consume {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Always => serializer.serialize_bool(true),
+            Self::Never => serializer.serialize_bool(false),
+        }
+    }
+}
+
 /// `checksum = "pseudo-header" | "payload"` for v3 over IPv4; both are accepted.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ChecksumFlavour {
     /// With the IPv4 pseudo-header, as keepalived and FRR send.
     #[default]
@@ -241,17 +279,20 @@ pub enum ChecksumFlavour {
 }
 
 /// `garp = { count = 5, repeat_after = "5s", repeat_count = 5, refresh = "60s" }`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct Garp {
     /// `count`: announcements of each address at once on take-over, 1 to 100; default 5.
     pub count: u8,
     /// `repeat_after`: when the second burst leaves, 0 (never) to 60 s; default 5 s.
+    #[serde(serialize_with = "written::span")]
     pub repeat_after: Duration,
     /// `repeat_count`: announcements of the second burst, 0 to 100; default 5.
     pub repeat_count: u8,
     /// `refresh`: one more of each every so often while master, 0 (never) to 24 h; default 60 s.
+    #[serde(serialize_with = "written::span")]
     pub refresh: Duration,
     /// `gap`: from one announcement to the next, 0 (the default: 256 in 2 ms) to 10 s.
+    #[serde(serialize_with = "written::span")]
     pub gap: Duration,
 }
 
@@ -268,22 +309,26 @@ impl Default for Garp {
 }
 
 /// `[[check]]`: one health check, shared by all instances that track it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Check {
     /// `name`: unique.
     pub name: String,
     /// One of `http`, `tcp`, `process`, `command`, `file`.
+    #[serde(rename = "process", serialize_with = "written::probe")]
     pub probe: Probe,
     /// `interval`: from one run's start to the next's, 10 ms to 1 h; default 1 s.
+    #[serde(serialize_with = "written::span")]
     pub interval: Duration,
     /// `timeout`: 1 ms to 10 min; default 500 ms or the interval, whichever is shorter; at most the
     /// interval for http and tcp.
+    #[serde(serialize_with = "written::span")]
     pub timeout: Duration,
     /// `fall`: failures in a row until the check is down, 1 to 100; default 2.
     pub fall: u32,
     /// `rise`: successes in a row until it is up again, 1 to 100; default 2.
     pub rise: u32,
     /// `restart`.
+    #[serde(skip)]
     pub restart: Option<Restart>,
 }
 
@@ -355,12 +400,19 @@ pub struct Restart {
 }
 
 /// `[[group]]`: instances that are master together or not at all.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Group {
     /// `name`: unique.
     pub name: String,
     /// `instances`: names of two or more instances, none of them an owner's or in another group.
     pub instances: Vec<String>,
+}
+
+impl Config {
+    /// A file that is read as this configuration, but for its secrets.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
 }
 
 impl Instance {

@@ -3,10 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::written;
+
 /// One entry of `track`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Track {
     /// `check` or `interface`: what is looked at.
+    #[serde(flatten)]
     pub subject: Subject,
     /// `weight`, -253 to 253 and not 0: `None` means that a failure faults the instance.
     /// Negative: added while it fails. Positive: added while it succeeds.
@@ -16,17 +21,21 @@ pub struct Track {
     /// changes its sign.
     pub reverse: bool,
     /// `delay`: how long an interface must have changed for until it counts; default at once.
+    #[serde(skip_serializing_if = "Delay::is_none")]
     pub delay: Delay,
 }
 
 /// What is looked at.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Subject {
     /// `check`: the name of a `[[check]]`.
     Check(String),
     /// `interface`: an interface that must be there and work.
+    #[serde(untagged)]
     Interface {
         /// Its name; it may come later.
+        #[serde(rename = "interface")]
         name: String,
         /// `carrier`: whether it must have a carrier as well as be switched on; default true.
         carrier: bool,
@@ -34,12 +43,21 @@ pub enum Subject {
 }
 
 /// `delay = { down = "0s", up = "0s" }`, or one duration for both.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Delay {
     /// `down`: from the failure until it counts, 0 to 10 min.
+    #[serde(serialize_with = "written::span")]
     pub down: Duration,
     /// `up`: from the recovery until it counts, 0 to 10 min.
+    #[serde(serialize_with = "written::span")]
     pub up: Duration,
+}
+
+impl Delay {
+    /// Whether there is none.
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Track {
@@ -94,7 +112,8 @@ impl fmt::Display for Subject {
 }
 
 /// `carrier = "fault" | "ignore"`: what it means that an instance's own interface has no carrier.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Carrier {
     /// The instance is in FAULT until the carrier is back.
     #[default]

@@ -5,9 +5,13 @@ use std::net::IpAddr;
 use ha_common::accept::TtlRange;
 use ha_common::units::Family;
 use ha_common::wire::numbers;
+use serde::Serialize;
+
+use super::written;
 
 /// Where adverts go, and whose are heard.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Transport {
     /// To a group, and from everybody on the link.
     Multicast {
@@ -20,7 +24,7 @@ pub enum Transport {
 }
 
 /// What unicast takes.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Unicast {
     /// `peers`: 1 to 64, of the addresses' family, none of them twice or a virtual address.
     pub peers: Vec<Peer>,
@@ -33,11 +37,12 @@ pub struct Unicast {
 }
 
 /// One entry of `peers`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct Peer {
     /// `address`.
     pub address: IpAddr,
     /// `min_ttl` and `max_ttl`: which TTLs are accepted from it, 1 to 255.
+    #[serde(flatten, serialize_with = "written::peer_ttl")]
     pub ttl: TtlRange,
 }
 

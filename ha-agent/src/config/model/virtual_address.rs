@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+use serde::{Serialize, Serializer};
 
 /// The longest label: the kernel's `IFNAMSIZ` less its closing zero.
 const MAX_LABEL_BYTES: usize = 15;
@@ -32,7 +33,8 @@ pub struct Form {
 }
 
 /// `scope`: how far an address reaches, by the kernel's names (rtnetlink(7), `rtm_scope`).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// `"global"`: everywhere.
     Global,
@@ -103,6 +105,30 @@ impl VirtualAddress {
     /// The address without its prefix length.
     pub fn addr(&self) -> IpAddr {
         self.net.addr()
+    }
+}
+
+/// As the file has it. The kernel keeps one prefix length, so it is that of the other end as well.
+impl Serialize for VirtualAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Entry<'a> {
+            address: IpNet,
+            label: Option<&'a str>,
+            scope: Option<Scope>,
+            broadcast: Option<Ipv4Addr>,
+            peer: Option<IpNet>,
+        }
+        let length = self.net.prefix_len();
+        let peer = self.form.peer.map(|peer| IpNet::new(peer, length));
+        Entry {
+            address: self.net,
+            label: self.form.label.as_ref().map(Label::as_str),
+            scope: self.form.scope,
+            broadcast: self.form.broadcast,
+            peer: peer.transpose().map_err(serde::ser::Error::custom)?,
+        }
+        .serialize(serializer)
     }
 }
 

@@ -1,13 +1,15 @@
 //! The MAC of a virtual router, and the device that holds it.
 
 use ha_common::units::{Family, Vrid};
+use serde::Serialize;
 
 /// The Ethernet address of a virtual router, and the device that holds it.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 pub struct VirtualMac {
     /// The macvlan's name, at most 15 bytes.
     pub device: String,
     /// The address, of [`address_of`].
+    #[serde(skip)]
     pub address: [u8; 6],
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::Serialize;
 
 /// The kernel's main table (rtnetlink(7), `RT_TABLE_MAIN`).
 pub const MAIN_TABLE: u32 = 254;
@@ -11,11 +12,12 @@ pub const MAIN_TABLE: u32 = 254;
 const IPV6_METRIC: u32 = 1024;
 
 /// An entry of `routes`.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 pub struct VirtualRoute {
     /// `to`: the network; of length 0 if it is `"default"`.
     pub to: IpNet,
     /// `type`; default unicast.
+    #[serde(rename = "type")]
     pub kind: RouteKind,
     /// `via`: the gateway; of the same family.
     pub via: Option<IpAddr>,
@@ -32,7 +34,8 @@ pub struct VirtualRoute {
 }
 
 /// `type = "unicast" | "blackhole" | "unreachable" | "prohibit"`.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RouteKind {
     /// Sent on.
     #[default]

@@ -4,11 +4,13 @@ use std::fmt;
 
 use ha_common::units::Family;
 use ipnet::IpNet;
+use serde::Serialize;
 
 /// A rule that a master adds.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 pub struct VirtualRule {
     /// The family of the packets.
+    #[serde(skip)]
     pub family: Family,
     /// `priority`: 1 to 32765, the least is asked first.
     pub priority: u32,

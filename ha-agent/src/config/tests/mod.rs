@@ -19,6 +19,7 @@ mod tracking;
 mod transport;
 mod values;
 mod virtual_mac;
+mod written;
 
 use super::{Config, Problem, Problems, Severity, parse};
 
