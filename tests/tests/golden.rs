@@ -13,7 +13,7 @@ use ha_common::election::{Election, Input};
 use ha_common::units::Nanos;
 use ha_tests::golden::coverage::{Triple, possible};
 use ha_tests::golden::import::import;
-use ha_tests::golden::{Scenario, Verdict, all, alphabet, folder};
+use ha_tests::golden::{Scenario, Verdict, all, examples, folder};
 use proptest::prelude::*;
 
 #[test]
@@ -73,23 +73,23 @@ fn the_scenarios_show_every_change_of_state_that_there_is() -> Result<()> {
 }
 
 #[test]
-fn a_story_that_left_its_path_is_shown_as_a_difference_with_its_surroundings() -> Result<()> {
+fn a_transcript_that_left_its_path_is_shown_as_a_difference_with_its_surroundings() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    for file in ["config.toml", "events.txt", "expected.txt"] {
+    for file in ["config.toml", "events.jsonl", "expected.txt"] {
         fs::copy(
             folder().join("master-dies").join(file),
             scratch.path().join(file),
         )?;
     }
     let scenario = Scenario::read(scratch.path())?;
-    let mut story = scenario.play()?;
-    ensure!(scenario.compare(&story)? == Verdict::Same);
-    let forgotten = story
+    let mut transcript = scenario.play()?;
+    ensure!(scenario.compare(&transcript)? == Verdict::Same);
+    let forgotten = transcript
         .lines
         .iter()
         .position(|line| line.ends_with("> add-addresses"));
-    story.lines.remove(forgotten.unwrap_or_default());
-    let Verdict::Differs(difference) = scenario.compare(&story)? else {
+    transcript.lines.remove(forgotten.unwrap_or_default());
+    let Verdict::Differs(difference) = scenario.compare(&transcript)? else {
         panic!("nobody missed the addresses");
     };
     let changed: Vec<&str> = difference
@@ -110,10 +110,12 @@ fn a_story_that_left_its_path_is_shown_as_a_difference_with_its_surroundings() -
 
 #[test]
 fn a_malformed_scenario_is_refused_with_its_file_and_line() -> Result<()> {
+    const START: &str = r#"{"at":"0s","event":"start"}"#;
+    const HEARD: &str = r#""event":{"hears":{"source":"fe80::1","priority":9}}"#;
     let scratch = tempfile::tempdir()?;
     let config = folder().join("master-dies").join("config.toml");
     fs::copy(config, scratch.path().join("config.toml"))?;
-    let events = scratch.path().join("events.txt");
+    let events = scratch.path().join("events.jsonl");
     let refused = |text: &str| -> Result<String> {
         fs::write(&events, text)?;
         match Scenario::read(scratch.path()).and_then(|scenario| scenario.play()) {
@@ -124,23 +126,23 @@ fn a_malformed_scenario_is_refused_with_its_file_and_line() -> Result<()> {
     let file = events.display();
     for (text, expected) in [
         (
-            "0 * stat\n1 * end\n",
-            "1: `stat` is wrong here: allowed is `start`",
+            START.replace("start", "stat"),
+            "1: unknown variant `stat`, expected one of `start`, `link`, ",
         ),
+        (format!("{START}\n{START}"), "2: the agent runs already"),
         (
-            "0 * start\n1 * start\n2 * end\n",
-            "2: the agent runs already",
-        ),
-        (
-            "0 web < ready\n1 gone < tick\n2 * end\n",
+            r#"# a comment
+            {"at":"0s","instance":"gone","event":{"turn":{"input":"tick"}}}"#
+                .to_owned(),
             "2: gone has not begun",
         ),
         (
-            "0 web hears fe80::1 priority 9\n1 * end\n",
+            format!(r#"{{"at":"0s","instance":"web",{HEARD}}}"#),
             "1: such an advert cannot be sent",
         ),
     ] {
-        let message = refused(text)?;
+        let text = format!("{text}\n{{\"at\":\"9s\",\"event\":\"end\"}}\n");
+        let message = refused(&text)?;
         ensure!(
             message.starts_with(&format!("{file}:{expected}")),
             "{message}"
@@ -157,8 +159,8 @@ fn recorded(path: &Path, inputs: &[(u64, usize, bool)]) -> Result<()> {
     let text =
         "[[instance]]\nname = 'web'\ninterface = 'eth0'\nvrid = 51\naddresses = ['10.0.0.9']";
     let (recorder, recording) = record::start(path, &config::parse("small", text)?)?;
-    let (alphabet, checks) = (alphabet::inputs(), ["nginx".to_owned()]);
-    let params = alphabet::parameters();
+    let (known, checks) = (examples::inputs(), ["nginx".to_owned()]);
+    let params = examples::parameters();
     let mut now = clock::now() + OVERLAP;
     let mut elections = ["one", "two"].map(Arc::<str>::from).map(|name| {
         recorder.begins(&name, now, &params[1]);
@@ -167,7 +169,7 @@ fn recorded(path: &Path, inputs: &[(u64, usize, bool)]) -> Result<()> {
     for (gap, input, second) in inputs {
         now = now + Nanos(*gap);
         // The examples' times are near the clock's zero: what was heard was heard a while ago.
-        let mut input = alphabet[input % alphabet.len()];
+        let mut input = known[input % known.len()];
         if let Input::MasterDown {
             last_heard: Some(at),
         } = &mut input

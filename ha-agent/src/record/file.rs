@@ -1,6 +1,5 @@
 //! The recording's file: whole lines only, bounded in size, and honest about what is missing.
 
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -8,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use ha_common::units::Instant;
 
-use super::queue::{Entry, Event};
-use super::words;
+use super::line::{Event, Head, Line};
+use super::queue::Entry;
 
-/// The longest recording, 64 MiB, some 400 thousand lines: a flood must not fill the disk.
+/// The longest recording, 64 MiB, some 100 thousand lines: a flood must not fill the disk.
 const LONGEST: u64 = 64 << 20;
 /// How many recordings of one name may lie side by side.
 const NAMES: u32 = 100;
@@ -79,7 +78,6 @@ pub(super) enum Written {
 #[derive(Debug)]
 pub(super) struct Lines<S> {
     sink: S,
-    started: Instant,
     /// The latest entry's time: the end is not before it.
     latest: Instant,
     length: u64,
@@ -91,11 +89,10 @@ pub(super) struct Lines<S> {
 }
 
 impl<S: Sink> Lines<S> {
-    /// Times will be counted from `started`.
+    /// A recording that begins at this time.
     pub(super) fn new(sink: S, started: Instant) -> Self {
         Self {
             sink,
-            started,
             latest: started,
             length: 0,
             longest: LONGEST,
@@ -105,38 +102,30 @@ impl<S: Sink> Lines<S> {
         }
     }
 
-    /// What the recording begins with.
-    pub(super) fn head(&mut self, config: &str) -> io::Result<()> {
-        let version = env!("CARGO_PKG_VERSION");
-        let mut text = format!(
-            "# Recorded by ha-agent {version}. `cargo xtask golden import` makes a scenario of it.\n\
-             # `|` the configuration, `<` what an election was told, `>` what it wanted done.\n"
-        );
-        for line in config.lines() {
-            text.push_str(format!("| {line}").trim_end());
-            text.push('\n');
-        }
-        self.append(&text)
+    /// The first line; `config` is the configuration without its secrets.
+    pub(super) fn head(&mut self, config: String) -> io::Result<()> {
+        let head = Head {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config,
+        };
+        self.append(&line(self.latest, None, Event::Recording(head))?)
     }
 
     /// Writes entries, after what is to be told of lost ones.
     pub(super) fn write(&mut self, entries: &[Entry], lost_after: u64) -> Written {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+        if entries.is_empty() {
             self.lost += lost_after;
             return Written::Still;
-        };
+        }
         self.latest = entries
             .iter()
             .fold(self.latest, |at, entry| at.max(entry.at));
         let missing = entries.iter().map(|entry| entry.lost_before + 1);
         let missing = missing.sum::<u64>() + lost_after;
-        let mut text = String::new();
-        self.tell_lost(&mut text, first.at, self.lost);
-        for entry in entries {
-            self.tell_lost(&mut text, entry.at, entry.lost_before);
-            self.tell(&mut text, entry);
-        }
-        self.tell_lost(&mut text, last.at, lost_after);
+        let text = match text_of(self.lost, entries, lost_after) {
+            Ok(text) => text,
+            Err(error) => return self.failed(error, missing),
+        };
         if self.full || self.length + text.len() as u64 > self.longest {
             self.lost += missing;
             return if std::mem::replace(&mut self.full, true) {
@@ -150,56 +139,24 @@ impl<S: Sink> Lines<S> {
                 (self.lost, self.failing) = (0, false);
                 Written::All
             }
-            Err(error) => {
-                self.lost += missing;
-                if std::mem::replace(&mut self.failing, true) {
-                    Written::Still
-                } else {
-                    Written::Failed(error)
-                }
-            }
+            Err(error) => self.failed(error, missing),
+        }
+    }
+
+    fn failed(&mut self, error: io::Error, missing: u64) -> Written {
+        self.lost += missing;
+        if std::mem::replace(&mut self.failing, true) {
+            Written::Still
+        } else {
+            Written::Failed(error)
         }
     }
 
     /// The last line.
     pub(super) fn end(&mut self, now: Instant) -> io::Result<()> {
         let now = now.max(self.latest);
-        let mut text = String::new();
-        self.tell_lost(&mut text, now, self.lost);
-        let at = words::time(now.since(self.started));
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{at} * end");
-        self.append(&text)
-    }
-
-    fn tell_lost(&self, text: &mut String, at: Instant, lost: u64) {
-        if lost > 0 {
-            let at = words::time(at.since(self.started));
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{at} * lost {lost}");
-        }
-    }
-
-    fn tell(&self, text: &mut String, entry: &Entry) {
-        let at = words::time(entry.at.since(self.started));
-        let name = &entry.instance;
-        let mut line = |mark: char, words: &str| {
-            let _ = writeln!(text, "{at} {name} {mark} {words}");
-        };
-        match &entry.event {
-            Event::Begins(params) => line('<', &words::begins(params)),
-            Event::Fed {
-                input,
-                check,
-                actions,
-            } => {
-                let check = check.as_deref();
-                line('<', &words::input(entry.at, input, check));
-                for action in actions.iter() {
-                    line('>', &words::action(&action, check));
-                }
-            }
-        }
+        let lost = lost(now, self.lost)?;
+        self.append(&(lost + &line(now, None, Event::End)?))
     }
 
     fn append(&mut self, text: &str) -> io::Result<()> {
@@ -217,12 +174,45 @@ impl<S: Sink> Lines<S> {
     }
 }
 
+/// The lines of entries, with what is missing before, between and after them.
+fn text_of(lost_before: u64, entries: &[Entry], lost_after: u64) -> io::Result<String> {
+    let mut text = String::new();
+    let mut last = Instant(0);
+    for (index, entry) in entries.iter().enumerate() {
+        last = entry.at;
+        if index == 0 {
+            text += &lost(last, lost_before)?;
+        }
+        text += &lost(last, entry.lost_before)?;
+        text += &line(last, Some(&entry.instance), entry.event.clone())?;
+    }
+    Ok(text + &lost(last, lost_after)?)
+}
+
+/// Nothing if nothing is missing.
+fn lost(at: Instant, count: u64) -> io::Result<String> {
+    match count {
+        0 => Ok(String::new()),
+        _ => line(at, None, Event::Lost(count)),
+    }
+}
+
+fn line(at: Instant, instance: Option<&str>, event: Event) -> io::Result<String> {
+    let line = Line {
+        at,
+        instance: instance.map(str::to_owned),
+        event,
+    };
+    Ok(serde_json::to_string(&line)? + "\n")
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use ha_common::election::{Election, Input};
 
+    use super::super::line::Turn;
     use super::super::usual_params;
     use super::*;
 
@@ -262,11 +252,11 @@ mod tests {
         Entry {
             instance: Arc::from("web"),
             at: Instant(at),
-            event: Event::Fed {
+            event: Event::Turn(Turn {
                 input,
                 check: None,
                 actions: election.handle(Instant(at), input),
-            },
+            }),
             lost_before,
         }
     }
@@ -279,24 +269,37 @@ mod tests {
         Lines::new(disk, Instant(1_000_000_000))
     }
 
-    const ONE: &str = "0.500 web < shutdown\n\
-        0.500 web > detect idle v3 from 10.99.0.2 priority 100 interval 1s times 3 preempt\n\
-        0.500 web > INIT -> STOPPED, priority 100: shutdown\n";
+    const ONE: &str = concat!(
+        r#"{"at":"1.5s","instance":"web","event":{"turn":{"input":"shutdown","actions":["#,
+        r#"{"detect":{"detector":"idle","rules":{"version":"v3","own_address":"10.99.0.2","#,
+        r#""priority":100,"interval":"1s","preempt":true,"down_multiplier":3}}},"#,
+        r#"{"report":{"at":"1.5s","from":"initialize","to":"stopped","cause":"shutdown","#,
+        r#""priority":100}}]}}}"#,
+        "\n"
+    );
+
+    fn lost(at: &str, count: u64) -> String {
+        format!("{{\"at\":\"{at}\",\"event\":{{\"lost\":{count}}}}}\n")
+    }
+
+    fn end(at: &str) -> String {
+        format!("{{\"at\":\"{at}\",\"event\":\"end\"}}\n")
+    }
 
     #[test]
-    fn an_entry_is_its_input_and_its_actions_with_the_time_since_the_start() {
+    fn an_entry_is_its_input_and_its_actions_in_one_line() {
         let mut lines = lines(10_000);
         let written = lines.write(&[shutdown(1_500_000_000, 0)], 0);
         assert!(matches!(written, Written::All));
         lines.end(Instant(3_000_000_000)).unwrap();
-        assert_eq!(lines.sink.text(), format!("{ONE}2.000 * end\n"));
+        assert_eq!(lines.sink.text(), format!("{ONE}{}", end("3s")));
     }
 
     #[test]
     fn what_the_queue_lost_stands_where_it_is_missing() {
         let mut lines = lines(10_000);
         lines.write(&[shutdown(1_500_000_000, 7)], 2);
-        let expected = format!("0.500 * lost 7\n{ONE}0.500 * lost 2\n");
+        let expected = format!("{}{ONE}{}", lost("1.5s", 7), lost("1.5s", 2));
         assert_eq!(lines.sink.text(), expected);
     }
 
@@ -312,7 +315,7 @@ mod tests {
         assert!(matches!(lines.write(&entry, 0), Written::All));
         assert_eq!(
             lines.sink.text(),
-            format!("{ONE}0.500 * lost 5\n{ONE}"),
+            format!("{ONE}{}{ONE}", lost("1.5s", 5)),
             "two entries and three that the queue had lost"
         );
         lines.sink.room = lines.sink.bytes.len();
@@ -331,19 +334,20 @@ mod tests {
         assert!(matches!(lines.write(&entry, 0), Written::Full));
         assert!(matches!(lines.write(&entry, 0), Written::Still));
         lines.end(Instant(1_500_000_000)).unwrap();
-        let expected = format!("{ONE}0.500 * lost 2\n0.500 * end\n");
+        let expected = format!("{ONE}{}{}", lost("1.5s", 2), end("1.5s"));
         assert_eq!(lines.sink.text(), expected);
     }
 
     #[test]
-    fn the_configuration_stands_in_the_head_line_by_line() {
+    fn the_first_line_holds_the_version_and_the_configuration() {
         let mut lines = lines(10_000);
-        lines.head("a = 1\n\nb = 2\n").unwrap();
-        assert!(
-            lines.sink.text().ends_with("\n| a = 1\n|\n| b = 2\n"),
-            "{}",
-            lines.sink.text()
-        );
+        lines.head("a = 1\n".to_owned()).unwrap();
+        let Line::<Event> { event, .. } = serde_json::from_str(lines.sink.text()).unwrap();
+        let head = Head {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: "a = 1\n".to_owned(),
+        };
+        assert_eq!(event, Event::Recording(head));
     }
 
     #[test]

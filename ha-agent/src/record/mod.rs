@@ -1,16 +1,14 @@
-//! `ha-agent run --record FILE`: what each election was told, and what it wanted done, as lines of text.
+//! `ha-agent run --record FILE`: what each election was told, and what it wanted done, one value a line.
 //!
-//! The driver puts values into a bounded [`queue`]; a thread of its own makes [`words`] of them and writes
-//! the file. `tests/scenarios/README.md` describes the lines, and `cargo xtask golden import` makes a
+//! The driver puts values into a bounded [`queue`]; a thread of its own makes a [`line`] of each and writes the
+//! file. `tests/scenarios/README.md` describes the lines, and `cargo xtask golden import` makes a
 //! scenario of them that is replayed by every test run.
 
-mod config;
 mod file;
+pub mod line;
 pub mod queue;
-pub mod words;
 mod writer;
 
-pub use config::without_secrets;
 pub use queue::Recorder;
 pub use writer::{Recording, start};
 

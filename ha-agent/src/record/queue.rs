@@ -9,32 +9,12 @@ use crossbeam_queue::ArrayQueue;
 use ha_common::election::{Actions, Input, Params};
 use ha_common::units::Instant;
 
-use super::words::failed_check;
+use super::line::{Event, Turn};
 use crate::os::notifier::Notifier;
 
 /// How many entries may wait for the file, about 2 MB; then they are dropped and counted. 255 virtual
 /// routers that lose their master make some 800 at once.
 const QUEUE: usize = 4096;
-
-/// Something that happened to an election.
-#[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are the large one, and a box would be an allocation of the driver's"
-)]
-pub enum Event {
-    /// It came into being.
-    Begins(Params),
-    /// It was told this, and wanted that done.
-    Fed {
-        /// What it was told.
-        input: Input,
-        /// The name of the check that the input is about.
-        check: Option<String>,
-        /// What it wanted done.
-        actions: Actions,
-    },
-}
 
 /// An event with its place.
 #[derive(Clone, Debug)]
@@ -97,14 +77,10 @@ impl Recorder {
         actions: &Actions,
         checks: &[String],
     ) {
-        let Some(shared) = &self.0 else { return };
-        let check = failed_check(input).and_then(|id| checks.get(usize::from(id.0)).cloned());
-        let event = Event::Fed {
-            input: *input,
-            check,
-            actions: *actions,
-        };
-        shared.put(instance, at, event);
+        if let Some(shared) = &self.0 {
+            let turn = Turn::new(*input, *actions, checks);
+            shared.put(instance, at, Event::Turn(turn));
+        }
     }
 }
 
@@ -194,9 +170,9 @@ mod tests {
         let checks = ["disk".to_owned(), "nginx".to_owned()];
         let name = Arc::from("web");
         recorder.fed(&name, Instant(5), &input, &no_actions(), &checks);
-        let Some(Event::Fed { check, .. }) = entries.next().map(|entry| entry.event) else {
+        let Some(Event::Turn(turn)) = entries.next().map(|entry| entry.event) else {
             panic!("nothing recorded");
         };
-        assert_eq!(check.as_deref(), Some("nginx"));
+        assert_eq!(turn.check.as_deref(), Some("nginx"));
     }
 }

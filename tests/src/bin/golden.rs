@@ -65,7 +65,7 @@ fn import_one(file: &Path, name: &str) -> Result<()> {
             println!("it does not replay to the recorded actions:\n{difference}");
         }
     }
-    println!("config.toml and events.txt may be shortened and given comments by hand");
+    println!("config.toml and events.jsonl may be shortened and given comments by hand");
     Ok(())
 }
 

@@ -1,22 +1,23 @@
-//! Which changes of state an election can make, found by exploring it, and which of them a story shows.
+//! Which changes of state an election can make, found by exploring it, and which of them a transcript shows.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use ha_common::election::{Action, Cause, Election, FaultCause, Input, State, Transition};
+use ha_common::election::{Action, Cause, Election, Input, State, Transition};
 use ha_common::units::{Instant, Nanos};
 
-use super::alphabet;
+use super::examples;
+use super::transcript::name;
 
 /// How many inputs it takes at most to get anywhere: ready, hold over, master down, and one more.
 const DEPTH: usize = 4;
 
 /// A change of state without its values: from, to and the kind of cause.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Triple {
     from: &'static str,
     to: &'static str,
-    cause: &'static str,
+    cause: String,
 }
 
 impl fmt::Display for Triple {
@@ -36,30 +37,11 @@ impl Triple {
     }
 }
 
-fn kind(cause: &Cause) -> &'static str {
+/// By its name, and that of the fault.
+fn kind(cause: &Cause) -> String {
     match cause {
-        Cause::Ready => "ready",
-        Cause::HoldBegins { .. } => "hold begins",
-        Cause::HoldOver => "hold over",
-        Cause::Owner => "owner",
-        Cause::NoAdvert { .. } => "no advert",
-        Cause::Released { .. } => "released",
-        Cause::Outranks { .. } => "outranks",
-        Cause::BetterMaster { .. } => "better master",
-        Cause::TakenOver { .. } => "taken over",
-        Cause::Fault(FaultCause::Check(_)) => "failed check",
-        Cause::Fault(FaultCause::InterfaceDown) => "interface down",
-        Cause::Fault(FaultCause::InterfaceGone) => "interface gone",
-        Cause::Fault(FaultCause::NoOwnAddress) => "no own address",
-        Cause::Fault(FaultCause::SourceMissing) => "source missing",
-        Cause::Fault(FaultCause::AddressesRefused) => "addresses refused",
-        Cause::Fault(FaultCause::CannotSend) => "cannot send",
-        Cause::Fault(FaultCause::Maintenance) => "maintenance",
-        Cause::Fault(FaultCause::Tracked(_)) => "failed tracked",
-        Cause::Fault(FaultCause::Member(_)) => "failed member",
-        Cause::MemberLeads(_) => "member leads",
-        Cause::MemberCannot(_) => "member cannot",
-        Cause::Shutdown => "shutdown",
+        Cause::Fault(fault) => name(fault),
+        other => name(other),
     }
 }
 
@@ -67,14 +49,14 @@ fn kind(cause: &Cause) -> &'static str {
 /// state not seen before.
 pub fn possible() -> BTreeSet<Triple> {
     let mut found = BTreeSet::new();
-    for params in alphabet::parameters() {
+    for params in examples::parameters() {
         let mut frontier = vec![Election::new(params)];
         let mut seen: Vec<State> = Vec::new();
         for step in 1..=DEPTH {
             let now = Instant(0) + Nanos(step as u64 * 5_000_000_000);
             let mut next = Vec::new();
             for election in &frontier {
-                for input in alphabet::inputs() {
+                for input in examples::inputs() {
                     let after = explore(election, now, input, &mut found);
                     if !seen.contains(after.state()) {
                         seen.push(*after.state());
@@ -107,7 +89,8 @@ fn explore(
 mod tests {
     use super::*;
 
-    fn has(from: &'static str, to: &'static str, cause: &'static str) -> bool {
+    fn has(from: &'static str, to: &'static str, cause: &str) -> bool {
+        let cause = cause.to_owned();
         possible().contains(&Triple { from, to, cause })
     }
 
@@ -115,8 +98,8 @@ mod tests {
     fn exploring_finds_the_far_corners() {
         assert!(has("BACKUP", "MASTER", "outranks"));
         assert!(has("BACKUP", "MASTER", "released"));
-        assert!(has("MASTER", "BACKUP", "taken over"));
-        assert!(has("FAULT", "HOLD", "hold begins"));
+        assert!(has("MASTER", "BACKUP", "taken-over"));
+        assert!(has("FAULT", "HOLD", "hold-begins"));
         assert!(has("FAULT", "MASTER", "owner"));
         assert!(has("HOLD", "MASTER", "owner"));
         assert!(has("MASTER", "FAULT", "maintenance"));

@@ -1,4 +1,4 @@
-//! Where a story left the expected path, as a unified diff.
+//! Where a transcript leaves the expected path, as a unified diff.
 
 use similar::TextDiff;
 
@@ -20,7 +20,7 @@ pub fn unified(file: &str, expected: &str, found: &[String]) -> String {
     TextDiff::from_lines(&before, &after)
         .unified_diff()
         .context_radius(CONTEXT)
-        .header(file, "what came of events.txt")
+        .header(file, "what came of events.jsonl")
         .to_string()
 }
 
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_story_has_no_difference_whatever_its_comments() {
+    fn the_same_transcript_has_no_difference_whatever_its_comments() {
         let found = ["a".to_owned(), "b".to_owned()];
         assert_eq!(unified("x", "# why\na\n\nb\n", &found), "");
     }
@@ -44,7 +44,7 @@ mod tests {
         let diff = unified("master-dies/expected.txt", "a\nb\n", &found);
         assert_eq!(
             diff,
-            "--- master-dies/expected.txt\n+++ what came of events.txt\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n"
+            "--- master-dies/expected.txt\n+++ what came of events.jsonl\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n"
         );
     }
 }

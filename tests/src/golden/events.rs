@@ -1,41 +1,29 @@
-//! `events.txt`: what happens to a host, line by line, read into values.
+//! `events.jsonl`: what happens to a host, one value a line. A line of a recording is one of these lines too.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use ha_agent::router::health::Health;
-use ha_common::election::{CheckId, FaultCause};
+use ha_agent::record::line::{self, Turn};
+use ha_common::election::{FaultCause, Params};
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority};
+use serde::Deserialize;
 
+use super::lines;
 use super::problem::Problem;
-use super::told::{self, CheckNames, Told};
-use super::words::Words;
-
-/// When the virtual clock starts. Far from zero, so that a recording may speak of what was before.
-pub const START: Instant = Instant(1_000_000_000_000_000);
 
 /// How many adverts one line may stand for.
 const MOST_ADVERTS: u64 = 10_000;
 
-const FOR_ONE: &str = "`link`, `hears`, `deaf`, `hearing`, `trouble` or `<`";
-const FOR_ALL: &str = "`start`, `check`, `reload`, `stall`, `wake`, `crash`, `shutdown`, `end`, or for every instance \
-     `link`, `deaf`, `hearing` or `trouble`";
-
 /// One event with its time.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Line {
-    /// When.
-    pub at: Instant,
-    /// Where it stands in the file.
-    pub line: usize,
-    /// Whom it happens to: `None` is the whole agent, or every instance.
-    pub who: Option<String>,
-    /// What.
-    pub event: Event,
-}
+pub type Line = line::Line<Event>;
 
 /// What can happen.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "as in the agent, and there are few"
+)]
 pub enum Event {
     /// The agent starts.
     Start,
@@ -43,12 +31,12 @@ pub enum Event {
     Link(Link),
     /// An advert arrives.
     Hears(Heard),
-    /// Events of the kernel half get lost from now on, or no longer.
+    /// Whether events of the kernel half get lost from now on.
     Deaf(bool),
     /// Something else keeps the instance out, or nothing any more.
     Trouble(Option<FaultCause>),
     /// A check has its first result, or has changed.
-    Check(String, Health),
+    Check(CheckResult),
     /// The configuration is now that of this file in the scenario's folder.
     Reload(String),
     /// The agent stands still.
@@ -59,14 +47,18 @@ pub enum Event {
     Crash,
     /// The agent is told to stop.
     Shutdown,
-    /// An input straight into the election, as a recording has it.
-    Told(Told),
+    /// An election comes into being that nothing but `turn` drives, as a recording has it.
+    Begins(Params),
+    /// An input straight into the election, as a recording has it. What the recorded one wanted done counts for
+    /// nothing.
+    Turn(Turn),
     /// The scenario is over.
     End,
 }
 
 /// What is known of an interface.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
 pub enum Link {
     /// There is none of that name.
     #[default]
@@ -80,7 +72,8 @@ pub enum Link {
 }
 
 /// An advert on the wire, as far as it is not what our own configuration would send.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
 pub struct Heard {
     /// From whom.
     pub source: IpAddr,
@@ -90,10 +83,25 @@ pub struct Heard {
     pub interval: Option<Centiseconds>,
     /// The addresses that it lists.
     pub addresses: Option<Vec<IpAddr>>,
+    /// There is one more of it each time that this span has passed ...
+    pub every: Option<Nanos>,
+    /// ... until this time.
+    pub until: Option<Instant>,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct CheckResult {
+    /// Its name.
+    pub name: String,
+    /// Whether all is well.
+    pub up: bool,
 }
 
 /// What stands still.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
 pub enum Stall {
     /// The driver alone: the sender goes on under its lease.
     Driver,
@@ -112,341 +120,263 @@ pub struct Names {
     pub files: BTreeSet<String>,
 }
 
-/// Reads a file into the order in which things happen. `checks` learns names that only stand in recorded
-/// inputs.
-pub fn read(
-    file: &str,
-    text: &str,
-    names: &Names,
-    checks: &mut CheckNames,
-) -> Result<Vec<Line>, Problem> {
-    let mut lines = Vec::new();
-    let (mut latest, mut ended, mut last) = (Nanos(0), false, 0);
-    for (number, text) in (1..).zip(text.lines()) {
-        last = number;
-        let mut words = Words::new(file, number, text);
-        if words.is_empty() {
-            continue;
-        }
+/// Reads a file into the order in which things happen, with the numbers of the lines.
+pub fn read(file: &str, text: &str, names: &Names) -> Result<Vec<(usize, Line)>, Problem> {
+    let problem = |line, message| Problem {
+        file: file.to_owned(),
+        line,
+        message,
+    };
+    let mut found = Vec::new();
+    let (mut latest, mut ended) = (Instant(0), false);
+    for (number, line) in lines::read::<Line>(file, text)? {
         if ended {
-            return Err(words.problem("nothing may follow `end`"));
+            return Err(problem(number, "nothing may follow `end`".to_owned()));
         }
-        let at = words.time()?;
-        let read = line(&mut words, at, names, checks)?;
+        check(&line, names).map_err(|message| problem(number, message))?;
         // A driver's turn has one time, and an event of the kernel in it may be a little later.
-        let recorded = read.iter().all(|line| matches!(line.event, Event::Told(_)));
-        if at < latest && !recorded {
-            return Err(words.problem("is earlier than the line before it: lines go by time"));
+        let recorded = matches!(line.event, Event::Begins(_) | Event::Turn(_));
+        if line.at < latest && !recorded {
+            let message = "is earlier than the line before it: lines go by time";
+            return Err(problem(number, message.to_owned()));
         }
-        latest = latest.max(at);
-        ended = read.iter().any(|line| line.event == Event::End);
-        let place = START + latest;
-        lines.extend(read.into_iter().map(|line| (place.max(line.at), line)));
+        latest = latest.max(line.at);
+        ended = line.event == Event::End;
+        let all = repeated(line).map_err(|message| problem(number, message))?;
+        found.extend(all.into_iter().map(|it| (latest.max(it.at), number, it)));
     }
     if !ended {
-        return Err(Words::new(file, last, "").problem("the last line must be `TIME * end`"));
+        let message = "the last line must be {\"at\":TIME,\"event\":\"end\"}";
+        return Err(problem(text.lines().count(), message.to_owned()));
     }
     // A repeated advert falls between later lines.
-    lines.sort_by_key(|(place, line)| (*place, line.line));
-    Ok(lines.into_iter().map(|(_, line)| line).collect())
+    found.sort_by_key(|(place, number, _)| (*place, *number));
+    Ok(found
+        .into_iter()
+        .map(|(_, number, line)| (number, line))
+        .collect())
 }
 
-fn line(
-    words: &mut Words<'_>,
-    at: Nanos,
-    names: &Names,
-    checks: &mut CheckNames,
-) -> Result<Vec<Line>, Problem> {
-    let who = match words.next("`*` or the name of an instance")? {
-        "*" => None,
-        name => Some(name.to_owned()),
-    };
-    let number = words.line();
-    let one = |event| Line {
-        at: START + at,
-        line: number,
-        who: who.clone(),
-        event,
-    };
-    let allowed = if who.is_some() { FOR_ONE } else { FOR_ALL };
-    let kind = words.next(allowed)?;
-    // A recorded instance may have come by a reload that the scenario knows nothing of.
-    if let Some(name) = who.as_ref().filter(|_| kind != "<") {
-        known(words, "instance", name, &names.instances)?;
-    }
-    let event = match (kind, &who) {
-        ("hears", Some(_)) => return hears(words, at, &one),
-        ("<", Some(_)) => Event::Told(told::read(words, START + at, checks)?),
-        ("link", _) => Event::Link(link(words)?),
-        ("deaf", _) => Event::Deaf(true),
-        ("hearing", _) => Event::Deaf(false),
-        ("trouble", _) => trouble(words)?,
-        ("start", None) => Event::Start,
-        ("check", None) => check(words, names)?,
-        ("reload", None) => Event::Reload(reload(words, names)?),
-        ("stall", None) => Event::Stall(words.value("`driver` or `agent`", |word| match word {
-            "driver" => Some(Stall::Driver),
-            "agent" => Some(Stall::Agent),
-            _ => None,
-        })?),
-        ("wake", None) => Event::Wake,
-        ("crash", None) => Event::Crash,
-        ("shutdown", None) => Event::Shutdown,
-        ("end", None) => Event::End,
-        (other, _) => return Err(words.wrong(other, allowed)),
-    };
-    words.end()?;
-    Ok(vec![one(event)])
-}
-
-fn known(words: &Words<'_>, kind: &str, name: &str, all: &BTreeSet<String>) -> Result<(), Problem> {
-    if all.contains(name) {
-        return Ok(());
-    }
-    let list: Vec<&str> = all.iter().map(String::as_str).collect();
-    Err(words.problem(format!(
-        "there is no {kind} `{name}`: there is {}",
-        list.join(", ")
-    )))
-}
-
-fn link(words: &mut Words<'_>) -> Result<Link, Problem> {
-    const ALLOWED: &str = "`up ADDRESS`, `down`, `gone` or `no-address`";
-    match words.next(ALLOWED)? {
-        "up" => Ok(Link::Up(words.address()?)),
-        "down" => Ok(Link::Down),
-        "gone" => Ok(Link::Gone),
-        "no-address" => Ok(Link::NoAddress),
-        other => Err(words.wrong(other, ALLOWED)),
-    }
-}
-
-fn trouble(words: &mut Words<'_>) -> Result<Event, Problem> {
-    let expected =
-        "`over`, `cannot-send`, `source-missing`, `tracked`, `addresses-refused` or `maintenance`";
-    words.value(expected, |word| match told::named_fault(word) {
-        _ if word == "over" => Some(Event::Trouble(None)),
-        _ if word == "tracked" => Some(Event::Trouble(Some(FaultCause::Tracked(CheckId(0))))),
-        Some(
-            cause @ (FaultCause::CannotSend
-            | FaultCause::AddressesRefused
-            | FaultCause::SourceMissing
-            | FaultCause::Maintenance),
-        ) => Some(Event::Trouble(Some(cause))),
-        // These are the interface's, the checks' and the group's to say.
-        Some(
-            FaultCause::Check(_)
-            | FaultCause::Member(_)
-            | FaultCause::Tracked(_)
-            | FaultCause::InterfaceDown
-            | FaultCause::InterfaceGone
-            | FaultCause::NoOwnAddress,
-        )
-        | None => None,
-    })
-}
-
-fn check(words: &mut Words<'_>, names: &Names) -> Result<Event, Problem> {
-    let name = words.next("the name of a check")?;
-    known(words, "check", name, &names.checks)?;
-    let health = words.value("`up` or `down`", |word| match word {
-        "up" => Some(Health::Up),
-        "down" => Some(Health::Down),
-        _ => None,
-    })?;
-    Ok(Event::Check(name.to_owned(), health))
-}
-
-fn reload(words: &mut Words<'_>, names: &Names) -> Result<String, Problem> {
-    let name = words.next("the name of a .toml file in the scenario's folder")?;
-    known(words, "file", name, &names.files)?;
-    Ok(name.to_owned())
-}
-
-/// `hears SOURCE priority N [interval SPAN] [addresses A,B] [every SPAN until TIME]`
-fn hears(
-    words: &mut Words<'_>,
-    at: Nanos,
-    one: &dyn Fn(Event) -> Line,
-) -> Result<Vec<Line>, Problem> {
-    let source = words.address()?;
-    words.keyword("priority")?;
-    let priority = words.priority()?;
-    let interval = if words.take("interval") {
-        Some(words.interval()?)
-    } else {
-        None
-    };
-    let addresses = if words.take("addresses") {
-        let list = words.value("addresses with commas between them", |word| {
-            word.split(',').map(|one| one.parse().ok()).collect()
-        })?;
-        Some(list)
-    } else {
-        None
-    };
-    let heard = Heard {
-        source,
-        priority,
-        interval,
-        addresses,
-    };
-    let mut lines = vec![one(Event::Hears(heard))];
-    if words.take("every") {
-        let Nanos(every) = words.span()?;
-        words.keyword("until")?;
-        let until = words.time()?;
-        let times = until.0.saturating_sub(at.0).checked_div(every).unwrap_or(0);
-        if every == 0 || until < at || times > MOST_ADVERTS {
-            return Err(words.problem(format!(
-                "`every` needs a span above 0 and `until` a time that is not earlier than the line's own, \
-                 with at most {MOST_ADVERTS} adverts between"
-            )));
+/// Whether it can be said, and of whom it is said.
+fn check(line: &Line, names: &Names) -> Result<(), String> {
+    let known = |kind: &str, name: &str, all: &BTreeSet<String>| {
+        if all.contains(name) {
+            return Ok(());
         }
-        let first = lines[0].clone();
-        lines.extend((1..=times).map(|number| Line {
-            at: first.at + Nanos(number * every),
-            ..first.clone()
-        }));
+        let list: Vec<&str> = all.iter().map(String::as_str).collect();
+        let list = list.join(", ");
+        Err(format!("there is no {kind} `{name}`: there is {list}"))
+    };
+    let recorded = matches!(line.event, Event::Begins(_) | Event::Turn(_));
+    // A recorded instance may have come by a reload that the scenario knows nothing of.
+    if let Some(name) = line.instance.as_ref().filter(|_| !recorded) {
+        known("instance", name, &names.instances)?;
     }
-    words.end()?;
-    Ok(lines)
+    match (&line.event, &line.instance) {
+        (Event::Hears(_) | Event::Begins(_) | Event::Turn(_), None) => {
+            Err("happens to one instance, and must say to which".to_owned())
+        }
+        (Event::Trouble(Some(cause)), _) if !is_trouble(*cause) => Err(
+            "trouble is `cannot_send`, `source_missing`, `addresses_refused`, `maintenance` or `tracked`; \
+             the interface, the checks and the group speak for themselves"
+                .to_owned(),
+        ),
+        (Event::Check(result), None) => known("check", &result.name, &names.checks),
+        (Event::Reload(name), None) => known("file", name, &names.files),
+        (
+            Event::Start
+            | Event::Check(_)
+            | Event::Reload(_)
+            | Event::Stall(_)
+            | Event::Wake
+            | Event::Crash
+            | Event::Shutdown
+            | Event::End,
+            Some(_),
+        ) => Err("happens to the whole agent, not to one instance".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+const fn is_trouble(cause: FaultCause) -> bool {
+    match cause {
+        FaultCause::CannotSend
+        | FaultCause::AddressesRefused
+        | FaultCause::SourceMissing
+        | FaultCause::Maintenance
+        | FaultCause::Tracked(_) => true,
+        FaultCause::Check(_)
+        | FaultCause::Member(_)
+        | FaultCause::InterfaceDown
+        | FaultCause::InterfaceGone
+        | FaultCause::NoOwnAddress => false,
+    }
+}
+
+/// The line as often as it says.
+fn repeated(line: Line) -> Result<Vec<Line>, String> {
+    let Event::Hears(Heard { every, until, .. }) = &line.event else {
+        return Ok(vec![line]);
+    };
+    let (every, times) = match (*every, *until) {
+        (None, None) => return Ok(vec![line]),
+        (Some(every), Some(until)) if every > Nanos(0) && until >= line.at => {
+            (every, until.since(line.at).0 / every.0)
+        }
+        _ => {
+            return Err(
+                "`every` needs a span above 0, and with it `until` a time that is not \
+                        earlier than the line's own"
+                    .to_owned(),
+            );
+        }
+    };
+    if times > MOST_ADVERTS {
+        return Err(format!("has more than {MOST_ADVERTS} adverts"));
+    }
+    let at = |number| line.at + Nanos(number * every.0);
+    let again = |number| Line {
+        at: at(number),
+        ..line.clone()
+    };
+    Ok((0..=times).map(again).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names() -> Names {
+    const END: &str = r#"{"at":"3s","event":"end"}"#;
+
+    fn read_text(text: &str) -> Result<Vec<(usize, Line)>, Problem> {
         let set = |name: &str| BTreeSet::from([name.to_owned()]);
-        Names {
+        let names = Names {
             instances: set("web"),
             checks: set("nginx"),
             files: set("lowered.toml"),
-        }
+        };
+        read("events.jsonl", text, &names)
     }
 
-    fn read_text(text: &str) -> Result<Vec<Line>, Problem> {
-        read("events.txt", text, &names(), &mut CheckNames::default())
-    }
-
-    fn message(text: &str) -> String {
-        read_text(text).unwrap_err().to_string()
+    fn at(text: &str, event: &str) -> String {
+        format!("{{\"at\":\"{text}\",\"instance\":\"web\",\"event\":{event}}}\n")
     }
 
     #[test]
     fn a_repeated_advert_falls_between_the_lines_that_follow() {
-        let text = "0 web hears 10.0.0.1 priority 200 every 1s until 2.5\n\
-            1.5 web link down\n\
-            3 * end\n";
-        let times: Vec<u64> = read_text(text)
-            .unwrap()
+        let heard = r#"{"hears":{"source":"10.0.0.1","priority":200,"every":"1s","until":"2.5s"}}"#;
+        let text = at("0s", heard) + &at("1.5s", r#"{"link":"down"}"#) + END;
+        let lines = read_text(&text).unwrap();
+        let times: Vec<String> = lines
             .iter()
-            .map(|line| line.at.since(START).0 / 1_000_000)
+            .map(|(_, line)| Nanos::from(line.at).to_string())
             .collect();
-        assert_eq!(times, [0, 1000, 1500, 2000, 3000]);
+        assert_eq!(times, ["0s", "1s", "1.5s", "2s", "3s"]);
     }
 
     #[test]
     fn a_recorded_input_may_be_a_little_earlier_than_the_one_before_and_stays_behind_it() {
-        let text = "1.0005 web < tick\n1 web < ready\n1 * end\n";
+        let turn = r#"{"turn":{"input":"tick"}}"#;
+        let text = at("1.0005s", turn) + &at("1s", turn) + END;
+        let lines = read_text(&text).unwrap();
+        let order: Vec<usize> = lines.iter().map(|(number, _)| *number).collect();
         assert_eq!(
-            message(text),
-            "events.txt:3: is earlier than the line before it: lines go by time"
-        );
-        let lines = read_text("1.0005 web < tick\n1 web < ready\n1.1 * end\n").unwrap();
-        let order: Vec<usize> = lines.iter().map(|line| line.line).collect();
-        assert_eq!(
-            (order, lines[1].at),
-            (vec![1, 2, 3], START + Nanos(1_000_000_000))
+            (order, lines[1].1.at),
+            (vec![1, 2, 3], Instant(1_000_000_000))
         );
     }
 
     #[test]
     fn comments_and_empty_lines_count_as_lines_and_say_nothing() {
-        let lines = read_text("# a story\n\n0 * start # it begins\n1 * end\n").unwrap();
-        assert_eq!((lines.len(), lines[0].line), (2, 3));
+        let lines = read_text(&format!("# an incident\n\n  # it ends\n{END}")).unwrap();
+        assert_eq!((lines.len(), lines[0].0), (1, 4));
+    }
+
+    fn all(event: &str) -> String {
+        format!("{{\"at\":\"0s\",\"event\":{event}}}\n")
+    }
+
+    fn heard(more: &str) -> String {
+        let event = r#"{"hears":{"source":"10.0.0.1","priority":9}}"#;
+        at("1s", &event.replace("}}", &format!(",{more}}}}}")))
+    }
+
+    fn refused(cases: &[(String, &str)]) {
+        for (text, expected) in cases {
+            let found = read_text(text).unwrap_err().to_string();
+            let expected = format!("events.jsonl:{expected}");
+            assert!(found.starts_with(&expected), "{text}: {found}");
+        }
     }
 
     #[test]
-    fn a_malformed_line_is_refused_with_file_line_and_what_is_allowed() {
-        let cases = [
+    fn a_line_that_is_none_is_refused_with_its_number_and_what_is_allowed() {
+        refused(&[
+            (all("x"), "1: expected value, in column 20"),
+            ("{}".to_owned(), "1: missing field `at`"),
             (
-                "x * start",
-                "events.txt:1: `x` is wrong here: allowed is a time in seconds",
+                END.replace("3s", "3"),
+                "1: a span of time is written in s or ms",
             ),
             (
-                "0 * strat",
-                "events.txt:1: `strat` is wrong here: allowed is `start`, `check`",
+                all(r#""strat""#),
+                "1: unknown variant `strat`, expected one of `start`, `link`",
             ),
             (
-                "0 web start",
-                "events.txt:1: `start` is wrong here: allowed is `link`, `hears`",
+                END.replace("event", "evnt"),
+                "1: unknown field `evnt`, expected one of `at`",
+            ),
+            (heard(r#""sometimes":true"#), "1: unknown field `sometimes`"),
+            (
+                heard(r#""interval":"15ms""#),
+                "1: an interval is a multiple of 10ms",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn what_cannot_happen_is_refused_with_its_number_and_the_reason() {
+        refused(&[
+            (at("0s", r#""start""#), "1: happens to the whole agent"),
+            (
+                at("0s", r#"{"link":"down"}"#).replace("web", "bew"),
+                "1: there is no instance `bew`: there is web",
             ),
             (
-                "0 bew link up 10.0.0.2",
-                "events.txt:1: there is no instance `bew`: there is web",
+                all(r#"{"check":{"name":"disk","up":true}}"#),
+                "1: there is no check `disk`: there is nginx",
             ),
             (
-                "0 web link",
-                "events.txt:1: ends too early: here stands `up ADDRESS`, `down`",
+                all(r#"{"reload":"x.toml"}"#),
+                "1: there is no file `x.toml`: there is lowered.toml",
             ),
             (
-                "0 * check disk up",
-                "events.txt:1: there is no check `disk`: there is nginx",
+                at("0s", r#"{"trouble":"interface_down"}"#),
+                "1: trouble is `cannot_send`",
             ),
             (
-                "0 * reload x.toml",
-                "events.txt:1: there is no file `x.toml`: there is lowered.toml",
+                all(r#"{"turn":{"input":"tick"}}"#),
+                "1: happens to one instance",
+            ),
+            (heard(r#""every":"1s""#), "1: `every` needs a span above 0"),
+            (
+                heard(r#""every":"1s","until":"0s""#),
+                "1: `every` needs a span above 0",
             ),
             (
-                "0 * stall",
-                "events.txt:1: ends too early: here stands `driver` or `agent`",
+                heard(r#""every":"0s","until":"9s""#),
+                "1: `every` needs a span above 0",
             ),
             (
-                "0 web trouble interface-down",
-                "events.txt:1: `interface-down` is wrong here: allowed is `over`",
+                heard(r#""every":"0.001ms","until":"9s""#),
+                "1: has more than 10000 adverts",
             ),
+            (all(r#""start""#), "1: the last line must be"),
+            (format!("\n{END}\n{END}"), "3: nothing may follow `end`"),
             (
-                "0 web hears 10.0.0.1",
-                "events.txt:1: ends too early: here stands `priority`",
+                all(r#""shutdown""#).replace("0s", "4s") + END,
+                "2: is earlier than the line before it",
             ),
-            (
-                "0 web hears 10.0.0.1 priority 256",
-                "events.txt:1: `256` is wrong here",
-            ),
-            (
-                "0 web hears 10.0.0.1 priority 9 sometimes",
-                "allowed is the end of the line",
-            ),
-            (
-                "1 web hears 10.0.0.1 priority 9 every 1s until 0",
-                "events.txt:1: `every` needs a span above 0",
-            ),
-            (
-                "1 web hears 10.0.0.1 priority 9 every 0s until 9",
-                "events.txt:1: `every` needs a span above 0",
-            ),
-            (
-                "0 * start now",
-                "`now` is wrong here: allowed is the end of the line",
-            ),
-            (
-                "0 * start",
-                "events.txt:1: the last line must be `TIME * end`",
-            ),
-            (
-                "1 * start\n0.5 * end",
-                "events.txt:2: is earlier than the line before it",
-            ),
-            (
-                "0 * end\n1 * start",
-                "events.txt:2: nothing may follow `end`",
-            ),
-        ];
-        for (text, expected) in cases {
-            let found = message(text);
-            assert!(found.contains(expected), "{text}: {found}");
-        }
+        ]);
     }
 }

@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
-use ha_common::units::Nanos;
+use anyhow::{Context as _, Result};
+use ha_agent::record::line::{Event, Line};
+use ha_common::election::Actions;
+use ha_common::units::Instant;
 
+use super::lines;
 use super::problem::Problem;
 use super::scenario::{EVENTS, EXPECTED, Scenario};
-use super::words::Words;
+use super::transcript::Transcript;
 use super::world::FIRST;
-
-const ALLOWED: &str = "`NAME < INPUT`, `NAME > ACTION`, `* lost N` or `* end`";
 
 /// A recording, taken apart.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -20,7 +21,7 @@ pub struct Parts {
     pub config: String,
     /// What the elections were told.
     pub events: String,
-    /// That, and what they wanted done.
+    /// That, and what they wanted done, in words.
     pub expected: String,
     /// The line from which on entries are missing; nothing behind it is used.
     pub cut_at: Option<usize>,
@@ -28,54 +29,69 @@ pub struct Parts {
 
 /// Takes a recording apart. One that a killed agent left may lack its end, or the end of its last line.
 pub fn take_apart(file: &str, text: &str) -> Result<Parts, Problem> {
-    let mut parts = Parts::default();
+    let problem = |line, message: &str| Problem {
+        file: file.to_owned(),
+        line,
+        message: message.to_owned(),
+    };
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-    let mut latest = (Nanos(0), "0");
-    let mut ended = false;
-    for (number, line) in (1..).zip(whole.lines()) {
-        if let Some(config) = line.strip_prefix('|') {
-            parts
-                .config
-                .push_str(config.strip_prefix(' ').unwrap_or(config));
-            parts.config.push('\n');
-            continue;
-        }
-        let mut words = Words::new(file, number, line);
-        if words.is_empty() {
-            continue;
-        }
-        let at = words.time()?;
-        if let Some(word) = line.split_whitespace().next().filter(|_| at >= latest.0) {
-            latest = (at, word);
-        }
-        let who = words.next("`*` or the name of an instance")?;
-        match (who, words.next(ALLOWED)?) {
-            ("*", "end") => {
-                push(&mut parts.events, line);
-                ended = true;
-                break;
+    let mut all = lines::read::<Line>(file, whole)?.into_iter();
+    let Some((
+        _,
+        Line {
+            at: mut latest,
+            event: Event::Recording(head),
+            ..
+        },
+    )) = all.next()
+    else {
+        return Err(problem(
+            1,
+            "is not the first line of a recording of ha-agent",
+        ));
+    };
+    let mut parts = Parts {
+        config: head.config,
+        ..Parts::default()
+    };
+    let mut transcript = Transcript::default();
+    for (number, mut line) in all {
+        latest = latest.max(line.at);
+        match (line.instance.as_deref(), &mut line.event) {
+            (Some(name), Event::Begins(params)) => transcript.begins(name, line.at, params),
+            (Some(name), Event::Turn(turn)) => {
+                transcript.turn(name, line.at, turn);
+                turn.actions = Actions::default();
             }
-            ("*", "lost") => {
+            (None, Event::End) => break,
+            (None, Event::Lost(_)) => {
                 parts.cut_at = Some(number);
                 break;
             }
-            (_, "<") => {
-                push(&mut parts.events, line);
-                push(&mut parts.expected, line);
-            }
-            (_, ">") => push(&mut parts.expected, line),
-            (_, other) => return Err(words.wrong(other, ALLOWED)),
+            _ => return Err(problem(number, "does not belong there in a recording")),
         }
+        parts.events += &json(&line);
     }
-    if !ended {
-        push(&mut parts.events, &format!("{} * end", latest.1));
-    }
+    parts.events += &json(&end(latest));
+    parts.expected = transcript
+        .lines
+        .iter()
+        .flat_map(|line| [line.as_str(), "\n"])
+        .collect();
     Ok(parts)
 }
 
-fn push(text: &mut String, line: &str) {
-    text.push_str(line);
-    text.push('\n');
+fn end(at: Instant) -> Line {
+    Line {
+        at,
+        instance: None,
+        event: Event::End,
+    }
+}
+
+/// What was read as JSON can be written as JSON.
+fn json(line: &Line) -> String {
+    serde_json::to_string(line).unwrap_or_default() + "\n"
 }
 
 /// Writes a recording into a new folder of that name, and reads it back as a scenario.
@@ -83,11 +99,6 @@ pub fn import(recording: &Path, folder: &Path) -> Result<(Scenario, Parts)> {
     let text = fs::read_to_string(recording)
         .with_context(|| format!("reading {}", recording.display()))?;
     let parts = take_apart(&recording.display().to_string(), &text)?;
-    ensure!(
-        !parts.config.trim().is_empty(),
-        "{} has no `|` lines with the configuration: it is no recording of ha-agent",
-        recording.display()
-    );
     fs::create_dir(folder).with_context(|| {
         format!(
             "{} cannot be made: an older scenario of that name must be moved away",
@@ -95,7 +106,7 @@ pub fn import(recording: &Path, folder: &Path) -> Result<(Scenario, Parts)> {
         )
     })?;
     for (name, text) in [
-        (FIRST, parts.config.trim_start()),
+        (FIRST, &parts.config),
         (EVENTS, &parts.events),
         (EXPECTED, &parts.expected),
     ] {
@@ -109,46 +120,66 @@ pub fn import(recording: &Path, folder: &Path) -> Result<(Scenario, Parts)> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "# Recorded by ha-agent.\n| a = 1\n|\n| b = 2\n";
-    const TURN: &str = "0.000 web < ready\n0.000 web > advert-now\n";
+    const HEAD: &str = r#"{"at":"7s","event":{"recording":{"version":"1","config":"a = 1\n"}}}"#;
+    const TOLD: &str = r#"{"at":"7.5s","instance":"web","event":{"turn":{"input":"tick"}}}"#;
+    const LOST: &str = r#"{"at":"8s","event":{"lost":3}}"#;
+
+    /// What was told, and what was wanted.
+    fn turn() -> String {
+        TOLD.replace("}}}", r#","actions":["advert_now"]}}}"#)
+    }
+
+    fn end(at: &str) -> String {
+        format!("{{\"at\":\"{at}\",\"event\":\"end\"}}\n")
+    }
 
     #[test]
-    fn a_recording_is_its_configuration_its_inputs_and_all_of_it() {
-        let parts = take_apart("incident", &format!("{HEAD}{TURN}2.500 * end\n")).unwrap();
+    fn a_recording_is_its_configuration_its_inputs_and_all_of_it_in_words() {
+        let text = format!("{HEAD}\n{}\n{}", turn(), end("9s"));
         let expected = Parts {
-            config: "a = 1\n\nb = 2\n".to_owned(),
-            events: "0.000 web < ready\n2.500 * end\n".to_owned(),
-            expected: TURN.to_owned(),
+            config: "a = 1\n".to_owned(),
+            events: format!("{TOLD}\n{}", end("9s")),
+            expected: "7.500 web < tick\n7.500 web > advert-now\n".to_owned(),
             cut_at: None,
         };
-        assert_eq!(parts, expected);
+        assert_eq!(take_apart("incident", &text).unwrap(), expected);
     }
 
     #[test]
     fn what_follows_a_gap_is_not_used() {
-        let text = format!("{HEAD}{TURN}1.000 * lost 3\n1.000 web < tick\n2.000 * end\n");
+        let text = format!("{HEAD}\n{TOLD}\n{LOST}\n{TOLD}\n{}", end("9s"));
         let parts = take_apart("incident", &text).unwrap();
-        assert_eq!(parts.cut_at, Some(7));
-        assert_eq!(parts.events, "0.000 web < ready\n1.000 * end\n");
-        assert_eq!(parts.expected, TURN);
+        assert_eq!(parts.cut_at, Some(3));
+        assert_eq!(parts.events, format!("{TOLD}\n{}", end("8s")));
+        assert_eq!(parts.expected, "7.500 web < tick\n");
     }
 
     #[test]
     fn a_killed_agents_recording_ends_with_its_last_whole_line() {
-        let text = format!("{HEAD}1.250 web < tick\n1.249 web < priority 90\n1.250 web > upda");
+        let text = format!("{HEAD}\n{TOLD}\n{}", &TOLD[..20]);
         let parts = take_apart("incident", &text).unwrap();
-        let whole = "1.250 web < tick\n1.249 web < priority 90\n";
-        assert_eq!(parts.events, format!("{whole}1.250 * end\n"));
-        assert_eq!(parts.expected, whole);
+        assert_eq!(parts.events, format!("{TOLD}\n{}", end("7.5s")));
     }
 
     #[test]
-    fn another_kind_of_file_is_refused_with_its_line() {
-        let error = take_apart("incident", "# x\n0.000 web = 7\n").unwrap_err();
-        let text = error.to_string();
+    fn a_broken_line_and_another_kind_of_file_are_refused_with_their_line() {
+        let refused = |text: &str| take_apart("incident", text).unwrap_err().to_string();
+        let broken = refused(&format!("{HEAD}\n{}\n{TOLD}\n", &TOLD[..20]));
         assert!(
-            text.starts_with("incident:2: `=` is wrong here: allowed is `NAME < INPUT`"),
-            "{text}"
+            broken.starts_with("incident:2: EOF while parsing"),
+            "{broken}"
         );
+        let other = refused(&format!("{HEAD}\n{}\n", TOLD.replace("tick", "tock")));
+        assert!(
+            other.starts_with("incident:2: unknown variant `tock`, expected one of `ready`"),
+            "{other}"
+        );
+        let none = refused(&format!("{TOLD}\n"));
+        assert_eq!(
+            none,
+            "incident:1: is not the first line of a recording of ha-agent"
+        );
+        let twice = refused(&format!("{HEAD}\n{HEAD}\n"));
+        assert_eq!(twice, "incident:2: does not belong there in a recording");
     }
 }

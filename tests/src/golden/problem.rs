@@ -1,4 +1,4 @@
-//! A line of a scenario that cannot be read: which one, and what may stand there.
+//! A line of a file that cannot be read: which one, and why.
 
 use std::error::Error;
 use std::fmt;

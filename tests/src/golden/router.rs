@@ -11,21 +11,29 @@ use ha_agent::config::model::Instance as Config;
 use ha_agent::datapath::soft::SoftSlot;
 use ha_agent::driver::sender::LEASE;
 use ha_agent::driver::slot_configuration;
+use ha_agent::record::line;
 use ha_agent::router::health::Health;
 use ha_agent::router::{
     Binding, Effect, Effects, Event, InterfaceState, Router as Logic, tracked::ObservedLinks,
 };
 use ha_common::election::{Detector, FaultCause, Input, Role, Rules};
-use ha_common::layout::{Command, Slot, SlotKey, flags, op, state};
+use ha_common::layout::{Command, Event as Pushed, Slot, SlotKey, flags, op, state};
 use ha_common::units::{Instant, Nanos};
 
 use super::events::{Link, Stall};
-use super::story::Story;
+use super::transcript::Transcript;
 use crate::sim::sender::Sender;
-use hearing::Record;
 
 /// The interface's index; there is one interface for each instance.
 const IFINDEX: u32 = 1;
+
+/// A record of the kernel half, in the ring or on its way to the driver.
+#[derive(Clone, Copy, Debug)]
+enum Record {
+    Advert(Pushed),
+    MasterDown(Instant),
+}
+
 /// What all instances of the agent share in a turn.
 pub(super) struct Turn<'a> {
     /// The time.
@@ -33,7 +41,7 @@ pub(super) struct Turn<'a> {
     /// Names of the checks, by number.
     pub(super) checks: &'a [String],
     /// What came of it.
-    pub(super) story: &'a mut Story,
+    pub(super) transcript: &'a mut Transcript,
 }
 
 /// One virtual router on the host.
@@ -92,7 +100,7 @@ impl Router {
     /// The agent comes up, and takes up what an earlier life has left in the slot.
     pub(super) fn start(&mut self, turn: &mut Turn<'_>) {
         let params = Logic::first_params(&self.config);
-        turn.story.begins(&self.config.name, turn.now, &params);
+        turn.transcript.begins(&self.config.name, turn.now, &params);
         let names = Arc::from(turn.checks.to_vec());
         let logic = Logic::new(0, Arc::clone(&self.config), names, turn.now);
         self.logic = Some(logic);
@@ -138,8 +146,8 @@ impl Router {
     fn carry_out(&mut self, mut fx: Effects, turn: &mut Turn<'_>) {
         for fed in fx.take_fed() {
             let name = &self.config.name;
-            turn.story
-                .fed(name, fed.at, &fed.input, &fed.actions, turn.checks);
+            let fed_turn = line::Turn::new(fed.input, fed.actions, turn.checks);
+            turn.transcript.turn(name, fed.at, &fed_turn);
         }
         for effect in fx {
             self.perform(effect, turn);

@@ -11,12 +11,11 @@ use ha_agent::config::{self, Config};
 use super::diff::unified;
 use super::events::{self, Line, Names};
 use super::problem::Problem;
-use super::story::Story;
-use super::told::CheckNames;
+use super::transcript::Transcript;
 use super::world::{Configs, FIRST, World};
 
 /// What happens.
-pub(super) const EVENTS: &str = "events.txt";
+pub(super) const EVENTS: &str = "events.jsonl";
 /// What must come of it.
 pub(super) const EXPECTED: &str = "expected.txt";
 
@@ -28,8 +27,8 @@ const BLESS: &str = "HA_BLESS";
 pub struct Scenario {
     folder: PathBuf,
     configs: Configs,
-    checks: CheckNames,
-    lines: Vec<Line>,
+    /// With the numbers that they have in the file.
+    lines: Vec<(usize, Line)>,
 }
 
 /// How a replay compares with what is expected.
@@ -66,53 +65,48 @@ impl Scenario {
     /// Reads a folder. What is malformed is said with its file and line.
     pub fn read(folder: &Path) -> Result<Self> {
         let configs = configs(folder)?;
-        let first = configs
-            .get(FIRST)
-            .with_context(|| format!("{} has no {FIRST}", folder.display()))?;
-        let checks = first.checks.iter().map(|check| check.name.clone());
-        let mut checks = CheckNames::new(checks);
         let path = folder.join(EVENTS);
         let text = read_file(&path)?;
         let file = path.display().to_string();
-        let lines = events::read(&file, &text, &names(&configs), &mut checks)?;
+        let lines = events::read(&file, &text, &names(&configs))?;
         Ok(Self {
             folder: folder.to_owned(),
             configs,
-            checks,
             lines,
         })
     }
 
     /// Plays it.
-    pub fn play(&self) -> Result<Story> {
-        let world = World::new(self.configs.clone(), self.checks.clone());
-        let mut world = world.with_context(|| format!("no {FIRST}"))?;
-        for line in &self.lines {
+    pub fn play(&self) -> Result<Transcript> {
+        let world = World::new(self.configs.clone());
+        let mut world =
+            world.with_context(|| format!("{} has no {FIRST}", self.folder.display()))?;
+        for (number, line) in &self.lines {
             world.play(line).map_err(|message| Problem {
                 file: self.folder.join(EVENTS).display().to_string(),
-                line: line.line,
+                line: *number,
                 message,
             })?;
         }
-        Ok(world.story())
+        Ok(world.transcript())
     }
 
     /// Plays it and compares; with `HA_BLESS=1` it writes what came of it instead.
     pub fn judge(&self) -> Result<Verdict> {
-        let story = self.play()?;
+        let transcript = self.play()?;
         if wants_blessing(|name| std::env::var(name).ok())? {
-            self.bless(&story)?;
+            self.bless(&transcript)?;
             return Ok(Verdict::Blessed);
         }
-        self.compare(&story)
+        self.compare(&transcript)
     }
 
-    /// Compares a story with what is expected.
-    pub fn compare(&self, story: &Story) -> Result<Verdict> {
+    /// Compares a transcript with what is expected.
+    pub fn compare(&self, transcript: &Transcript) -> Result<Verdict> {
         let path = self.folder.join(EXPECTED);
         let expected = read_file(&path)
             .with_context(|| format!("run it once with {BLESS}=1 to have it written"))?;
-        let difference = unified(&path.display().to_string(), &expected, &story.lines);
+        let difference = unified(&path.display().to_string(), &expected, &transcript.lines);
         Ok(if difference.is_empty() {
             Verdict::Same
         } else {
@@ -121,13 +115,13 @@ impl Scenario {
     }
 
     /// Writes what came of it as what is expected. The comment at the file's head stays.
-    pub fn bless(&self, story: &Story) -> Result<()> {
+    pub fn bless(&self, transcript: &Transcript) -> Result<()> {
         let path = self.folder.join(EXPECTED);
         let before = fs::read_to_string(&path).unwrap_or_default();
         let text: String = before
             .lines()
             .take_while(|line| line.starts_with('#'))
-            .chain(story.lines.iter().map(String::as_str))
+            .chain(transcript.lines.iter().map(String::as_str))
             .flat_map(|line| [line, "\n"])
             .collect();
         if text != before {

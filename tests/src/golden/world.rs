@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ha_agent::config::model::{Config, Instance as InstanceConfig};
+use ha_agent::record::line;
 use ha_agent::router::health::Health;
-use ha_common::election::Election;
+use ha_common::election::{Election, Params};
 use ha_common::units::Instant;
 
-use super::events::{Event, Line, Link, START, Stall};
+use super::events::{CheckResult, Event, Line, Link, Stall};
 use super::router::{Router, Turn};
-use super::story::Story;
-use super::told::{CheckNames, Told};
+use super::transcript::Transcript;
 
 /// The configurations of a scenario by file name; the agent starts with [`FIRST`].
 pub(super) type Configs = BTreeMap<String, Arc<Config>>;
@@ -26,7 +26,8 @@ pub(super) struct World {
     now: Instant,
     configs: Configs,
     config: Arc<Config>,
-    checks: CheckNames,
+    /// Their names, by number.
+    checks: Vec<String>,
     health: Vec<(String, Health)>,
     links: BTreeMap<String, Link>,
     routers: Vec<Router>,
@@ -36,7 +37,7 @@ pub(super) struct World {
     stalled: Option<(Stall, Instant)>,
     /// What the agent will be told when it moves again.
     waiting: Vec<(Option<String>, Event)>,
-    story: Story,
+    transcript: Transcript,
 }
 
 /// An event that cannot happen, in words.
@@ -46,23 +47,22 @@ macro_rules! turn {
     ($world:expr) => {
         &mut Turn {
             now: $world.now,
-            checks: $world.checks.all(),
-            story: &mut $world.story,
+            checks: &$world.checks,
+            transcript: &mut $world.transcript,
         }
     };
 }
 
 impl World {
-    /// A host whose agent has not started. `checks` are those of the first configuration, and what recorded
-    /// inputs name besides.
-    pub(super) fn new(configs: Configs, checks: CheckNames) -> Option<Self> {
+    /// A host whose agent has not started, at the clock's zero.
+    pub(super) fn new(configs: Configs) -> Option<Self> {
         let config = Arc::clone(configs.get(FIRST)?);
         let routers = config.instances.iter().cloned().map(Router::new).collect();
         Some(Self {
-            now: START,
+            now: Instant(0),
             configs,
+            checks: names(&config),
             config,
-            checks,
             health: Vec::new(),
             links: BTreeMap::new(),
             routers,
@@ -70,7 +70,7 @@ impl World {
             running: false,
             stalled: None,
             waiting: Vec::new(),
-            story: Story::default(),
+            transcript: Transcript::default(),
         })
     }
 
@@ -78,12 +78,12 @@ impl World {
     pub(super) fn play(&mut self, line: &Line) -> Result<(), Impossible> {
         self.run_until(line.at);
         self.now = line.at;
-        self.happen(line.who.as_deref(), &line.event)
+        self.happen(line.instance.as_deref(), &line.event)
     }
 
     /// What came of it.
-    pub(super) fn story(self) -> Story {
-        self.story
+    pub(super) fn transcript(self) -> Transcript {
+        self.transcript
     }
 
     fn run_until(&mut self, end: Instant) {
@@ -110,7 +110,7 @@ impl World {
                 }
                 self.tell(who, event);
             }
-            Event::Trouble(_) | Event::Check(..) | Event::Reload(_) => self.tell(who, event),
+            Event::Trouble(_) | Event::Check(_) | Event::Reload(_) => self.tell(who, event),
             Event::Hears(heard) => {
                 for router in targets(&mut self.routers, who) {
                     if !router.hear(heard, turn!(self)) {
@@ -131,7 +131,8 @@ impl World {
             Event::Wake => return self.wake(),
             Event::Crash => self.crash(),
             Event::Shutdown => self.shut_down(),
-            Event::Told(told) => return self.told(who.unwrap_or_default(), told),
+            Event::Begins(params) => self.begin(who.unwrap_or_default(), params),
+            Event::Turn(turn) => return self.turn(who.unwrap_or_default(), turn),
             Event::End => {}
         }
         Ok(())
@@ -171,7 +172,9 @@ impl World {
                     router.set_trouble(*trouble, turn!(self));
                 }
             }
-            Event::Check(name, health) => self.check(name, *health),
+            Event::Check(CheckResult { name, up }) => {
+                self.check(name, if *up { Health::Up } else { Health::Down });
+            }
             Event::Reload(file) => self.reload(file),
             Event::Start
             | Event::Hears(_)
@@ -180,7 +183,8 @@ impl World {
             | Event::Wake
             | Event::Crash
             | Event::Shutdown
-            | Event::Told(_)
+            | Event::Begins(_)
+            | Event::Turn(_)
             | Event::End => {}
         }
     }
@@ -221,8 +225,7 @@ impl World {
         for mut router in leaving {
             router.shut_down(turn!(self));
         }
-        let names = config.checks.iter().map(|check| check.name.clone());
-        self.checks = CheckNames::new(names);
+        self.checks = names(&config);
         let exists = |name: &str| config.checks.iter().any(|check| check.name == name);
         self.health.retain(|(name, _)| exists(name));
         for new in &config.instances {
@@ -294,29 +297,38 @@ impl World {
         }
     }
 
+    /// An election that a recording drives.
+    fn begin(&mut self, name: &str, params: &Params) {
+        self.transcript.begins(name, self.now, params);
+        let election = Election::new(*params);
+        self.recorded.insert(name.to_owned(), election);
+    }
+
     /// Straight into an election: one that a recording drives, or a played one.
-    fn told(&mut self, name: &str, told: &Told) -> Result<(), Impossible> {
+    fn turn(&mut self, name: &str, recorded: &line::Turn) -> Result<(), Impossible> {
         let turn = turn!(self);
-        match told {
-            Told::Begins(params) => {
-                turn.story.begins(name, turn.now, params);
-                self.recorded
-                    .insert(name.to_owned(), Election::new(*params));
-            }
-            Told::Input(input) => {
-                if let Some(election) = self.recorded.get_mut(name) {
-                    let actions = election.handle(turn.now, *input);
-                    let checks = turn.checks;
-                    turn.story.fed(name, turn.now, input, &actions, checks);
-                } else if let Some(router) = targets(&mut self.routers, Some(name)).next() {
-                    router.feed(*input, turn);
-                } else {
-                    return Err(format!("{name} has not begun"));
-                }
-            }
+        if let Some(election) = self.recorded.get_mut(name) {
+            let again = line::Turn {
+                actions: election.handle(turn.now, recorded.input),
+                ..recorded.clone()
+            };
+            turn.transcript.turn(name, turn.now, &again);
+        } else if let Some(router) = targets(&mut self.routers, Some(name)).next() {
+            router.feed(recorded.input, turn);
+        } else {
+            return Err(format!("{name} has not begun"));
         }
         Ok(())
     }
+}
+
+/// The names of the checks, by number.
+fn names(config: &Config) -> Vec<String> {
+    config
+        .checks
+        .iter()
+        .map(|check| check.name.clone())
+        .collect()
 }
 
 fn targets<'r>(

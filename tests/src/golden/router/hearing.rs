@@ -4,24 +4,17 @@ use ha_agent::datapath::soft::Heard as News;
 use ha_agent::router::Event;
 use ha_common::address::known_ip;
 use ha_common::election::{Advert, Role};
-use ha_common::layout::{Event as Pushed, state};
+use ha_common::layout::state;
 use ha_common::reject::Reject;
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority};
 
 use super::super::events::Heard;
 use super::super::packet::Packet;
-use super::{Router, Turn};
+use super::{Record, Router, Turn};
 
 /// Bounds of the driver's coarse look at a slot, as in the agent.
 const WATCHDOG_MIN: Nanos = Nanos::from_millis(100);
 const WATCHDOG_MAX: Nanos = Nanos::from_millis(1000);
-
-/// A record of the kernel half, in the ring or on its way to the driver.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Record {
-    Advert(Pushed),
-    MasterDown(Instant),
-}
 
 impl Router {
     /// A packet arrives. False if there can be no such packet.
@@ -36,7 +29,7 @@ impl Router {
             let reason = usize::from(self.slot.slot().last_reject.reason);
             let name = Reject::from_index(reason).map_or("unknown", Reject::name);
             let what = format!("advert of {} refused: {name}", heard.source);
-            turn.story.refused(&self.config.name, turn.now, &what);
+            turn.transcript.refused(&self.config.name, turn.now, &what);
         }
         if self.slot.slot().suppressed != suppressed {
             self.look_soon(turn.now);
