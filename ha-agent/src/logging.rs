@@ -41,7 +41,6 @@ pub enum LoggingError {
     Filter {
         /// What was given.
         filter: String,
-        /// Why not.
         source: ParseError,
     },
     /// Somebody else in this process logs already.

@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, does I/O or allocates; `no_std` makes the compiler enforce it.
 //! So the same code runs in the BPF programs, in the agent, in the simulation and under the fuzzer.
 #![no_std]
+#![warn(missing_docs)]
 #![expect(
     clippy::inline_always,
     reason = "in a BPF program a call costs verifier states, and some have too many arguments for BPF"

@@ -5,7 +5,6 @@ use std::time::Duration;
 use ha_common::units::{Instant, Nanos};
 use nix::time::{ClockId, clock_gettime};
 
-/// The time now.
 pub(super) fn now() -> Instant {
     // CLOCK_MONOTONIC exists on every Linux, and the address is ours: the call cannot fail.
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);

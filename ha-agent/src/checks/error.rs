@@ -9,30 +9,17 @@ pub enum CheckError {
     #[error(
         "check {check:?}: there is no user {user:?}; create it, or set `user` to one that exists"
     )]
-    UnknownUser {
-        /// The check.
-        check: String,
-        /// The configured user.
-        user: String,
-    },
+    UnknownUser { check: String, user: String },
     /// The user database could not be asked.
     #[error("check {check:?}: the user {user:?} cannot be looked up: {source}")]
     UserLookup {
-        /// The check.
         check: String,
-        /// The configured user.
         user: String,
-        /// Why.
         source: nix::Error,
     },
     /// The agent is not root.
     #[error(
         "check {check:?}: its command runs as {user:?}, which takes root; run the agent as root, or set `user` to the agent's own user"
     )]
-    CannotBecome {
-        /// The check.
-        check: String,
-        /// The configured user.
-        user: String,
-    },
+    CannotBecome { check: String, user: String },
 }

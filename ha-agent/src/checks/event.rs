@@ -25,7 +25,6 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// The first result of this check; exactly one for each start of it, before any `Up` or `Down`.
@@ -59,9 +58,7 @@ impl Kind {
 /// One thing that happened to one check.
 #[derive(Clone, Debug)]
 pub struct CheckEvent {
-    /// The check's name.
     pub name: Arc<str>,
-    /// What happened.
     pub kind: Kind,
     /// For a file with a number in it: what it adds to a priority, -253 to 253.
     pub weight: Option<i16>,

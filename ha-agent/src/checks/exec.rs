@@ -45,7 +45,6 @@ pub(super) struct Runner {
 /// A command that ended by itself.
 #[derive(Debug)]
 pub(super) struct Ended {
-    /// How.
     pub(super) status: ExitStatus,
     /// The end of what it printed, in one line.
     pub(super) output: String,
@@ -62,13 +61,11 @@ pub(super) enum ExecError {
     Spawn {
         /// Which program.
         program: String,
-        /// Why.
         source: io::Error,
     },
     /// It was killed, with its process group.
     #[error("it did not end within {} ms and was killed{}", .limit.as_millis(), said(.output))]
     TimedOut {
-        /// The limit.
         limit: Duration,
         /// What it had printed.
         output: String,

@@ -11,7 +11,6 @@ use tokio::io::unix::AsyncFd;
 /// Which process: a pid alone is used again, together with the start time it is not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct ProcessId {
-    /// The number.
     pub(super) pid: u32,
     /// Field 22 of `/proc/PID/stat`: clock ticks from boot to the process's start.
     pub(super) started: u64,

@@ -12,7 +12,6 @@ use crate::config::model::{Check, Probe};
 /// One check, as of the moment the snapshot was taken.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct CheckStatus {
-    /// The check's name.
     pub name: String,
     /// `http`, `tcp`, `process`, `command` or `file`, and what it looks at.
     pub target: String,
@@ -22,7 +21,6 @@ pub struct CheckStatus {
     pub restarting: bool,
     /// How long the verdict has been what it is (before the first result: since the start), in milliseconds.
     pub verdict_for_ms: u64,
-    /// The last run.
     pub last: Option<LastRun>,
     /// Runs that ended, with those that failed or were void.
     pub runs: u64,

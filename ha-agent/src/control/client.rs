@@ -53,7 +53,6 @@ pub enum ClientError {
     Io {
         /// The socket.
         path: PathBuf,
-        /// Why not.
         source: io::Error,
     },
 }

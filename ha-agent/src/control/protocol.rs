@@ -41,7 +41,6 @@ pub enum Command {
         /// `datapath`: as the configuration writes it.
         datapath: DatapathChoice,
     },
-    /// The agent's version.
     Version,
 }
 
@@ -229,9 +228,7 @@ pub struct Reloaded {
 /// What `datapath` did.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Switched {
-    /// The instance.
     pub instance: String,
-    /// Its interface.
     pub interface: String,
     /// What runs now, as in `status`.
     pub datapath: Datapath,
@@ -242,7 +239,6 @@ pub struct Switched {
 /// The agent that answers.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct VersionInfo {
-    /// Its version.
     pub version: String,
     /// Its process.
     pub pid: u32,

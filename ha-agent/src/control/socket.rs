@@ -51,7 +51,6 @@ pub enum ClaimError {
         what: &'static str,
         /// On what.
         path: PathBuf,
-        /// Why not.
         source: io::Error,
     },
 }

@@ -29,7 +29,6 @@ const LOOK: Duration = Duration::from_secs(2);
 /// What is wanted on an interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WantedHook {
-    /// The interface.
     pub target: Target,
     /// Which interface of that index it is.
     pub life: u64,

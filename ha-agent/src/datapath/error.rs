@@ -18,7 +18,6 @@ pub enum KernelError {
     /// A program was refused, or could not be attached.
     #[error("eBPF program {name}: {source}")]
     Program {
-        /// Its name.
         name: &'static str,
         /// What the kernel said.
         source: ProgramError,
@@ -26,7 +25,6 @@ pub enum KernelError {
     /// The command program could not be run.
     #[error("eBPF program {name}: {source}")]
     Command {
-        /// Its name.
         name: &'static str,
         /// What the kernel said.
         source: io::Error,
@@ -34,7 +32,6 @@ pub enum KernelError {
     /// A map could not be used.
     #[error("eBPF map {name}: {source}")]
     Map {
-        /// Its name.
         name: &'static str,
         /// What the kernel said.
         source: MapError,

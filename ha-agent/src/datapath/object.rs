@@ -53,7 +53,6 @@ pub struct Rings {
 /// What a map is made of: its type's number (`enum bpf_map_type` of `linux/bpf.h`), and the sizes of its keys and values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shape {
-    /// The type.
     pub kind: u32,
     /// Bytes of a key.
     pub key: u32,

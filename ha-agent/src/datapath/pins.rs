@@ -30,42 +30,19 @@ const BPF_FS: FsType = FsType(0xcafe_4a11);
 pub enum PinError {
     /// The directory is not there and cannot be made.
     #[error("cannot create {path}: {source}; choose another with --pin-dir")]
-    Create {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Create { path: PathBuf, source: io::Error },
     /// There is no bpffs and none can be mounted.
     #[error("{path} is not on a bpffs and none can be mounted there: {source}")]
-    Mount {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Mount { path: PathBuf, source: io::Error },
     /// Another process has the directory.
     #[error("another ha-agent uses the pins in {dir}: the virtual routers there are its own")]
-    Taken {
-        /// Which.
-        dir: PathBuf,
-    },
+    Taken { dir: PathBuf },
     /// It cannot be told whether another process has the directory.
     #[error("cannot lock {path}: {source}")]
-    Lock {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Lock { path: PathBuf, source: io::Error },
     /// Pins of another version cannot be removed.
     #[error("cannot remove the stale pin {path}: {source}")]
-    Stale {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Stale { path: PathBuf, source: io::Error },
 }
 
 /// What was found.
@@ -162,7 +139,6 @@ fn lock(dir: &Path) -> Result<Claim, PinError> {
 /// Where links are pinned.
 #[derive(Clone, Debug)]
 pub struct PinnedLinks {
-    /// The directory.
     pub dir: PathBuf,
     /// What becomes of programs in XDP that earlier agents left on interfaces that are not in use.
     pub strangers: XdpLinks,

@@ -65,7 +65,6 @@ impl SoftSlot {
         &self.slot
     }
 
-    /// The peers.
     pub fn peers(&self) -> impl Iterator<Item = (PeerKey, PeerStats)> + '_ {
         self.peers.iter().map(|(address, stats)| {
             (

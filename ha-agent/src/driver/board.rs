@@ -28,7 +28,6 @@ use crate::router::tracked::TrackedItem;
 /// One instance, as of the driver's last turn that touched it.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// Its configuration.
     pub config: Arc<Config>,
     /// The datapath that a command has set in place of the configured one.
     pub switched: Option<DatapathChoice>,
@@ -131,9 +130,7 @@ pub struct DatapathView {
 /// A plain-socket slot.
 #[derive(Clone, Debug)]
 pub struct SoftView {
-    /// The slot.
     pub slot: Slot,
-    /// Its peers.
     pub peers: Vec<(PeerKey, PeerStats)>,
 }
 
@@ -161,7 +158,6 @@ pub struct Picture {
     pub views: Vec<Arc<View>>,
 }
 
-/// The board.
 #[derive(Debug)]
 pub struct Board {
     picture: ArcSwap<Picture>,

@@ -16,7 +16,6 @@ use crate::router::health::Health;
 pub(crate) enum Command {
     /// A check has its first result, or has changed.
     Check {
-        /// Its name.
         name: String,
         /// What it says.
         health: Health,
@@ -29,9 +28,7 @@ pub(crate) enum Command {
     Reload(Arc<Config>),
     /// Receive the adverts of an instance by another datapath.
     Datapath {
-        /// Its name.
         instance: String,
-        /// How.
         choice: DatapathChoice,
         /// Told what has come of it.
         answer: oneshot::Sender<switch::Answer>,

@@ -13,7 +13,6 @@ use crate::net::virtual_mac::Device;
 /// The device of a virtual MAC, and what must be known of the interface to place addresses on it.
 #[derive(Debug)]
 pub(crate) struct Above {
-    /// The device.
     pub(crate) device: Device,
     /// The networks of the interface.
     networks: Vec<IpNet>,

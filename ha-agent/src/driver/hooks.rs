@@ -36,7 +36,6 @@ pub(crate) struct Reception {
 /// What an instance gets on its interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Decision {
-    /// This.
     Receive(Reception),
     /// What is wanted is not there yet.
     Pending,
@@ -55,7 +54,6 @@ pub(crate) struct Need<'a> {
     pub(crate) fallback: DatapathChoice,
 }
 
-/// The programs.
 #[derive(Debug)]
 pub(crate) struct Hooks {
     attacher: Result<Attacher, String>,

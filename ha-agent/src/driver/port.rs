@@ -26,7 +26,6 @@ use crate::net::virtual_mac::{DeviceBook, Wanted};
 /// Sockets and detector of an instance.
 #[derive(Debug)]
 pub(crate) struct Port {
-    /// The interface's index.
     pub(crate) ifindex: u32,
     /// Which interface of that index it is.
     pub(crate) life: u64,
@@ -40,7 +39,6 @@ pub(crate) struct Port {
     pub(crate) router: bool,
     /// The virtual addresses where they are to be, the excluded ones after those of the adverts.
     pub(crate) placements: Vec<Placement>,
-    /// The slot.
     pub(crate) detector: Detector,
     /// How adverts are received.
     pub(crate) reception: Reception,
@@ -75,17 +73,14 @@ impl Port {
 
 /// What opening a port takes.
 pub(crate) struct Opening<'a> {
-    /// The instance's configuration.
     pub(crate) config: &'a Config,
     /// Its present rules; their own address is the source.
     pub(crate) rules: &'a Rules,
-    /// The interface.
     pub(crate) link: &'a Link,
     /// How adverts are to be received; the program is attached already.
     pub(crate) reception: Reception,
     /// Whether adverts are to end in the program.
     pub(crate) consume: bool,
-    /// The time.
     pub(crate) now: Instant,
 }
 

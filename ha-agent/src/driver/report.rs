@@ -17,9 +17,7 @@ const QUEUE: usize = 4096;
 /// Something to tell people of an instance.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Its name.
     pub instance: Arc<str>,
-    /// What.
     pub notice: Notice,
     /// Of a take-over: from the deadline to the first advert.
     pub latency: Option<Nanos>,

@@ -14,9 +14,7 @@ use crate::os::clock;
 /// How the adverts of a virtual router are signed. Their messages end with room for the trailer.
 #[derive(Clone, Debug)]
 pub struct Seal {
-    /// The key.
     pub key: Key,
-    /// Its number.
     pub key_id: u8,
     /// The family of the adverts.
     pub family: Family,

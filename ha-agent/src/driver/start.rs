@@ -34,13 +34,11 @@ use crate::record::Recorder;
 
 /// What the driver starts with.
 pub struct Setup {
-    /// The configuration.
     pub config: Arc<Config>,
     /// The kernel half, or why there is none.
     pub kernel: Result<Loaded, String>,
     /// Where links are pinned.
     pub pins: Option<PinnedLinks>,
-    /// The interfaces.
     pub links: Arc<LinkTable>,
     /// Where it shows itself.
     pub board: Arc<Board>,
@@ -57,7 +55,6 @@ pub struct Setup {
 pub struct Started {
     /// How to talk to it.
     pub handle: Handle,
-    /// Its thread.
     pub thread: JoinHandle<()>,
     /// Whether it is under real-time scheduling.
     pub driver_realtime: Ability,

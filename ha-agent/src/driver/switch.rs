@@ -21,7 +21,6 @@ pub(crate) struct Switched {
     pub(crate) reception: Reception,
     /// What the configuration says.
     pub(crate) configured: DatapathChoice,
-    /// Its interface.
     pub(crate) interface: String,
     /// Whether a program of ours is on the interface.
     pub(crate) program: bool,
@@ -41,7 +40,6 @@ pub(crate) enum SwitchError {
 /// A datapath by command.
 #[derive(Debug)]
 pub(crate) struct Switch {
-    /// Which.
     pub(crate) choice: DatapathChoice,
     /// The one by an earlier command, for as long as it is not known whether this one can be had.
     pub(super) earlier: Option<DatapathChoice>,

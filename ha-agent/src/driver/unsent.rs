@@ -15,7 +15,6 @@ use crate::router::sending::{SendingNews, Unsent};
 pub(super) struct Refused {
     /// Where it was to go.
     pub(super) to: IpAddr,
-    /// Why not.
     pub(super) error: AdvertError,
 }
 

@@ -31,7 +31,6 @@ use super::present::{MARK, Present, kernel_marks};
 /// A virtual address and the interface it belongs on.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Placement {
-    /// The interface's index.
     pub ifindex: u32,
     /// The address with its prefix length.
     pub net: IpNet,

@@ -80,7 +80,6 @@ pub struct AdvertSocket {
 /// A group or a peer, as the kernel and as the IP header want it.
 #[derive(Debug)]
 pub struct Destination {
-    /// Its address.
     pub address: IpAddr,
     socket_address: SockAddr,
 }

@@ -30,7 +30,6 @@ pub enum AnnounceError {
     /// The kernel or the driver refuses frames. Those before `sent` are out.
     #[error("announced {sent} of {wanted} addresses on interface {ifindex}: {source}")]
     Send {
-        /// The interface.
         ifindex: u32,
         /// How many frames left.
         sent: usize,

@@ -22,9 +22,7 @@ pub const PROTOCOL: u8 = 112;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot join {group} on interface {ifindex}: {source}")]
 pub struct JoinError {
-    /// The group's address.
     pub group: IpAddr,
-    /// The interface.
     pub ifindex: u32,
     /// `ENODEV` if there is no such interface.
     #[source]

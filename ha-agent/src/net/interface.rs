@@ -33,7 +33,6 @@ pub enum InterfaceError {
     Netlink {
         /// The name asked for.
         name: String,
-        /// Why.
         source: NetlinkError,
     },
 }

@@ -62,7 +62,6 @@ pub enum NetlinkError {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{}{}", .errno.desc(), .detail.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
 pub struct Refusal {
-    /// The error number.
     pub errno: Errno,
     /// The extended acknowledgement's text.
     pub detail: Option<String>,

@@ -29,9 +29,7 @@ use message::{read_route, read_rule, route_message, rule_message};
 /// A route or a rule.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum RoutingEntry {
-    /// A route.
     Route(Route),
-    /// A rule.
     Rule(VirtualRule),
 }
 

@@ -30,7 +30,6 @@ pub enum Hook {
 pub struct BpfFilter {
     /// What it is called: mostly the program's name.
     pub name: String,
-    /// The program's identifier.
     pub program: Option<u32>,
 }
 

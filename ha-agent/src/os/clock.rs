@@ -6,7 +6,6 @@ use ha_common::hmac::Stamp;
 use ha_common::units::{Instant, NANOS_PER_SECOND};
 use nix::time::{ClockId, clock_gettime};
 
-/// The time now.
 pub fn now() -> Instant {
     // The clock exists on every kernel that this builds for; zero would only make deadlines late.
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Instant(0), |time| {

@@ -82,7 +82,6 @@ impl Claims {
         false
     }
 
-    /// How many claims.
     pub const fn count(&self) -> u64 {
         self.count
     }

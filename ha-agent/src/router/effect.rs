@@ -32,7 +32,6 @@ pub enum Effect {
     Announce(Range<usize>),
     /// The slot plays this part from now on.
     Detect {
-        /// The part.
         part: Detector,
         /// By these rules.
         rules: Rules,
@@ -70,9 +69,7 @@ pub struct Effects {
 /// What an election was told, and what it wanted done.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fed {
-    /// When.
     pub at: Instant,
-    /// What.
     pub input: Input,
     /// What it wanted.
     pub actions: Actions,

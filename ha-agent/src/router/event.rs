@@ -34,7 +34,6 @@ pub enum Event<'a> {
     AwaitsProgram,
     /// A check has its first result, or another one.
     Check {
-        /// Its name.
         name: &'a str,
         /// What it found.
         health: Health,

@@ -8,7 +8,6 @@ use ha_common::group::{Fitness, Lent};
 /// A place in a group.
 #[derive(Clone, Debug)]
 pub struct Membership {
-    /// The group's name.
     pub group: Arc<str>,
     /// The members' names, in the group's order.
     pub members: Arc<[String]>,

@@ -116,12 +116,10 @@ impl Router {
         }
     }
 
-    /// Its name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// Its configuration.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
     }
@@ -136,7 +134,6 @@ impl Router {
         &self.election
     }
 
-    /// Its state.
     pub fn role(&self) -> Role {
         self.election.state().role()
     }

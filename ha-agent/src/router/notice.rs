@@ -33,7 +33,6 @@ pub enum Notice {
     },
     /// Adverts of a source are rejected.
     Rejected {
-        /// Why.
         reason: &'static str,
         /// From where.
         source: IpAddr,
@@ -46,7 +45,6 @@ pub enum Notice {
     Attached {
         /// By what.
         datapath: Datapath,
-        /// Why.
         because: String,
         /// Why not by others.
         refusals: Vec<String>,

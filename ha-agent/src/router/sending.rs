@@ -21,7 +21,6 @@ const TOO_LONG_WAIT: Nanos = Nanos::from_millis(60_000);
 /// What adverts leave by: the interface, or the device of the virtual MAC above it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outlet {
-    /// Its name.
     pub name: String,
     /// Its MTU in bytes.
     pub mtu: u32,

@@ -53,15 +53,9 @@ pub struct Node {
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Pins {
     /// They do: a restarted agent carries on where this one stopped.
-    Pinned {
-        /// The directory.
-        dir: PathBuf,
-    },
+    Pinned { dir: PathBuf },
     /// They do not.
-    Unpinned {
-        /// Why not.
-        why: String,
-    },
+    Unpinned { why: String },
 }
 
 /// How often the driver woke, by cause. While a backup listens to a healthy master, `ring_events`

@@ -35,9 +35,7 @@ pub struct Check {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckKind {
-    /// An HTTP request.
     Http,
-    /// A TCP connection.
     Tcp,
     /// A process that must live, or how many there must be.
     Process,

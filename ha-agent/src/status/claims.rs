@@ -10,7 +10,6 @@ use super::moment::Moment;
 /// a second at the most.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Claims {
-    /// How many claims.
     pub count: u64,
     /// How many in the last minute.
     pub per_minute: u64,

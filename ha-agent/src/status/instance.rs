@@ -192,7 +192,6 @@ pub struct Master {
     pub is_self: bool,
     /// The source address of its adverts.
     pub address: IpAddr,
-    /// Its priority.
     pub priority: u8,
     /// The interval it announces, in microseconds.
     pub interval_us: u64,
@@ -280,9 +279,7 @@ pub struct Override {
 /// Why a datapath does not run.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Refusal {
-    /// Which.
     pub kind: model::Datapath,
-    /// Why not.
     pub reason: String,
 }
 
@@ -293,7 +290,6 @@ pub struct Consume {
     pub configured: ConsumeChoice,
     /// What is done: true if they end there, false if they are passed on to the host.
     pub effective: bool,
-    /// Why.
     pub why: String,
 }
 
@@ -353,13 +349,10 @@ pub enum TimerKind {
 /// A change of state.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Transition {
-    /// From.
     pub from: State,
-    /// To.
     pub to: State,
     /// Why, in words.
     pub cause: String,
-    /// When.
     pub at: Moment,
     /// From the deadline to the first action, in microseconds; `null` if no deadline was involved.
     pub latency_us: Option<u64>,

@@ -46,7 +46,6 @@ pub struct Frames {
 pub struct Peer {
     /// The interface's name; `null` if it is gone.
     pub interface: Option<String>,
-    /// The interface's index.
     pub ifindex: u32,
     /// The address family of the virtual router.
     pub family: Family,
@@ -97,6 +96,5 @@ pub struct Gap {
 pub struct Bucket {
     /// Gaps shorter than this many microseconds; `null`: no upper limit.
     pub below_us: Option<u64>,
-    /// How many.
     pub count: u64,
 }

@@ -19,7 +19,6 @@ pub struct Route {
     pub dev: Option<String>,
     /// Less is preferred.
     pub metric: u32,
-    /// The table's number.
     pub table: u32,
     /// What the host's own packets along it start from.
     pub source: Option<IpAddr>,

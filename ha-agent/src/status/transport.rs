@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 pub enum Transport {
     /// To a multicast group, and from everybody on the link.
     Multicast {
-        /// The group.
         group: IpAddr,
         /// Whether it is the standard's.
         standard: bool,

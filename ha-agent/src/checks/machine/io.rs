@@ -40,10 +40,7 @@ pub(in crate::checks) enum Input {
     /// The probe has ended.
     Probed(Outcome),
     /// A watched process has died.
-    Died {
-        /// Which.
-        pid: u32,
-    },
+    Died { pid: u32 },
     /// The restart command has ended; the error says how it failed.
     RestartEnded(Result<(), String>),
 }

@@ -10,9 +10,7 @@ use crate::net::netlink::NetlinkError;
 /// The interface that a program is to be attached to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
-    /// Its index.
     pub ifindex: u32,
-    /// Its name.
     pub name: String,
     /// Whether its frames begin with the IP header.
     pub is_layer3: bool,
@@ -26,7 +24,6 @@ pub enum AttachError {
     Foreign {
         /// What it is.
         what: String,
-        /// The program's identifier.
         id: u32,
     },
     /// The kernel accepts no such program.
@@ -48,7 +45,6 @@ pub enum AttachError {
     Pin {
         /// Where.
         path: PathBuf,
-        /// Why not.
         reason: String,
     },
 }

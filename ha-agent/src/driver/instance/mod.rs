@@ -99,12 +99,10 @@ impl Instance {
         }
     }
 
-    /// Its name.
     pub(crate) fn name(&self) -> &Arc<str> {
         self.router.name()
     }
 
-    /// Its configuration.
     pub(crate) fn config(&self) -> &Arc<Config> {
         self.router.config()
     }

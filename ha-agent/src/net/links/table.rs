@@ -66,9 +66,7 @@ pub enum LinkKind {
         /// 1 to 4094.
         id: u16,
     },
-    /// A bridge.
     Bridge,
-    /// A bond.
     Bond,
     /// A macvlan or macvtap.
     Macvlan,

@@ -24,7 +24,6 @@ pub struct Route {
     pub ifindex: Option<u32>,
     /// Less is preferred.
     pub metric: u32,
-    /// The table's number.
     pub table: u32,
     /// What the host's own packets start from.
     pub source: Option<IpAddr>,

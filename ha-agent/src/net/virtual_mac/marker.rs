@@ -42,7 +42,6 @@ impl Arp {
 /// What the alias says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Marker {
-    /// The instance.
     pub(super) instance: String,
     /// The interface beneath, as it was called then.
     pub(super) interface: String,

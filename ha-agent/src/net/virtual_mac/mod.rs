@@ -40,7 +40,6 @@ pub enum DeviceError {
     /// The interface has no Ethernet address, or one that nothing can be put above.
     #[error("a virtual MAC needs an Ethernet interface, and {interface} is {what}")]
     NotEthernet {
-        /// The interface.
         interface: String,
         /// What it is instead.
         what: &'static str,
@@ -51,7 +50,6 @@ pub enum DeviceError {
          another: virtual_mac = {{ device = \"NAME\" }}"
     )]
     Taken {
-        /// Its name.
         device: String,
         /// What shows it.
         why: &'static str,
@@ -71,7 +69,6 @@ pub enum DeviceError {
     Setting {
         /// The file in /proc/sys.
         path: PathBuf,
-        /// Why not.
         source: io::Error,
     },
     /// The kernel cannot be asked.
@@ -95,9 +92,7 @@ fn advice(errno: Errno) -> &'static str {
 /// A device that is there.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Device {
-    /// Its index.
     pub index: u32,
-    /// Its name.
     pub name: String,
     /// The virtual MAC.
     pub address: [u8; 6],
@@ -110,11 +105,8 @@ pub struct Device {
 /// One of an agent's devices as it was found.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Left {
-    /// Its index.
     pub index: u32,
-    /// Its name.
     pub name: String,
-    /// Its address.
     pub address: Option<[u8; 6]>,
     /// The interface beneath.
     pub parent: Option<u32>,

@@ -5,7 +5,6 @@ use crate::net::links::Link;
 /// What an instance wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// The instance's name.
     pub instance: &'a str,
     /// The device's.
     pub device: &'a str,
