@@ -44,7 +44,7 @@ impl Handler for Agent {
     async fn reload(&self) -> Result<Reloaded, ErrorReply> {
         Err(ErrorReply {
             kind: ErrorKind::Config,
-            message: "the configuration is refused".to_owned(),
+            message: "invalid configuration".to_owned(),
             details: vec!["a.toml:3:1: error: one".to_owned()],
         })
     }
@@ -55,7 +55,7 @@ impl Handler for Agent {
         choice: DatapathChoice,
     ) -> Result<Switched, ErrorReply> {
         if instance != "web" {
-            let message = format!("there is no instance \"{instance}\"; configured are web, web6");
+            let message = format!("no such instance: \"{instance}\"; configured: web, web6");
             return Err(ErrorReply::new(ErrorKind::UnknownInstance, message));
         }
         assert_eq!(choice, DatapathChoice::Only(model::Datapath::Socket));
@@ -65,7 +65,7 @@ impl Handler for Agent {
             datapath: Datapath {
                 kind: Some(model::Datapath::Socket),
                 link: None,
-                because: "by command; configured is auto".to_owned(),
+                because: "by command (configured: auto)".to_owned(),
                 overridden: Some(Override {
                     datapath: "socket".to_owned(),
                     configured: "auto".to_owned(),
@@ -152,7 +152,7 @@ fn an_unknown_instance_is_answered_with_the_known_ones() {
     assert_eq!(code, Some(1));
     assert_eq!(
         text,
-        "ha-agent: there is no instance \"wbe\"\nhint: configured are web, web6\n"
+        "ha-agent: no such instance: \"wbe\"\nhint: configured: web, web6\n"
     );
 }
 
@@ -190,7 +190,7 @@ fn a_switched_datapath_is_told_with_its_reason_its_end_and_what_is_on_the_interf
     let output = run(lab.dir.path(), &["datapath", "web", "socket"]);
     assert_eq!(
         stdout(&output),
-        "web receives by plain socket: by command; configured is auto\n\
+        "web receives by plain socket: by command (configured: auto)\n\
          no program of ours is on eth0\n\
          this lasts until a reload changes `datapath` of web, or the agent ends; `ha-agent datapath web auto` ends \
          it now\n"
@@ -210,7 +210,7 @@ fn a_datapath_for_an_unknown_instance_or_of_an_unknown_name_is_answered_with_the
         failure(&output),
         (
             Some(1),
-            "ha-agent: there is no instance \"wbe\"; configured are web, web6\n"
+            "ha-agent: no such instance: \"wbe\"; configured: web, web6\n"
         )
     );
     let output = run(lab.dir.path(), &["datapath", "web", "xdp"]);
@@ -230,11 +230,11 @@ fn each_command_says_how_to_name_another_file_to_itself() {
     for (line, hint) in [
         (
             vec!["run", "--config", missing],
-            "name another with --config",
+            "choose another file with --config",
         ),
         (
             vec!["check-config", missing],
-            "name another: `ha-agent check-config FILE`",
+            "give another file: `ha-agent check-config FILE`",
         ),
     ] {
         let output = run(dir.path(), &line);
@@ -243,7 +243,7 @@ fn each_command_says_how_to_name_another_file_to_itself() {
         assert_eq!(
             text,
             format!(
-                "ha-agent: {missing} is refused\ncannot read {missing}: No such file or directory \
+                "ha-agent: invalid configuration: {missing}\ncannot read {missing}: No such file or directory \
                  (os error 2)\nhint: {hint}\n"
             )
         );
@@ -287,7 +287,10 @@ fn without_an_agent_the_exit_code_is_five_and_the_version_is_still_shown() {
     let output = run(dir.path(), &["status"]);
     let (code, text) = failure(&output);
     assert_eq!(code, Some(5));
-    assert!(text.starts_with("ha-agent: no agent runs here: "), "{text}");
+    assert!(
+        text.starts_with("ha-agent: no agent is running: "),
+        "{text}"
+    );
     assert!(text.contains("\nhint: "), "{text}");
 
     let output = run(dir.path(), &["version"]);

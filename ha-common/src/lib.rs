@@ -1,4 +1,4 @@
-//! What the kernel half and the agent share: wire formats, map layouts, and the election.
+//! What the BPF programs and the agent share: wire formats, map layouts, and the election.
 //!
 //! Nothing here reads a clock, does I/O or allocates; `no_std` makes the compiler enforce it.
 //! So the same code runs in the BPF programs, in the agent, in the simulation and under the fuzzer.

@@ -33,7 +33,7 @@ fn build(workspace: &Workspace, profile: &str) -> Result<()> {
     let toolchain = match toolchain::find() {
         Ok(toolchain) => toolchain,
         Err(none) => bail!(
-            "there is no compiler that can build for BPF ({}): run `cargo xtask setup`",
+            "no compiler can build for BPF ({}): run `cargo xtask setup`",
             none.passed_over.join("; ")
         ),
     };
@@ -85,7 +85,7 @@ fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
     if fs::read(to).is_ok_and(|old| old == new) {
         return Ok(());
     }
-    let folder = to.parent().context("the object's path has no folder")?;
+    let folder = to.parent().context("the object's path has no directory")?;
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     // By a rename, so that a build running beside us never embeds half an object.
     let partial = to.with_extension("o.partial");

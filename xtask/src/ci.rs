@@ -13,7 +13,7 @@ use crate::{build_ebpf, fuzz, test, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How long each fuzz target runs
+    /// Seconds for each fuzz target
     #[arg(long, default_value_t = 10)]
     fuzz_seconds: u64,
 }

@@ -17,10 +17,10 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How long each target runs
+    /// Seconds for each target
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Only these targets; all without one
+    /// Only these targets; default: all
     target: Vec<String>,
 }
 
@@ -85,7 +85,10 @@ fn select(all: BTreeSet<String>, wanted: &[String]) -> Result<BTreeSet<String>> 
     for name in wanted {
         if !all.contains(name) {
             let known: Vec<_> = all.iter().map(String::as_str).collect();
-            bail!("no fuzz target `{name}`; there are {}", known.join(", "));
+            bail!(
+                "no such fuzz target: `{name}`; available: {}",
+                known.join(", ")
+            );
         }
     }
     Ok(wanted.iter().cloned().collect())

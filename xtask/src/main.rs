@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
 
-/// Everything a contributor or CI does with ha-agent.
+/// Build, test and package ha-agent
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 pub(crate) struct Cli {
@@ -36,27 +36,27 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Install what building and testing need (system packages, eBPF toolchain, bpf-linker)
+    /// Install everything that builds and tests require: system packages, eBPF toolchain, bpf-linker
     Setup(setup::Args),
     /// Build the BPF programs into target/ebpf/ha-ebpf.o
     BuildEbpf(build_ebpf::Args),
     /// Build everything and run every test
     Test(test::Args),
-    /// Run the tests in a virtual machine, behind a network card that filters
+    /// Run the tests in a virtual machine, whose network card filters multicast
     Vm(vm::Args),
     /// Check what rustfmt and clippy do not: docs, links, citations, licences, stray unsafe, leftovers
     Tidy,
     /// Write docs/compliance.md from the citations of the VRRP standards in code and tests
     Compliance(compliance::Args),
-    /// What CI runs: fmt, clippy, tidy, test and a short fuzz
+    /// Run what CI runs: fmt, clippy, tidy, test and a short fuzz
     Ci(ci::Args),
-    /// Play the scenario in a namespace lab with real nginx
+    /// Play the failover demo in network namespaces, with real nginx
     #[command(disable_help_flag = true)]
     Demo(Forwarded),
-    /// Run the election's simulation at length
+    /// Run the simulation of elections
     #[command(disable_help_flag = true)]
     Sim(Forwarded),
-    /// Make a golden scenario of a recording, or play one
+    /// Import a recording as a golden scenario, or play one
     #[command(disable_help_flag = true)]
     Golden(Forwarded),
     /// Measure take-over times, CPU and memory beside keepalived
@@ -71,7 +71,7 @@ enum Task {
 /// Arguments that go to the program behind the subcommand as they are.
 #[derive(clap::Args)]
 pub(crate) struct Forwarded {
-    /// Passed on; `--help` lists what there is
+    /// Passed on; `--help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }

@@ -18,12 +18,12 @@ use crate::workspace::Workspace;
 
 #[derive(Default, clap::Args)]
 pub(crate) struct Args {
-    /// Only tests whose name contains one of these; `reload::` or `lab_reload` names a whole subject
+    /// Only tests whose name contains one of these; `reload::` or `lab_reload` selects a whole subject
     filter: Vec<String>,
     /// Only these groups
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Group>,
-    /// How the agents of labs receive where a test does not care; default: `auto`
+    /// Datapath of agents in tests that do not choose one; default: `auto`
     #[arg(long, value_parser = ["auto", "native"])]
     datapath: Option<String>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Args {
 /// The groups, in the order in which they run: the quick ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum Group {
-    /// Tests inside the crates, and their documentation's examples
+    /// Tests inside the crates, and examples in their documentation
     Unit,
     /// Random inputs against stated properties
     Property,
@@ -43,7 +43,7 @@ enum Group {
     Lab,
     /// Agents beside real routers: keepalived and FRR
     Interop,
-    /// An agent in a virtual machine, behind a network card that filters
+    /// An agent in a virtual machine, whose network card filters multicast
     Vm,
 }
 

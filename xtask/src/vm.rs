@@ -18,22 +18,22 @@ pub(crate) struct Args {
     /// Only tests whose name contains one of these
     #[arg(conflicts_with = "matrix")]
     filter: Vec<String>,
-    /// The agent on each kind of interface, by each card and each kernel; ends with a table of it all
+    /// Test every kind of interface with each card and kernel, and print a table
     #[arg(long)]
     matrix: bool,
-    /// Of the matrix: only these kernels (6.1, 6.12, newest, rt)
+    /// Matrix: only these kernels (6.1, 6.12, newest, rt)
     #[arg(long, value_delimiter = ',', requires = "matrix")]
     kernel: Vec<String>,
-    /// Of the matrix: only these cards (virtio-net, e1000e, vmxnet3, igb)
+    /// Matrix: only these cards (virtio-net, e1000e, vmxnet3, igb)
     #[arg(long, value_delimiter = ',', requires = "matrix")]
     card: Vec<String>,
-    /// Of the matrix: only these interfaces; an unknown name lists them
+    /// Matrix: only these interfaces; an unknown name lists them
     #[arg(long, value_delimiter = ',', requires = "matrix")]
     shape: Vec<String>,
-    /// Of the matrix: the `datapath` that the agent is told to use
+    /// Matrix: `datapath` of the agent
     #[arg(long, default_value = "auto", requires = "matrix")]
     datapath: String,
-    /// Of the matrix: how many machines run at once; none: one for each processor
+    /// Matrix: how many machines run at once; default: one for each processor
     #[arg(long, requires = "matrix")]
     jobs: Option<u32>,
 }
@@ -66,7 +66,7 @@ pub(crate) fn run(workspace: &Workspace, args: Args) -> Result<ExitCode> {
 /// What cannot be had leaves the cells that need it empty, each with the reason; the others run.
 fn said_if_missing(what: &str, found: Result<()>) {
     if let Err(error) = found {
-        eprintln!("warning: {what} cannot be had: {error:#}");
+        eprintln!("warning: {what} is not available: {error:#}");
     }
 }
 
@@ -75,7 +75,7 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Kernel>> {
     for name in names {
         ensure!(
             known.contains(&name.as_str()),
-            "there is no kernel {name:?}; there are {}",
+            "no such kernel: {name:?}; available: {}",
             known.join(", ")
         );
     }

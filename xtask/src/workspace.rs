@@ -16,7 +16,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     pub(crate) fn discover() -> Result<Self> {
         let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = own.parent().context("xtask lies in no workspace")?;
+        let root = own.parent().context("xtask is not in a workspace")?;
         Ok(Self {
             root: root.to_path_buf(),
         })

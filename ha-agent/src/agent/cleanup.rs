@@ -104,7 +104,7 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
         cleaned.take(remove_held(&dirs.pin_dir));
     }
     cleaned.take(
-        super::load_config::load(file, "name another with --config")
+        super::load_config::load(file, "choose another file with --config")
             .and_then(|config| remove_configured(&config)),
     );
     if pins.is_some() {

@@ -13,7 +13,7 @@ pub struct Dirs {
         default_value = "/run/ha-agent"
     )]
     pub runtime_dir: PathBuf,
-    /// Directory, on a bpffs, of the pinned maps and links
+    /// Directory of the pinned maps and links, on a bpffs
     #[arg(
         long,
         global = true,

@@ -30,13 +30,13 @@ impl Exit {
     pub const HELP: &'static str = "\
 Exit codes:
   0  done
-  1  failed for a reason without a number of its own
-  2  wrong command line
-  3  configuration wrong or unreadable
+  1  any other failure
+  2  invalid command line
+  3  invalid or unreadable configuration
   4  root or a capability is missing
-  5  no agent runs (status, reload, datapath)
-  6  the host lacks something: none of the interfaces, a safe runtime directory, memory
-  7  another agent runs here already, or uses the same pins";
+  5  no agent is running (status, reload, datapath)
+  6  the host lacks something: the configured interfaces, a safe runtime directory, memory
+  7  another agent is running here, or uses the same pins";
 }
 
 impl From<Exit> for ExitCode {

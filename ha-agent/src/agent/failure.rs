@@ -93,7 +93,7 @@ impl From<ClientError> for Failure {
             ),
             ClientError::Unreadable(_) => (
                 Exit::General,
-                "the agent that runs may be of another version; compare `ha-agent version`",
+                "the running agent may have a different version; compare `ha-agent version`",
             ),
             ClientError::Refused(reply) => return Self::from(reply.clone()),
             ClientError::Closed => (Exit::NotRunning, "see `journalctl -u ha-agent` for why"),
@@ -108,11 +108,11 @@ impl From<ErrorReply> for Failure {
         let (exit, hint) = match reply.kind {
             ErrorKind::Config => (
                 Exit::Config,
-                Some("the running configuration stays in force; mend the file and reload again"),
+                Some("the running configuration stays in force; fix the file and reload again"),
             ),
             ErrorKind::Request => (
                 Exit::General,
-                Some("the agent that runs may be of another version; compare `ha-agent version`"),
+                Some("the running agent may have a different version; compare `ha-agent version`"),
             ),
             ErrorKind::Timeout
             | ErrorKind::TooManyClients
@@ -133,11 +133,11 @@ impl From<ClaimError> for Failure {
         let (exit, hint) = match &error {
             ClaimError::Taken { .. } => (
                 Exit::AlreadyRunning,
-                "stop it first, or give this one a --runtime-dir and a --pin-dir of its own",
+                "stop it first, or give this agent its own --runtime-dir and --pin-dir",
             ),
             ClaimError::OpenToOthers { .. } => (
                 Exit::Environment,
-                "take the permission away with `chmod go-w`, or choose another --runtime-dir",
+                "remove the write permission with `chmod go-w`, or choose another --runtime-dir",
             ),
             ClaimError::NotASocket { .. } => (Exit::Environment, "move it away"),
             ClaimError::Io { source, .. } => match source.kind() {
@@ -166,7 +166,7 @@ impl From<PinError> for Failure {
         let exit = match &error {
             PinError::Taken { .. } => {
                 return Self::new(Exit::AlreadyRunning, &error)
-                    .hint("stop it first, or give this one a --pin-dir of its own");
+                    .hint("stop it first, or give this agent its own --pin-dir");
             }
             PinError::Create { source, .. }
             | PinError::Mount { source, .. }
@@ -214,7 +214,7 @@ mod tests {
     fn a_refused_reload_shows_every_problem_of_the_file() {
         let failure = Failure::from(ErrorReply {
             kind: ErrorKind::Config,
-            message: "the configuration is refused".to_owned(),
+            message: "invalid configuration".to_owned(),
             details: vec!["a.toml:3:1: one".to_owned(), "a.toml:9:4: two".to_owned()],
         });
         assert_eq!(failure.exit, Exit::Config);

@@ -35,7 +35,7 @@ pub(super) async fn pass_removals(
             return;
         }
     }
-    error!("the kernel tells no more of removed routes; only a change of an interface shows them");
+    error!("route monitor stopped; a removed route is noticed only when its interface changes");
 }
 
 /// From the driver's bell, which never blocks it, to those who wait for changes.
@@ -46,7 +46,7 @@ pub(super) async fn pass_changes(board: Arc<Board>, change: watch::Sender<u64>) 
         .try_clone_to_owned()
         .and_then(async_fd::watch);
     let Ok(bell) = bell else {
-        warn!("`status --watch` will only show the time pass: the driver's bell cannot be heard");
+        warn!("`status --watch` will not update: cannot watch the driver's eventfd");
         return;
     };
     while let Ok(mut ready) = bell.readable().await {

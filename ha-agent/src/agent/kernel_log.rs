@@ -39,7 +39,7 @@ enum ListenError {
 pub(super) fn start(programs: &mut Programs) {
     match listen(programs) {
         Ok((logger, bell)) => drop(tokio::spawn(drain(logger, bell))),
-        Err(error) => warn!("what the BPF programs say cannot be logged: {error}"),
+        Err(error) => warn!("cannot read the log of the BPF programs: {error}"),
     }
 }
 

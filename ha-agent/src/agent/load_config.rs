@@ -13,16 +13,14 @@ pub fn load(path: &Path, elsewhere: &str) -> Result<Config, Failure> {
         let hint = match &error {
             LoadError::Read { cause, .. } => match cause.kind() {
                 io::ErrorKind::NotFound => Some(elsewhere),
-                io::ErrorKind::PermissionDenied => {
-                    Some("run this as root, or mend the permissions")
-                }
+                io::ErrorKind::PermissionDenied => Some("run this as root, or fix the permissions"),
                 _ => None,
             },
             LoadError::TooLong { .. } | LoadError::NotUtf8 { .. } | LoadError::Invalid(_) => None,
         };
         Failure {
             exit: Exit::Config,
-            message: format!("{} is refused", path.display()),
+            message: format!("invalid configuration: {}", path.display()),
             details: error.to_string().lines().map(str::to_owned).collect(),
             hint: hint.map(str::to_owned),
         }

@@ -22,7 +22,11 @@ pub(super) async fn write(reports: Arc<Reports>) {
         .and_then(async_fd::watch);
     let bell = match bell {
         Ok(bell) => bell,
-        Err(error) => return error!("the driver's reports cannot be heard: {error}"),
+        Err(error) => {
+            return error!(
+                "cannot read the driver's events: {error}; state changes will not be logged"
+            );
+        }
     };
     while let Ok(mut ready) = bell.readable().await {
         reports.bell().clear();
@@ -48,7 +52,8 @@ fn line(report: &Report) {
         } => {
             let late = report.latency.map(past_deadline).unwrap_or_default();
             let (from, to) = (transition.from, transition.to);
-            info!(%instance, %from, %to, cause, priority, "{instance}: {from} -> {to}: {cause} (priority {priority}){late}");
+            info!(%instance, %from, %to, cause, priority, "{instance}: {from} -> {to}: {cause} (priority \
+             {priority}){late}");
         }
         Notice::Election(remark) => {
             let text = words::of_notice(remark);
@@ -70,10 +75,11 @@ fn line(report: &Report) {
             warn!(%instance, "{instance}: {text}");
         }
         Notice::Rejected { reason, source } => {
-            warn!(%instance, reason, %source, "{instance}: adverts from {source} are rejected: {reason}; `ha-agent status {instance}` shows the difference");
+            warn!(%instance, reason, %source, "{instance}: adverts from {source} are rejected: {reason}; \
+             `ha-agent status {instance}` shows the difference");
         }
         Notice::Restored(address) => {
-            warn!(%instance, %address, "{instance}: somebody removed {address}; it is back");
+            warn!(%instance, %address, "{instance}: restored {address}, which something else had removed");
         }
         Notice::Leftover(address) => {
             info!(%instance, %address, "{instance}: removed {address}, left behind by an earlier run");

@@ -38,7 +38,7 @@ pub use load_config::load;
 
 /// Runs in the foreground until SIGTERM or SIGINT.
 pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
-    let config = load(&options.config, "name another with --config")?;
+    let config = load(&options.config, "choose another file with --config")?;
     let format = options.log_format.unwrap_or(config.node.log_format);
     let _log = logging::start(format, options.log_level.as_deref())
         .map_err(|error| Failure::new(Exit::Usage, &error))?;

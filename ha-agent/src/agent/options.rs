@@ -7,22 +7,22 @@ use crate::config::model::LogFormat;
 /// `ha-agent run`, beside the directories.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RunOptions {
-    /// The configuration
+    /// Configuration file
     #[arg(
         long,
         value_name = "FILE",
         default_value = "/etc/ha-agent/ha-agent.toml"
     )]
     pub config: PathBuf,
-    /// Form of the log; without it the configuration's `log_format` counts
+    /// Log format; overrides `log_format` of the configuration
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// What to log, such as `debug`, or `info,ha_ebpf=debug` for each advert that the BPF program
-    /// refuses; without it `RUST_LOG` counts, then `info`
+    /// Log filter, such as `debug`, or `info,ha_ebpf=debug` to log each advert that the BPF program
+    /// rejects; default: `RUST_LOG`, then `info`
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
-    /// Write down what each election is told and what it does about it, without secrets; if there is a
-    /// file of that name, a number is added
+    /// Record the inputs and decisions of each election, without secrets; if the file exists, a number
+    /// is appended to its name
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 }

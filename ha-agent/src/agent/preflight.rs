@@ -103,7 +103,7 @@ pub(super) fn require_interfaces(config: &Config, links: &LinkTable) -> Result<(
     if missing.len() == config.instances.len() {
         return Err(Failure::text(Exit::Environment, text).hint(hint));
     }
-    warn!("{text} ({hint}); its instances wait for it");
+    warn!("{text} ({hint}); its instances are in FAULT until it appears");
     Ok(())
 }
 
@@ -118,7 +118,7 @@ pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failu
         }
         Err(taken @ PinError::Taken { .. }) => return Err(taken.into()),
         Err(error) => {
-            warn!("{error}; maps and links will not outlive the agent");
+            warn!("{error}; maps and links are lost when the agent ends");
             (None, None, Err(error.to_string()))
         }
     };
@@ -142,15 +142,15 @@ fn take_off(pin_dir: Option<&Path>) {
     let removed = pin_dir.map_or(Ok(0), |dir| pins::remove_all(dir, XdpLinks::Remove));
     match removed {
         Ok(0) => {}
-        Ok(_) => warn!("what an earlier agent had left in the kernel was taken off"),
-        Err(error) => warn!("{error}; what an earlier agent left in the kernel goes on"),
+        Ok(_) => warn!("removed the programs and maps that an earlier agent left in the kernel"),
+        Err(error) => warn!("{error}; what an earlier agent left in the kernel keeps running"),
     }
 }
 
 fn say_found(found: Found, dir: &Path) {
     match found {
         Found::Nothing => {}
-        Found::Ours => info!("carries on with the maps pinned in {}", dir.display()),
+        Found::Ours => info!("reuses the maps pinned in {}", dir.display()),
         Found::Replaced => warn!("replaced pins of another version in {}", dir.display()),
     }
 }
@@ -168,7 +168,7 @@ fn room(config: &Config) -> Room {
 
 fn load(pin_dir: Option<&Path>, room: Room) -> Result<Loaded, String> {
     if injected("no-kernel") {
-        return Err("it is not to be loaded".to_owned());
+        return Err("loading is disabled for a test".to_owned());
     }
     let options = LoadOptions {
         pin_dir,

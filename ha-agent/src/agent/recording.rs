@@ -15,11 +15,11 @@ pub(super) fn start(path: Option<&Path>, config: &Config) -> (Recorder, Option<R
     };
     match record::start(path, config) {
         Ok((recorder, recording)) => {
-            info!("records to {}", recording.path().display());
+            info!("recording to {}", recording.path().display());
             (recorder, Some(recording))
         }
         Err(error) => {
-            error!("{error}; runs without a recording");
+            error!("{error}; nothing is recorded");
             (Recorder::off(), None)
         }
     }
@@ -33,7 +33,7 @@ pub(super) async fn finish(recording: Option<Recording>) {
     let finished = tokio::task::spawn_blocking(move || recording.finish()).await;
     if !matches!(finished, Ok(true)) {
         warn!(
-            "the recording {} lacks its end: the disk is too slow",
+            "the recording {} is incomplete: the disk is too slow",
             path.display()
         );
     }

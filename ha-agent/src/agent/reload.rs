@@ -25,8 +25,8 @@ impl Agent {
         let held: usize = new.instances.iter().map(|it| it.held().count()).sum();
         (held > usize::try_from(room).unwrap_or(usize::MAX)).then(|| {
             format!(
-                "the file has {held} addresses, and the kernel half was loaded with room for {room}: it cannot \
-                 fence the others, should this host stall as their master; restart the agent when it suits"
+                "the file has {held} addresses, but the BPF maps have room for {room}: the others are not \
+                 fenced if this host stalls as their master; restart the agent when convenient"
             )
         })
     }
@@ -40,7 +40,7 @@ impl Agent {
             .map_err(|error| ErrorReply::new(ErrorKind::Failed, error.to_string()))?;
         let mut new = loaded.map_err(|error| ErrorReply {
             kind: ErrorKind::Config,
-            message: format!("{} is refused", self.file.display()),
+            message: format!("invalid configuration: {}", self.file.display()),
             details: error.lines(),
         })?;
         let (old, _) = self.config();
@@ -57,7 +57,7 @@ impl Agent {
                 .map_err(|error| ErrorReply::new(ErrorKind::Config, error.to_string()))?;
         }
         if !self.handle.tell(Command::Reload(Arc::clone(&new))) {
-            return Err(ErrorReply::new(ErrorKind::Failed, "the driver is gone"));
+            return Err(ErrorReply::new(ErrorKind::Failed, "the driver has ended"));
         }
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = (new, clock::now());
         Ok(Reloaded { changes, warnings })
@@ -66,11 +66,11 @@ impl Agent {
 
 fn say(outcome: &Result<Reloaded, ErrorReply>) {
     match outcome {
-        Ok(reloaded) if reloaded.changes.is_empty() => info!("reloaded: nothing has changed"),
+        Ok(reloaded) if reloaded.changes.is_empty() => info!("reloaded: nothing changed"),
         Ok(reloaded) => info!("reloaded: {}", reloaded.changes.join("; ")),
         Err(error) => {
             warn!(
-                "not reloaded, the running configuration stays: {}",
+                "reload failed, the running configuration stays in force: {}",
                 error.message
             );
             for line in &error.details {

@@ -44,9 +44,9 @@ fn words<T>(change: &Change<'_, T>) -> String {
 const fn restart(restart: Option<Restart>) -> &'static str {
     match restart {
         None => "",
-        Some(Restart::Key(_)) => "; it starts anew",
+        Some(Restart::Key(_)) => "; it restarts",
         Some(Restart::Ipv6OfDevice) => {
-            "; it starts anew, because the device of its virtual MAC is made with IPv6 or without"
+            "; it restarts, because the device of its virtual MAC depends on whether it has IPv6 addresses"
         }
     }
 }
@@ -96,12 +96,12 @@ mod tests {
             (
                 "",
                 "virtual_mac = true",
-                "virtual_mac false -> vrrp4-51; it starts anew",
+                "virtual_mac false -> vrrp4-51; it restarts",
             ),
             (
                 "",
                 "version = 2\npriority = 1",
-                "version 3 -> 2, priority 100 -> 1; it starts anew",
+                "version 3 -> 2, priority 100 -> 1; it restarts",
             ),
         ] {
             let said = said([old, "", ""], [new, "", ""]);
@@ -134,8 +134,8 @@ mod tests {
             assert_eq!(
                 said,
                 [
-                    "instance web: excluded changed; it starts anew, because the device of its virtual MAC is made \
-                     with IPv6 or without"
+                    "instance web: excluded changed; it restarts, because the device of its virtual MAC depends \
+                     on whether it has IPv6 addresses"
                 ]
             );
         }

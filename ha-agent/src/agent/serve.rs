@@ -164,14 +164,17 @@ impl Control {
 
 fn say_first(options: &RunOptions) {
     let version = env!("CARGO_PKG_VERSION");
-    info!("ha-agent {version} runs with {}", options.config.display());
+    info!(
+        "ha-agent {version} started with {}",
+        options.config.display()
+    );
 }
 
 fn say_last(reports: &Reports) {
     log::write_waiting(reports);
     let dropped = reports.dropped();
     if dropped > 0 {
-        warn!("{dropped} reports of the driver were lost: the log took too long");
+        warn!("{dropped} events of the driver were not logged: the log is too slow");
     }
 }
 
@@ -190,7 +193,7 @@ async fn end(agent: &Agent, handle: &Handle, thread: std::thread::JoinHandle<()>
         .await
         .is_err()
     {
-        error!("the driver thread could not be awaited");
+        error!("cannot wait for the driver thread");
     }
 }
 

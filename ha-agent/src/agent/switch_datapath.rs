@@ -53,12 +53,12 @@ async fn switch(
         answer,
     });
     if !told {
-        return Err(failed("the driver is gone".to_owned()));
+        return Err(failed("the driver has ended".to_owned()));
     }
     match timeout(WAIT, answered).await {
         Ok(Ok(answer)) => reply(instance, choice, answer),
         Ok(Err(_)) => Err(failed(format!(
-            "a reload has taken instance {instance} away meanwhile"
+            "a reload removed instance {instance} in the meantime"
         ))),
         Err(_) => Err(failed(undecided(agent, instance, choice))),
     }
@@ -80,18 +80,18 @@ fn reply(instance: &str, choice: DatapathChoice, answer: Answer) -> Result<Switc
         Err(SwitchError::Unknown(names)) => Err(ErrorReply::new(
             ErrorKind::UnknownInstance,
             format!(
-                "there is no instance \"{}\"; configured are {}",
+                "no such instance: \"{}\"; configured: {}",
                 quote(instance, MAX_QUOTE),
                 names.join(", ")
             ),
         )),
         Err(SwitchError::Refused(why)) => Err(ErrorReply::new(
             ErrorKind::Failed,
-            format!("{instance} cannot have datapath {name} and keeps what it had: {why}"),
+            format!("{instance} cannot use datapath {name} and keeps its own: {why}"),
         )),
         Err(SwitchError::Overtaken) => Err(ErrorReply::new(
             ErrorKind::Failed,
-            format!("another command or a reload has set the datapath of {instance} meanwhile"),
+            format!("another command or a reload set the datapath of {instance} in the meantime"),
         )),
     }
 }
@@ -103,13 +103,13 @@ fn undecided(agent: &Agent, instance: &str, choice: DatapathChoice) -> String {
     let reason = view.and_then(|view| view.reason.clone());
     let runs = view.and_then(|view| Some(view.datapath.as_ref()?.reception.datapath.title()));
     format!(
-        "datapath {} of {instance} is set, and not settled after {} s ({}); it receives by {} now, and \
-         `ha-agent status {instance}` shows what comes of it",
+        "datapath {} of {instance} is set but not ready after {} s ({}); it receives by {} now; `ha-agent \
+         status {instance}` shows the progress",
         choice.name(),
         WAIT.as_secs(),
         reason
             .as_deref()
-            .unwrap_or("the interface's programs are still on their way"),
+            .unwrap_or("the interface's programs are still being attached"),
         runs.unwrap_or("nothing"),
     )
 }

@@ -6,9 +6,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum CheckError {
     /// No such user.
-    #[error(
-        "check {check:?}: there is no user {user:?}; create it, or set `user` to one that exists"
-    )]
+    #[error("check {check:?}: no such user: {user:?}; create it, or set `user` to an existing one")]
     UnknownUser { check: String, user: String },
     /// The user database could not be asked.
     #[error("check {check:?}: the user {user:?} cannot be looked up: {source}")]
@@ -19,7 +17,8 @@ pub enum CheckError {
     },
     /// The agent is not root.
     #[error(
-        "check {check:?}: its command runs as {user:?}, which takes root; run the agent as root, or set `user` to the agent's own user"
+        "check {check:?}: its command runs as {user:?}, which requires root; run the agent as root, or set \
+         `user` to the agent's own user"
     )]
     CannotBecome { check: String, user: String },
 }

@@ -54,7 +54,7 @@ pub(super) struct Ended {
 #[derive(Debug, Error)]
 pub(super) enum ExecError {
     /// The last run's process cannot be reaped, not even killed: it hangs in the kernel.
-    #[error("its previous run still hangs in the kernel, so it was not started again")]
+    #[error("its previous run still hangs in the kernel, so no new run was started")]
     Busy,
     /// No such program, no permission, no memory.
     #[error("cannot run {program}: {source}")]

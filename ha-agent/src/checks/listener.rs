@@ -20,13 +20,13 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub(super) enum NoOwner {
     /// Another host's.
-    #[error("the address is not one of this host")]
+    #[error("the address is not local")]
     Remote,
     /// Forwarded somewhere else, or in another network namespace.
     #[error("no process of this network namespace listens there")]
     NoListener,
     /// Its descriptors cannot be read, or only init holds the socket.
-    #[error("the listening process cannot be found (to look for it takes CAP_SYS_PTRACE)")]
+    #[error("cannot find the listening process (this requires CAP_SYS_PTRACE)")]
     Hidden,
 }
 

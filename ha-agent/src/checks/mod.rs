@@ -124,7 +124,7 @@ async fn end(running: Vec<Running>) {
         .collect();
     for task in tasks {
         if let Err(error) = task.await {
-            tracing::error!("a check's task ended badly: {error}");
+            tracing::error!("check task panicked: {error}");
         }
     }
 }

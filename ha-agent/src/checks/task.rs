@@ -155,7 +155,7 @@ impl Task {
         self.probe = Some(if let Some(id) = self.watcher.answers_for_the_probe() {
             Box::pin(std::future::ready(Report {
                 outcome: Outcome::Passed,
-                text: format!("pid {} lives", id.pid),
+                text: format!("pid {} is running", id.pid),
                 latency: Duration::ZERO,
                 held: Vec::new(),
             }))

@@ -12,11 +12,11 @@ use crate::agent::dirs::Dirs;
 use crate::agent::exit::Exit;
 use crate::agent::options::RunOptions;
 
-/// Keeps a virtual IP address alive on a group of hosts, by VRRP, with detection in the kernel.
+/// VRRP failover agent for virtual IP addresses, with detection in the kernel
 #[derive(Debug, Parser)]
 #[command(name = "ha-agent", version, after_help = Exit::HELP, max_term_width = 100)]
 pub struct Args {
-    /// Where the agent is, or will be.
+    /// Which agent.
     #[command(flatten)]
     pub dirs: Dirs,
     /// What to do.
@@ -29,24 +29,24 @@ pub struct Args {
 pub enum Command {
     /// Run the agent in the foreground
     Run(RunOptions),
-    /// Say everything that is wrong with a configuration, or that it is valid
+    /// Check a configuration and report every error
     CheckConfig {
-        /// The configuration
+        /// Configuration file
         #[arg(value_name = "FILE", default_value = "/etc/ha-agent/ha-agent.toml")]
         file: PathBuf,
     },
-    /// Show the state of every instance and check, and why it is so
+    /// Show the state of every instance and check, with the reasons
     Status(StatusOptions),
-    /// Show who advertises, how regularly, and what was refused
+    /// List the hosts that send adverts, how regularly, and what was rejected
     Peers(PeersOptions),
-    /// Make the running agent read its configuration again; a bad file changes nothing
+    /// Reload the configuration; an invalid file changes nothing
     Reload,
-    /// Receive the adverts of one instance by another datapath, at once and without a reload
+    /// Switch one instance to another datapath, at once and without a reload
     #[command(after_help = datapath::HELP)]
     Datapath(DatapathOptions),
-    /// Remove what an agent that is gone has left: programs, pins, its addresses
+    /// Remove what a stopped agent left behind: programs, pins, addresses, routes, rules
     Cleanup(CleanupOptions),
-    /// Show the version of this program and of the running agent
+    /// Show the versions of this program and of the running agent
     Version,
 }
 

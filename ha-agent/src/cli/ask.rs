@@ -40,6 +40,6 @@ pub(super) fn version(runtime_dir: &Path) -> Result<(), Failure> {
 
 /// An answer to another question: the agent breaks the protocol.
 pub(super) fn unexpected() -> Failure {
-    Failure::text(Exit::General, "the agent answered something else")
-        .hint("it may be of another version; compare `ha-agent version`")
+    Failure::text(Exit::General, "unexpected reply from the agent")
+        .hint("it may have a different version; compare `ha-agent version`")
 }

@@ -11,15 +11,15 @@ use crate::datapath::attach::XdpLinks;
 /// Options of `cleanup`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CleanupOptions {
-    /// The configuration that the agent ran
+    /// Configuration file of the stopped agent
     #[arg(
         long,
         value_name = "FILE",
         default_value = "/etc/ha-agent/ha-agent.toml"
     )]
     pub config: PathBuf,
-    /// For `ExecStopPost`: do nothing if systemd is about to start the agent again, and after a stop leave
-    /// programs in XDP where they are, which a card may reset for
+    /// For `ExecStopPost`: do nothing if systemd is about to restart the agent; after a stop, keep XDP
+    /// programs attached, because detaching resets some cards
     #[arg(long)]
     pub unless_restarting: bool,
 }

@@ -15,31 +15,31 @@ use crate::control::protocol::{Command, Reply, Switched};
 /// Options of `datapath`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DatapathOptions {
-    /// The instance, by its name in the configuration
+    /// Instance name
     #[arg(value_name = "INSTANCE")]
     pub instance: String,
-    /// How its adverts are to be received
+    /// Datapath that receives its adverts
     #[arg(
         value_name = "DATAPATH",
         value_parser = PossibleValuesParser::new(DatapathChoice::ALL.map(DatapathChoice::name))
-            .try_map(|name| DatapathChoice::named(&name).ok_or("no datapath")),
+            .try_map(|name| DatapathChoice::named(&name).ok_or("unknown datapath")),
     )]
     pub datapath: DatapathChoice,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
 /// What `ha-agent help datapath` says beside the options.
 pub(super) const HELP: &str = "\
-The instance keeps its state: a master stays master. What cannot be had is refused, with the reason,
-and the instance keeps the datapath that it had.
+The instance keeps its state: a master stays master. A datapath that is not available is
+rejected, with the reason, and the instance keeps its current one.
 
-The choice lasts until a reload changes `datapath` of this instance, or the agent ends. The configured
-one again ends it at once.
+The choice lasts until a reload changes `datapath` of this instance, or the agent ends. Choosing
+the configured datapath ends it at once.
 
-In an emergency: `ha-agent datapath INSTANCE socket` takes the instance's adverts off our program at
-once. The program leaves the interface when no other instance there needs it.";
+In an emergency, `ha-agent datapath INSTANCE socket` moves the instance from the BPF program to
+a plain socket at once. The program is detached when no other instance on the interface needs it.";
 
 /// Has an instance receive by another datapath and says what runs.
 pub(super) fn datapath(runtime_dir: &Path, options: &DatapathOptions) -> Result<(), Failure> {
@@ -77,7 +77,7 @@ fn text(switched: &Switched) -> String {
     }
     if datapath.link.is_none() {
         lines.push(if *program {
-            format!("our program stays on {interface}, for another instance there")
+            format!("our program stays on {interface} for another instance")
         } else {
             format!("no program of ours is on {interface}")
         });

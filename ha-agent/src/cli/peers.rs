@@ -15,7 +15,7 @@ use crate::status::peers::Peers;
 /// Options of `peers`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PeersOptions {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -44,7 +44,7 @@ pub(super) fn peers(dirs: &Dirs, options: &PeersOptions) -> Result<(), Failure> 
         // Apart from the answer, which a program may read. Nobody is left to tell if stderr is closed.
         let _ = writeln!(
             io::stderr(),
-            "ha-agent: {error}; these are the pinned maps, without what plain sockets heard"
+            "ha-agent: {error}; reading the pinned maps instead, which lack what plain sockets received"
         );
     }
     show(&peers, options)

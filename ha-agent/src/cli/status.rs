@@ -14,13 +14,13 @@ use crate::status::agent::Status;
 /// Options of `status`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct StatusOptions {
-    /// As JSON
+    /// Print JSON
     #[arg(long, conflicts_with = "instances")]
     pub json: bool,
-    /// Go on, and show every change
+    /// Keep running and show every change
     #[arg(long, short)]
     pub watch: bool,
-    /// Instances to show in detail; without any, all of them if they are few
+    /// Instances to show in detail; default: all of them, if they are few
     #[arg(value_name = "INSTANCE")]
     pub instances: Vec<String>,
 }
@@ -67,8 +67,8 @@ fn text(status: &Status, options: &StatusOptions, pretty: bool) -> Result<String
     if let Some(name) = options.instances.iter().find(|name| !known(name)) {
         let names: Vec<&str> = status.instances.iter().map(|i| i.name.as_str()).collect();
         return Err(
-            Failure::text(Exit::General, format!("there is no instance \"{name}\""))
-                .hint(format!("configured are {}", names.join(", "))),
+            Failure::text(Exit::General, format!("no such instance: \"{name}\""))
+                .hint(format!("configured: {}", names.join(", "))),
         );
     }
     Ok(render_status(status, Detail::Named(&options.instances)))

@@ -22,7 +22,7 @@ const MAX_ANSWER: u64 = 64 << 20;
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// No socket, or nobody behind it.
-    #[error("no agent runs here: nobody listens on {path}")]
+    #[error("no agent is running: nothing listens on {path}")]
     NotRunning {
         /// The socket.
         path: PathBuf,
@@ -40,16 +40,16 @@ pub enum ClientError {
         path: PathBuf,
     },
     /// The agent closed the connection without an answer.
-    #[error("the agent ended while it was being asked")]
+    #[error("the agent ended before it answered")]
     Closed,
     /// The answer is not one that this version knows.
-    #[error("the agent's answer is not understood")]
+    #[error("cannot parse the agent's reply")]
     Unreadable(#[source] serde_json::Error),
     /// The agent says no.
     #[error("{}", .0.message)]
     Refused(ErrorReply),
     /// The system refused.
-    #[error("cannot talk to the agent behind {path}")]
+    #[error("cannot communicate with the agent behind {path}")]
     Io {
         /// The socket.
         path: PathBuf,

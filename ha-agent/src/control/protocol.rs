@@ -106,7 +106,7 @@ pub enum RequestError {
         key: &'static str,
     },
     /// The command has no such argument.
-    #[error("the command \"{command}\" has no \"{key}\"")]
+    #[error("the command \"{command}\" takes no \"{key}\"")]
     Needless {
         /// `cmd`.
         command: &'static str,
@@ -350,11 +350,11 @@ mod tests {
             ),
             (
                 r#"{"v":1,"cmd":"status","instance":"web"}"#,
-                "the command \"status\" has no \"instance\"",
+                "the command \"status\" takes no \"instance\"",
             ),
             (
                 r#"{"v":1,"cmd":"reload","datapath":"tc"}"#,
-                "the command \"reload\" has no \"datapath\"",
+                "the command \"reload\" takes no \"datapath\"",
             ),
             (
                 r#"{"v":1,"cmd":"datapath","instance":"web","datapath":"xdp"}"#,

@@ -244,7 +244,7 @@ async fn blocking(make: impl FnOnce() -> Reply + Send + 'static) -> Vec<u8> {
     spawn_blocking(move || encode(&make()))
         .await
         .unwrap_or_else(|error| {
-            let message = format!("the answer could not be made: {error}");
+            let message = format!("cannot encode the reply: {error}");
             encode(&Reply::Error(ErrorReply::new(ErrorKind::Failed, message)))
         })
 }

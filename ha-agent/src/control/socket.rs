@@ -33,13 +33,13 @@ pub enum ClaimError {
         dir: PathBuf,
     },
     /// Others could put a socket of their own into it.
-    #[error("the runtime directory {dir} is writable by others than its owner")]
+    #[error("the runtime directory {dir} is writable by users other than its owner")]
     OpenToOthers {
         /// The runtime directory.
         dir: PathBuf,
     },
     /// Something else has the socket's name; it is left alone.
-    #[error("{path} is in the way: it is not a socket")]
+    #[error("{path} exists and is not a socket")]
     NotASocket {
         /// What is in the way.
         path: PathBuf,
@@ -114,7 +114,7 @@ fn prepare_dir(dir: &Path) -> Result<(), ClaimError> {
         .mode(0o700)
         .create(dir)
         .map_err(ClaimError::io("create the runtime directory", dir))?;
-    let meta = fs::metadata(dir).map_err(ClaimError::io("look at", dir))?;
+    let meta = fs::metadata(dir).map_err(ClaimError::io("inspect", dir))?;
     if meta.mode() & 0o022 != 0 {
         return Err(ClaimError::OpenToOthers {
             dir: dir.to_owned(),
@@ -167,7 +167,7 @@ fn remove_stale(path: &Path) -> Result<(), ClaimError> {
             path: path.to_owned(),
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(ClaimError::io("look at", path)(error)),
+        Err(error) => Err(ClaimError::io("inspect", path)(error)),
     }
 }
 

@@ -461,7 +461,7 @@ fn look(held: &mut Held) -> bool {
         Ok(None) => false,
         // That it is gone would be told without an error.
         Err(error) => {
-            notes.push(format!("whether it is still there cannot be told: {error}"));
+            notes.push(format!("cannot tell whether it is still attached: {error}"));
             true
         }
     };

@@ -40,7 +40,7 @@ pub enum KernelError {
     #[error("the eBPF object has no {0}: rebuild it with `cargo xtask build-ebpf`")]
     Missing(&'static str),
     /// A command was refused by the command program.
-    #[error("the kernel half refused a command: status {0}")]
+    #[error("the BPF programs rejected a command: status {0}")]
     Refused(u32),
     /// The slots are all in use.
     #[error("all {0} slots are in use: raise max_slots")]
@@ -56,11 +56,11 @@ impl KernelError {
             .downcast_ref::<io::Error>()
             .and_then(io::Error::raw_os_error);
         let meaning = match code {
-            Some(libc::EPERM) => " (needs root, or CAP_BPF and CAP_NET_ADMIN)",
+            Some(libc::EPERM) => " (requires root, or CAP_BPF and CAP_NET_ADMIN)",
             Some(libc::EOPNOTSUPP | libc::EACCES) if is_realtime() => {
                 " (BPF timers do not work on a PREEMPT_RT kernel)"
             }
-            Some(libc::E2BIG) => " (this kernel's verifier gave up on it: a newer kernel may not)",
+            Some(libc::E2BIG) => " (this kernel's verifier gave up; a newer kernel may accept it)",
             Some(libc::EINVAL) => " (BPF timers need kernel 5.15 or later, with the BPF JIT on)",
             _ => "",
         };

@@ -35,7 +35,7 @@ pub enum PinError {
     #[error("{path} is not on a bpffs and none can be mounted there: {source}")]
     Mount { path: PathBuf, source: io::Error },
     /// Another process has the directory.
-    #[error("another ha-agent uses the pins in {dir}: the virtual routers there are its own")]
+    #[error("another ha-agent uses the pins in {dir} and runs the virtual routers there")]
     Taken { dir: PathBuf },
     /// It cannot be told whether another process has the directory.
     #[error("cannot lock {path}: {source}")]

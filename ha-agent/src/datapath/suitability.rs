@@ -56,7 +56,7 @@ pub fn obstacle(datapath: Datapath, facts: &Facts) -> Option<String> {
 fn xdp_obstacle(datapath: Datapath, facts: &Facts) -> Option<String> {
     if facts.link_layer == LinkLayer::Network {
         return Some(
-            "a layer-3 interface has no Ethernet header, which XDP programs begin with".to_owned(),
+            "a layer-3 interface has no Ethernet header, which XDP programs require".to_owned(),
         );
     }
     if !facts.vlans_above.is_empty() {
@@ -66,19 +66,18 @@ fn xdp_obstacle(datapath: Datapath, facts: &Facts) -> Option<String> {
         ));
     }
     if facts.kind == LinkKind::Bridge {
-        return Some("a bridge takes VLAN tags out of frames before XDP sees them".to_owned());
+        return Some("a bridge strips VLAN tags before XDP sees the frames".to_owned());
     }
     if datapath == Datapath::Native && lies_beneath_another(facts) {
         return Some(
-            "native XDP runs on the devices beneath it, and sees their frames and not its own"
-                .to_owned(),
+            "native XDP runs on the devices below it and sees their frames, not its own".to_owned(),
         );
     }
     // On veth the other end decides, and the flag says nothing.
     if facts.strips_tags == Some(true) && facts.kind != LinkKind::Veth {
         return Some(
-            "it takes VLAN tags out of frames before XDP sees them, so that adverts of VLANs look like its own: \
-             use tc, or `ethtool -K` with `rxvlan off` if no VLANs matter"
+            "it strips VLAN tags before XDP sees the frames, so adverts of VLANs look like its own: use tc, or \
+             `ethtool -K` with `rxvlan off` if it needs no VLANs"
                 .to_owned(),
         );
     }
@@ -100,20 +99,20 @@ fn lies_beneath_another(facts: &Facts) -> bool {
 pub fn changed(datapath: Datapath, facts: &Facts) -> Option<String> {
     let obstacle = obstacle(datapath, facts)?;
     Some(format!(
-        "it would not be attached like this any more: {obstacle}"
+        "it would no longer be attached this way: {obstacle}"
     ))
 }
 
 /// What a person should know of an interface that is a port of another device, such as `bridge br0`.
 pub fn note_of_port(datapath: Datapath, upper: &str) -> String {
     let heard = if datapath == Datapath::Socket {
-        ", adverts too"
+        ", including adverts"
     } else {
         ""
     };
     format!(
-        "the interface is a port of {upper}, which takes all that comes in{heard}: addresses belong there, and the \
-         instance's `interface` should be that one"
+        "the interface is a port of {upper}, which takes all incoming frames{heard}: set the instance's \
+         `interface` to that device"
     )
 }
 
@@ -122,9 +121,9 @@ pub fn because(choice: DatapathChoice, datapath: Datapath) -> String {
     match (choice, datapath) {
         (DatapathChoice::Only(_), _) => "configured".to_owned(),
         (DatapathChoice::Auto, Datapath::Tc) => {
-            "chosen since it costs other traffic nothing".to_owned()
+            "chosen because it costs other traffic nothing".to_owned()
         }
-        (DatapathChoice::Auto, _) => "the kernel half cannot be had here".to_owned(),
+        (DatapathChoice::Auto, _) => "the BPF programs are not available here".to_owned(),
     }
 }
 
@@ -135,7 +134,7 @@ pub fn not_tried(choice: DatapathChoice, facts: &Facts) -> Vec<Refusal> {
     }
     let reason = obstacle(Datapath::Native, facts).unwrap_or_else(|| {
         format!(
-            "{}; `datapath = \"native\"` is for links that are dedicated or exposed to floods",
+            "{}; `datapath = \"native\"` is for dedicated links or links exposed to floods",
             cost_of_native(facts)
         )
     });
@@ -148,13 +147,13 @@ pub fn not_tried(choice: DatapathChoice, facts: &Facts) -> Vec<Refusal> {
 fn cost_of_native(facts: &Facts) -> &'static str {
     let driver = facts.driver.as_deref();
     match (&facts.kind, driver) {
-        (LinkKind::Veth, _) => "it would take segmentation offload from the other end",
-        (_, Some("virtio_net")) => "it would take receive offloads from the card",
+        (LinkKind::Veth, _) => "it would disable segmentation offload at the other end",
+        (_, Some("virtio_net")) => "it would disable receive offloads of the card",
         (_, Some(driver)) if RESETTING.contains(&driver) => {
-            "the card resets when a program comes and when it goes"
+            "the card resets when a program is attached or detached"
         }
-        (LinkKind::Device, _) => "many cards reset when a program comes and when it goes",
-        _ => "the kernel has it only on devices with a driver of their own",
+        (LinkKind::Device, _) => "many cards reset when a program is attached or detached",
+        _ => "the kernel supports it only on devices with their own driver",
     }
 }
 
@@ -274,8 +273,8 @@ mod tests {
             (LinkKind::Device, Some("virtio_net"), "receive offloads"),
             (LinkKind::Device, Some("ixgbe"), "the card resets"),
             (LinkKind::Device, Some("new"), "many cards reset"),
-            (LinkKind::Bond, None, "devices beneath it"),
-            (LinkKind::Macvlan, None, "driver of their own"),
+            (LinkKind::Bond, None, "devices below it"),
+            (LinkKind::Macvlan, None, "their own driver"),
         ] {
             let facts = Facts {
                 driver: driver.map(str::to_owned),

@@ -103,5 +103,5 @@ pub(crate) fn needs_global_source(transport: &Transport) -> bool {
 
 fn sink(link: &Link, family: Family) -> Result<Sink, String> {
     Sink::open(&link.name, family)
-        .map_err(|error| format!("cannot take unicast adverts in on {}: {error}", link.name))
+        .map_err(|error| format!("cannot receive unicast adverts on {}: {error}", link.name))
 }

@@ -168,7 +168,7 @@ impl Driver {
             }
             Decision::Refused(why) if instance.refuse_switch(&why) => {}
             Decision::Refused(why) => {
-                let why = format!("the configured datapath does not work: {why}");
+                let why = format!("the configured datapath is not available: {why}");
                 instance.tell(Event::BindFailed(why), &mut self.system, now);
             }
         }

@@ -283,7 +283,7 @@ fn by_program(
     link: &'static str,
 ) -> Reception {
     let because = if choice == DatapathChoice::Auto && datapath != Datapath::Tc {
-        "another instance on the interface wants it".to_owned()
+        "another instance on the interface requires it".to_owned()
     } else {
         suitability::because(choice, datapath)
     };

@@ -124,8 +124,8 @@ fn open_device(opening: &Opening<'_>, devices: &mut DeviceBook) -> Result<Option
     };
     if let Some(address) = in_the_way(config, link) {
         return Err(format!(
-            "{address} is on {0}, which answers for it with its own MAC: with `virtual_mac` a virtual address \
-             is the agent's alone; take it out of the host's own network configuration",
+            "{address} is on {0}, which answers for it with its own MAC: with `virtual_mac` only the agent may \
+             add a virtual address; remove it from the host's network configuration",
             link.name
         ));
     }
@@ -171,7 +171,7 @@ fn open_above(
             }
             detector
         }
-        (_, None) => return Err("the kernel half is not loaded".to_owned()),
+        (_, None) => return Err("the BPF programs are not loaded".to_owned()),
     };
     Ok(Port {
         ifindex: link.index,

@@ -53,7 +53,8 @@ impl Driver {
         let instance = self.instances.iter().find(|it| **it.name() == *name)?;
         let other = self.rival(instance, choice)?;
         Some(format!(
-            "instance {} on {} insists on {}, and an interface has one of our programs: switch that instance first",
+            "instance {} on {} requires {}, and an interface can have only one of our programs: switch that \
+             instance first",
             other.name(),
             other.config().interface,
             other.choice().name()
@@ -123,7 +124,7 @@ fn give_up(instance: &mut Instance, why: String, reporter: &Reporter) -> Option<
         return Some((waiting, Err(SwitchError::Refused(why))));
     }
     reporter.say_of(Arc::clone(instance.name()), Notice::Warning(format!(
-            "datapath {}, which a command had set, cannot be had any more: {why}; the configured {} counts again",
+            "datapath {}, set by a command, is no longer available: {why}; the configured {} applies again",
             switch.choice.name(),
             instance.config().datapath.name()
         )));

@@ -95,7 +95,7 @@ pub struct AddressError {
 fn advice(errno: Errno) -> &'static str {
     match errno {
         Errno::EPERM => "; the agent needs CAP_NET_ADMIN",
-        Errno::ENODEV => "; the interface is gone",
+        Errno::ENODEV => "; the interface no longer exists",
         Errno::EACCES => {
             "; IPv6 is switched off on the interface (sysctl net.ipv6.conf.*.disable_ipv6)"
         }

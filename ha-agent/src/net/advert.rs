@@ -42,7 +42,7 @@ pub enum AdvertError {
     TooLong(usize),
     /// The message is larger than the interface's MTU; adverts are never fragmented.
     #[error(
-        "an advert of {0} bytes is larger than the interface's MTU: fewer addresses, or a larger MTU"
+        "an advert of {0} bytes is larger than the interface's MTU: use fewer addresses or a larger MTU"
     )]
     ExceedsMtu(usize),
     /// The host's firewall dropped it.

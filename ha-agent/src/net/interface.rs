@@ -21,7 +21,7 @@ const LISTED: usize = 20;
 #[derive(Debug, thiserror::Error)]
 pub enum InterfaceError {
     /// There is none of this name.
-    #[error("no such interface: {name}{}; there are: {}", suggestion(.name, .existing), list(.existing))]
+    #[error("no such interface: {name}{}; this host has: {}", suggestion(.name, .existing), list(.existing))]
     Missing {
         /// The name asked for.
         name: String,
@@ -132,11 +132,11 @@ mod tests {
         };
         assert_eq!(
             error("eht0", names(&["lo", "eth0", "docker0"])).to_string(),
-            "no such interface: eht0; did you mean eth0?; there are: lo, eth0, docker0"
+            "no such interface: eht0; did you mean eth0?; this host has: lo, eth0, docker0"
         );
         assert_eq!(
             error("xyz", names(&["lo", "eth0"])).to_string(),
-            "no such interface: xyz; there are: lo, eth0"
+            "no such interface: xyz; this host has: lo, eth0"
         );
     }
 
@@ -175,7 +175,7 @@ mod tests {
             let error = interface("neat").unwrap_err().to_string();
             assert_eq!(
                 error,
-                "no such interface: neat; did you mean near?; there are: lo, br0, near"
+                "no such interface: neat; did you mean near?; this host has: lo, br0, near"
             );
         });
     }

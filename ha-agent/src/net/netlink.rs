@@ -281,7 +281,7 @@ impl RouteSocket {
                 Ok((_, sender)) if sender.port_number() != 0 => {}
                 Ok((length, _)) if length > self.incoming.len() => {
                     return Err(NetlinkError::Malformed(format!(
-                        "a datagram of {length} bytes was cut to {}",
+                        "a datagram of {length} bytes was truncated to {}",
                         self.incoming.len()
                     )));
                 }

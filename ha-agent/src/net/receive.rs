@@ -164,7 +164,7 @@ impl Receiver {
             (Family::V6, ..) => {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "the kernel did not say where an IPv6 packet came from",
+                    "the kernel gave no source for an IPv6 packet",
                 ));
             }
         }))

@@ -218,8 +218,8 @@ impl Router {
         };
         self.changed = true;
         fx.say(Notice::Warning(format!(
-            "the fence was up, for {lasted} ms or more: this agent stood still while another host was master; \
-             {incoming} frames for the addresses were dropped, and {outgoing} in their name"
+            "the fence was up for {lasted} ms or more: this agent stalled while another host was master; \
+             {incoming} frames to the addresses and {outgoing} frames from them were dropped"
         )));
     }
 

@@ -353,7 +353,7 @@ impl Readiness {
 
 /// An interface that has another name now.
 pub(super) fn renamed(from: &str, to: &str) -> String {
-    format!("no such interface: {from} is called {to} now; rename it back, or change `interface`")
+    format!("no such interface: {from} was renamed to {to}; rename it back, or change `interface`")
 }
 
 /// What a failure is called, by its number in the list of names.

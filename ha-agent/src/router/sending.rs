@@ -97,7 +97,7 @@ impl Sending {
         let (too_small, _) = self.too_small?;
         (too_small == outlet.mtu).then(|| {
             format!(
-                "the kernel refuses an advert of {} bytes as too long for {}, whose MTU is {}",
+                "the kernel rejects an advert of {} bytes as too long for {}, whose MTU is {}",
                 AdvertSize::of(config).packet(config.addresses.len()),
                 outlet.name,
                 outlet.mtu
@@ -112,7 +112,7 @@ impl Sending {
             SendingNews::Leave => {
                 self.unsent = None;
                 if std::mem::take(&mut self.told) {
-                    fx.say(Notice::Info("adverts leave again".to_owned()));
+                    fx.say(Notice::Info("adverts are sent again".to_owned()));
                 }
                 return false;
             }
@@ -135,8 +135,8 @@ impl Sending {
         }
         (self.told_at, self.told) = (Some(now), true);
         fx.say(Notice::Warning(format!(
-            "adverts to {} have not left for {:.1} s: {}; the other hosts hear no master, and one of them \
-             takes over beside this one",
+            "no advert to {} was sent for {:.1} s: {}; the other hosts have no master, and one of them becomes \
+             a second one",
             unsent.to,
             now.since(unsent.since).to_duration().as_secs_f64(),
             unsent.why
@@ -176,8 +176,8 @@ impl fmt::Display for Shortfall {
         } = self;
         write!(
             f,
-            "an advert of {listed} addresses has {packet} bytes, and the MTU of {name} is {mtu}, where \
-             {fitting} addresses fit: enlarge the MTU, or move addresses to `excluded` or to further instances"
+            "an advert of {listed} addresses has {packet} bytes, but the MTU of {name} is {mtu}, which fits \
+             {fitting} addresses: raise the MTU, or move addresses to `excluded` or to other instances"
         )
     }
 }

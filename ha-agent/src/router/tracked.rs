@@ -54,7 +54,7 @@ pub enum LinkStatus {
 impl fmt::Display for LinkStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Gone => "there is none of that name",
+            Self::Gone => "no such interface",
             Self::Off => "switched off",
             Self::NoCarrier => "no carrier",
             Self::Works => "up",

@@ -63,9 +63,8 @@ impl Unheard {
         let span = now.since(self.listening.take()?.since);
         (span <= SOON && priority < own && priority.0 > 0).then(|| {
             format!(
-                "{other}, of priority {}, was master all the time, and was not heard until {} s after this host \
-                 had begun to listen: if the port does not pass frames at once (spanning tree, LACP), set \
-                 start_delay to longer than that takes",
+                "{other} (priority {}) was master all along, but its first advert arrived {} s after this host \
+                 began to listen: if the switch port passes no frames at first (spanning tree, LACP), set start_delay to longer than that takes",
                 priority.0,
                 span.0 / 1_000_000_000
             )
@@ -120,7 +119,7 @@ mod tests {
             said.contains("10.99.0.1") && said.contains("start_delay"),
             "{said}"
         );
-        assert!(said.contains("until 30 s"), "{said}");
+        assert!(said.contains("arrived 30 s"), "{said}");
         assert_eq!(hint(&mut unheard, 90, at(131)), None);
     }
 

@@ -9,10 +9,10 @@ use ha_common::election::{Claim, Notice};
 pub fn of_notice(notice: &Notice) -> String {
     match notice {
         Notice::TwoOwners { other } => format!(
-            "{other} claims to own the addresses (priority 255) as we do: only one host may"
+            "{other} also claims to own the addresses (priority 255): only one host may own them"
         ),
         Notice::OwnAddressHeard(advert) => format!(
-            "an advert came from our own address {}: a loop in the network, or the address is on two hosts",
+            "received an advert from our own address {}: the network has a loop, or two hosts have the address",
             advert.source
         ),
         Notice::IntervalDiffers {
@@ -20,13 +20,13 @@ pub fn of_notice(notice: &Notice) -> String {
             theirs,
             ours,
         } => format!(
-            "{source} advertises every {} ms, we are configured for {} ms: its interval is used",
+            "{source} advertises every {} ms, this host is configured for {} ms: the received interval is used",
             u32::from(theirs.0) * 10,
             u32::from(ours.0) * 10
         ),
-        Notice::Resumed => "carries on as the master that it was before the restart".to_owned(),
+        Notice::Resumed => "resumed as master after the restart".to_owned(),
         Notice::SendingAgain => {
-            "the agent was stalled and had stopped its adverts; it sends again".to_owned()
+            "the agent had stalled and stopped its adverts; it sends again".to_owned()
         }
     }
 }
@@ -34,8 +34,8 @@ pub fn of_notice(notice: &Notice) -> String {
 /// Another host says that it has an address which we hold as master.
 pub fn of_claim(claim: &Claim) -> String {
     format!(
-        "{} claims {}, which this host holds as master: take the address off that host, or if it is a second \
-         master, find out why it hears no adverts of ours; it is answered by announcements",
+        "{} claims {}, which this host holds as master: remove the address from that host, or if it is a second \
+         master, find out why it receives no adverts from this host; this host announces the address again",
         Mac(claim.mac),
         claim.address,
     )
@@ -44,7 +44,8 @@ pub fn of_claim(claim: &Claim) -> String {
 /// A difference of address lists.
 pub fn of_list(source: IpAddr, theirs: u8, ours: usize) -> String {
     format!(
-        "{source} lists other virtual addresses ({theirs}) than are configured here ({ours}): make the configurations equal"
+        "{source} advertises a different list of virtual addresses ({theirs}) than this host is configured for \
+         ({ours}): use the same list on all hosts"
     )
 }
 

@@ -41,12 +41,13 @@ impl Fence {
         let mut text = match self.state {
             FenceState::None => {
                 return Some(
-                    "none by a plain socket: if this agent stands still as master, the host goes on answering"
+                    "none with a plain socket: if this agent stalls as master, the host keeps answering for the \
+                     addresses"
                         .to_owned(),
                 );
             }
             FenceState::Up => format!("up for {}", span(self.up_us.unwrap_or_default())),
-            FenceState::IngressOnly => "down; XDP drops what comes in only".to_owned(),
+            FenceState::IngressOnly => "down; XDP drops incoming frames only".to_owned(),
             FenceState::Down => "down".to_owned(),
         };
         if self.dropped_in == 0 && self.dropped_out == 0 {
@@ -55,7 +56,7 @@ impl Fence {
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            ", dropped {} for the addresses and {} in their name",
+            ", dropped {} to the addresses and {} from them",
             count(self.dropped_in, "frame"),
             self.dropped_out
         );
@@ -86,7 +87,7 @@ mod tests {
         let none = fence(FenceState::None).in_words().unwrap();
         assert!(none.contains("plain socket"), "{none}");
         let ingress = fence(FenceState::IngressOnly).in_words().unwrap();
-        assert!(ingress.contains("comes in only"), "{ingress}");
+        assert!(ingress.contains("incoming frames only"), "{ingress}");
         let up = Fence {
             up_us: Some(3_000_000),
             dropped_in: 1,
@@ -96,7 +97,7 @@ mod tests {
         };
         assert_eq!(
             up.in_words().unwrap(),
-            "up for 3 s, dropped 1 frame for the addresses and 2 in their name, the last 10 ms ago"
+            "up for 3 s, dropped 1 frame to the addresses and 2 from them, the last 10 ms ago"
         );
     }
 }

@@ -39,10 +39,10 @@ impl Hmac {
         let known: Vec<String> = self.keys.iter().map(u8::to_string).collect();
         let time = match self.window_us {
             Some(window) => format!("within {}", span(window)),
-            None => "only growing".to_owned(),
+            None => "increasing only".to_owned(),
         };
         format!(
-            "{}, {place}; signs with key {}, knows {}; times {time}",
+            "{}, {place}; signs with key {}, accepts {}; times {time}",
             self.mode,
             self.active,
             known.join(", ")

@@ -68,7 +68,7 @@ fn unicast(peers: &[UnicastPeer], ttl: u8, check_source: bool) -> String {
         let _ = write!(text, ", with TTL {ttl}");
     }
     if !check_source {
-        text.push_str(", heard from anybody");
+        text.push_str(", accepted from any source");
     }
     text
 }
@@ -112,7 +112,7 @@ mod tests {
             unicast_to(&[("10.0.0.2", 255, 255), ("10.1.0.2", 250, 254)], 64, false)
                 .in_words(None)
                 .unwrap(),
-            "by unicast to 10.0.0.2, 10.1.0.2 (accepted TTL 250 to 254), with TTL 64, heard from anybody"
+            "by unicast to 10.0.0.2, 10.1.0.2 (accepted TTL 250 to 254), with TTL 64, accepted from any source"
         );
     }
 

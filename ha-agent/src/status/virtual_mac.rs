@@ -20,7 +20,7 @@ pub struct VirtualMac {
 impl fmt::Display for VirtualMac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match (self.ifindex, self.up) {
-            (None, _) => "not there",
+            (None, _) => "missing",
             (Some(_), true) => "up",
             (Some(_), false) => "down",
         };

@@ -95,7 +95,7 @@ impl Report {
         );
         if machine.load_before > CALM {
             head.push_str(
-                "The machine was not calm before the run: what is below includes somebody else's work.\n",
+                "The machine was not calm before the run: the figures below include other work.\n",
             );
         }
         head

@@ -15,13 +15,13 @@ use ha_tests::bench::{Options, foreign, run};
     reason = "each is a switch of the command line"
 )]
 struct Args {
-    /// A fifth of the rounds and shorter readings
+    /// Run a fifth of the rounds, with shorter readings
     #[arg(long)]
     quick: bool,
     /// Where to write every sample [default: target/bench/bench.json or bench-foreign.json]
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// This part and those that are named beside it: take-overs
+    /// Only the named parts: take-overs
     #[arg(long)]
     takeovers: bool,
     /// The cost of adverts and memory
@@ -30,10 +30,10 @@ struct Args {
     /// Take-overs of many addresses
     #[arg(long)]
     many: bool,
-    /// Pairs with 255 and 1,000 virtual routers; takes a quarter of an hour, and only runs when it is named
+    /// Pairs with 255 and 1,000 virtual routers; takes a quarter of an hour, runs only when named
     #[arg(long)]
     scale: bool,
-    /// What the agent costs other traffic; takes twenty minutes, a part of its own
+    /// What the agent costs other traffic; takes twenty minutes, cannot be combined
     #[arg(long, conflicts_with_all = ["takeovers", "receive", "many", "scale"])]
     foreign: bool,
 }

@@ -7,14 +7,14 @@ use clap::Parser;
 use ha_tests::demo::{Options, run};
 use ha_tests::scenario::Settings;
 
-/// Plays a fail-over with two agents, real nginx and a client, step by step.
+/// Plays a failover with two agents, real nginx and a client, step by step
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask demo")]
 struct Args {
-    /// Leave the lab up at the end, and say how to enter it
+    /// Keep the lab up at the end, and show how to enter it
     #[arg(long)]
     keep: bool,
-    /// Only with adverts every 10 ms, by native XDP; default: first every second, by the default datapath
+    /// Only with adverts every 10 ms, by native XDP; default: also every second, by the default datapath
     #[arg(long)]
     fast: bool,
 }

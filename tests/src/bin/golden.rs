@@ -18,16 +18,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a scenario of a recording of `ha-agent run --record`
+    /// Import a recording of `ha-agent run --record` as a scenario
     Import {
-        /// The recording.
+        /// The recording
         file: PathBuf,
-        /// The scenario's name: a folder under tests/scenarios.
+        /// The scenario's name: a directory under tests/scenarios
         name: String,
     },
-    /// Play a scenario, and show what comes of it
+    /// Play a scenario and show the result
     Play {
-        /// The scenario's name, or a path to its folder.
+        /// The scenario's name, or a path to its directory
         name: String,
     },
 }

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Some(Some(bug)) => bug.plant,
         Some(None) => {
             let names: Vec<&str> = BUGS.iter().map(|bug| bug.name).collect();
-            eprintln!("no such bug: there are {}", names.join(", "));
+            eprintln!("no such bug; available: {}", names.join(", "));
             return ExitCode::from(2);
         }
     };
@@ -79,7 +79,7 @@ fn explain(seed: u64, arguments: &Arguments, plant: Plant) {
         let violation = again(&small).err();
         (small, violation)
     };
-    eprintln!("the least of it that still fails:");
+    eprintln!("the smallest case that still fails:");
     for (id, params) in small.params.iter().enumerate() {
         eprintln!("  node {id}: {params:?}");
     }

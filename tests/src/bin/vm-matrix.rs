@@ -12,11 +12,11 @@ use ha_tests::vm::matrix::cell::Outcome;
 use ha_tests::vm::matrix::table::Table;
 use ha_tests::vm::matrix::{Column, Shape, shapes};
 
-/// Plays an election on every kind of interface, by every card and kernel.
+/// Plays an election on every kind of interface, with every card and kernel
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask vm --matrix")]
 struct Args {
-    /// A kernel, by its folder in target/vm/kernels
+    /// A kernel: its directory in target/vm/kernels
     #[arg(long, required = true)]
     kernel: Vec<String>,
     /// Only these cards
@@ -25,10 +25,10 @@ struct Args {
     /// Only these interfaces
     #[arg(long)]
     shape: Vec<String>,
-    /// The `datapath` that the agent is told to use
+    /// `datapath` of the agent
     #[arg(long, default_value = "auto")]
     datapath: String,
-    /// How many machines run at once; none: one for each processor
+    /// How many machines run at once; default: one for each processor
     #[arg(long)]
     jobs: Option<usize>,
 }
@@ -64,7 +64,7 @@ fn main() -> Result<ExitCode> {
     let (passed, failed, lacking) = table.tally();
     println!("\n`datapath = \"{}\"`\n\n{}", args.datapath, table.text());
     println!(
-        "\n{passed} cells passed, {failed} failed, {lacking} could not be had; {} s",
+        "\n{passed} cells passed, {failed} failed, {lacking} unavailable; {} s",
         begin.elapsed().as_secs()
     );
     Ok(if failed == 0 && passed > 0 {
@@ -91,7 +91,7 @@ fn line(column: &str, shape: &Shape, outcome: &Outcome) -> String {
     let said = match outcome {
         Outcome::Passed(hook) => format!("{hook:?}"),
         Outcome::Failed(hook, reason) => format!("FAILS, {hook:?}: {reason}"),
-        Outcome::Lacking(reason) => format!("not to be had: {reason}"),
+        Outcome::Lacking(reason) => format!("unavailable: {reason}"),
     };
     format!("{column}, {}: {said}", shape.name)
 }
@@ -115,7 +115,7 @@ fn columns(args: &Args) -> Result<Vec<Column>> {
         let cards = args.card.iter().map(|name| {
             let found = Card::ALL.into_iter().find(|card| card.name() == name);
             let known = Card::ALL.map(Card::name).join(", ");
-            found.with_context(|| format!("there is no card {name:?}; there are {known}"))
+            found.with_context(|| format!("no such card: {name:?}; available: {known}"))
         });
         cards.collect::<Result<_>>()?
     };

@@ -54,22 +54,22 @@ pub const STEPS: [Step; 9] = [
         number: 2,
         title: "nginx stops on the master",
         action: "stop nginx on the master",
-        expectation: "it runs again within a second, the address has not moved, and a log line says so",
+        expectation: "nginx runs again within a second, the address does not move, and the log shows the restart",
         play: service::stop_nginx,
     },
     Step {
         number: 3,
-        title: "nginx is broken for good",
+        title: "nginx cannot be restarted",
         action: "make the master's nginx configuration invalid and stop nginx",
-        expectation: "one restart fails, the master goes FAULT and says priority 0, \
-                      the other host serves the client",
+        expectation: "one restart fails, the master goes to FAULT and sends priority 0, the other host serves \
+         the client",
         play: service::break_nginx,
     },
     Step {
         number: 4,
-        title: "nginx is mended",
+        title: "nginx is repaired",
         action: "make the configuration valid and start nginx",
-        expectation: "after the check has risen the first host takes the address back",
+        expectation: "the first host takes the address back once the check is up",
         play: service::mend_nginx,
     },
     Step {
@@ -84,30 +84,29 @@ pub const STEPS: [Step; 9] = [
         number: 6,
         title: "The master's host vanishes",
         action: "block the master's switch port silently; open it again",
-        expectation: "take-over at the deadline; one clean way back",
+        expectation: "take-over at the deadline; one clean return",
         play: adverts::vanish,
     },
     Step {
         number: 7,
         title: "The master's agent is stopped",
         action: "SIGTERM to the master's agent; start it again",
-        expectation: "priority 0, the address is gone before the process is, take-over after the \
-                      skew time only",
+        expectation: "priority 0, the address is removed before the process ends, take-over after the skew time",
         play: processes::terminate,
     },
     Step {
         number: 8,
         title: "The master's agent is killed and restarted",
         action: "SIGKILL to the master's agent; start it again 200 ms later",
-        expectation: "if the deadline is longer than that the address never moves and no request \
-                      is lost; else one take-over and one clean way back",
+        expectation: "if the deadline is longer than that the address never moves and no request is lost; \
+         otherwise one take-over and one clean return",
         play: processes::kill,
     },
     Step {
         number: 9,
         title: "Forged adverts",
         action: "20,000 adverts a second with bad checksums from a third host, for five seconds",
-        expectation: "no take-over; nothing but counters moves",
+        expectation: "no take-over; only counters change",
         play: adverts::forge,
     },
 ];

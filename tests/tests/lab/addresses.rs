@@ -30,7 +30,7 @@ fn an_address_that_somebody_removes_is_put_back_counted_and_announced() -> Resul
     ensure!(away < LATENESS, "it was away for {away:?}");
     pair.master
         .process()
-        .wait_for_line("somebody removed 10.99.0.100/24", PATIENCE)?;
+        .wait_for_line("restored 10.99.0.100/24", PATIENCE)?;
     let found = pair.master.only()?;
     ensure!(found.counters.vip_restored == 1 && found.state == State::Master);
     ensure!(found.addresses[0].present && found.transitions == 2);
@@ -95,7 +95,7 @@ fn an_address_that_was_there_before_stays_when_the_master_leaves() -> Result<()>
         let agent = Agent::master(h1, two.clone())?;
         agent
             .process()
-            .wait_for_line("10.99.0.101 was on the interface already", PATIENCE)?;
+            .wait_for_line("10.99.0.101 already existed on the interface", PATIENCE)?;
         let agent = if crash {
             agent.process().kill()?;
             Agent::start_again(h1)?

@@ -23,13 +23,13 @@ fn a_tc_program_that_comes_before_ours_later_is_named_while_it_is_there() -> Res
     let pair = Pair::auto()?;
     ensure!(pair.backup.only()?.datapath.notes.is_empty());
     let theirs = Foreign::tc(pair.h2())?;
-    wait_noted(&pair.backup, "see frames before ours does", true)?;
+    wait_noted(&pair.backup, "run before ours", true)?;
     wait_noted(&pair.backup, "ha_ingress", true)?;
     pair.backup
         .process()
-        .wait_for_line("see frames before ours does", PATIENCE)?;
+        .wait_for_line("run before ours", PATIENCE)?;
     drop(theirs);
-    wait_noted(&pair.backup, "see frames before ours does", false)?;
+    wait_noted(&pair.backup, "run before ours", false)?;
     pair.is_settled()
 }
 

@@ -159,7 +159,7 @@ fn a_second_agent_on_the_same_pins_ends_with_7_and_harms_nobody() -> Result<()> 
     first.process().kill()?;
     let heir = Agent::start_again(host)?;
     heir.process()
-        .wait_for_line("carries on with the maps pinned", PATIENCE)?;
+        .wait_for_line("reuses the maps pinned", PATIENCE)?;
     Ok(())
 }
 
@@ -172,7 +172,7 @@ fn something_in_the_control_sockets_place_ends_with_6_and_stays() -> Result<()> 
     fs::write(&path, "precious")?;
     let said = run(host)?;
     ensure!(said.code == Some(6), "{said:?}");
-    for part in ["is in the way: it is not a socket", "hint: move it away"] {
+    for part in ["exists and is not a socket", "hint: move it away"] {
         ensure!(said.err.contains(part), "no {part:?} in {said:?}");
     }
     ensure!(fs::read_to_string(&path)? == "precious");

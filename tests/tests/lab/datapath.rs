@@ -104,7 +104,7 @@ fn an_xdp_program_of_somebody_else_is_never_replaced_and_is_named() -> Result<()
     let found = agent.wait("in FAULT", |it| it.state == State::Fault)?;
     let reason = found.reason.context("no reason")?;
     ensure!(
-        reason.contains("ha_vrrp of somebody else") && reason.contains("is not replaced"),
+        reason.contains("the foreign XDP program ha_vrrp") && reason.contains("is not replaced"),
         "{reason}"
     );
     agent.stop()?;

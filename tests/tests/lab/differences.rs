@@ -21,7 +21,9 @@ fn a_backup_says_once_that_the_master_lists_other_addresses_and_follows_it() -> 
         .backup
         .wait("ten adverts", |it| it.counters.adverts_received >= 10)?;
     let notices = found.notices;
-    let said = notices.iter().filter(|it| it.text.contains("lists other"));
+    let said = notices
+        .iter()
+        .filter(|it| it.text.contains("advertises a different list"));
     ensure!(said.count() == 1, "{notices:?}");
     pair.is_settled()
 }

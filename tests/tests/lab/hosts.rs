@@ -282,9 +282,10 @@ fn a_program_that_somebody_else_detaches_is_put_back_counted_and_told() -> Resul
             .wait("puts it back", |it| it.datapath.reattached == seen + 1)
             .with_context(|| hook.to_owned())?;
     }
-    pair.backup
-        .process()
-        .wait_for_line("something else removed the program from eth0", PATIENCE)?;
+    pair.backup.process().wait_for_line(
+        "the program on eth0 was removed by something else",
+        PATIENCE,
+    )?;
     let heard = pair.backup.only()?.counters.adverts_received;
     pair.backup
         .wait("follows on", |it| it.counters.adverts_received > heard + 10)?;

@@ -30,7 +30,7 @@ fn without_a_bpffs_it_runs_unpinned_and_says_so() -> Result<()> {
     );
     pair.backup
         .process()
-        .wait_for_line("will not outlive the agent", PATIENCE)?;
+        .wait_for_line("are lost when the agent ends", PATIENCE)?;
     ensure!(pair.backup.only()?.datapath.kind.as_deref() == Some("tc"));
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()?;
@@ -132,7 +132,7 @@ fn pins_of_another_version_are_replaced() -> Result<()> {
     let agent = Agent::start_again(h1)?;
     agent
         .process()
-        .wait_for_line("carries on with the maps pinned", PATIENCE)?;
+        .wait_for_line("reuses the maps pinned", PATIENCE)?;
     runs_in_the_kernel(&agent)
 }
 
@@ -208,7 +208,7 @@ fn where_the_kernel_half_cannot_be_loaded_an_earlier_agents_program_does_not_go_
     )?;
     agent
         .process()
-        .wait_for_line("had left in the kernel was taken off", PATIENCE)?;
+        .wait_for_line("that an earlier agent left in the kernel", PATIENCE)?;
     agent.wait("follows by a plain socket", |it| {
         it.receives_by("socket") && it.follows()
     })?;

@@ -109,7 +109,7 @@ fn an_agent_that_is_started_again_leaves_the_earlier_recording_alone_and_resumes
     let second = h1.dir().join("incident.1");
     agent
         .process()
-        .wait_for_line(&format!("records to {}", second.display()), PATIENCE)?;
+        .wait_for_line(&format!("recording to {}", second.display()), PATIENCE)?;
     replayed(&path, &h1.dir().join("first"))?;
     let transcript = replayed(&second, &h1.dir().join("second"))?;
     let resumed = |line: &String| line.ends_with(" web < resume");

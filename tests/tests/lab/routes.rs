@@ -174,11 +174,11 @@ fn what_somebody_removes_is_put_back_counted_and_said() -> Result<()> {
     h1.run(&["ip", "route", "del", "default", "table", "1000"])?;
     agent
         .process()
-        .wait_for_line("somebody removed route default via 10.99.0.254", PATIENCE)?;
+        .wait_for_line("restored route default via 10.99.0.254", PATIENCE)?;
     h1.run(&["ip", "rule", "del", "priority", "100"])?;
     agent
         .process()
-        .wait_for_line("somebody removed rule from 10.99.0.100/32", PATIENCE)?;
+        .wait_for_line("restored rule from 10.99.0.100/32", PATIENCE)?;
     ensure!(has_both(h1)?, "{}{}", routes(h1)?, rules(h1)?);
     let found = agent.only()?;
     ensure!(
@@ -200,7 +200,7 @@ fn a_route_that_goes_with_its_source_address_comes_back_with_it() -> Result<()> 
     h1.run(&["ip", "addr", "del", "10.99.0.100/24", "dev", "eth0"])?;
     agent
         .process()
-        .wait_for_line("somebody removed route 192.0.2.0/24", PATIENCE)?;
+        .wait_for_line("restored route 192.0.2.0/24", PATIENCE)?;
     ensure!(routes(h1)?.contains("192.0.2.0/24"), "{}", routes(h1)?);
     Ok(())
 }
@@ -213,14 +213,18 @@ fn an_administrators_route_and_rule_in_the_same_place_stay() -> Result<()> {
         "route add default via 10.99.0.9 table 1000\nrule add from 10.99.0.100 table 1000 priority 100\n",
     )?;
     let agent = Agent::start(h1, usual(100)?)?;
-    agent
-        .process()
-        .wait_for_line("or another to the same was there already", PATIENCE)?;
+    agent.process().wait_for_line(
+        "or another one to the same destination, already existed",
+        PATIENCE,
+    )?;
     agent.wait_state(State::Master, PATIENCE)?;
     let found = agent.only()?;
     let route = found.routes.first().context("a route")?;
     let said = route.error.as_deref().unwrap_or_default();
-    ensure!(!route.present && said.contains("take it out"), "{route:?}");
+    ensure!(
+        !route.present && said.contains("remove it from"),
+        "{route:?}"
+    );
     agent.stop()?;
     let left = h1.run(&["ip", "route", "show", "table", "1000"])?;
     ensure!(left.contains("via 10.99.0.9"), "{left}");

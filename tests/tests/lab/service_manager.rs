@@ -30,7 +30,7 @@ fn an_agent_that_is_refused_is_never_ready() -> Result<()> {
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let first = Agent::start(h1, instance(100))?;
-    first.process().wait_for_line("runs with", PATIENCE)?;
+    first.process().wait_for_line("started with", PATIENCE)?;
     let manager = ServiceManager::listen(h1)?;
     let second = Agent::launch(h1, &manager.launch(UNHURRIED))?;
     let end = second.process().wait(PATIENCE)?;

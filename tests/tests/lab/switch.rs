@@ -94,8 +94,8 @@ fn what_cannot_be_had_is_refused_and_the_master_keeps_what_it_had() -> Result<()
         let said = switch(&agent, "native")?;
         ensure!(said.code == Some(1) && said.out.is_empty(), "{said:?}");
         for part in [
-            "web cannot have datapath native",
-            "keeps what it had",
+            "web cannot use datapath native",
+            "keeps its own",
             "native: ",
         ] {
             ensure!(said.err.contains(part), "no {part:?} in {said:?}");
@@ -120,7 +120,8 @@ fn what_cannot_be_had_is_refused_and_the_master_keeps_what_it_had() -> Result<()
     let said = invoke(h1, &["datapath", "wbe", "socket"])?;
     ensure!(said.code == Some(1), "{said:?}");
     ensure!(
-        said.err.contains("no instance \"wbe\"; configured are web"),
+        said.err
+            .contains("no such instance: \"wbe\"; configured: web"),
         "{said:?}"
     );
     Ok(())
@@ -146,7 +147,7 @@ fn what_a_command_has_set_is_shown_and_ends_with_a_reload_that_changes_it_or_a_r
     let text = invoke(host, &["status", "web"])?;
     ensure!(
         text.out
-            .contains("set to socket by `ha-agent datapath`, configured is auto"),
+            .contains("set to socket by `ha-agent datapath` (configured: auto)"),
         "{text:?}"
     );
     // A reload of something else leaves it.

@@ -102,7 +102,9 @@ fn a_killed_agent_is_started_again_before_anybody_notices() -> Result<()> {
     let mark = it.first.journal.mark();
     let begin = now();
     it.first.must(&["kill", "--signal=KILL"])?;
-    it.first.journal.wait_after(mark, "carries on", PATIENCE)?;
+    it.first
+        .journal
+        .wait_after(mark, "reuses the maps", PATIENCE)?;
     // If the new agent were silent, the backup would come now.
     let deadline = after(begin, timing(SECOND).master_down())?;
     it.capture
@@ -141,7 +143,9 @@ fn an_agent_that_stands_still_is_ended_by_the_watchdog_and_comes_back_once() -> 
         .journal
         .wait_after(mark, "Watchdog timeout", PATIENCE)?;
     ensure!(now().since(stopped).to_duration() < WATCHDOG + SECOND);
-    it.first.journal.wait_after(mark, "carries on", PATIENCE)?;
+    it.first
+        .journal
+        .wait_after(mark, "reuses the maps", PATIENCE)?;
     it.there_and_back(stopped)?;
     client.wait_served_by(it.first.host(), now(), PATIENCE)?;
     ensure!(it.first.property("NRestarts")? == "1");
@@ -288,7 +292,7 @@ fn without_a_bpffs_the_unit_runs_unpinned_and_says_so() -> Result<()> {
     let pins = node.status()?.node.pins;
     ensure!(pins.state == "unpinned" && pins.why.is_some(), "{pins:?}");
     node.journal
-        .wait_after(0, "will not outlive the agent", PATIENCE)?;
+        .wait_after(0, "are lost when the agent ends", PATIENCE)?;
     node.must(&["stop"])?;
     node.watch.wait_absent(PATIENCE)?;
     ensure!(node.program()?.is_none());

@@ -78,7 +78,7 @@ fn an_uplink_that_is_deleted_faults_the_master_until_there_is_one_of_its_name() 
     let pair = watched(Track::interface(UPLINK, toml::Table::new()))?;
     pair.lab.switch().batch(&format!("link del {PORT}\n"))?;
     pair.moved_away()?;
-    wait_found(&pair, "there is none of that name")?;
+    wait_found(&pair, "no such interface")?;
     pair.lab.plug(pair.h1(), UPLINK, "10.98.0.1/24")?;
     pair.moved_back().map(drop)
 }

@@ -185,7 +185,7 @@ fn a_device_of_somebody_else_keeps_the_instance_out_and_stays() -> Result<()> {
     let agent = Agent::start(h1, ROUTER.instance(100))?;
     let found = agent.wait("says why", |it| {
         let reason = it.reason.as_deref().unwrap_or_default();
-        reason.contains("its alias does not say that ha-agent made it")
+        reason.contains("its alias does not mark it as made by ha-agent")
     })?;
     ensure!(found.state != State::Master);
     h1.run(&["ip", "link", "del", ROUTER.device])?;
@@ -246,9 +246,10 @@ fn a_backups_device_that_somebody_switches_on_is_switched_off_again() -> Result<
     let backup = Agent::start(h2, ROUTER.instance(90))?;
     backup.wait_state(State::Backup, PATIENCE)?;
     h2.run(&["ip", "link", "set", ROUTER.device, "up"])?;
-    backup
-        .process()
-        .wait_for_line("somebody switched vrrp4-51 on; it is off again", PATIENCE)?;
+    backup.process().wait_for_line(
+        "vrrp4-51 was switched on by something else; switched off again",
+        PATIENCE,
+    )?;
     ensure!(!is_up(h2, ROUTER.device)?);
     Ok(())
 }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// How long a removed program may stay away: a look every 2 s, and what an emulated guest takes to act on it.
 const ABSENCE: Duration = Duration::from_secs(10);
 /// What the log says of it, once for each time.
-const TOLD: &str = "something else removed the program from eth0; it was attached again";
+const TOLD: &str = "the program on eth0 was removed by something else; attached again";
 
 #[test]
 fn what_somebody_deletes_is_put_back_counted_and_told() -> Result<()> {

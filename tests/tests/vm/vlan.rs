@@ -134,7 +134,7 @@ fn xdp_by_name_is_refused_while_the_card_takes_tags_out_of_frames() -> Result<()
     let guest = Guest::without_vlan(Card::E1000e, parent().with("datapath", "native"))?;
     ensure!(guest.offload()? == "on");
     let agent = GuestAgent::start(&guest.vm)?;
-    let why = "it takes VLAN tags out of frames before XDP sees them";
+    let why = "it strips VLAN tags before XDP sees the frames";
     faulted(&agent, &format!("native: {why}"))?;
 
     let (file, text) = config(vec![parent().with("datapath", "generic")])?;

@@ -163,7 +163,7 @@ fn control(values: &Control<'_>) -> String {
          Section: net\n\
          Priority: optional\n\
          Description: VRRP failover agent with detection in the kernel\n \
-         Keeps a virtual IP address alive on a group of hosts. A BPF program parses\n \
+         Keeps virtual IP addresses available on a group of hosts. A BPF program parses\n \
          VRRP advertisements and keeps the timers; the agent runs the election, moves\n \
          the address, and supervises the service behind it. Works beside keepalived,\n \
          FRR and routers.\n"

@@ -67,7 +67,7 @@ pub(super) fn is_ready(workspace: &Workspace) -> bool {
 pub(super) fn install(workspace: &Workspace) -> Result<()> {
     if !apt::exists() {
         bail!(
-            "this machine has no apt-get to fetch the virtual machine's kernel with; the other tests run by \
+            "cannot fetch the virtual machine's kernel: this machine has no apt-get; run the other tests with \
              `cargo xtask test --only unit,property,simulation,kernel,lab`"
         );
     }

@@ -58,7 +58,7 @@ fn add_all(tree: &Path, modules: &[&str], order: &mut Vec<Module>) -> Result<()>
         if path_of(tree, module).is_some() {
             add_with_dependencies(tree, module, order)?;
         } else {
-            println!("This kernel has no module {module}: it is built in, or lacking.");
+            println!("This kernel has no module {module}: it is built in or missing.");
         }
     }
     Ok(())
@@ -87,7 +87,7 @@ fn add_with_dependencies(tree: &Path, module: &str, order: &mut Vec<Module>) -> 
         return Ok(());
     }
     let Some(path) = path_of(tree, module) else {
-        bail!("there is no module {module}");
+        bail!("no such module: {module}");
     };
     let image = read(&path).with_context(|| format!("reading {}", path.display()))?;
     for dependency in dependencies(&image) {

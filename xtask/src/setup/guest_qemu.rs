@@ -37,7 +37,7 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
     source.extract(&PACKAGES.map(str::to_owned), &temporary)?;
     anyhow::ensure!(
         has_igb(&temporary.join(program)),
-        "the QEMU of {own}-backports does not run here, or has no igb either"
+        "the QEMU of {own}-backports does not run here, or lacks igb too"
     );
     fs::rename(&temporary, &fetched).with_context(|| format!("making {}", fetched.display()))
 }

@@ -23,7 +23,7 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Say what is missing and fail if anything is; install nothing
+    /// List what is missing and fail if anything is; install nothing
     #[arg(long)]
     check: bool,
 }
@@ -55,7 +55,7 @@ pub(crate) fn ensure(workspace: &Workspace, needs: &[Need]) -> Result<()> {
     let still = Missing::survey(workspace, needs);
     if !still.is_empty() {
         still.explain();
-        bail!("installed, and yet the above is not to be found: is it in PATH?");
+        bail!("installed, but the above cannot be found: is it in PATH?");
     }
     Ok(())
 }
@@ -125,7 +125,7 @@ impl MissingEbpf {
             Self::Compiler(none) => {
                 line(
                     "a Rust compiler with its sources",
-                    "the BPF programs need `core` built for the BPF target",
+                    "the BPF programs require `core` built for the BPF target",
                 );
                 for reason in &none.passed_over {
                     println!("      passed over {reason}");
@@ -218,7 +218,7 @@ fn install_toolchain() -> Result<Toolchain> {
         apt::install(debian)?;
     } else if find_program("rustup").is_some() {
         process::run(Command::new("rustup").args(toolchain::RUSTUP_INSTALL))
-            .context("the eBPF toolchain could be had neither from apt nor from rustup")?;
+            .context("neither apt nor rustup provides the eBPF toolchain")?;
     } else {
         bail!("install rustup (https://rustup.rs), then run `cargo xtask setup` again");
     }

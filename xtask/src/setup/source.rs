@@ -136,8 +136,7 @@ fn mirror_of(said: &str, release: &str) -> Result<String> {
     match said.lines().find_map(|line| line.strip_suffix(&wanted)) {
         Some(mirror) => Ok(mirror.to_owned()),
         None => bail!(
-            "apt has no source of Debian's {release} on this machine, whose mirror could be used: \
-             add one to /etc/apt/sources.list.d"
+            "apt has no source for Debian's {release} on this machine: add one to /etc/apt/sources.list.d"
         ),
     }
 }

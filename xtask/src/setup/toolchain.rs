@@ -171,14 +171,14 @@ fn inspect(origin: &Origin, sysroot: &Path) -> Result<(String, u32)> {
     }
     if !linker_version::SUPPORTED_LLVM.contains(&llvm_major) {
         bail!(
-            "bpf-linker {} does not know its LLVM {llvm_major}",
+            "bpf-linker {} does not support its LLVM {llvm_major}",
             linker_version::VERSION
         );
     }
     // A nightly may be ahead of every LLVM that the distribution packages.
     if matches!(origin, Origin::Rustup(_)) && !llvm::is_obtainable(llvm_major) {
         bail!(
-            "there is no LLVM {llvm_major} to build bpf-linker with (https://apt.llvm.org may have it)"
+            "LLVM {llvm_major}, which building bpf-linker requires, is missing (https://apt.llvm.org may have it)"
         );
     }
     Ok((release, llvm_major))

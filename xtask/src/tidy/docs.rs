@@ -21,7 +21,7 @@ pub(super) fn check_links(file: &File, exists: &dyn Fn(&str) -> bool) -> Vec<Fin
         }
         for target in link_targets(line) {
             if !leads_somewhere(&file.path, target, exists) {
-                findings.push(file.finding(number, format!("the link `{target}` leads nowhere")));
+                findings.push(file.finding(number, format!("broken link: `{target}`")));
             }
         }
     }

@@ -70,7 +70,7 @@ fn problem(package: &Value, allowed: &[String]) -> Option<String> {
     // Old packages write `MIT/Apache-2.0`.
     let Ok(expression) = Expression::parse_mode(licence, ParseMode::LAX) else {
         return Some(format!(
-            "has the licence `{licence}`, which is no SPDX expression"
+            "has the licence `{licence}`, which is not an SPDX expression"
         ));
     };
     let acceptable = expression.evaluate(|requirement| allowed.contains(&requirement.to_string()));

@@ -46,6 +46,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     if !findings.is_empty() {
         bail!("tidy: {} findings", findings.len());
     }
-    println!("tidy: {} files, nothing to mend", files.len());
+    println!("tidy: {} files, no findings", files.len());
     Ok(())
 }

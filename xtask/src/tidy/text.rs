@@ -12,10 +12,10 @@ pub(super) fn check(file: &File) -> Vec<Finding> {
         findings.extend(problems(line).map(|message| file.finding(number, message)));
     }
     if !file.text.is_empty() && !file.text.ends_with('\n') {
-        findings.push(file.finding(0, "the last line has no end"));
+        findings.push(file.finding(0, "no newline at the end of the file"));
     }
     if file.text.ends_with("\n\n") {
-        findings.push(file.finding(0, "ends in empty lines"));
+        findings.push(file.finding(0, "ends with empty lines"));
     }
     findings
 }
@@ -23,7 +23,7 @@ pub(super) fn check(file: &File) -> Vec<Finding> {
 fn problems(line: &str) -> impl Iterator<Item = String> {
     let blanks = line
         .ends_with([' ', '\t', '\r'])
-        .then(|| "blanks at the line's end".to_owned());
+        .then(|| "trailing blanks".to_owned());
     let conflict = ["<<<<<<< ", ">>>>>>> "]
         .iter()
         .any(|mark| line.starts_with(mark))

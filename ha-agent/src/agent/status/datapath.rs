@@ -83,7 +83,7 @@ pub(super) fn consume(view: &View) -> Consume {
         Consume {
             configured,
             effective: false,
-            why: "no program of the kernel half runs".to_owned(),
+            why: "no BPF program runs".to_owned(),
         }
     }
 }
@@ -91,7 +91,7 @@ pub(super) fn consume(view: &View) -> Consume {
 pub(super) fn timer(view: Option<&DatapathView>, slot: Option<&Slot>, now: Now) -> Timer {
     let why = match view {
         Some(view) if view.kernel_timer => None,
-        Some(view) if view.kernel_slot.is_some() => Some("the kernel gave no timer"),
+        Some(view) if view.kernel_slot.is_some() => Some("the kernel provides no timer"),
         Some(_) => Some("the plain-socket datapath keeps its deadlines in the agent"),
         None => Some("nothing is attached"),
     };

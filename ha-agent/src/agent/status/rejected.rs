@@ -76,7 +76,7 @@ fn differences(view: &View, slot: &Slot) -> Vec<Difference> {
     if last.reason == Reject::Checksum as u8 {
         compare(
             "checksum",
-            "a right one".to_owned(),
+            "a correct one".to_owned(),
             "a wrong one".to_owned(),
         );
     }
@@ -87,7 +87,7 @@ fn differences(view: &View, slot: &Slot) -> Vec<Difference> {
         compare(
             "password",
             "the configured one".to_owned(),
-            "another one".to_owned(),
+            "a different one".to_owned(),
         );
     }
     found
@@ -109,28 +109,28 @@ fn signature(view: &View, reason: u8) -> Option<(String, &'static str)> {
     Some(match Reject::from_index(usize::from(reason))? {
         Reject::HmacMissing => (
             "a signature".to_owned(),
-            "none, or a message of another length",
+            "none, or a message of the wrong length",
         ),
         Reject::HmacTrailer => ("HMAC-SHA256".to_owned(), "an unknown scheme"),
         Reject::HmacKey => (
             format!("one of the keys {}", known.join(", ")),
-            "another key",
+            "a different key",
         ),
         Reject::HmacStale => (
             format!("a time within {window} s of now"),
-            "another one: are both clocks right?",
+            "a time outside it: check both clocks",
         ),
         Reject::HmacReplay => (
             "a later time than the sender's last".to_owned(),
-            "an earlier one, or the same: a recorded advert, or two senders of one address",
+            "an earlier or equal time: a replayed advert, or two senders with one address",
         ),
         Reject::HmacDigest => (
-            "the digest by our key of that number".to_owned(),
-            "another one: another secret, or a forgery",
+            "the digest made with our key of that number".to_owned(),
+            "a different one: a different secret, or a forgery",
         ),
         Reject::HmacLimit => (
-            "a sender that has proved itself lately".to_owned(),
-            "a new one, amid so many forgeries or senders that it is not looked at",
+            "a recently verified sender".to_owned(),
+            "an unverified one, ignored because of too many forgeries or senders",
         ),
         _ => return None,
     })

@@ -34,7 +34,7 @@ fn found(item: &TrackedItem) -> Option<String> {
 /// When a weight is added, in words.
 pub(super) fn when(item: &TrackedItem) -> String {
     if let Health::Weight(number) = item.health {
-        return format!("times {number}, which {} says", item.track.subject);
+        return format!("times {number}, read from {}", item.track.subject);
     }
     let fails = item.track.weight.is_some_and(|weight| weight < 0) != item.track.reverse;
     let (fail, succeed) = match item.track.subject {

@@ -25,7 +25,7 @@ impl Number {
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(number) = *self;
-        write!(f, "it says {number}")?;
+        write!(f, "contains {number}")?;
         if i64::from(self.clamped()) != number {
             write!(f, ", which counts as {}", self.clamped())?;
         }
@@ -55,10 +55,10 @@ pub(super) fn read(path: &Path) -> Result<Number, String> {
 fn parse(bytes: &[u8]) -> Result<Number, String> {
     if bytes.len() as u64 > LIMIT {
         return Err(format!(
-            "does not hold a number: it is longer than {LIMIT} bytes"
+            "contains no number: it is longer than {LIMIT} bytes"
         ));
     }
-    let text = str::from_utf8(bytes).map_err(|_| "does not hold a number, nor even text")?;
+    let text = str::from_utf8(bytes).map_err(|_| "contains no number: it is not text")?;
     let text = text.trim();
     if text.is_empty() {
         return Err("is empty".to_owned());
@@ -66,7 +66,7 @@ fn parse(bytes: &[u8]) -> Result<Number, String> {
     match text.parse() {
         Ok(number) => Ok(Number(number)),
         Err(_) => Err(format!(
-            "does not hold a whole number but \"{}\"",
+            "contains \"{}\", not a whole number",
             text.escape_debug()
         )),
     }
@@ -79,17 +79,17 @@ mod tests {
     #[test]
     fn a_number_may_have_a_sign_and_white_space_and_is_clamped() {
         for (text, number, said) in [
-            ("5", 5, "it says 5"),
-            (" -20\n", -20, "it says -20"),
-            ("+7\r\n", 7, "it says 7"),
-            ("0", 0, "it says 0"),
-            ("253", 253, "it says 253"),
-            ("254", 253, "it says 254, which counts as 253"),
-            ("-1000", -253, "it says -1000, which counts as -253"),
+            ("5", 5, "contains 5"),
+            (" -20\n", -20, "contains -20"),
+            ("+7\r\n", 7, "contains 7"),
+            ("0", 0, "contains 0"),
+            ("253", 253, "contains 253"),
+            ("254", 253, "contains 254, which counts as 253"),
+            ("-1000", -253, "contains -1000, which counts as -253"),
             (
                 "9223372036854775807",
                 253,
-                "it says 9223372036854775807, which counts as 253",
+                "contains 9223372036854775807, which counts as 253",
             ),
         ] {
             let found = parse(text.as_bytes()).unwrap();
@@ -106,13 +106,13 @@ mod tests {
         for (bytes, why) in [
             (&b""[..], "is empty"),
             (b" \n", "is empty"),
-            (b"12 13", "does not hold a whole number but \"12 13\""),
+            (b"12 13", "contains \"12 13\", not a whole number"),
             (b"1.5", "a whole number"),
             (b"--5", "a whole number"),
             (b"0x10", "a whole number"),
             (b"9223372036854775808", "a whole number"),
-            (b"\x1b[31m", "but \"\\u{1b}[31m\""),
-            (b"\xff\xfe", "nor even text"),
+            (b"\x1b[31m", "\"\\u{1b}[31m\""),
+            (b"\xff\xfe", "not text"),
             (long.as_bytes(), "longer than 64 bytes"),
         ] {
             let said = parse(bytes).unwrap_err();

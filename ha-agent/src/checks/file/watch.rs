@@ -113,7 +113,7 @@ fn names(path: &Path) -> impl Iterator<Item = OsString> + '_ {
 
 fn missing(path: &Path, error: &io::Error) -> Found {
     Found::Missing(match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no {}", path.display()),
+        io::ErrorKind::NotFound => format!("{} does not exist", path.display()),
         _ => format!("{}: {error}", path.display()),
     })
 }

@@ -69,7 +69,7 @@ async fn exchange(check: &HttpProbe, mut sender: http1::SendRequest<Empty<Bytes>
     match read(response.into_body(), check.body.as_deref()).await {
         Ok(true) => Finding::passed(format!("status {status}")),
         Ok(false) => Finding::failed(format!(
-            "status {status}, but the body's first {} KiB lack the configured text",
+            "status {status}, but the body's first {} KiB do not contain the configured text",
             BODY_LIMIT / 1024
         )),
         Err(error) => broken(&error),
@@ -103,9 +103,9 @@ async fn read(mut body: Incoming, text: Option<&str>) -> Result<bool, hyper::Err
 
 fn broken(error: &hyper::Error) -> Finding {
     let kind = if error.is_parse() {
-        "the answer is not HTTP/1 with headers of at most 64 KiB"
+        "the response is not HTTP/1 with headers of at most 64 KiB"
     } else if error.is_incomplete_message() {
-        "the connection was closed before the answer was complete"
+        "the connection was closed before the response was complete"
     } else {
         "the connection broke"
     };

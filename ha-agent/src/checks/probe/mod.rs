@@ -93,7 +93,7 @@ impl Prober {
             Target::Tcp(address) => self.limited(tcp::probe(*address)).await,
             Target::Process(finder) => self.limited(process(finder)).await,
             Target::Count(count) => self.limited(processes(count.clone())).await,
-            Target::Told => Finding::passed("it tells by itself".into()),
+            Target::Told => Finding::passed("reports changes by itself".into()),
             // Its limit is enforced where its processes are.
             Target::Command(runner) => self.command(runner).await,
         }
@@ -125,7 +125,7 @@ async fn process(finder: &Finder) -> Finding {
     match finder.find().await {
         Ok(held) => Finding {
             held: vec![held],
-            ..Finding::passed("it lives".into())
+            ..Finding::passed("running".into())
         },
         Err(text) => Finding::gone(text),
     }

@@ -52,7 +52,7 @@ impl Finder {
     /// A hold on the process, or why there is none.
     pub(crate) async fn find(&self) -> Result<Held, String> {
         let Ok(mut seen) = Arc::clone(&self.seen).try_lock_owned() else {
-            return Err("the previous look at it still hangs".into());
+            return Err("the previous look-up still hangs".into());
         };
         let probe = self.probe.clone();
         let look = tokio::task::spawn_blocking(move || match &probe {
@@ -80,7 +80,9 @@ fn by_pid_file(path: &Path, seen: &mut Option<Seen>) -> Result<Held, String> {
         .filter(|pid| *pid > 0)
         .ok_or_else(|| format!("the pid file {shown} does not hold a pid"))?;
     let held = Held::open(pid).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("the pid file {shown} is stale: pid {pid} is gone"),
+        io::ErrorKind::NotFound => {
+            format!("the pid file {shown} is stale: pid {pid} does not exist")
+        }
         _ => format!("cannot watch pid {pid} of {shown}: {error}"),
     })?;
     // The same writing of the file meant another process before: that one died, and its number was

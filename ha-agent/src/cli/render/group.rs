@@ -26,7 +26,7 @@ pub(super) fn render_groups(out: &mut String, groups: &[Group]) {
         }
         if let Some(member) = &group.waits_for {
             let text = format!(
-                "{}: a member hears no master, and {member} keeps the group from taking over",
+                "{}: a member has no master, and {member} keeps the group from taking over",
                 group.name
             );
             field(out, "waits", WARN, &text);

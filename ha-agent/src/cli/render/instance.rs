@@ -24,7 +24,7 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
     heading(out, instance);
     if let Some(wait) = &instance.preempt_wait {
         let text = format!(
-            "leaves a healthy master alone for {} more, until {}",
+            "no preemption for another {}, until {}",
             span(wait.in_us),
             wait.at
         );
@@ -37,7 +37,7 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
         field(out, "reason", WARN, reason);
     }
     if instance.ifindex.is_none() {
-        let gone = format!("there is no interface {} now", instance.interface);
+        let gone = format!("no such interface: {}", instance.interface);
         field(out, "interface", BAD, &gone);
     }
     field(out, "priority", PLAIN, &priority(&instance.priority));
@@ -99,7 +99,7 @@ fn heading(out: &mut String, instance: &Instance) {
 fn render_unsent(out: &mut String, unsent: Option<&Unsent>) {
     if let Some(unsent) = unsent {
         let text = format!(
-            "adverts to {} have not left for {}: {}",
+            "no advert to {} was sent for {}: {}",
             unsent.to,
             span(unsent.since.ago_us),
             unsent.why
@@ -119,7 +119,7 @@ fn priority(priority: &PrioritySum) -> String {
 
 fn master(master: Option<&Master>) -> String {
     let Some(master) = master else {
-        return "nobody is known to be master".to_owned();
+        return "no master heard".to_owned();
     };
     let mut text = if master.is_self {
         format!("this host ({})", master.address)
@@ -129,7 +129,7 @@ fn master(master: Option<&Master>) -> String {
     let interval = span(master.interval_us);
     let _ = write!(text, ", priority {}, every {interval}", master.priority);
     if let Some(heard) = master.last_heard_us {
-        let _ = write!(text, ", heard {} ago", span(heard));
+        let _ = write!(text, ", last advert {} ago", span(heard));
     }
     match master.checksum {
         Some(Checksum::PseudoHeader) => text.push_str(", checksum with pseudo-header"),
@@ -147,14 +147,14 @@ fn render_datapath(out: &mut String, datapath: &Datapath) {
     field(out, "datapath", style, &text);
     if let Some(by_command) = &datapath.overridden {
         let text = format!(
-            "set to {} by `ha-agent datapath`, configured is {}: until a reload changes that, or the agent ends",
+            "set to {} by `ha-agent datapath` (configured: {}), until a reload changes that or the agent ends",
             by_command.datapath, by_command.configured
         );
         field(out, "", WARN, &text);
     }
     if datapath.reattached > 0 {
         let text = format!(
-            "something else removed its program {}; it was attached again",
+            "its program was removed by something else {}; attached again",
             count(datapath.reattached, "time")
         );
         field(out, "", WARN, &text);
@@ -194,14 +194,14 @@ fn render_timer(out: &mut String, instance: &Instance) {
     }
     let multiplier = instance.interval.down_multiplier;
     if multiplier != DEFAULT_DOWN_MULTIPLIER {
-        let _ = write!(text, ", {multiplier} of them make a master dead");
+        let _ = write!(text, ", master down after {multiplier} of them");
     }
     field(out, "timer", PLAIN, &text);
     if let Some(latest) = instance.timer.latest_us {
         let late = count(instance.timer.late, "time");
-        let mut text = format!("fired late {late}, by {} at the worst", span(latest));
+        let mut text = format!("fired late {late}, by up to {}", span(latest));
         if instance.timer.guarded {
-            text.push_str("; the agent's own stands behind it");
+            text.push_str("; the agent's own timer backs it up");
         }
         field(out, "", WARN, &text);
     }
@@ -209,9 +209,9 @@ fn render_timer(out: &mut String, instance: &Instance) {
 
 fn consume(consume: &Consume) -> String {
     let end = if consume.effective {
-        "yes, adverts end in the BPF program"
+        "yes, the BPF program consumes adverts"
     } else {
-        "no, adverts pass on to the host"
+        "no, adverts are passed on to the host"
     };
     format!("{end} ({})", consume.why)
 }
@@ -235,7 +235,7 @@ fn changes(instance: &Instance) -> String {
     if let Some(latency) = last.latency_us {
         let _ = write!(text, ", acted {} past the deadline", span(latency));
     }
-    let _ = write!(text, "; {} in all", instance.transitions);
+    let _ = write!(text, "; {} in total", instance.transitions);
     text
 }
 
@@ -251,7 +251,7 @@ fn render_counters(out: &mut String, counters: &Counters) {
     if counters.vip_restored > 0 {
         let _ = write!(
             text,
-            "; address put back {}",
+            "; address restored {}",
             count(counters.vip_restored, "time")
         );
     }

@@ -12,7 +12,7 @@ use crate::status::peers::{Frames, Peer, Peers};
 pub(crate) fn render_peers(peers: &Peers) -> String {
     let mut out = String::new();
     if peers.peers.is_empty() {
-        out.push_str("No adverts of any peer have been seen.\n");
+        out.push_str("No adverts received from any peer.\n");
     } else {
         render_list(&mut out, &peers.peers);
     }
@@ -27,18 +27,21 @@ pub(crate) fn render_peers(peers: &Peers) -> String {
 fn frames_line(frames: &Frames) -> String {
     let mut text = format!("{} of VRRP", frames.vrrp);
     for (count, what) in [
-        (frames.not_ours, "for virtual routers that are not here"),
+        (frames.not_ours, "for virtual routers not configured here"),
         (frames.tagged, "more with a VLAN tag"),
-        (frames.unreadable, "more that cannot be read"),
-        (frames.consumed, "ended by `consume`"),
+        (frames.unreadable, "more that cannot be parsed"),
+        (frames.consumed, "consumed"),
         (
             frames.authenticated,
-            "packets in IPsec's authentication header, which are not looked into",
+            "packets in an IPsec authentication header, which are not inspected",
         ),
-        (frames.events_dropped, "events lost, the ring being full"),
+        (
+            frames.events_dropped,
+            "events lost because the ring was full",
+        ),
         (
             frames.peers_refused,
-            "peers not listed, since so many came at once",
+            "peers not listed because too many came at once",
         ),
     ] {
         if count > 0 {
@@ -184,9 +187,6 @@ mod tests {
             peers: Vec::new(),
             frames: None,
         };
-        assert_eq!(
-            render_peers(&peers),
-            "No adverts of any peer have been seen.\n"
-        );
+        assert_eq!(render_peers(&peers), "No adverts received from any peer.\n");
     }
 }

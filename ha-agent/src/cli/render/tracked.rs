@@ -21,14 +21,14 @@ pub(super) fn render_tracked(out: &mut String, tracked: &[Tracked]) {
 
 fn line(one: &Tracked) -> String {
     let state = match one.state {
-        TrackedState::Pending => "nothing known yet",
+        TrackedState::Pending => "no result yet",
         TrackedState::Up => "counts as up",
         TrackedState::Down => "counts as down",
     };
     let mut text = format!("{}: ", one.name);
     match (&one.found, one.counts_in_us) {
         (Some(found), Some(left)) => {
-            let _ = write!(text, "{found}, for {} more it {state}", span(left));
+            let _ = write!(text, "{found}, {state} for another {}", span(left));
         }
         (Some(found), None) => {
             let _ = write!(text, "{found}, {state}");

@@ -97,7 +97,7 @@ impl TcPair {
         };
         Ok((!before.is_empty()).then(|| {
             format!(
-                "tc programs of others see frames before ours does, and what they drop is not received: {}",
+                "other tc programs run before ours, and what they drop is not received: {}",
                 before.join(", ")
             )
         }))
@@ -218,7 +218,7 @@ fn attach_tcx(
         match take_over(program, path) {
             Ok(link) => return Ok(Held::Pinned(link)),
             Err(error) => notes.push(format!(
-                "the link that an earlier agent left at {} takes no other program ({}); it was attached anew",
+                "the link that an earlier agent left at {} accepts no other program ({}); attached a new one",
                 path.display(),
                 root_cause(error.as_ref())
             )),

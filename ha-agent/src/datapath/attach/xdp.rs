@@ -101,8 +101,8 @@ pub(super) fn attach(
             match take_over(program, path) {
                 Ok(link) => return hold(link, mode, id, pin),
                 Err(error) => notes.push(format!(
-                    "the link that an earlier agent left takes no other program ({}); it was detached and \
-                     attached anew, which resets many cards",
+                    "the link that an earlier agent left accepts no other program ({}); detached it and \
+                     attached a new one, which resets many cards",
                     root_cause(error.as_ref())
                 )),
             }
@@ -136,11 +136,11 @@ fn foreign(id: u32) -> AttachError {
         .and_then(|info| info.name_as_str().map(str::to_owned));
     let what = match name.as_deref() {
         Some(DISPATCHER) => {
-            "libxdp's dispatcher, which runs the programs of others (`xdp-loader status` lists them),"
+            "libxdp's dispatcher, which runs foreign programs (`xdp-loader status` lists them),"
                 .to_owned()
         }
-        Some(name) => format!("the XDP program {name} of somebody else"),
-        None => "an XDP program of somebody else".to_owned(),
+        Some(name) => format!("the foreign XDP program {name}"),
+        None => "a foreign XDP program".to_owned(),
     };
     AttachError::Foreign { what, id }
 }

@@ -63,7 +63,9 @@ impl Instance {
         self.restored += 1;
         let (was, is) = if up { ("off", "on") } else { ("on", "off") };
         self.say(
-            Notice::Warning(format!("somebody switched {name} {was}; it is {is} again")),
+            Notice::Warning(format!(
+                "{name} was switched {was} by something else; switched {is} again"
+            )),
             system,
         );
         if up {

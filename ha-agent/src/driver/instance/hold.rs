@@ -218,8 +218,8 @@ impl Instance {
         self.router.warn(
             now,
             format!(
-                "{} was on the interface already and will stay there when this host is not master: \
-                 take it out of the host's own network configuration",
+                "{} already existed on the interface; it is left alone and will remain when this host is not \
+                 master: remove it from the host's network configuration",
                 list.join(", ")
             ),
             &mut fx,

@@ -81,7 +81,7 @@ impl Instance {
             let interface = &self.config().interface;
             self.say(
                 Notice::Warning(format!(
-                    "something else removed the program from {interface}; it was attached again"
+                    "the program on {interface} was removed by something else; attached again"
                 )),
                 system,
             );

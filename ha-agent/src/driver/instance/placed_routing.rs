@@ -66,7 +66,7 @@ pub(super) fn placed_entries(
         match entry.placed(config, links) {
             Ok(way) => placed.push((number, way)),
             Err(name) => {
-                let text = format!("adding {entry}: there is no interface {name}");
+                let text = format!("adding {entry}: no such interface: {name}");
                 errors.insert(number, text);
             }
         }

@@ -116,8 +116,8 @@ impl Instance {
             self.routing.placed.retain(|placed| placed != way);
             if let Some(entry) = entries(config).nth(*number) {
                 let text = format!(
-                    "{entry} or another to the same was there already, and will stay when this host is \
-                     not master: take it out of the host's own network configuration"
+                    "{entry}, or another one to the same destination, already existed; it is left alone and \
+                     will remain when this host is not master: remove it from the host's network configuration"
                 );
                 errors.insert(*number, text);
             }
@@ -129,7 +129,9 @@ impl Instance {
         self.routing.restored += 1;
         if let Some(entry) = entries(config).nth(number) {
             self.say(
-                Notice::Warning(format!("somebody removed {entry}; it is back")),
+                Notice::Warning(format!(
+                    "restored {entry}, which something else had removed"
+                )),
                 system,
             );
         }

@@ -38,9 +38,9 @@ impl Instance {
         if self.switched().is_some() {
             let configured = self.config().datapath.name();
             reception.because = match self.choice() {
-                DatapathChoice::Only(_) => format!("by command; configured is {configured}"),
+                DatapathChoice::Only(_) => format!("by command (configured: {configured})"),
                 DatapathChoice::Auto => format!(
-                    "{}; auto by command, configured is {configured}",
+                    "{}; auto by command (configured: {configured})",
                     reception.because
                 ),
             };

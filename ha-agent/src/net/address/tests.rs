@@ -107,7 +107,7 @@ fn root_an_address_that_cannot_be_added_is_named_and_does_not_stop_the_others() 
             text.starts_with("adding 10.99.0.101/24 on interface 9999: "),
             "{text}"
         );
-        assert!(text.ends_with("; the interface is gone"), "{text}");
+        assert!(text.ends_with("; the interface no longer exists"), "{text}");
 
         assert_eq!(book.remove(&mixed[1..2]).unwrap(), [Ok(Outcome::Already)]);
         assert_eq!(book.list(gone).unwrap(), []);

@@ -46,8 +46,8 @@ pub enum DeviceError {
     },
     /// Somebody else's device has the name.
     #[error(
-        "there is a device {device} already, and it is not this instance's: {why}; remove it, or name \
-         another: virtual_mac = {{ device = \"NAME\" }}"
+        "device {device} already exists and does not belong to this instance: {why}; remove it, or give another \
+         name: virtual_mac = {{ device = \"NAME\" }}"
     )]
     Taken {
         device: String,
@@ -82,7 +82,7 @@ fn advice(errno: Errno) -> &'static str {
         Errno::EPERM => "; the agent needs CAP_NET_ADMIN",
         Errno::EOPNOTSUPP => "; the kernel has no macvlan (CONFIG_MACVLAN)",
         Errno::EBUSY => {
-            "; the interface is a port of a bridge or bond, which takes all that comes in"
+            "; the interface is a port of a bridge or bond, which takes all incoming frames"
         }
         Errno::ENETDOWN => "; the interface is down",
         _ => "",
@@ -263,7 +263,7 @@ impl DeviceBook {
         let moves = found.master != vrf;
         if moves {
             let message = message::joining(device.index, vrf);
-            self.set("moving between VRFs the device", &device.name, message)?;
+            self.set("changing the VRF of the device", &device.name, message)?;
         }
         let grows = found.mtu != beneath.mtu;
         if grows {
@@ -414,13 +414,13 @@ fn ours(all: &[Found]) -> impl Iterator<Item = (&Found, Marker)> {
 /// Why a device of the wanted name is somebody else's, if it is.
 fn is_ours(found: &Found, wanted: &Wanted<'_>) -> Result<(), &'static str> {
     if !found.is_macvlan {
-        Err("it is no macvlan in private mode")
+        Err("it is not a macvlan in private mode")
     } else if found.parent != Some(wanted.parent.index) {
         Err("it is above another interface")
     } else if found.address != Some(wanted.address) {
         Err("it has another MAC")
     } else if !found.alias.as_ref().is_some_and(|it| marker::is_mark(it)) {
-        Err("its alias does not say that ha-agent made it")
+        Err("its alias does not mark it as made by ha-agent")
     } else {
         Ok(())
     }
@@ -428,7 +428,7 @@ fn is_ours(found: &Found, wanted: &Wanted<'_>) -> Result<(), &'static str> {
 
 fn require_ethernet(parent: &Link) -> Result<(), DeviceError> {
     let what = match (parent.mac, &parent.kind) {
-        (_, LinkKind::Macvlan) => "a macvlan itself: give the interface beneath it",
+        (_, LinkKind::Macvlan) => "a macvlan itself: use the interface below it",
         (None, _) => "none",
         (Some([0, 0, 0, 0, 0, 0]), _) => "the loopback interface",
         (Some(_), _) => return Ok(()),

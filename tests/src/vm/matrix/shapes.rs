@@ -56,7 +56,7 @@ pub fn named(name: &str) -> Result<Shape> {
     let all = all();
     let known: Vec<&str> = all.iter().map(|shape| shape.name).collect();
     let unknown = format!(
-        "there is no interface {name:?}; there are {}",
+        "no such interface: {name:?}; available: {}",
         known.join(", ")
     );
     all.into_iter()

@@ -88,7 +88,7 @@ fn entry(cell: Option<&Outcome>, notes: &mut Vec<String>) -> String {
                 .trim_start()
                 .to_owned()
         }
-        Some(Outcome::Lacking(reason)) => format!("not to be had ({})", number(reason)),
+        Some(Outcome::Lacking(reason)) => format!("unavailable ({})", number(reason)),
         None => "did not run".to_owned(),
     }
 }
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(
             table.text(),
             "| interface | a | 6.1 igb |\n| --- | --- | --- |\n\
-             | bond | tc | tc **FAILS** (1) |\n| vrf | not to be had (2) | did not run |\n\
+             | bond | tc | tc **FAILS** (1) |\n| vrf | unavailable (2) | did not run |\n\
              \n1. two masters\n2. no module"
         );
         assert_eq!(table.tally(), (1, 1, 1));

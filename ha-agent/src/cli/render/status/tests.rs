@@ -84,14 +84,14 @@ fn a_running_preempt_delay_and_an_unusual_multiplier_are_said() {
     let text = plain(&status, Detail::IfFew);
     assert!(
         text.contains(
-            "  preempt     leaves a healthy master alone for 12 s more, until 2026-03-01T12:00:30.000Z"
+            "  preempt     no preemption for another 12 s, until 2026-03-01T12:00:30.000Z"
         ),
         "{text}"
     );
     let words: Vec<&str> = text.split_whitespace().collect();
     let words = words.join(" ");
     assert!(
-        words.contains("learned 10 ms, 5 of them make a master dead"),
+        words.contains("learned 10 ms, master down after 5 of them"),
         "{text}"
     );
 }
@@ -128,7 +128,7 @@ fn a_group_is_shown_with_its_state_and_with_who_is_in_the_way() {
         "pair   fault   80        web, web6\n",
         "pair   backup  80        web, web6\n",
         "  reason      pair: web: check nginx failed\n",
-        "  waits       pair: a member hears no master, and web6 keeps the group from taking over\n",
+        "  waits       pair: a member has no master, and web6 keeps the group from taking over\n",
     ] {
         assert!(text.contains(line), "no {line:?} in\n{text}");
     }
