@@ -1,8 +1,8 @@
 //! The fence: whether a host that says master must be kept from answering for the addresses, because
 //! another one holds them and the agent has not yielded.
 
-use crate::follow::{down_interval, was_heard_lately};
 use crate::layout::{Slot, flags, state};
+use crate::master_tracking::{down_interval, was_heard_lately};
 use crate::units::Nanos;
 
 /// The fence waits this long at least: an agent on a busy machine must have had its chance to yield.
@@ -59,7 +59,7 @@ pub fn is_up(slot: &Slot, turned_at: u64, now: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::follow::tests::{MS, START, advert, hear, slot};
+    use crate::master_tracking::tests::{MS, START, advert, hear, slot};
 
     /// One more advert, of which an event is pushed.
     fn told(slot: &mut Slot, priority: u8, turned_at: u64, now: u64) {

@@ -5,8 +5,8 @@
 //! agent's own timer has neither in its way, but a wake-up for each deadline that adverts only move costs what the
 //! kernel's timer is there to save. So it stands behind the kernel's only where that was late of late.
 
-use crate::follow::down_interval;
 use crate::layout::Slot;
+use crate::master_tracking::down_interval;
 use crate::units::{Instant, Nanos};
 
 /// A timer that fires so much after its time is late: more than a busy machine takes. With 255 routers at 10 ms 1 ms is

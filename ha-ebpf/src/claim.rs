@@ -2,8 +2,8 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use ha_common::address::same;
-use ha_common::follow;
 use ha_common::layout::{Event, event, state};
+use ha_common::master_tracking;
 
 use crate::frame::{Frame, mac};
 use crate::neighbour::Neighbour;
@@ -31,7 +31,7 @@ pub(crate) fn note<F: Frame>(frame: F, neighbour: &Neighbour) {
         }
         count::bump(&raw mut (*slot).claims);
         let now = bpf_ktime_get_ns();
-        if !follow::may_tell_claim(&mut *slot, now) {
+        if !master_tracking::may_tell_claim(&mut *slot, now) {
             return;
         }
         events::push(

@@ -3,8 +3,8 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::programs::TcContext;
-use ha_common::follow;
 use ha_common::layout::{Command, Slot, op, state, status};
+use ha_common::master_tracking;
 use ha_common::slot as rules;
 
 use crate::maps::HA_SLOTS;
@@ -78,7 +78,7 @@ fn take_over(slot: *mut Slot, command: &Command) -> u32 {
         }
         if (&raw const (*slot).last_heard).read_volatile() != command.judged_at {
             (*slot).state = state::BACKUP;
-            let span = follow::down_interval(&*slot);
+            let span = master_tracking::down_interval(&*slot);
             timer::arm(slot, bpf_ktime_get_ns(), span.0);
             return status::HEARD_SINCE;
         }

@@ -5,8 +5,8 @@ use aya_log_ebpf::debug;
 use ha_common::accept::TtlRange;
 use ha_common::address::RawAddress;
 use ha_common::fence as fence_rules;
-use ha_common::follow;
 use ha_common::layout::{Counter, Event, LastReject, PeerKey, Slot, SlotKey, event, flags, state};
+use ha_common::master_tracking;
 use ha_common::reject::Reject;
 use ha_common::wire::frame::{IpHeader, Kind, ParsedFrame, parse_in};
 use ha_common::wire::vrrp::{self, Advert, Expect};
@@ -132,7 +132,7 @@ fn on_advert(index: u32, slot: *mut Slot, key: SlotKey, advert: &Advert, now: u6
     };
     peers::count_advert(slot, key, advert, version, now);
     // SAFETY: as above.
-    let outcome = follow::on_advert(unsafe { &mut *slot }, advert, now);
+    let outcome = master_tracking::on_advert(unsafe { &mut *slot }, advert, now);
     if let Some(span) = outcome.arm_for {
         timer::arm(slot, now, span.0);
         // SAFETY: as above.
@@ -196,7 +196,7 @@ fn on_reject(
 fn may_notify(slot: *mut Slot, now: u64) -> bool {
     // SAFETY: `slot` is a live map value.
     unsafe {
-        let may = follow::may_notify(&mut *slot, now);
+        let may = master_tracking::may_notify(&mut *slot, now);
         if !may {
             count::bump(&raw mut (*slot).suppressed);
         }

@@ -20,13 +20,13 @@ use crate::control::server::ControlSocket;
 use crate::datapath::attach::{self, XdpLinks};
 use crate::datapath::pins;
 use crate::datapath::reader;
-use crate::net::address::{AddressBook, Outcome, Placement};
+use crate::net::address::{AddressSpec, AddressTable, Outcome};
 use crate::net::interface;
 use crate::net::links::Link;
 use crate::net::netlink::NetlinkError;
-use crate::net::present::Present;
+use crate::net::observed::ObservedAddress;
 use crate::net::routing::{RoutingEntry, RoutingTable};
-use crate::net::virtual_mac::DeviceBook;
+use crate::net::virtual_mac::MacvlanTable;
 
 /// Results of a systemd service (`$SERVICE_RESULT`, systemd.exec(5)) that are followed by a restart: the
 /// next agent carries on with what this one has left, so it must stay.
@@ -135,7 +135,7 @@ fn remove_routing() -> Result<Vec<String>, Failure> {
 /// beneath go with them.
 fn remove_devices() -> Result<Vec<String>, Failure> {
     let failure = |error: NetlinkError| Failure::new(Exit::General, &error);
-    let mut book = DeviceBook::open().map_err(failure)?;
+    let mut book = MacvlanTable::open().map_err(failure)?;
     let mut done = Vec::new();
     for device in book.left().map_err(failure)? {
         book.delete(device.index, device.parent.unwrap_or(0))
@@ -162,7 +162,7 @@ fn remove_filters() -> Result<Vec<String>, Failure> {
 fn remove_held(pin_dir: &Path) -> Result<Vec<String>, Failure> {
     let held = reader::held(pin_dir).map_err(|error| Failure::new(Exit::General, &error))?;
     let mut book = open_book()?;
-    let marks = book.marks();
+    let marks = book.supports_ifa_proto();
     let mut done = Vec::new();
     for link in interface::all().map_err(|error| Failure::new(Exit::General, &error))? {
         let was_held = |ip: IpAddr| held.iter().any(|key| is_at(key, &link, ip));
@@ -209,19 +209,19 @@ fn remove_pins(pin_dir: &Path, xdp: XdpLinks) -> Result<Vec<String>, Failure> {
 
 /// Removes those addresses of an interface that are meant.
 fn remove(
-    book: &mut AddressBook,
+    book: &mut AddressTable,
     link: &Link,
-    is_meant: impl Fn(&Present) -> bool,
+    is_meant: impl Fn(&ObservedAddress) -> bool,
 ) -> Result<Vec<String>, Failure> {
     let meant = link.addresses.iter().filter(|present| is_meant(present));
-    let placements: Vec<Placement> = meant
-        .map(|present| Placement::found(link.index, present))
+    let addresses_wanted: Vec<AddressSpec> = meant
+        .map(|present| AddressSpec::found(link.index, present))
         .collect();
     let outcomes = book
-        .remove(&placements)
+        .remove(&addresses_wanted)
         .map_err(|error| Failure::new(Exit::General, &error))?;
     let mut done = Vec::new();
-    for (place, outcome) in placements.iter().zip(outcomes) {
+    for (place, outcome) in addresses_wanted.iter().zip(outcomes) {
         match outcome.map_err(|error| Failure::new(Exit::General, &error))? {
             Outcome::Done => done.push(format!("removed {} from {}", place.net, link.name)),
             Outcome::Already => {}
@@ -230,8 +230,8 @@ fn remove(
     Ok(done)
 }
 
-fn open_book() -> Result<AddressBook, Failure> {
-    AddressBook::open().map_err(|error| Failure::new(Exit::General, &error))
+fn open_book() -> Result<AddressTable, Failure> {
+    AddressTable::open().map_err(|error| Failure::new(Exit::General, &error))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ impl Handler for Agent {
 
     fn peers(&self) -> Result<Peers, ErrorReply> {
         self.refresh();
-        let picture = self.board.picture();
+        let picture = self.published.picture();
         let soft = picture
             .views
             .iter()

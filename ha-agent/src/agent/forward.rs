@@ -9,11 +9,11 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 use crate::checks::{CheckEvent, Verdict};
-use crate::driver::board::Board;
+use crate::driver::published::StatusPublisher;
 use crate::driver::{Command, Handle};
 use crate::net::links::LinkTable;
 use crate::net::links::monitor::Notification;
-use crate::net::removals::Removals;
+use crate::net::route_monitor::RouteMonitor;
 use crate::os::async_fd;
 use crate::router::health::Health;
 
@@ -27,7 +27,7 @@ pub(super) async fn pass_links(mut table: watch::Receiver<Arc<LinkTable>>, drive
 }
 
 pub(super) async fn pass_removals(
-    mut removals: Removals<impl Stream<Item = Notification> + Unpin>,
+    mut removals: RouteMonitor<impl Stream<Item = Notification> + Unpin>,
     driver: Handle,
 ) {
     while removals.next().await.is_some() {
@@ -39,8 +39,8 @@ pub(super) async fn pass_removals(
 }
 
 /// From the driver's bell, which never blocks it, to those who wait for changes.
-pub(super) async fn pass_changes(board: Arc<Board>, change: watch::Sender<u64>) {
-    let bell = board
+pub(super) async fn pass_changes(published: Arc<StatusPublisher>, change: watch::Sender<u64>) {
+    let bell = published
         .bell()
         .as_fd()
         .try_clone_to_owned()
@@ -50,7 +50,7 @@ pub(super) async fn pass_changes(board: Arc<Board>, change: watch::Sender<u64>) 
         return;
     };
     while let Ok(mut ready) = bell.readable().await {
-        board.bell().clear();
+        published.bell().clear();
         ready.clear_ready();
         change.send_modify(|number| *number = number.wrapping_add(1));
     }

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, watch};
 use crate::checks::{CheckStatus, Checks};
 use crate::config::Config;
 use crate::datapath::reader::Reader;
-use crate::driver::board::{Board, View};
+use crate::driver::published::{InstanceStatus, StatusPublisher};
 use crate::driver::sender::Conduct;
 use crate::driver::{Command, Handle};
 use crate::net::links::LinkTable;
@@ -26,7 +26,7 @@ pub(super) struct Agent {
     pub(super) config: Lock<(Arc<Config>, Instant)>,
     pub(super) started: Instant,
     pub(super) pins: Result<PathBuf, String>,
-    pub(super) board: Arc<Board>,
+    pub(super) published: Arc<StatusPublisher>,
     pub(super) reader: Option<Arc<Reader>>,
     pub(super) links: watch::Receiver<Arc<LinkTable>>,
     pub(super) checks: Mutex<Option<Checks>>,
@@ -65,12 +65,12 @@ impl Agent {
     /// Counters of plain sockets live in the driver, which shows them when it is asked to. The others are
     /// in the maps or go on counting by themselves, and nobody is woken for them.
     pub(super) fn refresh(&self) {
-        let is_soft = |view: &Arc<View>| {
+        let is_soft = |view: &Arc<InstanceStatus>| {
             view.datapath
                 .as_ref()
                 .is_some_and(|path| path.soft.is_some())
         };
-        if !self.board.picture().views.iter().any(is_soft) {
+        if !self.published.picture().views.iter().any(is_soft) {
             return;
         }
         let (done, shown) = mpsc::sync_channel(1);

@@ -19,12 +19,12 @@ use super::{forward, log, preflight, recording, systemd};
 use crate::checks::Checks;
 use crate::config::Config;
 use crate::control::server::{ControlSocket, Limits, serve};
-use crate::driver::board::Board;
+use crate::driver::published::StatusPublisher;
 use crate::driver::report::{Reporter, Reports};
 use crate::driver::{self, Command, Handle, Setup};
 use crate::net::links::LinkTable;
 use crate::net::links::monitor::{self, Notification};
-use crate::net::removals::{self, Removals};
+use crate::net::route_monitor::{self, RouteMonitor};
 use crate::os::{clock, realtime};
 
 /// Waiting check results; the driver takes them within a turn.
@@ -48,7 +48,7 @@ pub(super) async fn until_told(
     let (recorder, recording) = recording::start(options.record.as_deref(), &config);
     let (reporter, reports) = Reporter::channel().map_err(environment)?;
     let reports = Arc::new(reports);
-    let board = Arc::new(Board::new().map_err(environment)?);
+    let published = Arc::new(StatusPublisher::new().map_err(environment)?);
     // Others are kept from the pins until everything has ended.
     let _claim = half.claim;
     let started = driver::start(Setup {
@@ -56,7 +56,7 @@ pub(super) async fn until_told(
         kernel: half.kernel,
         pins: half.links,
         links: Arc::clone(&links.borrow()),
-        board: Arc::clone(&board),
+        published: Arc::clone(&published),
         reporter,
         recorder,
         deaf: preflight::injected("deaf-ring"),
@@ -64,7 +64,7 @@ pub(super) async fn until_told(
     .map_err(environment)?;
     let handle = started.handle.clone();
     let (change, changes) = watch::channel(0);
-    tasks.spawn(forward::pass_changes(Arc::clone(&board), change));
+    tasks.spawn(forward::pass_changes(Arc::clone(&published), change));
     tasks.spawn(log::write(Arc::clone(&reports)));
     tasks.spawn(forward::pass_links(links.clone(), handle.clone()));
     tasks.spawn(forward::pass_removals(removals, handle.clone()));
@@ -73,7 +73,7 @@ pub(super) async fn until_told(
         config: std::sync::Mutex::new((Arc::clone(&config), clock::now())),
         started: clock::now(),
         pins: half.pin_dir,
-        board: Arc::clone(&board),
+        published: Arc::clone(&published),
         reader,
         links,
         checks: Mutex::new(Some(start_checks(&config, &handle, &mut tasks)?)),
@@ -86,7 +86,7 @@ pub(super) async fn until_told(
         reloading: Mutex::new(()),
     });
     let control = Control::start(socket, &agent);
-    tasks.spawn(systemd::prove(handle.clone(), board));
+    tasks.spawn(systemd::prove(handle.clone(), published));
     tasks.spawn(systemd::ready_once(agent.changes.clone()));
     say_first(options);
 
@@ -112,7 +112,7 @@ fn watch_network(
 ) -> Result<
     (
         watch::Receiver<Arc<LinkTable>>,
-        Removals<impl Stream<Item = Notification> + Unpin + use<>>,
+        RouteMonitor<impl Stream<Item = Notification> + Unpin + use<>>,
     ),
     Failure,
 > {
@@ -122,7 +122,7 @@ fn watch_network(
             error!("{error}; interfaces are no longer watched");
         }
     });
-    Ok((watching.table, removals::watch().map_err(environment)?))
+    Ok((watching.table, route_monitor::watch().map_err(environment)?))
 }
 
 /// Starts the checks; the driver is told what they find.

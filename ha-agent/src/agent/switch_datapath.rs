@@ -98,7 +98,7 @@ fn reply(instance: &str, choice: DatapathChoice, answer: Answer) -> Result<Switc
 
 /// What is said while nothing has come of it: the interface is not there, or a card takes its time.
 fn undecided(agent: &Agent, instance: &str, choice: DatapathChoice) -> String {
-    let picture = agent.board.picture();
+    let picture = agent.published.picture();
     let view = picture.views.iter().find(|it| it.config.name == instance);
     let reason = view.and_then(|view| view.reason.clone());
     let runs = view.and_then(|view| Some(view.datapath.as_ref()?.reception.datapath.title()));

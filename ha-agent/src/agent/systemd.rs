@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 
-use crate::driver::board::Board;
+use crate::driver::published::StatusPublisher;
 use crate::driver::{Command, Handle};
 
 /// Without systemd nobody listens, and a message that is lost is sent again.
@@ -37,16 +37,16 @@ pub(super) fn stopping() {
 
 /// While systemd wants to know, says so only if the driver has turned since the last time: a hung
 /// driver is restarted, whatever else still runs.
-pub(super) async fn prove(driver: Handle, board: Arc<Board>) {
+pub(super) async fn prove(driver: Handle, published: Arc<StatusPublisher>) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return;
     };
     let mut every = tokio::time::interval(limit / 3);
-    let mut last = board.turns();
+    let mut last = published.turns();
     loop {
         driver.tell(Command::Ping);
         every.tick().await;
-        let turns = board.turns();
+        let turns = published.turns();
         if turns != last {
             tell(&[NotifyState::Watchdog]);
         }

@@ -16,8 +16,8 @@ use super::error::CheckError;
 use super::event::{CheckEvent, Kind, Verdict};
 use super::exec::{Leftovers, Runner};
 use super::machine::{Action, Input, Machine, Outcome, Policy, RestartPolicy};
-use super::outbox::Outbox;
 use super::probe::{Prober, Report};
+use super::result_queue::ResultQueue;
 use super::status::Record;
 use super::watcher::{Sight, Watcher};
 use crate::config::model::{Check, Probe};
@@ -34,7 +34,7 @@ pub(super) struct Task {
     probe: Running<Report>,
     command: Running<Result<(), String>>,
     record: Arc<Mutex<Record>>,
-    outbox: Outbox,
+    result_queue: ResultQueue,
 }
 
 impl Task {
@@ -57,7 +57,7 @@ impl Task {
             probe: None,
             command: None,
             record,
-            outbox: Outbox::new(events),
+            result_queue: ResultQueue::new(events),
         })
     }
 
@@ -74,7 +74,7 @@ impl Task {
                     self.command = None;
                     Some(Input::RestartEnded(result))
                 }
-                () = self.outbox.flush() => None,
+                () = self.result_queue.flush() => None,
                 () = sleep_until(deadline) => Some(Input::Timer),
             };
             if let Some(input) = input {
@@ -201,7 +201,7 @@ impl Task {
             detail,
             at,
         };
-        let dropped = self.outbox.push(event);
+        let dropped = self.result_queue.push(event);
         self.update(|record| record.status_mut().events_dropped += dropped);
     }
 

@@ -12,6 +12,6 @@ pub mod pins;
 mod programs;
 mod raw;
 pub mod reader;
-pub mod soft;
+pub mod socket_slot;
 pub mod suitability;
 mod sys;

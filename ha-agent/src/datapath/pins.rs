@@ -20,7 +20,7 @@ use super::attach::{XdpLinks, close_filter, is_xdp_pin, pinned_interface};
 use super::object::{self, Shape};
 use super::raw::Raw;
 use super::reader;
-use crate::net::filter;
+use crate::net::mac_filter;
 
 /// `BPF_FS_MAGIC` of linux/magic.h.
 const BPF_FS: FsType = FsType(0xcafe_4a11);
@@ -166,7 +166,7 @@ pub fn remove_all(dir: &Path, xdp: XdpLinks) -> Result<usize, PinError> {
     };
     for (ifindex, group) in reader::groups(dir) {
         // An interface that is gone, or has no filter, has nothing to close.
-        let _ = filter::close_group(ifindex, group);
+        let _ = mac_filter::close_group(ifindex, group);
     }
     let mut removed = 0;
     for path in entries

@@ -8,9 +8,9 @@ use ha_common::units::Family;
 
 use crate::config::model::{Instance as Config, Transport};
 use crate::net::advert::AdvertSocket;
-use crate::net::group::Membership;
+use crate::net::icmp_guard::IcmpGuard;
 use crate::net::links::Link;
-use crate::net::sink::Sink;
+use crate::net::multicast::Membership;
 use crate::net::virtual_mac::Device;
 
 /// The socket, and what makes adverts come in for as long as it lives.
@@ -24,16 +24,16 @@ pub(crate) struct AdvertPath {
     pub(crate) socket: Arc<AdvertSocket>,
     /// The interface's lost addresses when its membership was last known to be true.
     pub(crate) verified_at: u64,
-    inlet: Inlet,
+    inbound: Inbound,
 }
 
 /// What makes adverts come in.
 #[derive(Debug)]
-enum Inlet {
+enum Inbound {
     /// Cards and switches filter the group's until somebody has joined it.
     Group(Membership),
     /// Unicast comes anyway; this keeps the host from answering it.
-    Peers(#[expect(dead_code, reason = "dropping it closes the socket")] Sink),
+    Peers(#[expect(dead_code, reason = "dropping it closes the socket")] IcmpGuard),
 }
 
 impl AdvertPath {
@@ -52,26 +52,26 @@ impl AdvertPath {
         let (name, index) = device.map_or((&link.name, link.index), |it| (&it.name, it.index));
         let socket = AdvertSocket::open(name, index, source, hops, destinations)
             .map_err(|error| error.to_string())?;
-        let inlet = match transport {
-            Transport::Multicast { group } => Inlet::Group(
+        let inbound = match transport {
+            Transport::Multicast { group } => Inbound::Group(
                 Membership::join(group, link.index).map_err(|error| error.to_string())?,
             ),
-            Transport::Unicast(_) => Inlet::Peers(sink(link, config.family)?),
+            Transport::Unicast(_) => Inbound::Peers(icmp_guard(link, config.family)?),
         };
         Ok(Self {
             transport,
             source,
             socket: Arc::new(socket),
             verified_at: link.address_losses,
-            inlet,
+            inbound,
         })
     }
 
     /// The membership of the group, if adverts go to one.
     pub(crate) fn membership(&self) -> Option<&Membership> {
-        match &self.inlet {
-            Inlet::Group(membership) => Some(membership),
-            Inlet::Peers(_) => None,
+        match &self.inbound {
+            Inbound::Group(membership) => Some(membership),
+            Inbound::Peers(_) => None,
         }
     }
 
@@ -101,7 +101,7 @@ pub(crate) fn needs_global_source(transport: &Transport) -> bool {
     }
 }
 
-fn sink(link: &Link, family: Family) -> Result<Sink, String> {
-    Sink::open(&link.name, family)
+fn icmp_guard(link: &Link, family: Family) -> Result<IcmpGuard, String> {
+    IcmpGuard::open(&link.name, family)
         .map_err(|error| format!("cannot receive unicast adverts on {}: {error}", link.name))
 }

@@ -16,24 +16,24 @@ use ha_common::wire::numbers::{AUTH_NONE, AUTH_PASS};
 use crate::config::model::{Auth, Hmac, Instance as Config, Transport};
 use crate::datapath::error::KernelError;
 use crate::datapath::kernel::{Kernel, Timer};
-use crate::datapath::soft::SoftSlot;
+use crate::datapath::socket_slot::SocketSlot;
 
 use crate::os::clock;
 
 /// Where the slot is.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum SlotBackend {
     /// In the kernel's map, at this index.
-    Kernel(u32),
+    KernelMap(u32),
     /// Here.
-    Soft(Box<SoftSlot>),
+    Socket(Box<SocketSlot>),
 }
 
 /// The detector of one instance.
 #[derive(Debug)]
 pub(crate) struct Detector {
     /// Where its slot is.
-    pub(crate) place: Place,
+    pub(crate) backend: SlotBackend,
     /// Which virtual router.
     pub(crate) key: SlotKey,
     /// Who keeps the deadline.
@@ -60,10 +60,10 @@ pub(crate) struct Detector {
 impl Detector {
     /// The slot as it stands.
     pub(crate) fn slot(&self, kernel: Option<&Kernel>) -> Option<Slot> {
-        match (&self.place, kernel) {
-            (Place::Kernel(slot), Some(kernel)) => kernel.slot(*slot).ok(),
-            (Place::Kernel(_), None) => None,
-            (Place::Soft(soft), _) => Some(*soft.slot()),
+        match (&self.backend, kernel) {
+            (SlotBackend::KernelMap(slot), Some(kernel)) => kernel.slot(*slot).ok(),
+            (SlotBackend::KernelMap(_), None) => None,
+            (SlotBackend::Socket(soft), _) => Some(*soft.slot()),
         }
     }
 
@@ -89,8 +89,8 @@ impl Detector {
         let keys = config.hmac.as_ref().map(Hmac::ring).unwrap_or_default();
         // Before the slot: it must not be unicast and know no peer, nor ask for a key that it lacks.
         let peers = listed(config);
-        match (&mut self.place, kernel) {
-            (Place::Kernel(slot), Some(kernel)) => {
+        match (&mut self.backend, kernel) {
+            (SlotBackend::KernelMap(slot), Some(kernel)) => {
                 kernel.list_peers(self.key, &peers)?;
                 kernel.set_keys(self.key, &keys)?;
                 self.timer = kernel.configure(&Command {
@@ -99,8 +99,8 @@ impl Detector {
                 })?;
                 self.sequence = kernel.slot(*slot)?.events;
             }
-            (Place::Kernel(_), None) => {}
-            (Place::Soft(soft), _) => {
+            (SlotBackend::KernelMap(_), None) => {}
+            (SlotBackend::Socket(soft), _) => {
                 soft.list_peers(&peers);
                 soft.set_keys(&keys);
                 soft.command(&command, now.0);
@@ -135,13 +135,13 @@ impl Detector {
             own_priority: rules.priority.0,
             ..Command::zeroed()
         };
-        match (&mut self.place, kernel) {
-            (Place::Kernel(slot), Some(kernel)) => kernel.command(&Command {
+        match (&mut self.backend, kernel) {
+            (SlotBackend::KernelMap(slot), Some(kernel)) => kernel.command(&Command {
                 slot: *slot,
                 ..command
             }),
-            (Place::Kernel(_), None) => Ok(()),
-            (Place::Soft(soft), _) => {
+            (SlotBackend::KernelMap(_), None) => Ok(()),
+            (SlotBackend::Socket(soft), _) => {
                 soft.command(&command, now.0);
                 Ok(())
             }
@@ -157,7 +157,7 @@ impl Detector {
         rules: &Rules,
         judged_at: u64,
     ) -> Result<bool, KernelError> {
-        let (Place::Kernel(slot), Some(kernel)) = (&self.place, kernel) else {
+        let (SlotBackend::KernelMap(slot), Some(kernel)) = (&self.backend, kernel) else {
             return Ok(true);
         };
         let generation = self.generation.wrapping_add(1);
@@ -184,7 +184,7 @@ impl Detector {
         is_master: bool,
         addresses: impl Iterator<Item = IpAddr>,
     ) -> Result<(), KernelError> {
-        let (Place::Kernel(slot), Some(kernel)) = (&self.place, kernel) else {
+        let (SlotBackend::KernelMap(slot), Some(kernel)) = (&self.backend, kernel) else {
             return Ok(());
         };
         if is_master {
@@ -211,9 +211,9 @@ impl Detector {
 
     /// The addresses that the kernel half knows to be held: after a crash, those of the earlier agent.
     pub(crate) fn held(&self, kernel: Option<&Kernel>) -> Vec<IpAddr> {
-        match (&self.place, kernel) {
-            (Place::Kernel(slot), Some(kernel)) => kernel.fenced(*slot),
-            (Place::Kernel(_) | Place::Soft(_), _) => Vec::new(),
+        match (&self.backend, kernel) {
+            (SlotBackend::KernelMap(slot), Some(kernel)) => kernel.fenced(*slot),
+            (SlotBackend::KernelMap(_) | SlotBackend::Socket(_), _) => Vec::new(),
         }
     }
 
@@ -224,7 +224,10 @@ impl Detector {
 
     /// True if the deadline is kept by the kernel.
     pub(crate) fn has_kernel_timer(&self) -> bool {
-        matches!((&self.place, self.timer), (Place::Kernel(_), Timer::Kernel))
+        matches!(
+            (&self.backend, self.timer),
+            (SlotBackend::KernelMap(_), Timer::Kernel)
+        )
     }
 }
 

@@ -10,10 +10,10 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use tokio::sync::oneshot;
 
-use super::board::{Picture, count};
 use super::command::Command;
-use super::detector::Place;
+use super::detector::SlotBackend;
 use super::instance::Instance;
+use super::published::{PublishedStatus, count};
 use super::sender::LEASE;
 use super::thread::Driver;
 use crate::net::receive::Received;
@@ -43,11 +43,11 @@ impl Driver {
             self.system.sender.renew(now);
             let mut touched = false;
             if ready.ring {
-                count(&self.board.wakeups.events);
+                count(&self.published.wakeups.events);
                 touched |= self.drain_ring(now);
             }
             if ready.sockets {
-                count(&self.board.wakeups.events);
+                count(&self.published.wakeups.events);
                 touched |= self.drain_sockets(now);
             }
             if ready.bell {
@@ -72,7 +72,7 @@ impl Driver {
             touched |= self.sync_groups(now);
             touched |= self.settle_links(now);
             self.show_alive();
-            self.board.turned();
+            self.published.turned();
             if touched {
                 self.show();
             }
@@ -176,7 +176,7 @@ impl Driver {
         let slot = event.slot;
         let at = |instance: &&mut Instance| {
             instance.port.as_ref().is_some_and(
-                |port| matches!(port.detector.place, Place::Kernel(index) if index == slot),
+                |port| matches!(port.detector.backend, SlotBackend::KernelMap(index) if index == slot),
             )
         };
         let Some(instance) = self.instances.iter_mut().find(at) else {
@@ -260,21 +260,21 @@ impl Driver {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Check { name, health } => {
-                    count(&self.board.wakeups.checks);
+                    count(&self.published.wakeups.checks);
                     self.on_check(&name, health, now);
                 }
                 Command::Links(links) => {
-                    count(&self.board.wakeups.links);
+                    count(&self.published.wakeups.links);
                     // Each tells the whole state: of many only the newest counts.
                     self.system.links = links;
                     links_changed = true;
                 }
                 Command::RoutesRemoved => {
-                    count(&self.board.wakeups.links);
+                    count(&self.published.wakeups.links);
                     self.verify_routing(now);
                 }
                 Command::Reload(config) => {
-                    count(&self.board.wakeups.commands);
+                    count(&self.published.wakeups.commands);
                     self.reload(&config, now);
                 }
                 Command::Datapath {
@@ -282,18 +282,18 @@ impl Driver {
                     choice,
                     answer,
                 } => {
-                    count(&self.board.wakeups.commands);
+                    count(&self.published.wakeups.commands);
                     self.switch(&instance, choice, answer, now);
                 }
                 Command::Show(done) => {
-                    count(&self.board.wakeups.commands);
+                    count(&self.published.wakeups.commands);
                     self.show();
                     // Whoever asked may have given up waiting.
                     let _ = done.try_send(());
                     continue;
                 }
                 Command::Ping => {
-                    count(&self.board.wakeups.commands);
+                    count(&self.published.wakeups.commands);
                     continue;
                 }
                 Command::Shutdown(done) => {
@@ -325,19 +325,19 @@ impl Driver {
             if instance.next_deadline().is_none_or(|at| at > now) {
                 continue;
             }
-            count(&self.board.wakeups.timers);
+            count(&self.published.wakeups.timers);
             touched |= instance.tick(&mut self.system, now);
         }
         touched
     }
 
-    /// Renews what the board shows of the instances that have changed.
+    /// Renews what the published shows of the instances that have changed.
     pub(super) fn show(&mut self) {
         let system = &self.system;
         for instance in &mut self.instances {
             instance.show(system);
         }
-        self.board.show(Picture {
+        self.published.show(PublishedStatus {
             views: self.instances.iter().map(Instance::shown).collect(),
         });
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use ha_common::layout::SlotKey;
 use ha_common::units::{Instant, Nanos};
 
-use super::detector::Place;
+use super::detector::SlotBackend;
+use super::filter_entries::FilterEntry;
 use super::hooks::{Decision, Reception};
-use super::inlets::Inlet;
 use super::instance::Instance;
 use super::observed_links::tracked_links;
 use super::port::{self, Opening, Port};
@@ -18,7 +18,7 @@ use super::thread::Driver;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::config::model::{Config, Consume, Datapath};
 use crate::datapath::reader::group_of;
-use crate::net::address::{AddressBook, Placement};
+use crate::net::address::{AddressSpec, AddressTable};
 use crate::net::links::Link;
 use crate::router::notice::Notice;
 use crate::router::{Event, InterfaceState};
@@ -47,7 +47,7 @@ impl Driver {
         for (key, slot) in &entries {
             let group = kernel.slot(*slot).ok().and_then(|slot| group_of(&slot));
             if let Some(group) = group {
-                self.hooks.inlets.adopt((key.ifindex, group));
+                self.hooks.filter_entries.adopt((key.ifindex, group));
             }
         }
         for (key, slot) in entries.into_iter().filter(|(key, _)| !wanted.contains(key)) {
@@ -56,7 +56,7 @@ impl Driver {
             let _ = kernel.unfence(key, slot);
             let _ = kernel.release(key, slot);
             remove_held(
-                &mut self.system.book,
+                &mut self.system.addresses,
                 &self.system.reporter,
                 key.ifindex,
                 &held,
@@ -295,7 +295,8 @@ impl Driver {
     }
 
     pub(super) fn release(&mut self, port: &Port) {
-        if let (Place::Kernel(slot), Some(kernel)) = (&port.detector.place, &mut self.system.kernel)
+        if let (SlotBackend::KernelMap(slot), Some(kernel)) =
+            (&port.detector.backend, &mut self.system.kernel)
         {
             // A slot that cannot be freed is found again under its key.
             let _ = kernel.unfence(port.detector.key, *slot);
@@ -309,17 +310,19 @@ impl Driver {
     /// Plain sockets and openings of filters that no instance needs any more.
     fn drop_unused_interfaces(&mut self) {
         let ports = || self.instances.iter().filter_map(|i| i.port.as_ref());
-        let in_kernel = |port: &&Port| matches!(port.detector.place, Place::Kernel(_));
+        let in_kernel = |port: &&Port| matches!(port.detector.backend, SlotBackend::KernelMap(_));
         let mut groups: HashMap<(u32, u8), Vec<IpAddr>> = HashMap::new();
         for port in ports().filter(|port| !in_kernel(port)) {
             let listened = groups.entry((port.ifindex, port.detector.key.family));
             listened.or_default().extend(port.path.group());
         }
-        let inlets: HashSet<Inlet> = ports()
+        let filter_entries: HashSet<FilterEntry> = ports()
             .filter(in_kernel)
             .filter_map(|port| Some((port.ifindex, port.path.group()?)))
             .collect();
-        self.hooks.inlets.keep_only(|inlet| inlets.contains(inlet));
+        self.hooks
+            .filter_entries
+            .keep_only(|entry| filter_entries.contains(entry));
         self.receivers
             .keep_only(|ifindex, family| groups.get(&(ifindex, family as u8)).cloned());
     }
@@ -327,13 +330,13 @@ impl Driver {
 
 /// Removes addresses that an earlier agent is known to have held, unless they are an administrator's; they
 /// are gone with their interface.
-fn remove_held(book: &mut AddressBook, reporter: &Reporter, ifindex: u32, held: &[IpAddr]) {
-    let marks = book.marks();
+fn remove_held(book: &mut AddressTable, reporter: &Reporter, ifindex: u32, held: &[IpAddr]) {
+    let marks = book.supports_ifa_proto();
     let present = book.list(ifindex).unwrap_or_default();
-    let left: Vec<Placement> = present
+    let left: Vec<AddressSpec> = present
         .into_iter()
         .filter(|found| held.contains(&found.net.addr()) && (found.ours || !marks))
-        .map(|found| Placement::found(ifindex, &found))
+        .map(|found| AddressSpec::found(ifindex, &found))
         .collect();
     let Ok(outcomes) = book.remove(&left) else {
         return;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::inlets::Inlets;
+use super::filter_entries::FilterEntries;
 use crate::config::model::{Datapath, DatapathChoice};
 use crate::datapath::attach::Target;
 use crate::datapath::attacher::{Attacher, Outcome, Outcomes, WantedHook};
@@ -60,7 +60,7 @@ pub(crate) struct Hooks {
     /// Whether programs outlive the agent.
     pub(crate) pinned: bool,
     /// The groups that cards let in for what is pinned.
-    pub(crate) inlets: Inlets,
+    pub(crate) filter_entries: FilterEntries,
     wanted: HashMap<u32, (WantedHook, Instant)>,
     seen: Arc<Outcomes>,
 }
@@ -71,7 +71,7 @@ impl Hooks {
         Self {
             attacher,
             pinned,
-            inlets: Inlets::default(),
+            filter_entries: FilterEntries::default(),
             wanted: HashMap::new(),
             seen: Arc::default(),
         }
@@ -213,7 +213,7 @@ impl Hooks {
 
     /// Leaves, and hands out the thread to wait for.
     pub(crate) fn leave(&mut self) -> Option<std::thread::JoinHandle<()>> {
-        self.inlets.keep_only(|_| false);
+        self.filter_entries.keep_only(|_| false);
         self.attacher.as_mut().ok()?.leave()
     }
 }

@@ -3,24 +3,24 @@
 //! interface, and for files in /proc.
 //!
 //! It owns the kernel half, the ring, the netlink socket and the instances. It is told things by
-//! [`Command`]s and a bell, and shows itself on the [`board::Board`] and by [`report::Report`]s.
+//! [`Command`]s and a bell, and shows itself on the [`published::StatusPublisher`] and by [`report::Report`]s.
 
+mod address_device;
 mod advert_path;
-pub mod board;
 mod command;
 mod configured_routing;
 mod detector;
 mod devices;
 mod event_loop;
+mod filter_entries;
 mod follow_links;
 mod groups;
-mod holder;
 pub(crate) mod hooks;
-mod inlets;
 mod instance;
 mod memberships;
 mod observed_links;
 mod port;
+pub mod published;
 mod receivers;
 mod reload;
 pub mod report;

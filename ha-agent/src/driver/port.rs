@@ -8,20 +8,20 @@ use ha_common::election::Rules;
 use ha_common::layout::SlotKey;
 use ha_common::units::{Family, Instant};
 
+use super::address_device::{self, VirtualMacDevice};
 use super::advert_path::{self, AdvertPath};
-use super::detector::{Detector, Place};
-use super::holder::{self, Above};
+use super::detector::{Detector, SlotBackend};
 use super::hooks::{Hooks, Reception};
 use super::receivers::Receivers;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::config::model::{Datapath, Instance as Config};
 use crate::datapath::error::KernelError;
 use crate::datapath::kernel::{Kernel, Timer};
-use crate::datapath::soft::SoftSlot;
-use crate::net::address::Placement;
+use crate::datapath::socket_slot::SocketSlot;
+use crate::net::address::AddressSpec;
 use crate::net::interface::forwards_ipv6;
 use crate::net::links::Link;
-use crate::net::virtual_mac::{DeviceBook, Wanted};
+use crate::net::virtual_mac::{MacvlanTable, Wanted};
 
 /// Sockets and detector of an instance.
 #[derive(Debug)]
@@ -32,13 +32,13 @@ pub(crate) struct Port {
     /// Its Ethernet address; zeros on links that have none.
     pub(crate) mac: [u8; 6],
     /// The device of the virtual MAC, which then holds the addresses and sends.
-    pub(crate) above: Option<Above>,
+    pub(crate) virtual_mac_device: Option<VirtualMacDevice>,
     /// Where adverts leave and how they come in.
     pub(crate) path: AdvertPath,
     /// Whether the host forwards IPv6 on it: the router flag of neighbour advertisements.
     pub(crate) router: bool,
     /// The virtual addresses where they are to be, the excluded ones after those of the adverts.
-    pub(crate) placements: Vec<Placement>,
+    pub(crate) addresses_wanted: Vec<AddressSpec>,
     pub(crate) detector: Detector,
     /// How adverts are received.
     pub(crate) reception: Reception,
@@ -46,28 +46,34 @@ pub(crate) struct Port {
 
 impl Port {
     /// The index of what holds the addresses and sends.
-    pub(crate) fn holder(&self) -> u32 {
-        self.above
+    pub(crate) fn address_device(&self) -> u32 {
+        self.virtual_mac_device
             .as_ref()
-            .map_or(self.ifindex, |above| above.device.index)
+            .map_or(self.ifindex, |virtual_mac_device| {
+                virtual_mac_device.device.index
+            })
     }
 
     /// The index of the virtual MAC's device.
     pub(crate) fn device(&self) -> Option<u32> {
-        self.above.as_ref().map(|above| above.device.index)
+        self.virtual_mac_device
+            .as_ref()
+            .map(|virtual_mac_device| virtual_mac_device.device.index)
     }
 
     /// The address that neighbours are to learn: RFC 9568 section 6.4.2 (announce-mac),
     /// RFC 3768 section 6.4.2 (announce-mac).
     pub(crate) fn announced_mac(&self) -> [u8; 6] {
-        self.above
+        self.virtual_mac_device
             .as_ref()
-            .map_or(self.mac, |above| above.device.address)
+            .map_or(self.mac, |virtual_mac_device| {
+                virtual_mac_device.device.address
+            })
     }
 
     /// Where an address goes.
-    pub(crate) fn place(&self, address: &VirtualAddress) -> Placement {
-        holder::place(self.ifindex, self.above.as_ref(), address)
+    pub(crate) fn place(&self, address: &VirtualAddress) -> AddressSpec {
+        address_device::place(self.ifindex, self.virtual_mac_device.as_ref(), address)
     }
 }
 
@@ -91,14 +97,14 @@ pub(crate) fn open(
     kernel: Option<&mut Kernel>,
     hooks: &mut Hooks,
     receivers: &mut Receivers,
-    devices: &mut DeviceBook,
+    devices: &mut MacvlanTable,
 ) -> Result<Port, String> {
-    let above = open_device(opening, devices)?;
-    let made = above
+    let virtual_mac_device = open_device(opening, devices)?;
+    let made = virtual_mac_device
         .as_ref()
-        .filter(|above| above.device.is_new)
-        .map(|above| above.device.index);
-    let port = open_above(opening, above, kernel, hooks, receivers);
+        .filter(|virtual_mac_device| virtual_mac_device.device.is_new)
+        .map(|virtual_mac_device| virtual_mac_device.device.index);
+    let port = open_above(opening, virtual_mac_device, kernel, hooks, receivers);
     if let (Err(_), Some(index)) = (&port, made) {
         // Without a port nobody would remove it; why there is none is what counts.
         let _ = devices.delete(index, opening.link.index);
@@ -117,7 +123,10 @@ pub(crate) fn in_the_way(config: &Config, link: &Link) -> Option<IpAddr> {
     config.held().map(VirtualAddress::addr).find(theirs)
 }
 
-fn open_device(opening: &Opening<'_>, devices: &mut DeviceBook) -> Result<Option<Above>, String> {
+fn open_device(
+    opening: &Opening<'_>,
+    devices: &mut MacvlanTable,
+) -> Result<Option<VirtualMacDevice>, String> {
     let Opening { config, link, .. } = *opening;
     let Some(mac) = &config.virtual_mac else {
         return Ok(None);
@@ -137,12 +146,12 @@ fn open_device(opening: &Opening<'_>, devices: &mut DeviceBook) -> Result<Option
         ipv6: config.holds_ipv6(),
     };
     let device = devices.ensure(&wanted).map_err(|error| error.to_string())?;
-    Ok(Some(Above::new(device, link)))
+    Ok(Some(VirtualMacDevice::new(device, link)))
 }
 
 fn open_above(
     opening: &Opening<'_>,
-    above: Option<Above>,
+    virtual_mac_device: Option<VirtualMacDevice>,
     kernel: Option<&mut Kernel>,
     hooks: &mut Hooks,
     receivers: &mut Receivers,
@@ -153,12 +162,16 @@ fn open_above(
         link,
         ..
     } = *opening;
-    let device = above.as_ref().map(|above| &above.device);
+    let device = virtual_mac_device
+        .as_ref()
+        .map(|virtual_mac_device| &virtual_mac_device.device);
     let path = AdvertPath::open(config, link, device, rules.own_address)?;
     let key = SlotKey::new(link.index, config.family, config.vrid.get());
     let mac = link.mac.unwrap_or_default();
     // Who answers for the addresses: what else claims them is foreign.
-    let own_mac = above.as_ref().map_or(mac, |above| above.device.address);
+    let own_mac = virtual_mac_device
+        .as_ref()
+        .map_or(mac, |virtual_mac_device| virtual_mac_device.device.address);
     let detector = match (opening.reception.datapath, kernel) {
         (Datapath::Socket, kernel) => listen_by_socket(opening, key, kernel, receivers)?,
         (_, Some(kernel)) => {
@@ -167,7 +180,7 @@ fn open_above(
             if let Some(group) = advert_path::group(&config.transport)
                 && hooks.pinned
             {
-                hooks.inlets.open((link.index, group));
+                hooks.filter_entries.open((link.index, group));
             }
             detector
         }
@@ -180,13 +193,13 @@ fn open_above(
         path,
         // Where it cannot be read, the host has no IPv6.
         router: forwards_ipv6(link).unwrap_or(false),
-        placements: config
+        addresses_wanted: config
             .held()
-            .map(|address| holder::place(link.index, above.as_ref(), address))
+            .map(|address| address_device::place(link.index, virtual_mac_device.as_ref(), address))
             .collect(),
         detector,
         reception: opening.reception.clone(),
-        above,
+        virtual_mac_device,
     })
 }
 
@@ -210,7 +223,7 @@ fn listen_in_kernel(
     };
     let left = kernel.slot(slot)?;
     let mut detector = Detector {
-        place: Place::Kernel(slot),
+        backend: SlotBackend::KernelMap(slot),
         key,
         timer: Timer::Watchdog,
         generation: left.generation,
@@ -248,7 +261,7 @@ fn listen_by_socket(
         free_left_slot(kernel, key).map_err(|error| error.to_string())?;
     }
     let mut detector = Detector {
-        place: Place::Soft(Box::new(SoftSlot::new(key))),
+        backend: SlotBackend::Socket(Box::new(SocketSlot::new(key))),
         key,
         timer: Timer::Watchdog,
         generation: 0,

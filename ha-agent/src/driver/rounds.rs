@@ -3,8 +3,8 @@
 use ha_common::hmac::Stamp;
 use ha_common::units::{Instant, Nanos};
 
-use super::board::count;
 use super::instance::Instance;
+use super::published::count;
 use super::thread::Driver;
 use crate::os::clock;
 
@@ -29,7 +29,7 @@ impl Driver {
     }
 
     fn look_round(&mut self, now: Instant) -> bool {
-        count(&self.board.wakeups.watchdog);
+        count(&self.published.wakeups.watchdog);
         self.follow_the_wall_clock(now);
         let mut touched = self.drain_ring(now);
         let thorough = self.watchdog.is_thorough(self.system.kernel.as_ref(), now);

@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 
 use ha_common::units::Instant;
 
-use super::board::Board;
 use super::command::Handle;
 use super::hooks::Hooks;
 use super::instance::Instance;
+use super::published::StatusPublisher;
 use super::receivers::Receivers;
 use super::reload;
 use super::report::Reporter;
@@ -22,11 +22,11 @@ use crate::config::model::Config;
 use crate::datapath::attacher::Attacher;
 use crate::datapath::object::Loaded;
 use crate::datapath::pins::PinnedLinks;
-use crate::net::address::AddressBook;
+use crate::net::address::AddressTable;
 use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
 use crate::net::routing::RoutingTable;
-use crate::net::virtual_mac::DeviceBook;
+use crate::net::virtual_mac::MacvlanTable;
 use crate::os::clock;
 use crate::os::notifier::Notifier;
 use crate::os::realtime::{self, Ability};
@@ -41,7 +41,7 @@ pub struct Setup {
     pub pins: Option<PinnedLinks>,
     pub links: Arc<LinkTable>,
     /// Where it shows itself.
-    pub board: Arc<Board>,
+    pub published: Arc<StatusPublisher>,
     /// Where it reports.
     pub reporter: Reporter,
     /// Where it records, if it is to.
@@ -75,9 +75,9 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let sender = Sender::start(Arc::clone(&bell))?;
     let (sender_realtime, conduct) = (sender.ability().clone(), sender.conduct());
     let (tell, told) = mpsc::sync_channel(1);
-    let book = AddressBook::open().map_err(io::Error::other)?;
+    let addresses = AddressTable::open().map_err(io::Error::other)?;
     let routing = RoutingTable::open().map_err(io::Error::other)?;
-    let devices = DeviceBook::open().map_err(io::Error::other)?;
+    let devices = MacvlanTable::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;
     let pinned = setup.pins.is_some();
     let (kernel, rings, attacher) = match setup.kernel {
@@ -96,7 +96,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         config: setup.config,
         hooks: Hooks::new(attacher, pinned),
         receivers: Receivers::default(),
-        board: setup.board,
+        published: setup.published,
         groups: Vec::new(),
         health: Vec::new(),
         deaf: setup.deaf,
@@ -105,7 +105,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         utc_at_zero: clock::utc_at_zero(),
         system: System {
             kernel,
-            book,
+            addresses,
             routing,
             devices,
             links: setup.links,

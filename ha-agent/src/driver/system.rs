@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::report::Reporter;
 use super::sender::Sender;
 use crate::datapath::kernel::Kernel;
-use crate::net::address::AddressBook;
+use crate::net::address::AddressTable;
 use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
 use crate::net::routing::RoutingTable;
-use crate::net::virtual_mac::DeviceBook;
+use crate::net::virtual_mac::MacvlanTable;
 use crate::record::Recorder;
 
 /// What all instances share.
@@ -17,11 +17,11 @@ pub(crate) struct System {
     /// The kernel half, if there is one.
     pub(crate) kernel: Option<Kernel>,
     /// Addresses.
-    pub(crate) book: AddressBook,
+    pub(crate) addresses: AddressTable,
     /// Routes and rules.
     pub(crate) routing: RoutingTable,
     /// Devices of virtual MACs.
-    pub(crate) devices: DeviceBook,
+    pub(crate) devices: MacvlanTable,
     /// The interfaces as they were last seen.
     pub(crate) links: Arc<LinkTable>,
     /// Gratuitous ARP and unsolicited NA.

@@ -6,11 +6,11 @@ use std::sync::mpsc::Receiver;
 use ha_common::hmac::Stamp;
 use ha_common::units::Instant;
 
-use super::board::Board;
 use super::command::Command;
 use super::groups::Group;
 use super::hooks::Hooks;
 use super::instance::Instance;
+use super::published::StatusPublisher;
 use super::receivers::Receivers;
 use super::system::System;
 use super::watchdog::Watchdog;
@@ -32,7 +32,7 @@ pub(super) struct Driver {
     pub(super) receivers: Receivers,
     pub(super) commands: Receiver<Command>,
     pub(super) bell: Arc<Notifier>,
-    pub(super) board: Arc<Board>,
+    pub(super) published: Arc<StatusPublisher>,
     pub(super) deaf: bool,
     pub(super) watchdog: Watchdog,
     /// When interfaces that are without link by our own doing are looked at again.

@@ -7,9 +7,9 @@
 //! - IPv6 without duplicate address detection (a fail-over cannot wait a second, and the old
 //!   holder may still answer), and with a preferred lifetime of zero: it answers, but the host's
 //!   own connections do not start from an address that may leave at any moment.
-//! - Both with [`MARK`] as their protocol (`IFA_PROTO`, kernel 5.18), so that an address left
+//! - Both with [`IFA_PROTO_HA_AGENT`] as their protocol (`IFA_PROTO`, kernel 5.18), so that an address left
 //!   behind by a crash is known to be ours and an administrator's is never touched. An older
-//!   kernel ignores the mark without a word; [`AddressBook::marks`] says which one this is.
+//!   kernel ignores the mark without a word; [`AddressTable::marks`] says which one this is.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -26,11 +26,11 @@ use nix::errno::Errno;
 use crate::config::model::virtual_address::{Form, Scope, VirtualAddress};
 
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
-use super::present::{MARK, Present, kernel_marks};
+use super::observed::{IFA_PROTO_HA_AGENT, ObservedAddress, kernel_marks};
 
 /// A virtual address and the interface it belongs on.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Placement {
+pub struct AddressSpec {
     pub ifindex: u32,
     /// The address with its prefix length.
     pub net: IpNet,
@@ -40,7 +40,7 @@ pub struct Placement {
     pub prefix_route: bool,
 }
 
-impl Placement {
+impl AddressSpec {
     /// Where a configured address is to be.
     pub fn of(ifindex: u32, address: &VirtualAddress) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Placement {
     }
 
     /// Where an address was found, to remove it.
-    pub fn found(ifindex: u32, present: &Present) -> Self {
+    pub fn found(ifindex: u32, present: &ObservedAddress) -> Self {
         Self {
             ifindex,
             net: present.net,
@@ -65,7 +65,7 @@ impl Placement {
     }
 }
 
-impl fmt::Display for Placement {
+impl fmt::Display for AddressSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on interface {}", self.net, self.ifindex)
     }
@@ -85,7 +85,7 @@ pub enum Outcome {
 #[error("{verb} {placement}: {refusal}{}", advice(.refusal.errno))]
 pub struct AddressError {
     /// Which one.
-    pub placement: Placement,
+    pub placement: AddressSpec,
     /// What the kernel said.
     pub refusal: Refusal,
     verb: &'static str,
@@ -107,12 +107,12 @@ fn advice(errno: Errno) -> &'static str {
 pub type Outcomes = Vec<Result<Outcome, AddressError>>;
 
 /// The driver's hand on the kernel's address lists.
-pub struct AddressBook {
+pub struct AddressTable {
     socket: RouteSocket,
     marks: bool,
 }
 
-impl AddressBook {
+impl AddressTable {
     /// Opens the book in the calling thread's network namespace.
     pub fn open() -> Result<Self, NetlinkError> {
         Ok(Self {
@@ -121,9 +121,9 @@ impl AddressBook {
         })
     }
 
-    /// True if the kernel keeps the mark. Where it does not, [`Present::ours`] is always false and
+    /// True if the kernel keeps the mark. Where it does not, [`ObservedAddress::ours`] is always false and
     /// the agent's own record decides what is ours.
-    pub fn marks(&self) -> bool {
+    pub fn supports_ifa_proto(&self) -> bool {
         self.marks
     }
 
@@ -131,32 +131,37 @@ impl AddressBook {
     /// is there already keeps its owner and flags.
     ///
     /// An error means that nothing is known about some of them: list, and repeat what is missing.
-    pub fn add(&mut self, placements: &[Placement]) -> Result<Outcomes, NetlinkError> {
-        let requests = placements
+    pub fn add(&mut self, addresses_wanted: &[AddressSpec]) -> Result<Outcomes, NetlinkError> {
+        let requests = addresses_wanted
             .iter()
             .map(|placement| RouteNetlinkMessage::NewAddress(to_add(placement)));
         let answers = self.socket.batch(NLM_F_CREATE | NLM_F_EXCL, requests)?;
-        Ok(report("adding", placements, answers, &[Errno::EEXIST]))
+        Ok(report(
+            "adding",
+            addresses_wanted,
+            answers,
+            &[Errno::EEXIST],
+        ))
     }
 
     /// Removes addresses, in the same way. Address and prefix length must match.
-    pub fn remove(&mut self, placements: &[Placement]) -> Result<Outcomes, NetlinkError> {
-        let requests = placements
+    pub fn remove(&mut self, addresses_wanted: &[AddressSpec]) -> Result<Outcomes, NetlinkError> {
+        let requests = addresses_wanted
             .iter()
             .map(|placement| RouteNetlinkMessage::DelAddress(to_message(placement)));
         let answers = self.socket.batch(0, requests)?;
         // With the interface, or IPv6 on it, the addresses went as well.
         let already = [Errno::EADDRNOTAVAIL, Errno::ENODEV, Errno::ENXIO];
-        Ok(report("removing", placements, answers, &already))
+        Ok(report("removing", addresses_wanted, answers, &already))
     }
 
     /// The addresses on an interface, in the kernel's order; none if there is no such interface.
-    pub fn list(&mut self, ifindex: u32) -> Result<Vec<Present>, NetlinkError> {
+    pub fn list(&mut self, ifindex: u32) -> Result<Vec<ObservedAddress>, NetlinkError> {
         let mut request = AddressMessage::default();
         request.header.index = ifindex;
         let request = RouteNetlinkMessage::GetAddress(request);
         let listed = self.socket.dump(&request, |answer| match answer {
-            RouteNetlinkMessage::NewAddress(message) => Present::from_message(&message),
+            RouteNetlinkMessage::NewAddress(message) => ObservedAddress::from_message(&message),
             _ => None,
         });
         match listed {
@@ -173,7 +178,7 @@ impl AddressBook {
 }
 
 /// The message that names an address exactly.
-fn to_message(placement: &Placement) -> AddressMessage {
+fn to_message(placement: &AddressSpec) -> AddressMessage {
     let address = placement.net.addr();
     let mut message = AddressMessage::default();
     message.header = AddressHeader {
@@ -196,7 +201,7 @@ fn to_message(placement: &Placement) -> AddressMessage {
 
 /// The same with everything that a new address needs. IPv6 addresses are not looked for on other hosts
 /// (RFC 9568 section 8.2.2 (duplicates)): a master that dies does not give its own up.
-fn to_add(placement: &Placement) -> AddressMessage {
+fn to_add(placement: &AddressSpec) -> AddressMessage {
     let Form {
         label,
         scope,
@@ -212,7 +217,9 @@ fn to_add(placement: &Placement) -> AddressMessage {
     message.attributes.extend(broadcast);
     message
         .attributes
-        .push(AddressAttribute::Protocol(AddressProtocol::from(MARK)));
+        .push(AddressAttribute::Protocol(AddressProtocol::from(
+            IFA_PROTO_HA_AGENT,
+        )));
     let mut flags = AddressFlags::empty();
     flags.set(AddressFlags::Noprefixroute, !placement.prefix_route);
     flags.set(AddressFlags::Nodad, placement.net.addr().is_ipv6());
@@ -251,11 +258,11 @@ impl From<Scope> for AddressScope {
 
 fn report(
     verb: &'static str,
-    placements: &[Placement],
+    addresses_wanted: &[AddressSpec],
     answers: Vec<Result<(), Refusal>>,
     already: &[Errno],
 ) -> Outcomes {
-    let of_one = |(placement, answer): (&Placement, Result<(), Refusal>)| match answer {
+    let of_one = |(placement, answer): (&AddressSpec, Result<(), Refusal>)| match answer {
         Ok(()) => Ok(Outcome::Done),
         Err(refusal) if already.contains(&refusal.errno) => Ok(Outcome::Already),
         Err(refusal) => Err(AddressError {
@@ -264,7 +271,7 @@ fn report(
             verb,
         }),
     };
-    placements.iter().zip(answers).map(of_one).collect()
+    addresses_wanted.iter().zip(answers).map(of_one).collect()
 }
 
 #[cfg(test)]

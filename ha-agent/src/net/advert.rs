@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use socket2::{Domain, MsgHdr, Protocol, SockAddr, Socket, Type};
 
-use super::group::{PROTOCOL, receive_nothing};
+use super::multicast::{IPPROTO_VRRP, receive_nothing};
 
 /// Internetwork control, as routers mark their own traffic.
 const TRAFFIC_CLASS: u8 = 0xc0;
@@ -226,7 +226,7 @@ fn header_v4(source: Ipv4Addr, hops: u8) -> [u8; IPV4_HEADER] {
     header[0] = 0x45;
     header[1] = TRAFFIC_CLASS;
     header[8] = hops;
-    header[9] = PROTOCOL;
+    header[9] = IPPROTO_VRRP;
     header[12..16].copy_from_slice(&source.octets());
     header
 }
@@ -237,7 +237,7 @@ fn header_v6(source: Ipv6Addr, hops: u8) -> [u8; IPV6_HEADER] {
     let mut header = [0; IPV6_HEADER];
     header[0] = 0x60 | (TRAFFIC_CLASS >> 4);
     header[1] = TRAFFIC_CLASS << 4;
-    header[6] = PROTOCOL;
+    header[6] = IPPROTO_VRRP;
     header[7] = hops;
     header[8..24].copy_from_slice(&source.octets());
     header

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use super::links::Link;
 use super::links::message::link_from_message;
 use super::netlink::{NetlinkError, RouteSocket};
-use super::present::Present;
+use super::observed::ObservedAddress;
 
 /// How many interfaces an error message lists.
 const LISTED: usize = 20;
@@ -70,7 +70,7 @@ pub fn all() -> Result<Vec<Link>, NetlinkError> {
     })?;
     let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     let addresses = socket.dump(&request, |answer| match answer {
-        RouteNetlinkMessage::NewAddress(message) => Present::from_message(&message),
+        RouteNetlinkMessage::NewAddress(message) => ObservedAddress::from_message(&message),
         _ => None,
     });
     let addresses = match addresses {

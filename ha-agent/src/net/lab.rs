@@ -17,12 +17,12 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use super::address::AddressBook;
+use super::address::AddressTable;
 use ha_common::wire::numbers::TTL;
 
 use super::advert::{AdvertError, AdvertSocket};
-use super::group;
-use super::present::Present;
+use super::multicast;
+use super::observed::ObservedAddress;
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -144,8 +144,8 @@ pub(crate) fn wait_for_link_local(ifindex: u32) {
     SockRef::from(&changes)
         .set_read_timeout(Some(PATIENCE))
         .unwrap();
-    let mut book = AddressBook::open().unwrap();
-    let is_there = |present: &Present| present.net.addr().is_ipv6() && present.usable();
+    let mut book = AddressTable::open().unwrap();
+    let is_there = |present: &ObservedAddress| present.net.addr().is_ipv6() && present.usable();
     while !book.list(ifindex).unwrap().iter().any(is_there) {
         changes.recv_from_full().expect("no IPv6 address came up");
     }
@@ -199,7 +199,7 @@ pub(crate) fn advert_socket(interface: &str, ifindex: u32, source: IpAddr) -> Ad
     } else {
         Family::V6
     };
-    AdvertSocket::open(interface, ifindex, source, TTL, [group::group(family)]).unwrap()
+    AdvertSocket::open(interface, ifindex, source, TTL, [multicast::group(family)]).unwrap()
 }
 
 /// Sends to the first of a sender's destinations.

@@ -10,18 +10,18 @@
 pub mod address;
 pub mod advert;
 pub mod announce;
-pub mod filter;
-pub mod group;
+pub mod icmp_guard;
 pub mod interface;
 pub mod joined;
 pub mod links;
+pub mod mac_filter;
+pub mod multicast;
 pub mod netlink;
+pub mod observed;
 pub mod offload;
-pub mod present;
 pub mod receive;
-pub mod removals;
+pub mod route_monitor;
 pub mod routing;
-pub mod sink;
 pub mod tc_filter;
 pub mod virtual_mac;
 

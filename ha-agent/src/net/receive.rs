@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::group::{self, PROTOCOL};
+use super::multicast::{self, IPPROTO_VRRP};
 
 /// The largest message of all: v3 over IPv6 with 255 addresses. What is longer is no advert.
 const LARGEST: usize = 60 + 8 + 255 * 16 + 64;
@@ -98,7 +98,7 @@ impl Receiver {
     /// Joins a group, unless it has already.
     pub fn join(&mut self, group: IpAddr) -> io::Result<()> {
         if !self.groups.contains(&group) {
-            group::join_group(&self.socket, group, self.ifindex)?;
+            multicast::join_group(&self.socket, group, self.ifindex)?;
             self.groups.push(group);
         }
         Ok(())
@@ -118,7 +118,7 @@ impl Receiver {
     pub fn leave_others(&mut self, wanted: impl Fn(IpAddr) -> bool) {
         for group in self.groups.extract_if(.., |group| !wanted(*group)) {
             // The membership of an interface that is gone is gone.
-            let _ = group::leave_group(&self.socket, group, self.ifindex);
+            let _ = multicast::leave_group(&self.socket, group, self.ifindex);
         }
     }
 
@@ -188,7 +188,7 @@ fn open_socket(interface: &str, family: Family) -> io::Result<Socket> {
         Family::V4 => Domain::IPV4,
         Family::V6 => Domain::IPV6,
     };
-    let protocol = Protocol::from(i32::from(PROTOCOL));
+    let protocol = Protocol::from(i32::from(IPPROTO_VRRP));
     let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
     // Bound first: between the two calls the other interfaces' adverts would come in.
     socket.bind_device(Some(interface.as_bytes()))?;
@@ -235,7 +235,7 @@ mod tests {
     /// A receiver on `near` that has joined the family's group.
     fn receiver(lab: &lab::Lab, family: Family) -> Receiver {
         let mut receiver = Receiver::open("near", lab.near, family).unwrap();
-        receiver.join(group::group(family)).unwrap();
+        receiver.join(multicast::group(family)).unwrap();
         receiver
     }
 
@@ -267,7 +267,7 @@ mod tests {
             wait(&receiver);
             let expected = Received::V6 {
                 source: "fe80::ff:fe00:2".parse().unwrap(),
-                destination: group::GROUP_V6,
+                destination: multicast::GROUP_V6,
                 hop_limit: 255,
                 payload: &MESSAGE,
             };

@@ -1,14 +1,14 @@
 //! Ways: virtual routes and rules in the kernel's tables. Adding, removing and listing them,
 //! synchronously, for the driver.
 //!
-//! Each carries [`PROTOCOL`], so that one that a crash left behind is known to be ours. A removal names
+//! Each carries [`RTPROT_HA_AGENT`], so that one that a crash left behind is known to be ours. A removal names
 //! it too, and the kernel then removes nothing that does not carry it: an administrator's route to the
 //! same network stays.
 
 mod message;
 mod route;
 
-pub use route::{PROTOCOL, Route};
+pub use route::{RTPROT_HA_AGENT, Route};
 
 use std::fmt;
 
@@ -158,7 +158,7 @@ impl RoutingTable {
     fn list_routes(&mut self, family: AddressFamily) -> Result<Vec<RoutingEntry>, NetlinkError> {
         let mut request = RouteMessage::default();
         request.header.address_family = family;
-        request.header.protocol = RouteProtocol::from(PROTOCOL);
+        request.header.protocol = RouteProtocol::from(RTPROT_HA_AGENT);
         let request = RouteNetlinkMessage::GetRoute(request);
         let listed = self.socket.dump(&request, |answer| match answer {
             RouteNetlinkMessage::NewRoute(message) => read_route(&message).map(RoutingEntry::Route),

@@ -44,7 +44,7 @@ impl Router {
             && slot.is_some_and(|slot| {
                 let turned_at = binding.turned_at.0;
                 slot.state == state::MASTER
-                    && !ha_common::follow::is_taken_over(slot, turned_at, now.0)
+                    && !ha_common::master_tracking::is_taken_over(slot, turned_at, now.0)
             });
         fx.push(Effect::ClearLeftovers { resumes });
         if !resumes && slot.is_some_and(|slot| slot.state == state::MASTER) {

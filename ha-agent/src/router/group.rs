@@ -5,7 +5,7 @@
 //! [`settle`]; each time with the effects carried out before the next.
 
 use ha_common::election::MemberId;
-use ha_common::group::{self, Own, Pool, Standing, Verdict};
+use ha_common::group::{self, GroupInput, MemberReport, MemberState, Verdict};
 use ha_common::units::Instant;
 
 use super::{Effects, Router};
@@ -13,8 +13,8 @@ use super::{Effects, Router};
 /// Has each member go by what all of them bring along: the fitness of the worst and the priority of the lowest.
 /// The effects are in the members' order.
 pub fn share(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
-    let brought: Vec<Own> = members.iter().map(|member| member.own(now)).collect();
-    let pool = Pool::of(brought.iter().copied());
+    let brought: Vec<MemberReport> = members.iter().map(|member| member.own(now)).collect();
+    let pool = GroupInput::of(brought.iter().copied());
     let each = members.iter_mut().zip(brought);
     each.map(|(member, own)| {
         let mut fx = Effects::default();
@@ -26,7 +26,7 @@ pub fn share(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
 
 /// Has the group take over, leave or wait. The effects are in the members' order.
 pub fn settle(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
-    let standings: Vec<Standing> = members.iter().map(|member| member.standing()).collect();
+    let standings: Vec<MemberState> = members.iter().map(|member| member.standing()).collect();
     let verdict = group::settle(standings.iter().copied());
     let (waits_for, deadline) = match verdict {
         Verdict::Wait { by } => (Some(by), None),
@@ -49,15 +49,19 @@ pub fn settle(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
 }
 
 /// The deadline that makes the group take over; one that ran out long before, and was waited on, is none.
-fn deadline_of(members: &[&mut Router], standings: &[Standing], by: MemberId) -> Option<Instant> {
+fn deadline_of(
+    members: &[&mut Router],
+    standings: &[MemberState],
+    by: MemberId,
+) -> Option<Instant> {
     let by = usize::from(by.0);
     match standings.get(by)? {
-        Standing::Expired { waits: false, .. } => members.get(by)?.ran_out_at(),
-        Standing::Expired { waits: true, .. }
-        | Standing::Out
-        | Standing::Joining
-        | Standing::Listening
-        | Standing::Free
-        | Standing::Master => None,
+        MemberState::Expired { waits: false, .. } => members.get(by)?.ran_out_at(),
+        MemberState::Expired { waits: true, .. }
+        | MemberState::Out
+        | MemberState::Joining
+        | MemberState::Listening
+        | MemberState::Free
+        | MemberState::Master => None,
     }
 }

@@ -1,7 +1,7 @@
 //! A router in its sync group: what it brings, and what it is told.
 
 use ha_common::election::{Input, MemberId};
-use ha_common::group::{Lent, Own, Standing};
+use ha_common::group::{GroupView, MemberReport, MemberState};
 use ha_common::layout::Slot;
 use ha_common::units::Instant;
 
@@ -37,15 +37,15 @@ impl Router {
     }
 
     /// What it brings along by itself.
-    pub fn own(&self, now: Instant) -> Own {
-        Own {
+    pub fn own(&self, now: Instant) -> MemberReport {
+        MemberReport {
             fitness: self.readiness.assess(&self.config, now),
             priority: self.readiness.priority(&self.config),
         }
     }
 
     /// Goes by what its group makes of it.
-    pub fn borrow(&mut self, lent: Lent, now: Instant, fx: &mut Effects) {
+    pub fn borrow(&mut self, lent: GroupView, now: Instant, fx: &mut Effects) {
         if let Some(membership) = &mut self.membership
             && membership.lent.replace(lent) != Some(lent)
         {
@@ -55,7 +55,7 @@ impl Router {
     }
 
     /// Where it stands.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> MemberState {
         self.election.standing()
     }
 

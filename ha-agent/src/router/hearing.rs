@@ -2,8 +2,8 @@
 
 use ha_common::address::known_ip;
 use ha_common::election::{Advert, Claim, Detector, Input, Role};
-use ha_common::follow;
 use ha_common::layout::{Slot, state};
+use ha_common::master_tracking;
 use ha_common::reject::Reject;
 use ha_common::units::Instant;
 
@@ -165,7 +165,7 @@ impl Router {
                 }
             }
             (state::MASTER, Role::Master) => {
-                if slot.contested_since != 0 && follow::is_claimed(slot, now.0) {
+                if slot.contested_since != 0 && master_tracking::is_claimed(slot, now.0) {
                     self.catch_up(slot, now, fx);
                 }
                 if missed {
@@ -186,7 +186,7 @@ impl Router {
         fx: &mut Effects,
     ) {
         if let Some(slot) = slot
-            && follow::is_claimed(slot, now.0)
+            && master_tracking::is_claimed(slot, now.0)
             // Whoever spoke before has yielded since, or never was the master.
             && slot.last_heard >= since.0
             && let Some(advert) = contender(self.config.family, slot)

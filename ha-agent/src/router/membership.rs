@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ha_common::election::{Cause, MemberId};
-use ha_common::group::{Fitness, Lent};
+use ha_common::group::{Fitness, GroupView};
 
 /// A place in a group.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct Membership {
     /// The members' names, in the group's order.
     pub members: Arc<[String]>,
     /// What it goes by; `None` until the group has met.
-    pub lent: Option<Lent>,
+    pub lent: Option<GroupView>,
     /// The member that keeps the group from taking over although a timer has run out.
     pub waits_for: Option<MemberId>,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::checks::Check;
 use super::group::Group;
 use super::instance::Instance;
-use super::moment::Moment;
+use super::moment::WallTime;
 
 /// Everything the agent says about itself, as one snapshot.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -39,11 +39,11 @@ pub struct Node {
     /// Its process.
     pub pid: u32,
     /// When it started.
-    pub started: Moment,
+    pub started: WallTime,
     /// The configuration it runs, as an absolute path.
     pub config: PathBuf,
     /// When that was last read successfully.
-    pub loaded: Moment,
+    pub loaded: WallTime,
     /// Where its maps and links survive it.
     pub pins: Pins,
 }

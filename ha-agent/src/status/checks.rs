@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::moment::Moment;
+use super::moment::WallTime;
 
 /// One `[[check]]`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -16,7 +16,7 @@ pub struct Check {
     /// What the instances that track it are told.
     pub state: CheckState,
     /// Since when it is in that state.
-    pub since: Moment,
+    pub since: WallTime,
     /// The last run; `null` before the first has ended.
     pub last: Option<CheckResult>,
     /// Runs so far.
@@ -69,5 +69,5 @@ pub struct CheckResult {
     /// How long the run took, in microseconds.
     pub latency_us: u64,
     /// When it ended.
-    pub at: Moment,
+    pub at: WallTime,
 }

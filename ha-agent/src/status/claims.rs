@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::moment::Moment;
+use super::moment::WallTime;
 
 /// What was claimed while this host was master, since the agent started. The kernel half tells of 160 claims
 /// a second at the most.
@@ -29,7 +29,7 @@ pub struct Claimant {
     /// How often it claimed an address.
     pub count: u64,
     /// Since when; an hour without a claim is an end.
-    pub since: Moment,
+    pub since: WallTime,
     /// When it last did.
-    pub last: Moment,
+    pub last: WallTime,
 }

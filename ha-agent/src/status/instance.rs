@@ -12,7 +12,7 @@ use crate::config::model;
 use super::claims::Claims;
 use super::fence::Fence;
 use super::hmac::Hmac;
-use super::moment::{Ahead, Moment};
+use super::moment::{Countdown, WallTime};
 use super::rejects::RejectCounts;
 use super::routing::{Route, Rule};
 use super::tracked::Tracked;
@@ -39,7 +39,7 @@ pub struct Instance {
     /// What it is now.
     pub state: State,
     /// Since when.
-    pub since: Moment,
+    pub since: WallTime,
     /// Why, if it is in `fault` or held in `initialize`.
     pub reason: Option<String>,
     /// How its priority comes about.
@@ -49,7 +49,7 @@ pub struct Instance {
     /// Whether it takes over from a healthy master of lower priority.
     pub preempt: bool,
     /// While a backup's preempt delay runs: until when it leaves a healthy master of lower priority alone.
-    pub preempt_wait: Option<Ahead>,
+    pub preempt_wait: Option<Countdown>,
     /// Who is master; `null` if nobody is known to be.
     pub master: Option<Master>,
     /// The virtual addresses, in configured order.
@@ -215,7 +215,7 @@ pub enum Checksum {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Unsent {
     /// The first of them.
-    pub since: Moment,
+    pub since: WallTime,
     /// Where they were to go: with several peers, the first that gets none.
     pub to: IpAddr,
     /// Why not, in words.
@@ -353,7 +353,7 @@ pub struct Transition {
     pub to: State,
     /// Why, in words.
     pub cause: String,
-    pub at: Moment,
+    pub at: WallTime,
     /// From the deadline to the first action, in microseconds; `null` if no deadline was involved.
     pub latency_us: Option<u64>,
 }
@@ -397,7 +397,7 @@ pub struct Rejected {
     /// Who sent it.
     pub source: IpAddr,
     /// When it came.
-    pub at: Moment,
+    pub at: WallTime,
     /// Each field that is not as it should be.
     pub differences: Vec<Difference>,
 }
@@ -417,7 +417,7 @@ pub struct Difference {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Notice {
     /// When it was first seen.
-    pub at: Moment,
+    pub at: WallTime,
     /// One sentence.
     pub text: String,
 }

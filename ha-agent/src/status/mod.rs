@@ -1,7 +1,7 @@
 //! The types of `status --json` and `peers --json`, and nothing else.
 //!
 //! Two conventions hold in every type here. A span of time is a whole number of microseconds and
-//! its name ends in `_us`; a point in time is a [`moment::Moment`], one to come a [`moment::Ahead`]. Names are
+//! its name ends in `_us`; a point in time is a [`moment::WallTime`], one to come a [`moment::Countdown`]. Names are
 //! only ever added.
 
 pub mod agent;

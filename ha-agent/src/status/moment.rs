@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 /// The agent only keeps monotonic times. The wall clock is worked out when a snapshot is taken, so
 /// `at` follows a clock that was set meanwhile, while `ago_us` cannot be wrong.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Moment {
+pub struct WallTime {
     /// RFC 3339 in UTC with milliseconds, such as `2026-03-01T12:00:00.250Z`.
     pub at: String,
     /// How long ago that was when the snapshot was taken, in microseconds.
     pub ago_us: u64,
 }
 
-impl Moment {
+impl WallTime {
     /// The moment that lies `ago` before `now`.
     pub fn before(now: SystemTime, ago: Nanos) -> Self {
         // A clock that stands before 1970 + `ago` has no such moment, and humantime panics outside
@@ -38,19 +38,19 @@ impl Moment {
 
 /// When something will happen, as far as is known.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Ahead {
+pub struct Countdown {
     /// RFC 3339 in UTC with milliseconds.
     pub at: String,
     /// How far off that was when the snapshot was taken, in microseconds.
     pub in_us: u64,
 }
 
-impl Ahead {
+impl Countdown {
     /// The moment that lies `span` after `now`.
     pub fn after(now: SystemTime, span: Nanos) -> Self {
         let at = now.checked_add(span.to_duration()).unwrap_or(now);
         Self {
-            at: Moment::before(at, Nanos(0)).at,
+            at: WallTime::before(at, Nanos(0)).at,
             in_us: span.0 / 1_000,
         }
     }
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_moment_is_the_snapshot_time_less_its_age() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let moment = Moment::before(now, Nanos(1_500_000_999));
+        let moment = WallTime::before(now, Nanos(1_500_000_999));
         assert_eq!(moment.at, "1970-01-12T13:46:38.499Z");
         assert_eq!(moment.ago_us, 1_500_000);
     }
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn a_moment_ahead_is_the_snapshot_time_and_the_span() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let ahead = Ahead::after(now, Nanos(1_500_000_999));
+        let ahead = Countdown::after(now, Nanos(1_500_000_999));
         assert_eq!(ahead.at, "1970-01-12T13:46:41.500Z");
         assert_eq!(ahead.in_us, 1_500_000);
     }
@@ -84,11 +84,11 @@ mod tests {
         let early = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
         let late = SystemTime::UNIX_EPOCH + Duration::from_secs(400_000_000_000);
         assert_eq!(
-            Moment::before(early, Nanos(5_000_000_000)).at,
+            WallTime::before(early, Nanos(5_000_000_000)).at,
             "1970-01-01T00:00:00.000Z"
         );
         assert_eq!(
-            Moment::before(late, Nanos(0)).at,
+            WallTime::before(late, Nanos(0)).at,
             "1970-01-01T00:00:00.000Z"
         );
     }

@@ -1,7 +1,7 @@
 //! The election of a virtual router that is a member of a sync group: it takes over and leaves with the
 //! others, as [`crate::group`] decides.
 
-use crate::group::Standing;
+use crate::group::MemberState;
 use crate::units::{Instant, Nanos};
 
 use super::Election;
@@ -16,16 +16,16 @@ const MOST_DEPARTURES: u8 = 8;
 
 impl Election {
     /// Where it stands as a member of a group.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> MemberState {
         match &self.state {
-            State::Fault { .. } | State::Stopped => Standing::Out,
-            State::Initialize | State::Hold { .. } => Standing::Joining,
-            State::Master => Standing::Master,
+            State::Fault { .. } | State::Stopped => MemberState::Out,
+            State::Initialize | State::Hold { .. } => MemberState::Joining,
+            State::Master => MemberState::Master,
             State::Backup(listening) => match listening.expired {
-                Some(Expiry { at, waits, .. }) => Standing::Expired { since: at, waits },
-                None if listening.master.is_none() => Standing::Joining,
-                None if self.outranks_master(listening) => Standing::Free,
-                None => Standing::Listening,
+                Some(Expiry { at, waits, .. }) => MemberState::Expired { since: at, waits },
+                None if listening.master.is_none() => MemberState::Joining,
+                None if self.outranks_master(listening) => MemberState::Free,
+                None => MemberState::Listening,
             },
         }
     }

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::vec::Vec;
 
 use super::*;
-use crate::group::Standing;
+use crate::group::MemberState;
 use crate::units::{Centiseconds, Nanos, Version};
 
 const NOW: Instant = Instant(100_000_000_000);
@@ -59,10 +59,10 @@ fn cause(actions: &Actions) -> Option<Cause> {
 #[test]
 fn a_member_whose_timer_ran_out_asks_its_group_and_takes_over_by_its_own_cause() {
     let mut election = member(true);
-    assert_eq!(election.standing(), Standing::Joining);
+    assert_eq!(election.standing(), MemberState::Joining);
     let ran_out = NOW + DOWN;
     assert!(election.handle(ran_out, DIED).is_empty());
-    let expired = |since, waits| Standing::Expired { since, waits };
+    let expired = |since, waits| MemberState::Expired { since, waits };
     assert_eq!(election.standing(), expired(ran_out, false));
     assert_eq!(election.expired_since(), Some(ran_out));
 
@@ -77,18 +77,18 @@ fn a_member_whose_timer_ran_out_asks_its_group_and_takes_over_by_its_own_cause()
 
     let actions = election.handle(again, Input::GroupLeads);
     assert!(matches!(cause(&actions), Some(Cause::NoAdvert { .. })));
-    assert_eq!(election.standing(), Standing::Master);
+    assert_eq!(election.standing(), MemberState::Master);
 }
 
 #[test]
 fn a_master_that_is_heard_again_takes_the_expiry_back_and_one_that_is_ignored_does_not() {
     let mut election = member(true);
     for (heard, standing) in [
-        (advert(3, 120), Standing::Listening),
+        (advert(3, 120), MemberState::Listening),
         // What the detector tells of is followed.
-        (advert(3, 100), Standing::Listening),
+        (advert(3, 100), MemberState::Listening),
         // Its weights dropped: its time is running out.
-        (advert(3, 90), Standing::Free),
+        (advert(3, 90), MemberState::Free),
     ] {
         election.handle(NOW, DIED);
         election.handle(NOW, heard);
@@ -106,7 +106,7 @@ fn a_master_that_is_heard_again_takes_the_expiry_back_and_one_that_is_ignored_do
 fn a_member_that_must_not_preempt_is_not_free() {
     let mut election = member(false);
     election.handle(NOW, advert(3, 90));
-    assert_eq!(election.standing(), Standing::Listening);
+    assert_eq!(election.standing(), MemberState::Listening);
 }
 
 fn left(stagger: u8) -> Election {
@@ -128,7 +128,7 @@ fn a_group_that_left_stays_out_for_its_stagger_unless_it_lost_here_as_well() {
         let actions = election.handle(early, DIED);
         // The division by 255 is cut.
         assert!(armed(&actions).is_some_and(|span| span.0 <= 1_000_000));
-        assert_eq!(election.standing(), Standing::Joining);
+        assert_eq!(election.standing(), MemberState::Joining);
         election.handle(NOW + Nanos(stays), DIED);
         assert!(election.expired_since().is_some());
 

@@ -3,9 +3,9 @@
 //! It owns what a group makes of its members, as pure functions: members in, inputs for the members out.
 //! Each member keeps its own election and its own detector. In a turn, whoever runs them
 //!
-//! 1. gathers what each member brings ([`Own`]) into a [`Pool`] and feeds each what it is lent of it:
+//! 1. gathers what each member brings ([`MemberReport`]) into a [`GroupInput`] and feeds each what it is lent of it:
 //!    the fitness of the worst and the priority of the lowest member;
-//! 2. looks at where each member stands ([`Standing`]), lets [`settle`] decide, and feeds each member
+//! 2. looks at where each member stands ([`MemberState`]), lets [`settle`] decide, and feeds each member
 //!    [`Verdict::input`].
 //!
 //! So a group has one fitness and one priority, and two hosts rank the same way on every segment. That is
@@ -33,7 +33,7 @@ pub enum Fitness {
 
 /// What a member brings along.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Own {
+pub struct MemberReport {
     /// Whether it may take part by itself.
     pub fitness: Fitness,
     /// Its own effective priority.
@@ -42,7 +42,7 @@ pub struct Own {
 
 /// What a member goes by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Lent {
+pub struct GroupView {
     /// Whether it may take part.
     pub fitness: Fitness,
     /// The priority that it advertises.
@@ -55,15 +55,15 @@ pub struct Lent {
 
 /// What the members bring, taken together.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Pool {
+pub struct GroupInput {
     unfit: Option<MemberId>,
     waiting: Option<MemberId>,
     lowest: Option<(Priority, MemberId)>,
 }
 
-impl Pool {
+impl GroupInput {
     /// Of these members, in the group's order; those after the 65536th are left out.
-    pub fn of(members: impl IntoIterator<Item = Own>) -> Self {
+    pub fn of(members: impl IntoIterator<Item = MemberReport>) -> Self {
         let mut pool = Self::default();
         for (index, own) in (0..=u16::MAX).zip(members) {
             let me = MemberId(index);
@@ -80,7 +80,7 @@ impl Pool {
     }
 
     /// What a member that brings this goes by.
-    pub fn lend(&self, own: Own) -> Lent {
+    pub fn lend(&self, own: MemberReport) -> GroupView {
         let (fitness, held_by) = match (own.fitness, self.unfit, self.waiting) {
             (Fitness::Unfit(cause), _, _) => (Fitness::Unfit(cause), None),
             (Fitness::Ready | Fitness::Waiting, Some(member), _) => {
@@ -94,7 +94,7 @@ impl Pool {
             Some((lowest, member)) if lowest < own.priority => (lowest, Some(member)),
             Some(_) | None => (own.priority, None),
         };
-        Lent {
+        GroupView {
             fitness,
             priority,
             held_by,
@@ -105,7 +105,7 @@ impl Pool {
 
 /// Where a member stands, as far as its group is concerned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Standing {
+pub enum MemberState {
     /// It cannot be master: it is faulty, or has left.
     Out,
     /// It does not know yet: not ready, in the start hold, or a backup that has heard nobody so far.
@@ -149,17 +149,19 @@ pub enum Verdict {
 /// A group takes over when every member can: nobody takes a place on one segment that he could not hold on
 /// another. So it does when the last of its masters is gone, all members in one turn. It goes on without a
 /// member that is new to it, until that has found out whether it can be master.
-pub fn settle(members: impl Iterator<Item = Standing> + Clone) -> Verdict {
+pub fn settle(members: impl Iterator<Item = MemberState> + Clone) -> Verdict {
     let numbered = || (0..=u16::MAX).map(MemberId).zip(members.clone());
-    let leader = numbered().find(|(_, standing)| *standing == Standing::Master);
+    let leader = numbered().find(|(_, standing)| *standing == MemberState::Master);
     let held = numbered().find(|(_, standing)| match standing {
-        Standing::Out | Standing::Listening => true,
-        Standing::Joining => leader.is_none(),
-        Standing::Free | Standing::Expired { .. } | Standing::Master => false,
+        MemberState::Out | MemberState::Listening => true,
+        MemberState::Joining => leader.is_none(),
+        MemberState::Free | MemberState::Expired { .. } | MemberState::Master => false,
     });
-    let follows = |standing: Standing| match standing {
-        Standing::Free | Standing::Expired { .. } => true,
-        Standing::Out | Standing::Joining | Standing::Listening | Standing::Master => false,
+    let follows = |standing: MemberState| match standing {
+        MemberState::Free | MemberState::Expired { .. } => true,
+        MemberState::Out | MemberState::Joining | MemberState::Listening | MemberState::Master => {
+            false
+        }
     };
     let latest = numbered()
         .filter_map(|(member, standing)| Some((standing.expired_since()?, member)))
@@ -176,7 +178,7 @@ pub fn settle(members: impl Iterator<Item = Standing> + Clone) -> Verdict {
     }
 }
 
-impl Standing {
+impl MemberState {
     const fn expired_since(self) -> Option<Instant> {
         match self {
             Self::Expired { since, .. } => Some(since),
@@ -199,22 +201,24 @@ fn stagger(by: MemberId, members: usize) -> u8 {
 
 impl Verdict {
     /// What the member that stands like this is told, if anything.
-    pub fn input(self, me: MemberId, standing: Standing) -> Option<Input> {
+    pub fn input(self, me: MemberId, standing: MemberState) -> Option<Input> {
         match (self, standing) {
-            (Self::Lead { by }, Standing::Expired { .. }) if by == me => Some(Input::GroupLeads),
-            (Self::Lead { by }, Standing::Free | Standing::Expired { .. }) => {
+            (Self::Lead { by }, MemberState::Expired { .. }) if by == me => Some(Input::GroupLeads),
+            (Self::Lead { by }, MemberState::Free | MemberState::Expired { .. }) => {
                 Some(Input::GroupJoins(by))
             }
-            (Self::Leave(departure), Standing::Master) => Some(Input::GroupLeaves(departure)),
-            (Self::Wait { .. }, Standing::Expired { waits: false, .. }) => Some(Input::GroupWaits),
+            (Self::Leave(departure), MemberState::Master) => Some(Input::GroupLeaves(departure)),
+            (Self::Wait { .. }, MemberState::Expired { waits: false, .. }) => {
+                Some(Input::GroupWaits)
+            }
             (
                 Self::Stay | Self::Lead { .. } | Self::Leave(_) | Self::Wait { .. },
-                Standing::Out
-                | Standing::Joining
-                | Standing::Listening
-                | Standing::Free
-                | Standing::Expired { .. }
-                | Standing::Master,
+                MemberState::Out
+                | MemberState::Joining
+                | MemberState::Listening
+                | MemberState::Free
+                | MemberState::Expired { .. }
+                | MemberState::Master,
             ) => None,
         }
     }

@@ -12,7 +12,7 @@ use crate::units::{Centiseconds, Nanos, Version};
 /// A group on one host, and what runs it.
 struct Host {
     members: Vec<Election>,
-    own: Vec<Own>,
+    own: Vec<MemberReport>,
     fed: Vec<Fitness>,
 }
 
@@ -45,7 +45,7 @@ impl Host {
             members: params.iter().map(|it| Election::new(*it)).collect(),
             own: params
                 .iter()
-                .map(|it| Own {
+                .map(|it| MemberReport {
                     fitness: Fitness::Ready,
                     priority: it.rules.priority,
                 })
@@ -73,7 +73,7 @@ impl Host {
     }
 
     fn share(&mut self, now: Instant) {
-        let pool = Pool::of(self.own.iter().copied());
+        let pool = GroupInput::of(self.own.iter().copied());
         let states = self.members.iter_mut().zip(&self.own).zip(&mut self.fed);
         for ((election, own), fed) in states {
             let lent = pool.lend(*own);
@@ -89,7 +89,7 @@ impl Host {
         }
     }
 
-    fn standings(&self) -> Vec<Standing> {
+    fn standings(&self) -> Vec<MemberState> {
         self.members.iter().map(Election::standing).collect()
     }
 
@@ -159,7 +159,7 @@ proptest! {
             let masters = roles.iter().filter(|role| **role == Role::Master).count();
             // But for those that are new to it, or have been out.
             let standings = host.standings();
-            let joining = standings.iter().filter(|it| **it == Standing::Joining).count();
+            let joining = standings.iter().filter(|it| **it == MemberState::Joining).count();
             let whole = masters + joining == roles.len();
             prop_assert!(masters == 0 || whole, "{event:?}: {standings:?}");
             let faults = roles.iter().filter(|role| **role == Role::Fault).count();

@@ -7,16 +7,16 @@ use crate::election::CheckId;
 
 const DISK: FaultCause = FaultCause::Check(CheckId(0));
 
-const fn own(fitness: Fitness, priority: u8) -> Own {
-    Own {
+const fn own(fitness: Fitness, priority: u8) -> MemberReport {
+    MemberReport {
         fitness,
         priority: Priority(priority),
     }
 }
 
 /// What each member is lent: fitness and priority, and whom it owes them to.
-fn lent(members: &[Own]) -> Vec<(Fitness, u8, Option<u16>, Option<u16>)> {
-    let pool = Pool::of(members.iter().copied());
+fn lent(members: &[MemberReport]) -> Vec<(Fitness, u8, Option<u16>, Option<u16>)> {
+    let pool = GroupInput::of(members.iter().copied());
     members
         .iter()
         .map(|own| {
@@ -64,26 +64,26 @@ fn a_group_is_as_fit_as_its_worst_member_and_has_the_priority_of_its_lowest() {
     );
 }
 
-const OUT: Standing = Standing::Out;
-const JOINING: Standing = Standing::Joining;
-const LISTENING: Standing = Standing::Listening;
-const FREE: Standing = Standing::Free;
-const MASTER: Standing = Standing::Master;
+const OUT: MemberState = MemberState::Out;
+const JOINING: MemberState = MemberState::Joining;
+const LISTENING: MemberState = MemberState::Listening;
+const FREE: MemberState = MemberState::Free;
+const MASTER: MemberState = MemberState::Master;
 
-const fn expired(since: u64) -> Standing {
-    Standing::Expired {
+const fn expired(since: u64) -> MemberState {
+    MemberState::Expired {
         since: Instant(since),
         waits: false,
     }
 }
 
-const WAITING: Standing = Standing::Expired {
+const WAITING: MemberState = MemberState::Expired {
     since: Instant(1),
     waits: true,
 };
 
 /// What each member is told: `-` for nothing.
-fn told(members: &[Standing]) -> Vec<Option<Input>> {
+fn told(members: &[MemberState]) -> Vec<Option<Input>> {
     let verdict = settle(members.iter().copied());
     (0..)
         .map(MemberId)

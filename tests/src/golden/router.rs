@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ha_agent::config::model::Instance as Config;
-use ha_agent::datapath::soft::SoftSlot;
+use ha_agent::datapath::socket_slot::SocketSlot;
 use ha_agent::driver::sender::LEASE;
 use ha_agent::driver::slot_configuration;
 use ha_agent::record::line;
@@ -50,7 +50,7 @@ pub(super) struct Router {
     pub(super) config: Arc<Config>,
     /// While the agent lives.
     logic: Option<Logic>,
-    slot: SoftSlot,
+    slot: SocketSlot,
     generation: u32,
     sender: Sender,
     link: Link,
@@ -77,7 +77,7 @@ impl Router {
         Self {
             config: Arc::new(config),
             logic: None,
-            slot: SoftSlot::new(key),
+            slot: SocketSlot::new(key),
             generation: 0,
             sender: Sender::default(),
             link: Link::default(),

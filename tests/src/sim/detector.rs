@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use ha_common::address::raw;
 use ha_common::election::{Advert, Detector as Part, Rules};
-use ha_common::follow;
 use ha_common::layout::{Command, Slot, flags, state};
+use ha_common::master_tracking;
 use ha_common::slot;
 use ha_common::units::{Family, Instant, Nanos};
 use ha_common::wire::vrrp::{self, ChecksumScope};
@@ -100,7 +100,7 @@ impl Detector for Model {
     fn advert(&mut self, now: Instant, advert: &Advert) -> bool {
         let slot = &mut self.slot;
         slot.adverts += 1;
-        let outcome = follow::on_advert(slot, &on_the_wire(advert), now.0);
+        let outcome = master_tracking::on_advert(slot, &on_the_wire(advert), now.0);
         if let Some(span) = outcome.arm_for {
             slot.deadline = (now + span).0;
             slot.rearms += 1;
@@ -108,7 +108,7 @@ impl Detector for Model {
         if !outcome.notify {
             return false;
         }
-        let within = follow::may_notify(slot, now.0);
+        let within = master_tracking::may_notify(slot, now.0);
         if within {
             slot.events += 1;
         } else {

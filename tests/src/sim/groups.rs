@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use fastrand::Rng;
 use ha_common::election::{Election, Params, Rules};
-use ha_common::group::Standing;
+use ha_common::group::MemberState;
 use ha_common::units::{Centiseconds, Nanos, Priority, Version};
 
 use super::judge;
@@ -78,8 +78,8 @@ pub fn always(world: &World, grid: Grid) -> Result<(), String> {
         let runs = |id: &usize| world.nodes[*id].life == Life::Running;
         let standing = |id: &usize| world.nodes[*id].election().map(Election::standing);
         let standings: Vec<_> = members.iter().filter_map(standing).collect();
-        let leads = standings.contains(&Standing::Master);
-        let whole = |it: &Standing| matches!(it, Standing::Master | Standing::Joining);
+        let leads = standings.contains(&MemberState::Master);
+        let whole = |it: &MemberState| matches!(it, MemberState::Master | MemberState::Joining);
         if members.iter().all(runs) && leads && !standings.iter().all(whole) {
             return Err(format!("host {host} leads in part: {standings:?}"));
         }

@@ -97,7 +97,7 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "sendmmsg sends a burst in one system call, and its safe wrapper takes no address of an interface's index",
     ),
     (
-        "ha-agent/src/net/filter.rs",
+        "ha-agent/src/net/mac_filter.rs",
         "SIOCADDMULTI and its union have no safe wrapper",
     ),
     (

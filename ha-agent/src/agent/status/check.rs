@@ -7,7 +7,7 @@ use crate::agent::running::Agent;
 use crate::checks::{CheckStatus, Verdict};
 use crate::config::model;
 use crate::status::checks::{Check, CheckKind, CheckResult, CheckState};
-use crate::status::moment::Moment;
+use crate::status::moment::WallTime;
 
 pub(super) fn checks(agent: &Agent, configured: &[model::Check], now: Now) -> Vec<Check> {
     let running = agent.check_status();
@@ -21,7 +21,7 @@ pub(super) fn checks(agent: &Agent, configured: &[model::Check], now: Now) -> Ve
 }
 
 fn check(status: &CheckStatus, config: &model::Check, now: Now) -> Check {
-    let ago = |millis: u64| Moment::before(now.wall, Nanos::from_millis(millis));
+    let ago = |millis: u64| WallTime::before(now.wall, Nanos::from_millis(millis));
     Check {
         name: status.name.clone(),
         kind: match config.probe {

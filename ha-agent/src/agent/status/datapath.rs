@@ -4,13 +4,13 @@ use ha_common::lateness;
 use ha_common::layout::Slot;
 
 use crate::config::model;
-use crate::driver::board::{DatapathView, View};
 use crate::driver::hooks::Reception;
+use crate::driver::published::{DatapathStatus, InstanceStatus};
 use crate::status::instance::{Consume, ConsumeChoice, Datapath, Override, Timer, TimerKind};
 
 use super::now::Now;
 
-pub(super) fn datapath(view: &View) -> Datapath {
+pub(super) fn datapath(view: &InstanceStatus) -> Datapath {
     let overridden = view
         .switched
         .map(|choice| overridden(choice, view.config.datapath));
@@ -52,7 +52,7 @@ pub(in crate::agent) fn received(reception: &Reception, overridden: Option<Overr
     }
 }
 
-pub(super) fn consume(view: &View) -> Consume {
+pub(super) fn consume(view: &InstanceStatus) -> Consume {
     let effective = view
         .datapath
         .as_ref()
@@ -88,7 +88,7 @@ pub(super) fn consume(view: &View) -> Consume {
     }
 }
 
-pub(super) fn timer(view: Option<&DatapathView>, slot: Option<&Slot>, now: Now) -> Timer {
+pub(super) fn timer(view: Option<&DatapathStatus>, slot: Option<&Slot>, now: Now) -> Timer {
     let why = match view {
         Some(view) if view.kernel_timer => None,
         Some(view) if view.kernel_slot.is_some() => Some("the kernel provides no timer"),

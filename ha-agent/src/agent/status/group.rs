@@ -4,16 +4,16 @@ use ha_common::election::Role;
 
 use super::instance::state;
 use crate::config::model;
-use crate::driver::board::{Picture, View};
+use crate::driver::published::{InstanceStatus, PublishedStatus};
 use crate::status::group::Group;
 use crate::status::instance::State;
 
 /// Those of the running configuration whose instances the driver has shown.
-pub(super) fn groups(groups: &[model::Group], picture: &Picture) -> Vec<Group> {
+pub(super) fn groups(groups: &[model::Group], picture: &PublishedStatus) -> Vec<Group> {
     groups
         .iter()
         .filter_map(|group| {
-            let is_member = |view: &&View| {
+            let is_member = |view: &&InstanceStatus| {
                 let membership = view.membership.as_ref();
                 membership.is_some_and(|membership| *membership.group == *group.name)
             };
@@ -23,7 +23,7 @@ pub(super) fn groups(groups: &[model::Group], picture: &Picture) -> Vec<Group> {
         .collect()
 }
 
-fn shown(name: &str, views: &[&View]) -> Option<Group> {
+fn shown(name: &str, views: &[&InstanceStatus]) -> Option<Group> {
     let first = views.first()?;
     let membership = first.membership.as_ref()?;
     let waits_for = membership
@@ -51,7 +51,7 @@ fn common(states: impl Iterator<Item = State>) -> State {
 }
 
 /// What keeps the instance out by itself.
-fn reason(view: &View) -> Option<String> {
+fn reason(view: &InstanceStatus) -> Option<String> {
     match view.role {
         Role::Master | Role::Backup => return None,
         Role::Initialize | Role::Hold | Role::Fault | Role::Stopped => {}

@@ -18,7 +18,7 @@ use crate::agent::running::Agent;
 use crate::config::model;
 use crate::config::model::Datapath;
 use crate::config::model::virtual_address::VirtualAddress;
-use crate::driver::board::View;
+use crate::driver::published::InstanceStatus;
 use crate::net::routing::RoutingEntry;
 use crate::status::claims::{Claimant, Claims};
 use crate::status::fence::{Fence, FenceState};
@@ -32,7 +32,7 @@ use crate::status::virtual_mac::{MacAddress, VirtualMac};
 
 pub(super) fn instance(
     agent: &Agent,
-    view: &View,
+    view: &InstanceStatus,
     present: &HashSet<RoutingEntry>,
     now: Now,
 ) -> Instance {
@@ -99,7 +99,7 @@ pub(super) fn instance(
     }
 }
 
-fn last_transition(view: &View, now: Now) -> Option<Transition> {
+fn last_transition(view: &InstanceStatus, now: Now) -> Option<Transition> {
     let (last, cause, latency) = view.last.as_ref()?;
     Some(Transition {
         from: state(last.from),
@@ -110,7 +110,7 @@ fn last_transition(view: &View, now: Now) -> Option<Transition> {
     })
 }
 
-fn hmac(hmac: &model::Hmac, view: &View) -> Hmac {
+fn hmac(hmac: &model::Hmac, view: &InstanceStatus) -> Hmac {
     let verified = view.datapath.as_ref().map(|it| match it.kernel_slot {
         Some(_) => Verified::Kernel,
         None => Verified::Socket,
@@ -126,7 +126,7 @@ fn hmac(hmac: &model::Hmac, view: &View) -> Hmac {
     }
 }
 
-fn slot(agent: &Agent, view: &View) -> Option<Slot> {
+fn slot(agent: &Agent, view: &InstanceStatus) -> Option<Slot> {
     let datapath = view.datapath.as_ref()?;
     if let Some(soft) = &datapath.soft {
         return Some(soft.slot);
@@ -143,7 +143,7 @@ pub(super) const fn state(role: Role) -> State {
     }
 }
 
-fn priority_sum(view: &View) -> PrioritySum {
+fn priority_sum(view: &InstanceStatus) -> PrioritySum {
     let weighted = view.tracked.iter().filter_map(|item| {
         Some(Weight {
             check: item.to_string(),
@@ -164,7 +164,7 @@ fn priority_sum(view: &View) -> PrioritySum {
     }
 }
 
-fn master(view: &View, slot: Option<&Slot>, now: Now) -> Option<Master> {
+fn master(view: &InstanceStatus, slot: Option<&Slot>, now: Now) -> Option<Master> {
     let config = &view.config;
     if view.role == Role::Master {
         return Some(Master {
@@ -179,7 +179,7 @@ fn master(view: &View, slot: Option<&Slot>, now: Now) -> Option<Master> {
     let slot = slot.filter(|slot| slot.master_address != [0; 16])?;
     let silent = now.monotonic.since(Instant(slot.last_heard));
     // One that has been silent for longer than any master may be is none.
-    if silent > ha_common::follow::down_interval(slot) {
+    if silent > ha_common::master_tracking::down_interval(slot) {
         return None;
     }
     Some(Master {
@@ -206,9 +206,9 @@ fn own_checksum(config: &model::Instance) -> Option<Checksum> {
     }
 }
 
-fn addresses(agent: &Agent, view: &View, configured: &[VirtualAddress]) -> Vec<Address> {
+fn addresses(agent: &Agent, view: &InstanceStatus, configured: &[VirtualAddress]) -> Vec<Address> {
     let links = agent.links.borrow();
-    let link = view.holder.and_then(|index| links.get(index));
+    let link = view.address_device.and_then(|index| links.get(index));
     let found: HashSet<IpAddr> = link
         .into_iter()
         .flat_map(|link| &link.addresses)
@@ -227,7 +227,7 @@ fn addresses(agent: &Agent, view: &View, configured: &[VirtualAddress]) -> Vec<A
         .collect()
 }
 
-fn virtual_mac(view: &View) -> Option<VirtualMac> {
+fn virtual_mac(view: &InstanceStatus) -> Option<VirtualMac> {
     let mac = view.config.virtual_mac.as_ref()?;
     Some(VirtualMac {
         device: mac.device.clone(),
@@ -237,7 +237,7 @@ fn virtual_mac(view: &View) -> Option<VirtualMac> {
     })
 }
 
-fn interval(view: &View, slot: Option<&Slot>) -> Interval {
+fn interval(view: &InstanceStatus, slot: Option<&Slot>) -> Interval {
     let learned = slot
         .filter(|slot| view.role == Role::Backup && slot.version == Version::V3 as u8)
         .map(|slot| slot.master_interval)
@@ -249,7 +249,7 @@ fn interval(view: &View, slot: Option<&Slot>) -> Interval {
     }
 }
 
-fn fence(agent: &Agent, view: &View, slot: Option<&Slot>, now: Now) -> Fence {
+fn fence(agent: &Agent, view: &InstanceStatus, slot: Option<&Slot>, now: Now) -> Fence {
     let slot = slot.copied().unwrap_or_default();
     let turned_at = agent.reader.as_ref().map_or(0, |reader| reader.turned_at());
     let datapath = view.datapath.as_ref().map(|it| it.reception.datapath);
@@ -271,7 +271,7 @@ fn fence(agent: &Agent, view: &View, slot: Option<&Slot>, now: Now) -> Fence {
     }
 }
 
-fn counters(view: &View, slot: Option<&Slot>) -> Counters {
+fn counters(view: &InstanceStatus, slot: Option<&Slot>) -> Counters {
     let slot = slot.copied().unwrap_or_default();
     Counters {
         adverts_received: slot.adverts,
@@ -289,7 +289,7 @@ fn counters(view: &View, slot: Option<&Slot>) -> Counters {
     }
 }
 
-fn claims(view: &View, now: Now) -> Claims {
+fn claims(view: &InstanceStatus, now: Now) -> Claims {
     let claimants = view.claims.claimants();
     let by = claimants.iter().map(|it| Claimant {
         mac: MacAddress(it.claim.mac).to_string(),

@@ -1,4 +1,4 @@
-//! `status`, put together from the driver's board, the maps, the interfaces and the checks.
+//! `status`, put together from the driver's published, the maps, the interfaces and the checks.
 
 mod check;
 pub(super) mod datapath;
@@ -17,8 +17,8 @@ use ha_common::election::Role;
 
 use crate::agent::running::Agent;
 use crate::config::Problem;
-use crate::driver::board;
-use crate::driver::board::Picture;
+use crate::driver::published;
+use crate::driver::published::PublishedStatus;
 use crate::os::{clock, realtime};
 use crate::status::agent::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
 
@@ -32,7 +32,7 @@ pub(super) fn status(agent: &Agent) -> Status {
         wall: SystemTime::now(),
         monotonic: clock::now(),
     };
-    let picture = agent.board.picture();
+    let picture = agent.published.picture();
     let present = routing::present(&picture);
     let (config, loaded) = agent.config();
     Status {
@@ -55,13 +55,13 @@ pub(super) fn status(agent: &Agent) -> Status {
             .collect(),
         checks: checks(agent, &config.checks, now),
         groups: groups(&config.groups, &picture),
-        wakeups: wakeups(&agent.board.wakeups),
+        wakeups: wakeups(&agent.published.wakeups),
         sender: sender(agent, &picture, now),
         warnings: config.warnings.iter().map(Problem::one_line).collect(),
     }
 }
 
-fn wakeups(counted: &board::Wakeups) -> Wakeups {
+fn wakeups(counted: &published::Wakeups) -> Wakeups {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Wakeups {
         ring_events: read(&counted.events),
@@ -73,7 +73,7 @@ fn wakeups(counted: &board::Wakeups) -> Wakeups {
     }
 }
 
-fn sender(agent: &Agent, picture: &Picture, now: Now) -> Sender {
+fn sender(agent: &Agent, picture: &PublishedStatus, now: Now) -> Sender {
     let held = agent.conduct.lease_until() > now.monotonic;
     let is_master = picture.views.iter().any(|view| view.role == Role::Master);
     Sender {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use ha_common::units::{Centiseconds, Instant};
 
-use crate::status::moment::{Ahead, Moment};
+use crate::status::moment::{Countdown, WallTime};
 
 /// When the snapshot is taken, on both clocks.
 #[derive(Clone, Copy)]
@@ -14,12 +14,12 @@ pub(super) struct Now {
 }
 
 impl Now {
-    pub(super) fn moment(self, at: Instant) -> Moment {
-        Moment::before(self.wall, self.monotonic.since(at))
+    pub(super) fn moment(self, at: Instant) -> WallTime {
+        WallTime::before(self.wall, self.monotonic.since(at))
     }
 
-    pub(super) fn ahead(self, at: Instant) -> Ahead {
-        Ahead::after(self.wall, at.since(self.monotonic))
+    pub(super) fn ahead(self, at: Instant) -> Countdown {
+        Countdown::after(self.wall, at.since(self.monotonic))
     }
 }
 

@@ -8,10 +8,10 @@ use ha_common::units::{Instant, Version};
 use super::now::Now;
 use super::transport::{accepted_ttl, destination, wanted_source};
 use crate::agent::peers::address;
-use crate::driver::board::View;
+use crate::driver::published::InstanceStatus;
 use crate::status::instance::{Difference, Rejected};
 
-pub(super) fn rejected(view: &View, slot: &Slot, now: Now) -> Option<Rejected> {
+pub(super) fn rejected(view: &InstanceStatus, slot: &Slot, now: Now) -> Option<Rejected> {
     let last = slot.last_reject;
     if last.at == 0 {
         return None;
@@ -26,7 +26,7 @@ pub(super) fn rejected(view: &View, slot: &Slot, now: Now) -> Option<Rejected> {
 }
 
 /// Field by field, what the rejected message says and what it should.
-fn differences(view: &View, slot: &Slot) -> Vec<Difference> {
+fn differences(view: &InstanceStatus, slot: &Slot) -> Vec<Difference> {
     let last = slot.last_reject;
     let [version_type, _, _, count, fourth, fifth, _, _] = last.header;
     let config = &view.config;
@@ -102,7 +102,7 @@ fn span_of(ttl: TtlRange) -> String {
 }
 
 /// What the gate expected of a trailer, and what it found.
-fn signature(view: &View, reason: u8) -> Option<(String, &'static str)> {
+fn signature(view: &InstanceStatus, reason: u8) -> Option<(String, &'static str)> {
     let hmac = view.config.hmac.as_ref()?;
     let known: Vec<String> = hmac.keys.iter().map(|it| it.id.to_string()).collect();
     let window = hmac.window.map_or(0, |window| window.as_secs());

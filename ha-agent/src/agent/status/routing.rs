@@ -6,15 +6,16 @@ use crate::agent::running::Agent;
 use crate::config::model::Instance;
 use crate::config::model::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
 use crate::driver::ConfiguredEntry;
-use crate::driver::board::{Picture, View};
+use crate::driver::published::{InstanceStatus, PublishedStatus};
 use crate::net::links::LinkTable;
 use crate::net::routing::{RoutingEntry, RoutingTable};
 use crate::status::routing::{Route, Rule};
 
 /// Those of ours that the kernel has now. It is asked only if there can be any, and on a socket of its own:
 /// the driver's is the driver's.
-pub(super) fn present(picture: &Picture) -> HashSet<RoutingEntry> {
-    let has_ways = |view: &View| !(view.config.routes.is_empty() && view.config.rules.is_empty());
+pub(super) fn present(picture: &PublishedStatus) -> HashSet<RoutingEntry> {
+    let has_ways =
+        |view: &InstanceStatus| !(view.config.routes.is_empty() && view.config.rules.is_empty());
     if !picture.views.iter().any(|view| has_ways(view)) {
         return HashSet::new();
     }
@@ -34,7 +35,7 @@ fn table(route: &VirtualRoute, config: &Instance, links: &LinkTable) -> u32 {
 /// Both lists.
 pub(super) fn routing(
     agent: &Agent,
-    view: &View,
+    view: &InstanceStatus,
     present: &HashSet<RoutingEntry>,
 ) -> (Vec<Route>, Vec<Rule>) {
     let config = &view.config;

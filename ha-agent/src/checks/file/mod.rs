@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use super::clock::now;
 use super::event::{CheckEvent, Kind, Verdict};
-use super::outbox::Outbox;
+use super::result_queue::ResultQueue;
 use super::status::Record;
 use crate::config::model::{FileProbe, FileUse};
 
@@ -58,7 +58,7 @@ pub(super) struct FileTask {
     told: Option<Finding>,
     settle: Settle,
     record: Arc<Mutex<Record>>,
-    outbox: Outbox,
+    result_queue: ResultQueue,
 }
 
 impl FileTask {
@@ -74,7 +74,7 @@ impl FileTask {
             told: None,
             settle: Settle::new(now()),
             record,
-            outbox: Outbox::new(events),
+            result_queue: ResultQueue::new(events),
         }
     }
 
@@ -97,7 +97,7 @@ impl FileTask {
                     self.looked(&watch, look.finding, look.took);
                 }
                 news = news(&mut watch), if looking.is_none() => self.settle.changed(now(), news),
-                () = self.outbox.flush() => {}
+                () = self.result_queue.flush() => {}
                 () = sleep_until(due) => {
                     if looking.is_some() {
                         self.hangs();
@@ -149,7 +149,7 @@ impl FileTask {
             at,
         };
         self.told = Some(finding);
-        let dropped = self.outbox.push(event);
+        let dropped = self.result_queue.push(event);
         self.update(|record| record.status_mut().events_dropped += dropped);
     }
 

@@ -43,10 +43,10 @@ mod tests {
 
     use super::*;
     use crate::status::claims::Claimant;
-    use crate::status::moment::Moment;
+    use crate::status::moment::WallTime;
 
-    fn moment(seconds: u64) -> Moment {
-        Moment {
+    fn moment(seconds: u64) -> WallTime {
+        WallTime {
             at: "2026-03-01T12:00:00.250Z".to_owned(),
             ago_us: seconds * 1_000_000,
         }

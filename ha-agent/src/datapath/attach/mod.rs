@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::object::Programs;
 use crate::config::model::Datapath;
-use crate::net::filter;
+use crate::net::mac_filter;
 
 /// What is on an interface; dropping it detaches, unless it is pinned.
 #[derive(Debug)]
@@ -212,13 +212,13 @@ pub fn remove_clsact_filters(interface: &str) -> io::Result<bool> {
 /// Makes the card let adverts in also when no socket listens to their groups.
 pub(super) fn open_filter(ifindex: u32) {
     // What refuses has no filter; permission is there, or there would be no link.
-    let _ = filter::open(ifindex);
+    let _ = mac_filter::open(ifindex);
 }
 
 /// Lets the card filter adverts again that nobody is to receive.
 pub(super) fn close_filter(ifindex: u32) {
     // An interface that is gone, or has no filter, has nothing to close.
-    let _ = filter::close(ifindex);
+    let _ = mac_filter::close(ifindex);
 }
 
 fn remove_pins(paths: [PathBuf; 2]) -> io::Result<()> {

@@ -114,13 +114,13 @@ impl Instance {
 
     /// The device, if it has one.
     pub(super) fn device(&self) -> Option<&Device> {
-        let above = self.port.as_ref()?.above.as_ref()?;
-        Some(&above.device)
+        let virtual_mac_device = self.port.as_ref()?.virtual_mac_device.as_ref()?;
+        Some(&virtual_mac_device.device)
     }
 
     fn device_mut(&mut self) -> Option<&mut Device> {
-        let above = self.port.as_mut()?.above.as_mut()?;
-        Some(&mut above.device)
+        let virtual_mac_device = self.port.as_mut()?.virtual_mac_device.as_mut()?;
+        Some(&mut virtual_mac_device.device)
     }
 
     fn device_failed(&self, error: &DeviceError, system: &System) {

@@ -50,12 +50,19 @@ impl Instance {
     pub(super) fn binding(&self, slot: Option<&Slot>, system: &mut System) -> Option<Binding> {
         let port = self.port.as_ref()?;
         let was_master = slot.is_some_and(|slot| slot.state == state::MASTER);
-        let is_up = |port: &Port| port.above.as_ref().is_none_or(|above| above.device.is_up);
+        let is_up = |port: &Port| {
+            port.virtual_mac_device
+                .as_ref()
+                .is_none_or(|virtual_mac_device| virtual_mac_device.device.is_up)
+        };
         let in_place = was_master && is_up(port) && {
-            let present = system.book.list(port.holder()).unwrap_or_default();
+            let present = system
+                .addresses
+                .list(port.address_device())
+                .unwrap_or_default();
             let present = addresses_of(&present);
-            let mut placements = port.placements.iter();
-            placements.all(|place| present.contains(&place.net.addr()))
+            let mut addresses_wanted = port.addresses_wanted.iter();
+            addresses_wanted.all(|place| present.contains(&place.net.addr()))
         };
         let turned_at = system.kernel.as_ref().map(Kernel::turned_at);
         Some(Binding {
@@ -76,7 +83,7 @@ impl Instance {
         self.dirty = true;
         let old = std::mem::replace(&mut port.reception, reception);
         let new = &port.reception;
-        let news = self.noted.news(&new.notes, now);
+        let news = self.notice_filter.news(&new.notes, now);
         if new.reattached > old.reattached {
             let interface = &self.config().interface;
             self.say(

@@ -1,15 +1,15 @@
 //! One virtual router as the driver runs it: its logic, and the hands that do what that says.
 
-mod advertise;
+mod addresses;
+mod adverts;
 mod claimed;
+mod detection;
 mod device;
-mod hold;
 mod interface;
-mod listen;
-mod noted;
+mod notice_filter;
 mod placed_routing;
 mod routing;
-mod show;
+mod status;
 mod switching;
 mod unseen;
 
@@ -19,8 +19,8 @@ use std::sync::Arc;
 use ha_common::election::{LastAdvert, Role, Rules, Transition};
 use ha_common::units::{Instant, Nanos};
 
-use super::board::View;
 use super::port::Port;
+use super::published::InstanceStatus;
 use super::report::Report;
 use super::sender::Farewell;
 use super::switch::Switch;
@@ -33,13 +33,13 @@ use crate::router::notice::Notice;
 use crate::router::tracked::ObservedLinks;
 use crate::router::{Effect, Effects, Event, Router};
 
-use noted::Noted;
+use notice_filter::NoticeFilter;
 use placed_routing::PlacedRouting;
 use unseen::Unseen;
 
 /// One virtual router.
 pub(crate) struct Instance {
-    /// Its number: in the sender's table and the board.
+    /// Its number: in the sender's table and the published.
     pub(crate) id: usize,
     router: Router,
     /// The datapath that a command has set.
@@ -56,11 +56,11 @@ pub(crate) struct Instance {
     routing: PlacedRouting,
     latency: Option<Nanos>,
     last: Option<(Transition, String, Option<Nanos>)>,
-    noted: Noted,
+    notice_filter: NoticeFilter,
     wakeups: u64,
     announced: u64,
     restored: u64,
-    shown: Arc<View>,
+    shown: Arc<InstanceStatus>,
     /// Whether `shown` is out of date.
     dirty: bool,
 }
@@ -74,7 +74,7 @@ impl Instance {
         now: Instant,
         recorder: &Recorder,
     ) -> Self {
-        let shown = Arc::new(View::new(Arc::clone(&config)));
+        let shown = Arc::new(InstanceStatus::new(Arc::clone(&config)));
         let params = Router::first_params(&config);
         let router = Router::new(id, config, names, now);
         recorder.begins(router.name(), now, &params);
@@ -90,7 +90,7 @@ impl Instance {
             routing: PlacedRouting::default(),
             latency: None,
             last: None,
-            noted: Noted::default(),
+            notice_filter: NoticeFilter::default(),
             wakeups: 0,
             announced: 0,
             restored: 0,
@@ -122,7 +122,7 @@ impl Instance {
         self.router.role()
     }
 
-    /// Present rules.
+    /// ObservedAddress rules.
     pub(crate) fn rules(&self) -> &Rules {
         self.router.election().rules()
     }

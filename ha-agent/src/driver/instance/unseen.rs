@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ha_common::units::Instant;
 
-use crate::net::present::Present;
+use crate::net::observed::ObservedAddress;
 
 /// Addresses that were added, and that the interfaces' table has not shown yet. It is told of them in their
 /// order: before it shows the last one, nothing can be said of those that it lacks.
@@ -16,6 +16,6 @@ pub(super) struct Unseen {
     pub(super) until: Instant,
 }
 
-pub(super) fn addresses_of(present: &[Present]) -> HashSet<IpAddr> {
+pub(super) fn addresses_of(present: &[ObservedAddress]) -> HashSet<IpAddr> {
     present.iter().map(|found| found.net.addr()).collect()
 }

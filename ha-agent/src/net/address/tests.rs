@@ -6,11 +6,11 @@ use super::*;
 use crate::config::model::virtual_address::Label;
 use crate::net::lab;
 
-fn place(ifindex: u32, net: &str) -> Placement {
-    Placement::of(ifindex, &net.parse::<IpNet>().unwrap().into())
+fn place(ifindex: u32, net: &str) -> AddressSpec {
+    AddressSpec::of(ifindex, &net.parse::<IpNet>().unwrap().into())
 }
 
-fn thousand(ifindex: u32) -> Vec<Placement> {
+fn thousand(ifindex: u32) -> Vec<AddressSpec> {
     (0..1000)
         .map(|n| place(ifindex, &format!("10.99.{}.{}/32", n / 250, n % 250 + 1)))
         .collect()
@@ -19,7 +19,7 @@ fn thousand(ifindex: u32) -> Vec<Placement> {
 #[test]
 fn root_an_added_address_is_marked_and_can_be_removed() {
     lab::run(|lab| {
-        let mut book = AddressBook::open().unwrap();
+        let mut book = AddressTable::open().unwrap();
         let ours = [
             place(lab.near, "10.99.0.100/24"),
             place(lab.near, "fd00::64/64"),
@@ -45,7 +45,7 @@ fn root_an_added_address_is_marked_and_can_be_removed() {
                 .find(|p| p.net == net.parse().unwrap())
                 .unwrap()
         };
-        assert_eq!(find("10.99.0.100/24").ours, book.marks());
+        assert_eq!(find("10.99.0.100/24").ours, book.supports_ifa_proto());
         assert!(
             find("10.99.0.100/24")
                 .flags
@@ -56,7 +56,7 @@ fn root_an_added_address_is_marked_and_can_be_removed() {
             "an administrator's address is not ours"
         );
         let v6 = find("fd00::64/64");
-        assert_eq!(v6.ours, book.marks());
+        assert_eq!(v6.ours, book.supports_ifa_proto());
         assert!(v6.usable(), "no duplicate address detection");
         assert!(
             v6.flags
@@ -87,7 +87,7 @@ fn root_an_added_address_is_marked_and_can_be_removed() {
 #[test]
 fn root_an_address_that_cannot_be_added_is_named_and_does_not_stop_the_others() {
     lab::run(|lab| {
-        let mut book = AddressBook::open().unwrap();
+        let mut book = AddressTable::open().unwrap();
         let gone = 9999;
         let mixed = [
             place(lab.near, "10.99.0.100/24"),
@@ -117,8 +117,8 @@ fn root_an_address_that_cannot_be_added_is_named_and_does_not_stop_the_others() 
 #[test]
 fn root_an_address_gets_its_form_and_is_removed_by_its_peer() {
     lab::run(|lab| {
-        let mut book = AddressBook::open().unwrap();
-        let placed = |net: &str, form| Placement {
+        let mut book = AddressTable::open().unwrap();
+        let placed = |net: &str, form| AddressSpec {
             ifindex: lab.near,
             net: net.parse().unwrap(),
             form,
@@ -158,12 +158,12 @@ fn root_an_address_gets_its_form_and_is_removed_by_its_peer() {
         }
         // What is found can be removed, and by what was configured there is nothing left.
         let listed = book.list(lab.near).unwrap();
-        let found: Vec<Placement> = all
+        let found: Vec<AddressSpec> = all
             .iter()
             .map(|it| {
                 let present = listed.iter().find(|found| found.net == it.net).unwrap();
                 assert_eq!(present.peer, it.form.peer);
-                Placement::found(lab.near, present)
+                AddressSpec::found(lab.near, present)
             })
             .collect();
         let removed = book.remove(&found).unwrap();
@@ -183,7 +183,7 @@ fn root_an_address_gets_its_form_and_is_removed_by_its_peer() {
 #[test]
 fn root_a_thousand_addresses_are_one_quick_batch() {
     lab::run(|lab| {
-        let mut book = AddressBook::open().unwrap();
+        let mut book = AddressTable::open().unwrap();
         let all = thousand(lab.near);
         let started = Instant::now();
         lab.ip_batch(
@@ -218,7 +218,7 @@ fn root_a_thousand_addresses_are_one_quick_batch() {
 #[test]
 fn root_one_address_takes_about_as_long_as_the_kernel_needs() {
     lab::run(|lab| {
-        let mut book = AddressBook::open().unwrap();
+        let mut book = AddressTable::open().unwrap();
         let one = [place(lab.near, "10.99.0.100/24")];
         let mut spans: Vec<_> = (0..200)
             .map(|_| {

@@ -19,7 +19,7 @@ use super::message::link_from_message;
 use super::table::{Link, LinkTable};
 use crate::net::interface;
 use crate::net::netlink::NetlinkError;
-use crate::net::present::Present;
+use crate::net::observed::ObservedAddress;
 
 /// Room for some thousand notifications while the runtime is busy; beyond that, a resync.
 const RECEIVE_BUFFER: u32 = 1 << 20;
@@ -156,12 +156,12 @@ impl<S: Stream<Item = Notification> + Unpin> Monitor<S> {
                 }
             }
             RouteNetlinkMessage::NewAddress(message) => {
-                if let Some((index, present)) = Present::from_message(&message) {
+                if let Some((index, present)) = ObservedAddress::from_message(&message) {
                     self.current.put_address(index, present);
                 }
             }
             RouteNetlinkMessage::DelAddress(message) => {
-                if let Some((index, present)) = Present::from_message(&message) {
+                if let Some((index, present)) = ObservedAddress::from_message(&message) {
                     self.current.remove_address(index, &present);
                 }
             }
@@ -187,7 +187,7 @@ fn read_links() -> Result<Vec<Link>, MonitorError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::address::{AddressBook, Outcome, Placement};
+    use crate::net::address::{AddressSpec, AddressTable, Outcome};
     use crate::net::lab::{self, Lab, PATIENCE};
 
     /// Runs a test beside a monitor, in one thread, so that both are in the lab's namespace.
@@ -267,11 +267,11 @@ mod tests {
     fn root_addresses_are_shown_and_a_vip_does_not_become_the_primary_one() {
         with_watch(RECEIVE_BUFFER, async |lab, watch| {
             let index = lab.near;
-            let mut book = AddressBook::open().unwrap();
+            let mut book = AddressTable::open().unwrap();
             let net: ipnet::IpNet = "10.99.0.100/24".parse().unwrap();
-            let vip = Placement::of(index, &net.into());
+            let vip = AddressSpec::of(index, &net.into());
             assert_eq!(book.add(&[vip]).unwrap(), [Ok(Outcome::Done)]);
-            let is_vip = |p: &Present| p.net == vip.net && p.ours;
+            let is_vip = |p: &ObservedAddress| p.net == vip.net && p.ours;
             until(watch, index, |link| {
                 link.is_some_and(|l| l.addresses.iter().any(is_vip))
             })

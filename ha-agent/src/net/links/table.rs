@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_route::address::{AddressFlags, AddressScope};
 
-use crate::net::present::Present;
+use crate::net::observed::ObservedAddress;
 
 /// One interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,7 +42,7 @@ pub struct Link {
     /// Whether it receives every frame of its segment (`IFF_PROMISC`): then cards do not filter by VLAN either.
     pub promiscuous: bool,
     /// Its addresses, in the kernel's order.
-    pub addresses: Vec<Present>,
+    pub addresses: Vec<ObservedAddress>,
 }
 
 /// What the frames of an interface begin with (`ARPHRD_*` of `linux/if_arp.h`).
@@ -226,7 +226,7 @@ impl LinkTable {
 
     /// Adds an address or brings its flags up to date. Of an unknown interface it is dropped: the
     /// interface's removal was heard already.
-    pub(super) fn put_address(&mut self, index: u32, present: Present) {
+    pub(super) fn put_address(&mut self, index: u32, present: ObservedAddress) {
         let Some(link) = self.links.get_mut(&index) else {
             return;
         };
@@ -236,7 +236,7 @@ impl LinkTable {
         }
     }
 
-    pub(super) fn remove_address(&mut self, index: u32, present: &Present) {
+    pub(super) fn remove_address(&mut self, index: u32, present: &ObservedAddress) {
         if let Some(link) = self.links.get_mut(&index) {
             link.addresses.retain(|p| p.net != present.net);
             link.address_losses += 1;
@@ -248,8 +248,8 @@ impl LinkTable {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn present(net: &str) -> Present {
-        Present {
+    pub(crate) fn present(net: &str) -> ObservedAddress {
+        ObservedAddress {
             net: net.parse().unwrap(),
             peer: None,
             ours: false,
@@ -258,7 +258,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn link(index: u32, name: &str, addresses: &[Present]) -> Link {
+    pub(crate) fn link(index: u32, name: &str, addresses: &[ObservedAddress]) -> Link {
         Link {
             index,
             life: 0,
@@ -289,15 +289,15 @@ pub(crate) mod tests {
     /// RFC 9568 section 7.2 (source), RFC 3768 section 7.2 (source).
     #[test]
     fn the_primary_address_is_never_a_virtual_one() {
-        let ours = Present {
+        let ours = ObservedAddress {
             ours: true,
             ..present("10.99.0.100/24")
         };
-        let secondary = Present {
+        let secondary = ObservedAddress {
             flags: AddressFlags::Secondary,
             ..present("10.99.0.3/24")
         };
-        let near = Present {
+        let near = ObservedAddress {
             scope: AddressScope::Link,
             ..present("169.254.1.1/16")
         };
@@ -324,11 +324,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_link_local_address_counts_once_it_can_be_used() {
-        let tentative = Present {
+        let tentative = ObservedAddress {
             flags: AddressFlags::Tentative,
             ..present("fe80::1/64")
         };
-        let virtual_one = Present {
+        let virtual_one = ObservedAddress {
             ours: true,
             ..present("fe80::64/64")
         };

@@ -14,7 +14,7 @@ use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use crate::config::model::virtual_route::RouteKind;
 use crate::config::model::virtual_rule::VirtualRule;
 
-use super::route::{PROTOCOL, Route};
+use super::route::{RTPROT_HA_AGENT, Route};
 
 /// The message that names a route exactly.
 pub(super) fn route_message(route: &Route) -> RouteMessage {
@@ -23,7 +23,7 @@ pub(super) fn route_message(route: &Route) -> RouteMessage {
         address_family: netlink_family(address_family(&route.to)),
         destination_prefix_length: route.to.prefix_len(),
         table: short_table(route.table),
-        protocol: RouteProtocol::from(PROTOCOL),
+        protocol: RouteProtocol::from(RTPROT_HA_AGENT),
         scope: scope(route),
         kind: match route.kind {
             RouteKind::Unicast => RouteType::Unicast,
@@ -79,7 +79,9 @@ pub(super) fn rule_message(rule: &VirtualRule) -> RuleMessage {
     let attributes = &mut message.attributes;
     attributes.push(RuleAttribute::Priority(rule.priority));
     attributes.push(RuleAttribute::Table(rule.table));
-    attributes.push(RuleAttribute::Protocol(RouteProtocol::from(PROTOCOL)));
+    attributes.push(RuleAttribute::Protocol(RouteProtocol::from(
+        RTPROT_HA_AGENT,
+    )));
     if let Some(from) = rule.from.filter(|from| from.prefix_len() > 0) {
         message.header.src_len = from.prefix_len();
         attributes.push(RuleAttribute::Source(from.addr()));
@@ -97,7 +99,7 @@ pub(super) fn rule_message(rule: &VirtualRule) -> RuleMessage {
 pub(super) fn read_route(message: &RouteMessage) -> Option<Route> {
     let header = &message.header;
     // A copy that the kernel made for a single destination is nobody's route.
-    if u8::from(header.protocol) != PROTOCOL || header.flags.contains(RouteFlags::Cloned) {
+    if u8::from(header.protocol) != RTPROT_HA_AGENT || header.flags.contains(RouteFlags::Cloned) {
         return None;
     }
     let mut route = Route {
@@ -164,7 +166,7 @@ pub(super) fn read_rule(message: &RuleMessage) -> Option<VirtualRule> {
             _ => {}
         }
     }
-    (protocol == PROTOCOL && header.action == RuleAction::ToTable).then_some(rule)
+    (protocol == RTPROT_HA_AGENT && header.action == RuleAction::ToTable).then_some(rule)
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::config::model::virtual_route::{RouteKey, RouteKind, VirtualRoute};
-use crate::net::present::MARK;
+use crate::net::observed::IFA_PROTO_HA_AGENT;
 
 /// The protocol of our routes (`rtm_protocol`) and rules (`FRA_PROTOCOL`, kernel 4.17): `ip route show
 /// table all proto 86`. The same number as on our addresses; `rt_protos` of iproute2 gives it to nobody.
-pub const PROTOCOL: u8 = MARK;
+pub const RTPROT_HA_AGENT: u8 = IFA_PROTO_HA_AGENT;
 
 /// A route as the kernel knows it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -200,7 +200,7 @@ fn root_removals_of_ours_and_of_rules_are_heard_and_nothing_else() {
             .unwrap();
         runtime.block_on(async {
             lab.ip("address add 10.99.0.1/24 dev near");
-            let mut removals = crate::net::removals::watch().unwrap();
+            let mut removals = crate::net::route_monitor::watch().unwrap();
             let mut book = RoutingTable::open().unwrap();
             let routing = [
                 RoutingEntry::Route(route(lab, "192.0.2.0/24", Some("10.99.0.254"))),

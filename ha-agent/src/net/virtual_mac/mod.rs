@@ -113,13 +113,13 @@ pub struct Left {
 }
 
 /// The hand on the kernel's devices.
-pub struct DeviceBook {
+pub struct MacvlanTable {
     socket: RouteSocket,
     /// What interfaces had, for when somebody deletes the device that says so.
     originals: HashMap<u32, Arp>,
 }
 
-impl DeviceBook {
+impl MacvlanTable {
     /// Opens the book in the calling thread's network namespace.
     pub fn open() -> Result<Self, NetlinkError> {
         Ok(Self {

@@ -35,7 +35,7 @@ fn root_a_device_comes_with_its_settings_and_takes_them_along() {
     lab::run(|lab| {
         fs::write("/proc/sys/net/ipv4/conf/near/arp_announce", "1").unwrap();
         let near = interface("near").unwrap();
-        let mut book = DeviceBook::open().unwrap();
+        let mut book = MacvlanTable::open().unwrap();
         let device = book.ensure(&wanted("vrrp4-51", MAC, &near, false)).unwrap();
         assert!(device.is_new && !device.is_up);
         let link = interface("vrrp4-51").unwrap();
@@ -71,9 +71,9 @@ fn root_another_life_takes_the_device_on_and_knows_what_the_interface_had() {
     lab::run(|lab| {
         let near = interface("near").unwrap();
         let ask = wanted("vrrp4-51", MAC, &near, false);
-        let first = DeviceBook::open().unwrap().ensure(&ask).unwrap();
-        DeviceBook::open().unwrap().set_up(&first, true).unwrap();
-        let mut book = DeviceBook::open().unwrap();
+        let first = MacvlanTable::open().unwrap().ensure(&ask).unwrap();
+        MacvlanTable::open().unwrap().set_up(&first, true).unwrap();
+        let mut book = MacvlanTable::open().unwrap();
         let again = book.ensure(&ask).unwrap();
         assert_eq!(
             (again.index, again.is_up, again.is_new),
@@ -91,7 +91,7 @@ fn root_another_life_takes_the_device_on_and_knows_what_the_interface_had() {
 fn root_a_device_of_somebody_else_is_said_to_be_and_left_alone() {
     lab::run(|lab| {
         let near = interface("near").unwrap();
-        let mut book = DeviceBook::open().unwrap();
+        let mut book = MacvlanTable::open().unwrap();
         for (made, why) in [
             ("vrrp4-51 type bridge", "no macvlan in private mode"),
             (
@@ -124,7 +124,7 @@ fn root_a_device_of_somebody_else_is_said_to_be_and_left_alone() {
 fn root_an_interface_that_carries_no_macs_is_refused_by_what_it_is() {
     lab::run(|_| {
         let lo = interface("lo").unwrap();
-        let mut book = DeviceBook::open().unwrap();
+        let mut book = MacvlanTable::open().unwrap();
         let error = book.ensure(&wanted("vrrp4-51", MAC, &lo, false));
         assert_eq!(
             error.unwrap_err().to_string(),
@@ -138,7 +138,7 @@ fn root_what_the_interface_had_is_known_though_somebody_deletes_the_device() {
     lab::run(|lab| {
         let near = interface("near").unwrap();
         let ask = wanted("vrrp4-51", MAC, &near, false);
-        let mut book = DeviceBook::open().unwrap();
+        let mut book = MacvlanTable::open().unwrap();
         book.ensure(&ask).unwrap();
         lab.ip("link delete vrrp4-51");
         let again = book.ensure(&ask).unwrap();
@@ -154,7 +154,7 @@ fn root_a_devices_mtu_follows_its_interfaces_and_ipv6_stays_as_it_was_set() {
     lab::run(|lab| {
         let near = interface("near").unwrap();
         let six = [0, 0, 0x5e, 0, 2, 51];
-        let mut book = DeviceBook::open().unwrap();
+        let mut book = MacvlanTable::open().unwrap();
         let device = book.ensure(&wanted("vrrp6-51", six, &near, true)).unwrap();
         assert!(
             !book.follow(&device, lab.near, true).unwrap(),
@@ -184,7 +184,7 @@ fn root_a_devices_mtu_follows_its_interfaces_and_ipv6_stays_as_it_was_set() {
 fn root_where_proc_sys_is_read_only_a_device_needs_the_right_defaults() {
     lab::run(|_| {
         let near = interface("near").unwrap();
-        let mut book = DeviceBook::open().unwrap();
+        let mut book = MacvlanTable::open().unwrap();
         let ask = wanted("vrrp4-51", MAC, &near, false);
         for (key, value) in [("accept_ra", "0"), ("disable_ipv6", "1")] {
             fs::write(format!("/proc/sys/net/ipv6/conf/default/{key}"), value).unwrap();

@@ -1,6 +1,6 @@
 //! What a router hears: packets into the slot, and the slot's news into the router, if they get there.
 
-use ha_agent::datapath::soft::Heard as News;
+use ha_agent::datapath::socket_slot::Heard as News;
 use ha_agent::router::Event;
 use ha_common::address::known_ip;
 use ha_common::election::{Advert, Role};

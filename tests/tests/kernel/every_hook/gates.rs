@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use ha_agent::datapath::soft::SoftSlot;
+use ha_agent::datapath::socket_slot::SocketSlot;
 use ha_agent::net::receive::Received;
 use ha_common::hmac::replay::ReplayWindow;
 use ha_common::hmac::{HmacPolicy, Key, budget};
@@ -25,7 +25,7 @@ pub(crate) const WINDOW: u64 = 60;
 /// A slot in the kernel and one here, with the same keys and the same gate.
 pub(crate) struct Gates {
     pub(crate) lab: Lab,
-    pub(crate) soft: SoftSlot,
+    pub(crate) soft: SocketSlot,
     receiver: Receiver,
     pub(crate) command: Command,
     /// Wrong digests since the last pause.
@@ -55,7 +55,7 @@ impl Gates {
         let key = SlotKey::new(LOOPBACK, receiver.family(), VRID);
         lab.kernel.set_keys(key, &keys).expect("keys");
         lab.configure(&command);
-        let mut soft = SoftSlot::new(key);
+        let mut soft = SocketSlot::new(key);
         soft.list_peers(&receiver.peers());
         soft.set_keys(&keys);
         soft.command(&command, now());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ha_agent::datapath::soft::SoftSlot;
+use ha_agent::datapath::socket_slot::SocketSlot;
 use ha_common::hmac::{Key, mode};
 use ha_common::layout::{Command, SlotKey, op};
 use ha_common::reject::Reject;
@@ -305,7 +305,7 @@ fn what_keepalived_signed_is_believed_as_it_was_sent_and_not_otherwise() {
         let keys = [(captured.key_id, Key::new(&KEEPALIVEDS).expect("its length"))];
         gates.lab.kernel.set_keys(key, &keys).expect("keys");
         gates.lab.configure(&gates.command);
-        gates.soft = SoftSlot::new(key);
+        gates.soft = SocketSlot::new(key);
         gates.soft.set_keys(&keys);
         gates.soft.command(&gates.command, now());
         gates.backup();

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use ha_agent::datapath::soft::SoftSlot;
+use ha_agent::datapath::socket_slot::SocketSlot;
 use ha_agent::net::receive::Received;
 use ha_common::layout::{Slot, SlotKey, op};
 use ha_common::reject::Reject;
@@ -49,8 +49,8 @@ fn as_received(vector: &Vector) -> Option<Received<'_>> {
     })
 }
 
-fn slot_for(receiver: Receiver) -> SoftSlot {
-    let mut soft = SoftSlot::new(SlotKey::new(LOOPBACK, receiver.family(), VRID));
+fn slot_for(receiver: Receiver) -> SocketSlot {
+    let mut soft = SocketSlot::new(SlotKey::new(LOOPBACK, receiver.family(), VRID));
     soft.list_peers(&receiver.peers());
     let mut command = command_for(receiver, 0, VRID);
     command.op = op::CONFIGURE;

@@ -6,7 +6,7 @@ use super::*;
 use crate::cli::render::text::WIDTH;
 use crate::status::group::Group;
 use crate::status::instance::State;
-use crate::status::moment::Ahead;
+use crate::status::moment::Countdown;
 use crate::status::sample;
 
 fn plain(status: &Status, detail: Detail<'_>) -> String {
@@ -76,7 +76,7 @@ fn a_priority_is_shown_as_a_sum_and_says_when_it_was_clamped() {
 fn a_running_preempt_delay_and_an_unusual_multiplier_are_said() {
     let mut status = sample::status();
     let instance = &mut status.instances[1];
-    instance.preempt_wait = Some(Ahead {
+    instance.preempt_wait = Some(Countdown {
         at: "2026-03-01T12:00:30.000Z".to_owned(),
         in_us: 12_000_000,
     });

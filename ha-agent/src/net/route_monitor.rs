@@ -12,9 +12,9 @@ use socket2::{SockFilter, SockRef};
 use tokio::task::JoinSet;
 
 use super::links::monitor::Notification;
-use super::routing::PROTOCOL;
+use super::routing::RTPROT_HA_AGENT;
 
-/// Removals taken in before they are told, so that a flood is one piece of news.
+/// RouteMonitor taken in before they are told, so that a flood is one piece of news.
 const DRAIN: usize = 1024;
 
 /// `RTM_DELROUTE` and `RTM_DELRULE` of linux/rtnetlink.h.
@@ -27,7 +27,7 @@ const TYPE_AT: u32 = 4;
 const PROTOCOL_AT: u32 = 16 + 5;
 
 /// The watch.
-pub struct Removals<S> {
+pub struct RouteMonitor<S> {
     messages: S,
     // Drives the socket, and stops when the watch is dropped.
     _connection: JoinSet<()>,
@@ -36,7 +36,7 @@ pub struct Removals<S> {
 }
 
 /// Opens the watch, inside a tokio runtime, in the calling thread's network namespace.
-pub fn watch() -> io::Result<Removals<impl Stream<Item = Notification> + Unpin>> {
+pub fn watch() -> io::Result<RouteMonitor<impl Stream<Item = Notification> + Unpin>> {
     let (mut connection, handle, messages) = new_multicast_connection(&[
         MulticastGroup::Ipv4Route,
         MulticastGroup::Ipv6Route,
@@ -48,14 +48,14 @@ pub fn watch() -> io::Result<Removals<impl Stream<Item = Notification> + Unpin>>
     SockRef::from(&*socket).attach_filter(&filter())?;
     let mut tasks = JoinSet::new();
     tasks.spawn(connection);
-    Ok(Removals {
+    Ok(RouteMonitor {
         messages,
         _connection: tasks,
         _handle: handle,
     })
 }
 
-impl<S: Stream<Item = Notification> + Unpin> Removals<S> {
+impl<S: Stream<Item = Notification> + Unpin> RouteMonitor<S> {
     /// Waits for removals; those that are there at once are one. `None` if the kernel tells no more. News
     /// that were lost, because nobody listened for long, count as removals.
     pub async fn next(&mut self) -> Option<()> {
@@ -85,7 +85,7 @@ fn filter() -> [SockFilter; 7] {
         SockFilter::new(IF_EQUAL, 3, 0, kind(DELRULE)),
         SockFilter::new(IF_EQUAL, 0, 3, kind(DELROUTE)),
         SockFilter::new(LOAD_8, 0, 0, PROTOCOL_AT),
-        SockFilter::new(IF_EQUAL, 0, 1, u32::from(PROTOCOL)),
+        SockFilter::new(IF_EQUAL, 0, 1, u32::from(RTPROT_HA_AGENT)),
         SockFilter::new(RETURN, 0, 0, u32::MAX),
         SockFilter::new(RETURN, 0, 0, 0),
     ]

@@ -27,7 +27,7 @@ use crate::router::tracked::TrackedItem;
 
 /// One instance, as of the driver's last turn that touched it.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct InstanceStatus {
     pub config: Arc<Config>,
     /// The datapath that a command has set in place of the configured one.
     pub switched: Option<DatapathChoice>,
@@ -50,11 +50,11 @@ pub struct View {
     /// The address that adverts leave from.
     pub source: Option<IpAddr>,
     /// The index of what holds the addresses: its interface, or the device of its virtual MAC.
-    pub holder: Option<u32>,
+    pub address_device: Option<u32>,
     /// The device of its virtual MAC.
     pub device: Option<Device>,
     /// Where adverts are heard.
-    pub datapath: Option<DatapathView>,
+    pub datapath: Option<DatapathStatus>,
     /// The last transition, its cause in words, and its latency.
     pub last: Option<(Transition, String, Option<Nanos>)>,
     /// How many there have been.
@@ -79,7 +79,7 @@ pub struct View {
     pub notices: Vec<(Instant, String)>,
 }
 
-impl View {
+impl InstanceStatus {
     /// One that has not been looked at yet.
     pub(super) fn new(config: Arc<Config>) -> Self {
         Self {
@@ -94,7 +94,7 @@ impl View {
             tracked: Vec::new(),
             membership: None,
             source: None,
-            holder: None,
+            address_device: None,
             device: None,
             datapath: None,
             last: None,
@@ -114,13 +114,13 @@ impl View {
 
 /// Where adverts are heard.
 #[derive(Clone, Debug)]
-pub struct DatapathView {
+pub struct DatapathStatus {
     /// By which datapath, and why.
     pub(crate) reception: Reception,
     /// The slot in the kernel's map.
     pub kernel_slot: Option<u32>,
     /// The slot in the agent, and its peers.
-    pub soft: Option<Box<SoftView>>,
+    pub soft: Option<Box<SocketSlotStatus>>,
     /// Whether the kernel keeps the deadline.
     pub kernel_timer: bool,
     /// Whether adverts end in the BPF program.
@@ -129,7 +129,7 @@ pub struct DatapathView {
 
 /// A plain-socket slot.
 #[derive(Clone, Debug)]
-pub struct SoftView {
+pub struct SocketSlotStatus {
     pub slot: Slot,
     pub peers: Vec<(PeerKey, PeerStats)>,
 }
@@ -153,21 +153,21 @@ pub struct Wakeups {
 
 /// All of it.
 #[derive(Clone, Debug, Default)]
-pub struct Picture {
+pub struct PublishedStatus {
     /// In configured order.
-    pub views: Vec<Arc<View>>,
+    pub views: Vec<Arc<InstanceStatus>>,
 }
 
 #[derive(Debug)]
-pub struct Board {
-    picture: ArcSwap<Picture>,
+pub struct StatusPublisher {
+    picture: ArcSwap<PublishedStatus>,
     turns: AtomicU64,
     changed: Notifier,
     /// Why the driver woke.
     pub wakeups: Wakeups,
 }
 
-impl Board {
+impl StatusPublisher {
     /// An empty one.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
@@ -179,7 +179,7 @@ impl Board {
     }
 
     /// The newest picture.
-    pub fn picture(&self) -> Arc<Picture> {
+    pub fn picture(&self) -> Arc<PublishedStatus> {
         self.picture.load_full()
     }
 
@@ -199,7 +199,7 @@ impl Board {
     }
 
     /// A new picture.
-    pub(super) fn show(&self, picture: Picture) {
+    pub(super) fn show(&self, picture: PublishedStatus) {
         self.picture.store(Arc::new(picture));
         self.changed.notify();
     }

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use ha_common::accept::TtlRange;
 use ha_common::address::RawAddress;
-use ha_common::follow;
 use ha_common::hmac::Key;
 use ha_common::layout::{
     Command, Event, LastReject, PeerKey, PeerStats, Slot, SlotKey, event, flags, op, state,
 };
+use ha_common::master_tracking;
 use ha_common::peer;
 use ha_common::reject::Reject;
 use ha_common::slot as rules;
@@ -30,7 +30,7 @@ const NEW_REJECTED_PEER_GAP: u64 = 100_000_000;
 
 /// A slot in the agent's own memory.
 #[derive(Debug)]
-pub struct SoftSlot {
+pub struct SocketSlot {
     slot: Slot,
     key: SlotKey,
     peers: HashMap<RawAddress, PeerStats>,
@@ -48,7 +48,7 @@ pub enum Heard {
     Event(Event),
 }
 
-impl SoftSlot {
+impl SocketSlot {
     /// A slot for a virtual router.
     pub fn new(key: SlotKey) -> Self {
         Self {
@@ -182,7 +182,7 @@ impl SoftSlot {
             peer::note_advert(stats, advert, version, now);
         }
         let slot = &mut self.slot;
-        let outcome = follow::on_advert(slot, advert, now);
+        let outcome = master_tracking::on_advert(slot, advert, now);
         if let Some(span) = outcome.arm_for {
             slot.deadline = now + span.0;
             slot.rearms += 1;
@@ -190,7 +190,7 @@ impl SoftSlot {
         if !outcome.notify {
             return Heard::Nothing;
         }
-        if !follow::may_notify(slot, now) {
+        if !master_tracking::may_notify(slot, now) {
             slot.suppressed += 1;
             return Heard::Nothing;
         }
@@ -272,9 +272,9 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn slot() -> SoftSlot {
+    fn slot() -> SocketSlot {
         let key = SlotKey::new(7, Family::V4, 51);
-        let mut soft = SoftSlot::new(key);
+        let mut soft = SocketSlot::new(key);
         let command = Command {
             op: op::CONFIGURE,
             ifindex: 7,
@@ -332,7 +332,7 @@ mod tests {
         packet
     }
 
-    fn hear(soft: &mut SoftSlot, packet: &[u8], now: u64) -> Heard {
+    fn hear(soft: &mut SocketSlot, packet: &[u8], now: u64) -> Heard {
         soft.receive(&Received::V4 { packet }, now)
     }
 

@@ -9,15 +9,15 @@ use std::io;
 use ha_common::units::Family;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::group::{PROTOCOL, receive_nothing};
+use super::multicast::{IPPROTO_VRRP, receive_nothing};
 
 /// The unicast adverts of one family on one interface end here, for as long as this lives.
 #[derive(Debug)]
-pub struct Sink {
+pub struct IcmpGuard {
     _socket: Socket,
 }
 
-impl Sink {
+impl IcmpGuard {
     /// Opens it in the calling thread's network namespace. `EPERM` without `CAP_NET_RAW`, `ENODEV` if there
     /// is no such interface.
     pub fn open(interface: &str, family: Family) -> io::Result<Self> {
@@ -25,7 +25,7 @@ impl Sink {
             Family::V4 => Domain::IPV4,
             Family::V6 => Domain::IPV6,
         };
-        let protocol = Protocol::from(i32::from(PROTOCOL));
+        let protocol = Protocol::from(i32::from(IPPROTO_VRRP));
         let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
         receive_nothing(&socket)?;
         socket.bind_device(Some(interface.as_bytes()))?;
@@ -79,16 +79,16 @@ mod tests {
             // RFC 792: the protocol is unreachable, and then the port.
             assert_eq!(next_answer(lab, &sender, &capture), [3, 2]);
             assert_eq!(next_icmp(&capture), [3, 3]);
-            let sink = Sink::open("near", Family::V4).unwrap();
+            let icmp_guard = IcmpGuard::open("near", Family::V4).unwrap();
             assert_eq!(next_answer(lab, &sender, &capture), [3, 3]);
-            drop(sink);
+            drop(icmp_guard);
         });
     }
 
     #[test]
     fn root_an_interface_that_does_not_exist_is_an_error() {
         lab::run(|_| {
-            let error = Sink::open("nowhere0", Family::V6).unwrap_err();
+            let error = IcmpGuard::open("nowhere0", Family::V6).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
         });
     }

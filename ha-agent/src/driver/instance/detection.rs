@@ -8,8 +8,8 @@ use ha_common::units::{Centiseconds, Instant, Priority};
 use super::Instance;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::datapath::error::KernelError;
-use crate::datapath::soft::Heard;
-use crate::driver::detector::{Place, list_hash};
+use crate::datapath::socket_slot::Heard;
+use crate::driver::detector::{SlotBackend, list_hash};
 use crate::driver::system::System;
 use crate::net::receive::Received;
 use crate::router::notice::Notice;
@@ -43,9 +43,9 @@ impl Instance {
     /// Takes a packet of the plain socket in; an event comes back if it is news.
     pub(crate) fn receive(&mut self, received: &Received<'_>, now: Instant) -> Option<Pushed> {
         self.dirty = true;
-        match &mut self.port.as_mut()?.detector.place {
-            Place::Kernel(_) => None,
-            Place::Soft(soft) => match soft.receive(received, now.0) {
+        match &mut self.port.as_mut()?.detector.backend {
+            SlotBackend::KernelMap(_) => None,
+            SlotBackend::Socket(soft) => match soft.receive(received, now.0) {
                 Heard::Nothing => None,
                 Heard::Event(event) => Some(event),
             },

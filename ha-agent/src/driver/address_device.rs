@@ -1,25 +1,25 @@
 //! Where an instance's addresses are and by what its adverts leave: its interface, or the device of its virtual
-//! MAC above that. What detects other masters stays on the interface in either case.
+//! MAC virtual_mac_device that. What detects other masters stays on the interface in either case.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use crate::config::model::virtual_address::VirtualAddress;
-use crate::net::address::Placement;
+use crate::net::address::AddressSpec;
 use crate::net::links::Link;
 use crate::net::virtual_mac::Device;
 
 /// The device of a virtual MAC, and what must be known of the interface to place addresses on it.
 #[derive(Debug)]
-pub(crate) struct Above {
+pub(crate) struct VirtualMacDevice {
     pub(crate) device: Device,
     /// The networks of the interface.
     networks: Vec<IpNet>,
 }
 
-impl Above {
-    /// A device above an interface.
+impl VirtualMacDevice {
+    /// A device virtual_mac_device an interface.
     pub(crate) fn new(device: Device, interface: &Link) -> Self {
         let networks = interface.addresses.iter().filter(|it| !it.ours);
         Self {
@@ -30,9 +30,9 @@ impl Above {
 
     /// The interface's own route to the network stays the only one. A network that it is not on needs one, and
     /// so does a link-local address: its answers leave by the device that was asked.
-    fn place(&self, address: &VirtualAddress) -> Placement {
+    fn place(&self, address: &VirtualAddress) -> AddressSpec {
         let ip = address.addr();
-        let mut place = Placement::of(self.device.index, address);
+        let mut place = AddressSpec::of(self.device.index, address);
         if matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()) {
             // A whole address would have no route to its neighbours here.
             place.net = IpNet::new(ip, LINK_LOCAL_PREFIX).unwrap_or(place.net);
@@ -46,11 +46,15 @@ impl Above {
 /// RFC 4291 section 2.5.6: what the link itself is to a link-local address.
 const LINK_LOCAL_PREFIX: u8 = 64;
 
-/// Where an address goes: on the interface, or the device above it.
-pub(crate) fn place(ifindex: u32, above: Option<&Above>, address: &VirtualAddress) -> Placement {
-    match above {
-        Some(above) => above.place(address),
-        None => Placement::of(ifindex, address),
+/// Where an address goes: on the interface, or the device virtual_mac_device it.
+pub(crate) fn place(
+    ifindex: u32,
+    virtual_mac_device: Option<&VirtualMacDevice>,
+    address: &VirtualAddress,
+) -> AddressSpec {
+    match virtual_mac_device {
+        Some(virtual_mac_device) => virtual_mac_device.place(address),
+        None => AddressSpec::of(ifindex, address),
     }
 }
 
@@ -73,7 +77,7 @@ mod tests {
             present("fe80::1/64"),
             present("fd00::1/64"),
         ];
-        let above = Above::new(device, &link(2, "eth0", &own));
+        let virtual_mac_device = VirtualMacDevice::new(device, &link(2, "eth0", &own));
         for (address, net, prefix_route) in [
             ("10.99.0.100/24", "10.99.0.100/24", false),
             ("10.99.0.100/32", "10.99.0.100/32", false),
@@ -83,7 +87,7 @@ mod tests {
             ("fe80::64/128", "fe80::64/64", true),
         ] {
             let address = VirtualAddress::from(address.parse::<IpNet>().unwrap());
-            let place = place(2, Some(&above), &address);
+            let place = place(2, Some(&virtual_mac_device), &address);
             assert_eq!(
                 (
                     place.ifindex,

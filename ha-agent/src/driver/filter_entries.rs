@@ -6,39 +6,39 @@ use std::net::IpAddr;
 
 use ha_common::units::Family;
 
-use crate::net::filter;
-use crate::net::group::group;
+use crate::net::mac_filter;
+use crate::net::multicast::group;
 
 /// An interface and a group that it lets in.
-pub(crate) type Inlet = (u32, IpAddr);
+pub(crate) type FilterEntry = (u32, IpAddr);
 
 /// Those that are open.
 #[derive(Debug, Default)]
-pub(crate) struct Inlets {
-    open: HashSet<Inlet>,
+pub(crate) struct FilterEntries {
+    open: HashSet<FilterEntry>,
 }
 
-impl Inlets {
+impl FilterEntries {
     /// One that an earlier agent has opened.
-    pub(crate) fn adopt(&mut self, inlet: Inlet) {
-        if !is_standard(inlet.1) {
-            self.open.insert(inlet);
+    pub(crate) fn adopt(&mut self, entry: FilterEntry) {
+        if !is_standard(entry.1) {
+            self.open.insert(entry);
         }
     }
 
     /// Opens one, unless it is open.
-    pub(crate) fn open(&mut self, inlet: Inlet) {
-        if !is_standard(inlet.1) && self.open.insert(inlet) {
+    pub(crate) fn open(&mut self, entry: FilterEntry) {
+        if !is_standard(entry.1) && self.open.insert(entry) {
             // What refuses has no filter.
-            let _ = filter::open_group(inlet.0, inlet.1);
+            let _ = mac_filter::open_group(entry.0, entry.1);
         }
     }
 
     /// Closes those that are not wanted any more.
-    pub(crate) fn keep_only(&mut self, wanted: impl Fn(&Inlet) -> bool) {
-        for (ifindex, group) in self.open.extract_if(|inlet| !wanted(inlet)) {
+    pub(crate) fn keep_only(&mut self, wanted: impl Fn(&FilterEntry) -> bool) {
+        for (ifindex, group) in self.open.extract_if(|entry| !wanted(entry)) {
             // An interface that is gone has no filter either.
-            let _ = filter::close_group(ifindex, group);
+            let _ = mac_filter::close_group(ifindex, group);
         }
     }
 }

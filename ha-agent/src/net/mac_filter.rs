@@ -100,8 +100,8 @@ mod tests {
     use ha_common::units::Family;
 
     use super::*;
-    use crate::net::group::{Membership, group};
     use crate::net::lab;
+    use crate::net::multicast::{Membership, group};
 
     /// How many of the groups' addresses the interface `near` lets in.
     fn let_in() -> usize {

@@ -16,7 +16,7 @@ pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
 /// IP protocol 112 (RFC 9568 section 5.1.1.4).
-pub const PROTOCOL: u8 = 112;
+pub const IPPROTO_VRRP: u8 = 112;
 
 /// The group cannot be joined.
 #[derive(Debug, thiserror::Error)]

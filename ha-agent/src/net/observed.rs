@@ -7,19 +7,19 @@ use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessa
 
 /// The `IFA_PROTO` of addresses that the agent adds: `V` for VRRP. The kernel itself uses 1 to 3,
 /// keepalived 18.
-pub const MARK: u8 = 0x56;
+pub const IFA_PROTO_HA_AGENT: u8 = 0x56;
 
 /// The first kernel that keeps the mark.
 const MARK_SINCE: (u32, u32) = (5, 18);
 
 /// An address found on an interface.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Present {
+pub struct ObservedAddress {
     /// The address with its prefix length.
     pub net: IpNet,
     /// The other end of a point-to-point link, whose prefix length it then is.
     pub peer: Option<IpAddr>,
-    /// True if it carries [`MARK`].
+    /// True if it carries [`IFA_PROTO_HA_AGENT`].
     pub ours: bool,
     /// Secondary, tentative, deprecated and so on.
     pub flags: AddressFlags,
@@ -27,7 +27,7 @@ pub struct Present {
     pub scope: AddressScope,
 }
 
-impl Present {
+impl ObservedAddress {
     /// Reads a netlink address message: the interface and the address. `None` for a family that
     /// has no IP addresses.
     pub fn from_message(message: &AddressMessage) -> Option<(u32, Self)> {
@@ -49,7 +49,7 @@ impl Present {
         let present = Self {
             net,
             peer: address.filter(|address| *address != net.addr()),
-            ours: proto == MARK,
+            ours: proto == IFA_PROTO_HA_AGENT,
             flags,
             scope: message.header.scope,
         };

@@ -1,19 +1,19 @@
-//! What the board shows of an instance.
+//! What the published shows of an instance.
 
 use std::sync::Arc;
 
 use ha_common::election::Role;
 
 use super::Instance;
-use crate::driver::board::{DatapathView, SoftView, View};
-use crate::driver::detector::Place;
+use crate::driver::detector::SlotBackend;
 use crate::driver::port::Port;
+use crate::driver::published::{DatapathStatus, InstanceStatus, SocketSlotStatus};
 use crate::driver::system::System;
 use crate::os::clock;
 
 impl Instance {
     /// As last shown.
-    pub(crate) fn shown(&self) -> Arc<View> {
+    pub(crate) fn shown(&self) -> Arc<InstanceStatus> {
         Arc::clone(&self.shown)
     }
 
@@ -24,11 +24,11 @@ impl Instance {
         }
     }
 
-    fn view(&self, system: &System) -> View {
+    fn view(&self, system: &System) -> InstanceStatus {
         let router = &self.router;
         let (election, readiness) = (router.election(), router.readiness());
         let is_master = router.role() == Role::Master;
-        View {
+        InstanceStatus {
             config: Arc::clone(router.config()),
             switched: self.switched(),
             ifindex: self.port.as_ref().map(|port| port.ifindex),
@@ -40,7 +40,7 @@ impl Instance {
             tracked: readiness.tracked().to_vec(),
             membership: router.membership().cloned(),
             source: self.port.as_ref().map(|port| port.path.source),
-            holder: self.port.as_ref().map(Port::holder),
+            address_device: self.port.as_ref().map(Port::address_device),
             device: self.device().cloned(),
             datapath: self.port.as_ref().map(datapath_view),
             last: self.last.clone(),
@@ -58,18 +58,18 @@ impl Instance {
     }
 }
 
-fn datapath_view(port: &Port) -> DatapathView {
-    let (kernel_slot, soft) = match &port.detector.place {
-        Place::Kernel(slot) => (Some(*slot), None),
-        Place::Soft(soft) => {
-            let view = SoftView {
+fn datapath_view(port: &Port) -> DatapathStatus {
+    let (kernel_slot, soft) = match &port.detector.backend {
+        SlotBackend::KernelMap(slot) => (Some(*slot), None),
+        SlotBackend::Socket(soft) => {
+            let view = SocketSlotStatus {
                 slot: *soft.slot(),
                 peers: soft.peers().collect(),
             };
             (None, Some(Box::new(view)))
         }
     };
-    DatapathView {
+    DatapathStatus {
         reception: port.reception.clone(),
         kernel_slot,
         soft,

@@ -5,13 +5,13 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use super::event::{CheckEvent, Kind};
 
 /// A queue, and the one verdict that it had no room for.
-pub(super) struct Outbox {
+pub(super) struct ResultQueue {
     queue: mpsc::Sender<CheckEvent>,
     /// A later verdict takes its place: only the latest counts.
     unsent: Option<CheckEvent>,
 }
 
-impl Outbox {
+impl ResultQueue {
     pub(super) const fn new(queue: mpsc::Sender<CheckEvent>) -> Self {
         Self {
             queue,
@@ -102,21 +102,25 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_costs_news_but_never_the_latest_verdict() {
         let (queue, mut read) = mpsc::channel(1);
-        let mut outbox = Outbox::new(queue);
-        assert_eq!(outbox.push(event(Kind::First(Up))), 0);
-        assert_eq!(outbox.push(event(Kind::Restarting)), 1, "no room for news");
-        assert_eq!(outbox.push(event(Kind::Down)), 0, "a verdict waits");
-        assert_eq!(outbox.push(event(Kind::Restarted)), 1);
+        let mut result_queue = ResultQueue::new(queue);
+        assert_eq!(result_queue.push(event(Kind::First(Up))), 0);
         assert_eq!(
-            outbox.push(event(Kind::Up)),
+            result_queue.push(event(Kind::Restarting)),
+            1,
+            "no room for news"
+        );
+        assert_eq!(result_queue.push(event(Kind::Down)), 0, "a verdict waits");
+        assert_eq!(result_queue.push(event(Kind::Restarted)), 1);
+        assert_eq!(
+            result_queue.push(event(Kind::Up)),
             1,
             "a later verdict replaces it"
         );
         assert_eq!(read.recv().await.unwrap().kind, Kind::First(Up));
-        outbox.flush().await;
+        result_queue.flush().await;
         assert_eq!(read.recv().await.unwrap().kind, Kind::Up);
         assert!(read.try_recv().is_err());
-        assert_eq!(outbox.push(event(Kind::Down)), 0);
+        assert_eq!(result_queue.push(event(Kind::Down)), 0);
         assert_eq!(read.recv().await.unwrap().kind, Kind::Down);
     }
 }

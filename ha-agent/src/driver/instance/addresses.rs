@@ -11,8 +11,8 @@ use super::Instance;
 use super::unseen::{Unseen, addresses_of};
 use crate::config::model::Instance as Config;
 use crate::driver::system::System;
-use crate::net::address::{Outcome, Placement};
-use crate::net::present::Present;
+use crate::net::address::{AddressSpec, Outcome};
+use crate::net::observed::ObservedAddress;
 use crate::router::notice::Notice;
 use crate::router::{Effects, Event, InterfaceState};
 
@@ -38,7 +38,7 @@ impl Instance {
         }
         let Some(port) = &self.port else { return };
         // A device that the table does not show yet has none that it could tell of.
-        let shown = system.links.get(port.holder());
+        let shown = system.links.get(port.address_device());
         let present = shown.map_or_else(HashSet::new, |link| addresses_of(&link.addresses));
         if self
             .unseen
@@ -48,7 +48,7 @@ impl Instance {
         }
         self.unseen = None;
         let missing: Vec<_> = port
-            .placements
+            .addresses_wanted
             .iter()
             .filter(|place| !present.contains(&place.net.addr()))
             .copied()
@@ -56,7 +56,7 @@ impl Instance {
         if missing.is_empty() || self.device_is_gone(system) {
             return;
         }
-        let outcomes = match system.book.add(&missing) {
+        let outcomes = match system.addresses.add(&missing) {
             Ok(outcomes) => outcomes,
             Err(error) => return self.refused(&error, system, now),
         };
@@ -81,14 +81,17 @@ impl Instance {
     pub(crate) fn mac_changed(&mut self, mac: [u8; 6], system: &mut System, now: Instant) {
         if let Some(port) = &mut self.port {
             port.mac = mac;
-            if port.above.is_none() {
+            if port.virtual_mac_device.is_none() {
                 // What claims our addresses with the old one is foreign from now on.
                 port.detector.own_mac = mac;
             }
         }
         self.reconfigure_detector(&self.detector_rules(), system, now);
         // The virtual MAC is the same whatever the interface's is.
-        let announced = self.port.as_ref().is_some_and(|port| port.above.is_none());
+        let announced = self
+            .port
+            .as_ref()
+            .is_some_and(|port| port.virtual_mac_device.is_none());
         if announced {
             self.tell(Event::AddressesRestored, system, now);
         }
@@ -103,8 +106,8 @@ impl Instance {
         let Some(port) = &self.port else { return };
         // Before the instance had a device of its own, they were on the interface.
         let mut present = Vec::new();
-        for ifindex in BTreeSet::from([port.ifindex, port.holder()]) {
-            let listed = system.book.list(ifindex).unwrap_or_default();
+        for ifindex in BTreeSet::from([port.ifindex, port.address_device()]) {
+            let listed = system.addresses.list(ifindex).unwrap_or_default();
             present.extend(listed.into_iter().map(|found| (ifindex, found)));
         }
         let held: HashSet<IpAddr> = port
@@ -112,13 +115,17 @@ impl Instance {
             .held(system.kernel.as_ref())
             .into_iter()
             .collect();
-        let wanted: HashSet<IpAddr> = port.placements.iter().map(|it| it.net.addr()).collect();
-        let configured = |found: &Present| wanted.contains(&found.net.addr());
+        let wanted: HashSet<IpAddr> = port
+            .addresses_wanted
+            .iter()
+            .map(|it| it.net.addr())
+            .collect();
+        let configured = |found: &ObservedAddress| wanted.contains(&found.net.addr());
         // The list may have been another one then; the kernel half knows what was held. Kernels before
         // 5.18 keep no marks, and then its word is all there is.
-        let left_behind = |found: &Present| {
+        let left_behind = |found: &ObservedAddress| {
             let known = held.contains(&found.net.addr());
-            if system.book.marks() {
+            if system.addresses.supports_ifa_proto() {
                 found.ours && (known || configured(found))
             } else {
                 known
@@ -127,15 +134,15 @@ impl Instance {
         let left: Vec<_> = present
             .iter()
             .filter(|(ifindex, found)| {
-                let stays = resumes && *ifindex == port.holder() && configured(found);
+                let stays = resumes && *ifindex == port.address_device() && configured(found);
                 left_behind(found) && !stays
             })
-            .map(|(ifindex, found)| Placement::found(*ifindex, found))
+            .map(|(ifindex, found)| AddressSpec::found(*ifindex, found))
             .collect();
         if left.is_empty() {
             return;
         }
-        if let Ok(outcomes) = system.book.remove(&left) {
+        if let Ok(outcomes) = system.addresses.remove(&left) {
             for (place, _) in left
                 .iter()
                 .zip(outcomes)
@@ -152,21 +159,21 @@ impl Instance {
     pub(super) fn add_addresses(&mut self, system: &mut System, now: Instant) -> bool {
         self.removal_due = None;
         let Some(port) = &self.port else { return false };
-        let placements = port.placements.clone();
-        let outcomes = match system.book.add(&placements) {
+        let addresses_wanted = port.addresses_wanted.clone();
+        let outcomes = match system.addresses.add(&addresses_wanted) {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 self.refused(&error, system, now);
                 return true;
             }
         };
-        let was_there: Vec<IpAddr> = placements
+        let was_there: Vec<IpAddr> = addresses_wanted
             .iter()
             .zip(&outcomes)
             .filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Already)))
             .map(|(place, _)| place.net.addr())
             .collect();
-        let added = placements.iter().zip(&outcomes).rev();
+        let added = addresses_wanted.iter().zip(&outcomes).rev();
         let mut added = added.filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Done)));
         self.unseen = added.next().map(|(place, _)| Unseen {
             last: place.net.addr(),
@@ -198,8 +205,11 @@ impl Instance {
             return;
         };
         // Without marks, the kernel half's word is all there is.
-        let ours: HashSet<IpAddr> = if system.book.marks() {
-            let present = system.book.list(port.holder()).unwrap_or_default();
+        let ours: HashSet<IpAddr> = if system.addresses.supports_ifa_proto() {
+            let present = system
+                .addresses
+                .list(port.address_device())
+                .unwrap_or_default();
             let marked = present.iter().filter(|found| found.ours);
             marked.map(|found| found.net.addr()).collect()
         } else {
@@ -241,9 +251,14 @@ impl Instance {
         }
         let routing = self.remove_routing(system);
         let Some(port) = &self.port else { return };
-        let is_ours = |place: &Placement| !self.foreign.contains(&place.net.addr());
-        let ours: Vec<_> = port.placements.iter().copied().filter(is_ours).collect();
-        let failure = match system.book.remove(&ours) {
+        let is_ours = |place: &AddressSpec| !self.foreign.contains(&place.net.addr());
+        let ours: Vec<_> = port
+            .addresses_wanted
+            .iter()
+            .copied()
+            .filter(is_ours)
+            .collect();
+        let failure = match system.addresses.remove(&ours) {
             Ok(outcomes) => outcomes
                 .into_iter()
                 .find_map(Result::err)
@@ -275,9 +290,12 @@ impl Instance {
         now: Instant,
     ) -> bool {
         let Some(port) = &self.port else { return false };
-        let batch = port.placements.get(portion.clone()).unwrap_or_default();
+        let batch = port
+            .addresses_wanted
+            .get(portion.clone())
+            .unwrap_or_default();
         let told = system.announcer.announce(
-            port.holder(),
+            port.address_device(),
             port.announced_mac(),
             port.router,
             batch.iter().map(|place| place.net.addr()),
@@ -301,14 +319,20 @@ impl Instance {
         let Some(port) = self.port.as_ref().filter(|_| self.role() == Role::Master) else {
             return;
         };
-        let stays: HashSet<Placement> = coming.held().map(|it| port.place(it)).collect();
-        let leaves =
-            |place: &Placement| !stays.contains(place) && !self.foreign.contains(&place.net.addr());
-        let dropped: Vec<_> = port.placements.iter().copied().filter(leaves).collect();
+        let stays: HashSet<AddressSpec> = coming.held().map(|it| port.place(it)).collect();
+        let leaves = |place: &AddressSpec| {
+            !stays.contains(place) && !self.foreign.contains(&place.net.addr())
+        };
+        let dropped: Vec<_> = port
+            .addresses_wanted
+            .iter()
+            .copied()
+            .filter(leaves)
+            .collect();
         if dropped.is_empty() {
             return;
         }
-        if let Err(error) = system.book.remove(&dropped) {
+        if let Err(error) = system.addresses.remove(&dropped) {
             self.say(Notice::Failed(error.to_string()), system);
         }
     }
@@ -316,7 +340,7 @@ impl Instance {
     /// Where the addresses of a new configuration belong, after [`Self::drop_addresses`].
     pub(super) fn place(&mut self, coming: &Config) {
         if let Some(port) = &mut self.port {
-            port.placements = coming.held().map(|it| port.place(it)).collect();
+            port.addresses_wanted = coming.held().map(|it| port.place(it)).collect();
         }
     }
 }

@@ -9,9 +9,9 @@ const PAUSE: Nanos = Nanos::from_millis(600_000);
 
 /// When which was logged last.
 #[derive(Debug, Default)]
-pub(super) struct Noted(HashMap<String, Instant>);
+pub(super) struct NoticeFilter(HashMap<String, Instant>);
 
-impl Noted {
+impl NoticeFilter {
     /// Those that are to be logged now.
     pub(super) fn news(&mut self, notes: &[String], now: Instant) -> Vec<String> {
         self.0.retain(|_, at| now.since(*at) < PAUSE);
@@ -31,12 +31,12 @@ mod tests {
 
     #[test]
     fn the_same_words_are_logged_again_after_a_while_only() {
-        let mut noted = Noted::default();
+        let mut notice_filter = NoticeFilter::default();
         let both = ["first", "second"].map(str::to_owned);
         let at = |seconds: u64| Instant(1) + Nanos::from_millis(seconds * 1000);
-        assert_eq!(noted.news(&both[..1], at(0)), ["first"]);
-        assert_eq!(noted.news(&both, at(2)), ["second"]);
-        assert!(noted.news(&both, at(599)).is_empty());
-        assert_eq!(noted.news(&both, at(600)), ["first"]);
+        assert_eq!(notice_filter.news(&both[..1], at(0)), ["first"]);
+        assert_eq!(notice_filter.news(&both, at(2)), ["second"]);
+        assert!(notice_filter.news(&both, at(599)).is_empty());
+        assert_eq!(notice_filter.news(&both, at(600)), ["first"]);
     }
 }
