@@ -17,7 +17,7 @@ pub struct Route {
     pub via: Option<IpAddr>,
     /// The interface; `null` where nothing is sent.
     pub dev: Option<String>,
-    /// Less is preferred.
+    /// Lower wins.
     pub metric: u32,
     pub table: u32,
     /// What the host's own packets along it start from.
@@ -43,7 +43,7 @@ pub struct Rule {
     pub fwmark: Option<u32>,
     /// The number of the table that they are looked up in.
     pub table: u32,
-    /// The least is asked first.
+    /// Lower is looked up first.
     pub priority: u32,
     /// As `ip rule` writes it.
     pub text: String,

@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(
             found[0].to_string(),
-            "README.md:2: the link `SECURITY.md` leads nowhere"
+            "README.md:2: broken link: `SECURITY.md`"
         );
     }
 

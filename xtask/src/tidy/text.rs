@@ -86,12 +86,12 @@ mod tests {
 
     #[test]
     fn leftovers_are_found_with_their_line() {
+        assert_eq!(messages("one\ntwo \n"), ["docs/a.md:2: trailing blanks"]);
         assert_eq!(
-            messages("one\ntwo \n"),
-            ["docs/a.md:2: blanks at the line's end"]
+            messages("one"),
+            ["docs/a.md: no newline at the end of the file"]
         );
-        assert_eq!(messages("one"), ["docs/a.md: the last line has no end"]);
-        assert_eq!(messages("one\n\n"), ["docs/a.md: ends in empty lines"]);
+        assert_eq!(messages("one\n\n"), ["docs/a.md: ends with empty lines"]);
         assert_eq!(
             messages("<<<<<<< ours\n"),
             ["docs/a.md:1: an unresolved merge conflict"]

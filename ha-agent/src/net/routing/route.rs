@@ -22,7 +22,7 @@ pub struct Route {
     pub via: Option<IpAddr>,
     /// The interface's index; none where nothing is sent.
     pub ifindex: Option<u32>,
-    /// Less is preferred.
+    /// Lower wins.
     pub metric: u32,
     pub table: u32,
     /// What the host's own packets start from.
