@@ -87,7 +87,7 @@ fn reply(instance: &str, choice: DatapathChoice, answer: Answer) -> Result<Switc
         )),
         Err(SwitchError::Refused(why)) => Err(ErrorReply::new(
             ErrorKind::Failed,
-            format!("{instance} cannot use datapath {name} and keeps its own: {why}"),
+            format!("{instance} cannot use datapath {name} and keeps its current one: {why}"),
         )),
         Err(SwitchError::Overtaken) => Err(ErrorReply::new(
             ErrorKind::Failed,

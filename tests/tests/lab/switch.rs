@@ -95,7 +95,7 @@ fn what_cannot_be_had_is_refused_and_the_master_keeps_what_it_had() -> Result<()
         ensure!(said.code == Some(1) && said.out.is_empty(), "{said:?}");
         for part in [
             "web cannot use datapath native",
-            "keeps its own",
+            "keeps its current one",
             "native: ",
         ] {
             ensure!(said.err.contains(part), "no {part:?} in {said:?}");
