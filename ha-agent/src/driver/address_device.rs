@@ -1,5 +1,5 @@
 //! Where an instance's addresses are and by what its adverts leave: its interface, or the device of its virtual
-//! MAC virtual_mac_device that. What detects other masters stays on the interface in either case.
+//! MAC above that. What detects other masters stays on the interface in either case.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ pub(crate) struct VirtualMacDevice {
 }
 
 impl VirtualMacDevice {
-    /// A device virtual_mac_device an interface.
+    /// A device above an interface.
     pub(crate) fn new(device: Device, interface: &Link) -> Self {
         let networks = interface.addresses.iter().filter(|it| !it.ours);
         Self {
@@ -46,7 +46,7 @@ impl VirtualMacDevice {
 /// RFC 4291 section 2.5.6: what the link itself is to a link-local address.
 const LINK_LOCAL_PREFIX: u8 = 64;
 
-/// Where an address goes: on the interface, or the device virtual_mac_device it.
+/// Where an address goes: on the interface, or the device above it.
 pub(crate) fn place(
     ifindex: u32,
     virtual_mac_device: Option<&VirtualMacDevice>,

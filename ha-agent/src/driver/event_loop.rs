@@ -331,7 +331,7 @@ impl Driver {
         touched
     }
 
-    /// Renews what the published shows of the instances that have changed.
+    /// Renews what is published of the instances that have changed.
     pub(super) fn show(&mut self) {
         let system = &self.system;
         for instance in &mut self.instances {

@@ -3,7 +3,7 @@
 //! interface, and for files in /proc.
 //!
 //! It owns the kernel half, the ring, the netlink socket and the instances. It is told things by
-//! [`Command`]s and a bell, and shows itself on the [`published::StatusPublisher`] and by [`report::Report`]s.
+//! [`Command`]s and a bell, and publishes its status by the [`published::StatusPublisher`] and by [`report::Report`]s.
 
 mod address_device;
 mod advert_path;

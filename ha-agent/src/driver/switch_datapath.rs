@@ -104,7 +104,7 @@ impl Driver {
             }
         }
         if !answers.is_empty() {
-            // Whoever is answered finds the same on the published.
+            // Whoever is answered finds the same published.
             self.show();
         }
         for (waiting, answer) in answers {

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::links::monitor::Notification;
 use super::routing::RTPROT_HA_AGENT;
 
-/// RouteMonitor taken in before they are told, so that a flood is one piece of news.
+/// Removals taken in before they are told, so that a flood is one piece of news.
 const DRAIN: usize = 1024;
 
 /// `RTM_DELROUTE` and `RTM_DELRULE` of linux/rtnetlink.h.

@@ -1,4 +1,4 @@
-//! `status`, put together from the driver's published, the maps, the interfaces and the checks.
+//! `status`, put together from what the driver publishes, the maps, the interfaces and the checks.
 
 mod check;
 pub(super) mod datapath;

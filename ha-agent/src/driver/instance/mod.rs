@@ -39,7 +39,7 @@ use unseen::Unseen;
 
 /// One virtual router.
 pub(crate) struct Instance {
-    /// Its number: in the sender's table and the published.
+    /// Its number: in the sender's table and in what is published.
     pub(crate) id: usize,
     router: Router,
     /// The datapath that a command has set.
@@ -122,7 +122,7 @@ impl Instance {
         self.router.role()
     }
 
-    /// ObservedAddress rules.
+    /// The rules at present.
     pub(crate) fn rules(&self) -> &Rules {
         self.router.election().rules()
     }

@@ -1,4 +1,4 @@
-//! What the published shows of an instance.
+//! What is published of an instance.
 
 use std::sync::Arc;
 
