@@ -20,6 +20,7 @@ impl Router {
         &mut self,
         advert: &Advert,
         other_list: Option<u8>,
+        slot: Option<&Slot>,
         now: Instant,
         fx: &mut Effects,
     ) {
@@ -28,10 +29,25 @@ impl Router {
             self.list_differs(advert, theirs, now, fx);
         }
         self.hint_at_start_delay(advert, now, fx);
+        if slot.is_some_and(|slot| self.is_overheard(advert, slot)) {
+            return;
+        }
         self.feed(now, Input::Advert(*advert), fx);
         if self.detection.needs_watching() && self.role() == Role::Backup {
             fx.push(Effect::ReadSlot);
         }
+    }
+
+    /// Whether this is no news of the master that a backup follows, which is the slot's to say: the last word of one
+    /// that has yielded to it may come late. Taken for the master's, it would pass for what the next one's priority
+    /// has once been, and `preempt = false` would not keep us from a master that never was better.
+    fn is_overheard(&self, advert: &Advert, slot: &Slot) -> bool {
+        self.role() == Role::Backup
+            && slot.state == state::BACKUP
+            && !advert.priority.is_release()
+            && advert.source != self.election.rules().own_address
+            && known_ip(self.config.family, slot.master_address)
+                .is_some_and(|followed| followed != advert.source)
     }
 
     /// RFC 9568 section 7.1 (list-log, list-report), RFC 3768 section 7.1 (list-log, list-report).

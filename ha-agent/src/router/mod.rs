@@ -247,7 +247,11 @@ impl Router {
                     self.reassess(now, fx);
                 }
             }
-            Event::Advert { advert, other_list } => self.hear(&advert, other_list, now, fx),
+            Event::Advert {
+                advert,
+                other_list,
+                slot,
+            } => self.hear(&advert, other_list, slot, now, fx),
             Event::Claimed(claim, slot) => self.claimed(claim, slot, now, fx),
             Event::Expired { deadline, slot } => {
                 self.expired(deadline, slot, now, fx);

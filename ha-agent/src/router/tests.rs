@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ha_common::address::raw;
-use ha_common::election::{LastAdvert, Role};
+use ha_common::election::{Advert, LastAdvert, Role};
 use ha_common::layout::{Slot, state};
-use ha_common::units::Nanos;
+use ha_common::units::{Centiseconds, Nanos, Priority};
 
 use super::*;
 use crate::config::parse;
@@ -348,4 +348,43 @@ fn every_deadline_is_done_with_by_its_time_out() {
         assert!(next > now || next == Instant(0), "{next:?} at {now:?}");
         last = now;
     }
+}
+
+/// The last word of a master that has yielded comes after the first of the one that it yielded to. The slot follows that
+/// one, and the election must not follow the other: of whom it would then know a better priority than it has now.
+#[test]
+fn a_late_last_word_does_not_make_a_later_master_of_lower_priority_unhealthy() {
+    let from = |host: u8| IpAddr::from([10, 99, 0, host]);
+    let follows = |host: u8, priority: u8| Slot {
+        state: state::BACKUP,
+        master_address: raw(from(host)),
+        master_priority: priority,
+        deadline: at(60_000).0,
+        ..Slot::default()
+    };
+    let mut bench = Bench::backup("preempt = false");
+    let mut hear = |millis: u64, host: u8, priority: u8, slot: Slot| {
+        let advert = Advert {
+            source: from(host),
+            priority: Priority(priority),
+            interval: Centiseconds(100),
+        };
+        let event = Event::Advert {
+            advert,
+            other_list: None,
+            slot: Some(&slot),
+        };
+        bench.tell(millis, event);
+        bench.router.election().detector_rules().preempt
+    };
+    assert!(!hear(1000, 1, 90, follows(1, 90)));
+    assert!(!hear(2000, 3, 200, follows(3, 200)));
+    // Late: the slot stays with the third host.
+    assert!(!hear(2001, 1, 90, follows(3, 200)));
+    // That dies, and the first host, which was lowered meanwhile, takes over.
+    assert!(!hear(9000, 1, 80, follows(1, 80)), "it never was better");
+    assert!(
+        hear(10_000, 1, 70, follows(1, 70)),
+        "it was lowered as master"
+    );
 }

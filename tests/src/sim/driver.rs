@@ -48,6 +48,7 @@ impl World {
                 let event = Told::Advert {
                     advert,
                     other_list: None,
+                    slot: Some(&slot),
                 };
                 self.tell(node, event);
             }

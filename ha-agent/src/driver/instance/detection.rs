@@ -64,7 +64,16 @@ impl Instance {
         };
         let differs = event.hash != list_hash(self.config());
         let other_list = differs.then_some(event.count);
-        self.tell(Event::Advert { advert, other_list }, system, now);
+        let slot = match self.role() {
+            Role::Backup => self.slot(system),
+            _ => None,
+        };
+        let event = Event::Advert {
+            advert,
+            other_list,
+            slot: slot.as_ref(),
+        };
+        self.tell(event, system, now);
     }
 
     /// The deadline passed, says the detector. True if anything changed that is shown.

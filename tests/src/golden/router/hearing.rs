@@ -75,9 +75,11 @@ impl Router {
                         priority: Priority(event.priority),
                         interval: Centiseconds(event.interval),
                     };
+                    let slot = self.slot();
                     let event = Event::Advert {
                         advert,
                         other_list: None,
+                        slot: Some(&slot),
                     };
                     self.tell(event, turn);
                 }
