@@ -34,7 +34,6 @@ mod switch_datapath;
 mod sync_groups;
 mod system;
 mod thread;
-pub mod unsent;
 mod watchdog;
 
 pub(crate) use command::Command;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use ha_common::address::raw;
 use ha_common::election::Rules;
 use ha_common::hmac::{Key, TRAILER};
-use ha_common::timing::master_down;
-use ha_common::units::{Nanos, Priority};
+use ha_common::units::Priority;
 use ha_common::wire::build;
 use ha_common::wire::vrrp::ChecksumScope;
 
@@ -16,27 +15,17 @@ use crate::driver::detector::raw_list;
 use crate::driver::port::Port;
 use crate::driver::seal::Seal;
 use crate::driver::sender::Program;
+use crate::driver::sender::schedule::Timing;
 
 impl Instance {
     pub(super) fn program(&self, rules: &Rules) -> Option<Program> {
         let port = self.port.as_ref()?;
-        let interval = rules.interval.nanos();
         Some(Program {
             socket: Arc::clone(&port.path.socket),
             messages: self.messages(port, rules, rules.priority)?,
             releases: self.messages(port, rules, Priority::RELEASE)?,
             seal: self.seal(port),
-            interval,
-            // One interval has gone by when it is due.
-            overslept: Nanos(
-                interval.0 * u64::from(rules.down_multiplier.saturating_sub(1).max(1)),
-            ),
-            patience: master_down(
-                rules.version,
-                rules.priority,
-                rules.interval,
-                rules.down_multiplier,
-            ),
+            timing: Timing::of(rules),
         })
     }
 

@@ -1,11 +1,14 @@
 //! The thread that repeats a master's adverts: absolute deadlines, prebuilt messages, and a lease.
 //!
-//! It holds no decision. The driver says what to send; while the driver lives it renews the lease,
-//! and when it has not for [`LEASE`], the sender says priority 0 for every virtual router and stops:
-//! a host whose driver hangs must not advertise for ever. When the sender itself wakes far too late
-//! (the machine was stopped), it sends nothing and asks the driver to look first.
+//! [`schedule`] decides what goes out when; this carries it out. The driver says what to send; while the driver
+//! lives it renews the lease, and when it has not for [`LEASE`], the sender says priority 0 for every virtual router
+//! and stops: a host whose driver hangs must not advertise for ever. When the sender itself wakes far too late (the
+//! machine was stopped), it sends nothing and asks the driver to look first.
 
-use std::collections::BTreeSet;
+mod due_queue;
+pub mod refusals;
+pub mod schedule;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,15 +17,14 @@ use ha_common::hmac::Stamp;
 use ha_common::units::{Instant, Nanos};
 
 use super::seal::Seal;
-use super::unsent::{Refusals, Refused};
 use crate::net::advert::AdvertSocket;
 use crate::os::clock;
 use crate::os::notifier::Notifier;
 use crate::os::realtime::{self, Ability};
 use crate::router::sending::SendingNews;
-
-/// How long the driver may be silent before its adverts stop: 5 s.
-pub const LEASE: Nanos = Nanos::from_millis(5000);
+use refusals::Refused;
+pub use schedule::LEASE;
+use schedule::{Schedule, Step, Timing};
 
 /// What one virtual router sends.
 #[derive(Clone, Debug)]
@@ -35,13 +37,8 @@ pub struct Program {
     pub releases: Vec<Vec<u8>>,
     /// How they are signed, if they are.
     pub seal: Option<Seal>,
-    /// From one advert to the next.
-    pub interval: Nanos,
-    /// Being later than this means that others may have taken over meanwhile: what is left of their
-    /// `Master_Down_Interval`, without the skew, when an advert is due.
-    pub overslept: Nanos,
-    /// For how long adverts may be refused before a person hears of it: the own `Master_Down_Interval`.
-    pub patience: Nanos,
+    /// When they leave.
+    pub timing: Timing,
 }
 
 /// What one virtual router has sent. Anybody may read it at any time.
@@ -128,34 +125,25 @@ impl Conduct {
     }
 }
 
+/// What is sent, for one virtual router of the schedule.
 #[derive(Debug, Default)]
-struct Entry {
+struct Outlet {
     program: Option<Program>,
-    due: Instant,
     sent: Arc<Sent>,
     /// The time of the last one that was signed: it must go on whatever becomes of the program.
     stamp: Stamp,
-    /// Stopped by the sender itself, and silent since then; the driver is to look.
-    stopped: Option<Instant>,
-    /// Whether the kernel takes them.
-    refusals: Refusals,
 }
 
-impl Entry {
-    /// One of the usual.
-    fn advertise(&mut self, now: Instant) {
-        if let Some(program) = &mut self.program {
-            let refused = program.send(Farewell::Own, &mut self.stamp, &self.sent);
-            self.refusals.count(refused, now, program.patience);
-        }
+impl Outlet {
+    fn send(&mut self, what: Farewell) -> Option<Refused> {
+        let program = self.program.as_mut()?;
+        program.send(what, &mut self.stamp, &self.sent)
     }
 
     /// The last one: what becomes of it is nobody's concern.
     fn part(&mut self, farewell: Farewell) {
-        if let Some(mut program) = self.program.take() {
-            program.send(farewell, &mut self.stamp, &self.sent);
-        }
-        self.refusals = Refusals::default();
+        self.send(farewell);
+        self.program = None;
     }
 }
 
@@ -175,8 +163,8 @@ impl Program {
 
 #[derive(Debug, Default)]
 struct Table {
-    entries: Vec<Entry>,
-    schedule: BTreeSet<(Instant, usize)>,
+    schedule: Schedule,
+    outlets: Vec<Outlet>,
 }
 
 #[derive(Debug)]
@@ -248,12 +236,10 @@ impl Sender {
     /// Sends the first advert at once, from the calling thread, and repeats it.
     pub fn begin(&self, id: usize, program: Program) {
         let mut table = self.shared.lock();
-        table.cancel(id);
-        let entry = table.entry(id);
-        entry.stopped = None;
-        entry.refusals = Refusals::default();
-        entry.program = Some(program);
-        table.send_now(id);
+        let now = clock::now();
+        table.schedule.start(id, program.timing, now);
+        table.outlet(id).program = Some(program);
+        table.advertise(id, now);
         drop(table);
         self.shared.changed.notify_one();
     }
@@ -261,15 +247,14 @@ impl Sender {
     /// The next adverts are these; the schedule stays unless the interval changed.
     pub fn update(&self, id: usize, program: Program) {
         let mut table = self.shared.lock();
-        let entry = table.entry(id);
-        let Some(old) = entry.program.replace(program) else {
-            entry.program = None;
+        let now = clock::now();
+        if !table.schedule.is_sending(id) {
             return;
-        };
-        let new_interval = entry.program.as_ref().map(|program| program.interval);
-        if new_interval != Some(old.interval) {
-            table.cancel(id);
-            table.send_now(id);
+        }
+        let at_once = table.schedule.update(id, program.timing, now);
+        table.outlet(id).program = Some(program);
+        if at_once {
+            table.advertise(id, now);
         }
         drop(table);
         self.shared.changed.notify_one();
@@ -278,9 +263,9 @@ impl Sender {
     /// One advert at once, the next an interval later.
     pub fn now(&self, id: usize) {
         let mut table = self.shared.lock();
-        if table.entry(id).program.is_some() {
-            table.cancel(id);
-            table.send_now(id);
+        let now = clock::now();
+        if table.schedule.advert_now(id, now) {
+            table.advertise(id, now);
         }
         drop(table);
         self.shared.changed.notify_one();
@@ -289,29 +274,29 @@ impl Sender {
     /// Stops, after this many bytes of farewell if any.
     pub fn end(&self, id: usize, farewell: Farewell) {
         let mut table = self.shared.lock();
-        table.cancel(id);
-        let entry = table.entry(id);
-        entry.stopped = None;
-        entry.part(farewell);
+        if table.schedule.stop(id) {
+            table.outlet(id).part(farewell);
+        }
     }
 
     /// Once after the sender stopped this virtual router by itself, or would if it had woken already: since
     /// when it is silent. Nothing may be sent before somebody has looked at the slot.
     pub fn take_stopped(&self, id: usize, now: Instant) -> Option<Instant> {
         let mut table = self.shared.lock();
-        table.stop_if_overslept(id, now);
-        table.entry(id).stopped.take()
+        let stopped = table.schedule.take_stopped(id, now)?;
+        table.outlet(id).program = None;
+        Some(stopped)
     }
 
     /// Since when and why the kernel refuses this virtual router's adverts, if that has begun or ended since
     /// somebody last asked.
     pub fn take_news(&self, id: usize) -> Option<SendingNews> {
-        self.shared.lock().entry(id).refusals.take_news()
+        self.shared.lock().schedule.take_news(id)
     }
 
     /// What a virtual router sends is counted here.
     pub fn sent(&self, id: usize) -> Arc<Sent> {
-        Arc::clone(&self.shared.lock().entry(id).sent)
+        Arc::clone(&self.shared.lock().outlet(id).sent)
     }
 }
 
@@ -347,97 +332,52 @@ impl Shared {
 }
 
 impl Table {
-    fn entry(&mut self, id: usize) -> &mut Entry {
-        if id >= self.entries.len() {
-            self.entries.resize_with(id + 1, Entry::default);
+    fn outlet(&mut self, id: usize) -> &mut Outlet {
+        if id >= self.outlets.len() {
+            self.outlets.resize_with(id + 1, Outlet::default);
+            self.schedule.reserve(id);
         }
-        &mut self.entries[id]
+        &mut self.outlets[id]
     }
 
-    fn cancel(&mut self, id: usize) {
-        let due = self.entry(id).due;
-        self.schedule.remove(&(due, id));
+    /// One of the usual.
+    fn advertise(&mut self, id: usize, now: Instant) {
+        let refused = self.outlet(id).send(Farewell::Own);
+        self.schedule.count(id, refused, now);
     }
 
-    fn send_now(&mut self, id: usize) {
-        let entry = self.entry(id);
-        let Some(interval) = entry.program.as_ref().map(|it| it.interval) else {
-            return;
-        };
-        let now = clock::now();
-        entry.advertise(now);
-        entry.due = now + interval;
-        let due = entry.due;
-        self.schedule.insert((due, id));
-    }
-
-    /// Takes a program away whose advert is so late that others have taken over meanwhile.
-    fn stop_if_overslept(&mut self, id: usize, now: Instant) {
-        let entry = self.entry(id);
-        let due = entry.due;
-        let overslept = |program: &Program| now.since(due) > program.overslept;
-        if entry.program.as_ref().is_some_and(overslept) {
-            entry.stopped = Some(due);
-            entry.program = None;
-            self.schedule.remove(&(due, id));
-        }
-    }
-
-    /// Sends what is due, and says when the next one is, and whether the driver is to look.
-    fn turn(&mut self, now: Instant, conduct: &Conduct) -> (Option<Instant>, bool) {
-        let mut news = false;
-        while let Some(&(due, id)) = self.schedule.first() {
-            if due > now {
-                return (Some(due), news);
+    /// Does what is to be done at `now`, and says until when the thread waits.
+    fn turn(&mut self, now: Instant, conduct: &Conduct) -> Option<Instant> {
+        let lease = conduct.lease_until();
+        let mut lapsed = false;
+        let next = loop {
+            match self.schedule.next_step(now, lease) {
+                Step::Send { id, late } => {
+                    if let Some(program) = &self.outlet(id).program {
+                        conduct.was_late(late, program.timing.interval);
+                    }
+                    self.advertise(id, now);
+                }
+                Step::Release { id } => {
+                    self.outlet(id).part(Farewell::Release);
+                    lapsed = true;
+                }
+                Step::Overslept { id } => self.outlet(id).program = None,
+                Step::Wait(next) => break next,
             }
-            self.stop_if_overslept(id, now);
-            self.schedule.remove(&(due, id));
-            self.send_due(id, now, conduct);
-            let entry = self.entry(id);
-            news |= entry.stopped.is_some() || entry.refusals.has_news();
-        }
-        (None, news)
-    }
-
-    /// RFC 9568 section 6.4.3 (advertise), RFC 3768 section 6.4.3 (advertise).
-    fn send_due(&mut self, id: usize, now: Instant, conduct: &Conduct) {
-        let entry = self.entry(id);
-        let Some(interval) = entry.program.as_ref().map(|it| it.interval) else {
-            return;
         };
-        conduct.was_late(now.since(entry.due), interval);
-        entry.advertise(now);
-        // From the due time, so that lateness does not add up; but never a burst to catch up.
-        let next = entry.due + interval;
-        entry.due = if next > now { next } else { now + interval };
-        let due = entry.due;
-        self.schedule.insert((due, id));
-    }
-
-    /// Priority 0 for all.
-    fn lapse(&mut self, now: Instant) {
-        self.schedule.clear();
-        for entry in &mut self.entries {
-            if entry.program.is_some() {
-                entry.part(Farewell::Release);
-                entry.stopped = Some(now);
-            }
+        if lapsed {
+            conduct.lapses.fetch_add(1, Ordering::Relaxed);
         }
+        next
     }
 }
 
 fn run(shared: &Shared) {
     let mut table = shared.lock();
     while !shared.quit.load(Ordering::Relaxed) {
-        let now = clock::now();
-        let (mut next, mut news) = table.turn(now, &shared.conduct);
-        let lease = shared.conduct.lease_until();
-        if next.is_some() && now >= lease {
-            shared.conduct.lapses.fetch_add(1, Ordering::Relaxed);
-            table.lapse(now);
-            (next, news) = (None, true);
-        }
-        if news {
+        let next = table.turn(clock::now(), &shared.conduct);
+        if table.schedule.take_call() {
             shared.driver.notify();
         }
         table = match next {
@@ -446,7 +386,7 @@ fn run(shared: &Shared) {
                 .wait(table)
                 .unwrap_or_else(PoisonError::into_inner),
             Some(at) => {
-                let span = at.min(lease).since(clock::now()).to_duration();
+                let span = at.since(clock::now()).to_duration();
                 let waited = shared.changed.wait_timeout(table, span);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }

@@ -12,10 +12,10 @@ use crate::router::sending::{SendingNews, Unsent};
 
 /// An advert that the kernel refused.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub struct Refused {
     /// Where it was to go.
-    pub(super) to: IpAddr,
-    pub(super) error: AdvertError,
+    pub to: IpAddr,
+    pub error: AdvertError,
 }
 
 /// The refusals of one virtual router, one after the other.
