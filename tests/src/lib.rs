@@ -1,4 +1,4 @@
-//! The namespace lab, booted machines in it, virtual machines, the simulation and the golden scenarios, used by
+//! The namespace lab, booted machines in it, virtual machines and the golden scenarios, used by
 //! the tests, the demo and the bench.
 
 pub mod bench;
@@ -7,6 +7,5 @@ pub mod golden;
 pub mod lab;
 pub mod nspawn;
 pub mod scenario;
-pub mod sim;
 pub mod vectors;
 pub mod vm;

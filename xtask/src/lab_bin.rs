@@ -37,6 +37,16 @@ pub(crate) fn command(
     program: &str,
     args: &[OsString],
 ) -> std::process::Command {
+    command_of(workspace, "ha-tests", program, args)
+}
+
+/// `cargo run` of a package's program.
+pub(crate) fn command_of(
+    workspace: &Workspace,
+    package: &str,
+    program: &str,
+    args: &[OsString],
+) -> std::process::Command {
     let mut command = workspace.cargo();
     command
         .args([
@@ -44,7 +54,7 @@ pub(crate) fn command(
             "--quiet",
             "--release",
             "--package",
-            "ha-tests",
+            package,
             "--bin",
             program,
             "--",

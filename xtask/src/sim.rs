@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: the election's simulation at length. The tests crate links the agent, and the agent
+//! `cargo xtask sim`: hosts on a virtual clock at length. It links the agent, and the agent
 //! embeds the BPF programs, so they are built first; root is not needed.
 
 use std::ffi::OsString;
@@ -14,5 +14,7 @@ use crate::workspace::Workspace;
 pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<()> {
     setup::ensure(workspace, &[Need::Ebpf])?;
     build_ebpf::with_defaults(workspace)?;
-    process::run(&mut lab_bin::command(workspace, "sim", args))
+    process::run(&mut lab_bin::command_of(
+        workspace, "ha-sim", "ha-sim", args,
+    ))
 }

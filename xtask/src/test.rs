@@ -50,6 +50,12 @@ enum Group {
 /// The package whose integration tests need root and the machine to themselves.
 const LAB_PACKAGE: &str = "ha-tests";
 
+/// What the simulation plays: some 100 s on two processors. A million is `cargo xtask sim --seeds 1000000`.
+const SCHEDULES: [(&str, &str); 2] = [
+    ("HA_SIM_SCHEDULES", "120000"),
+    ("HA_SIM_GROUP_SCHEDULES", "8000"),
+];
+
 /// All but the one that builds only for the BPF target.
 const PACKAGES: [&str; 3] = ["--workspace", "--exclude", "ha-ebpf"];
 
@@ -106,6 +112,9 @@ fn run_groups(workspace: &Workspace, args: &Args) -> Result<Tally> {
                 .args(selection);
             let filters = args.filter.iter().map(|word| group.filter(word));
             command.arg("--").args(filters).envs(built.clone());
+            if *group == Group::Simulation {
+                command.envs(SCHEDULES);
+            }
             if let Some(datapath) = &args.datapath {
                 command.env("HA_TEST_DATAPATH", datapath);
             }

@@ -262,12 +262,7 @@ impl Router {
             Event::Sending(news) => self.on_sending(news, now, fx),
             Event::AddressesHeld => self.held(now, fx),
             Event::AddressesRefused(why) => self.refused(why, now, fx),
-            Event::AddressesRestored => {
-                self.changed = true;
-                if self.role() == Role::Master {
-                    self.announce(now, fx);
-                }
-            }
+            Event::AddressesRestored => self.restored(now, fx),
             Event::Announced {
                 portion,
                 sent,
@@ -305,6 +300,13 @@ impl Router {
         self.changed = true;
         if self.role() == Role::Master && self.readiness.sending_mut().on_news(news, now, fx) {
             self.reassess(now, fx);
+        }
+    }
+
+    fn restored(&mut self, now: Instant, fx: &mut Effects) {
+        self.changed = true;
+        if self.role() == Role::Master {
+            self.announce(now, fx);
         }
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ha_agent::config::model::Instance as Config;
 use ha_agent::datapath::socket_slot::SocketSlot;
 use ha_agent::driver::sender::LEASE;
+use ha_agent::driver::sender::schedule::Timing;
 use ha_agent::driver::slot_configuration;
 use ha_agent::record::line;
 use ha_agent::router::health::Health;
@@ -22,10 +23,14 @@ use ha_common::units::{Instant, Nanos};
 
 use super::events::{Link, Stall};
 use super::transcript::Transcript;
-use crate::sim::sender::Sender;
+use ha_sim::sender::{Due, SenderThread};
 
 /// The interface's index; there is one interface for each instance.
 const IFINDEX: u32 = 1;
+/// The number of the virtual router at its sender, which has no other.
+const SENDER: usize = 0;
+/// The end of a lease that is renewed all the time.
+const NO_END: Instant = Instant(u64::MAX);
 
 /// A record of the kernel half, in the ring or on its way to the driver.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +57,7 @@ pub(super) struct Router {
     logic: Option<Logic>,
     slot: SocketSlot,
     generation: u32,
-    sender: Sender,
+    sender: SenderThread,
     link: Link,
     trouble: Option<FaultCause>,
     /// The address that the port was opened with.
@@ -79,7 +84,7 @@ impl Router {
             logic: None,
             slot: SocketSlot::new(key),
             generation: 0,
-            sender: Sender::default(),
+            sender: SenderThread::default(),
             link: Link::default(),
             trouble: None,
             port: None,
@@ -110,7 +115,7 @@ impl Router {
     /// The agent is gone from one moment to the next.
     pub(super) fn crash(&mut self) {
         self.logic = None;
-        self.sender = Sender::default();
+        self.sender = SenderThread::default();
         self.port = None;
         self.ring.clear();
         self.next_look = None;
@@ -157,17 +162,18 @@ impl Router {
     fn perform(&mut self, effect: Effect, turn: &mut Turn<'_>) {
         let now = turn.now;
         match effect {
+            // What they say is nobody's concern here.
             Effect::StartAdverts { rules, .. } => {
-                self.sender.start(now, rules);
-                self.sender.wake(now);
+                self.sender.start(SENDER, now, rules, Timing::of(&rules));
             }
-            Effect::UpdateAdverts(rules) => self.sender.update(rules),
+            Effect::UpdateAdverts(rules) => {
+                self.sender.update(SENDER, now, rules, Timing::of(&rules));
+            }
             Effect::AdvertNow => {
-                self.sender.advert_now(now);
-                self.sender.wake(now);
+                self.sender.advert_now(SENDER, now);
             }
             Effect::StopAdverts(last) => {
-                self.sender.stop(last);
+                self.sender.stop(SENDER, last);
             }
             Effect::HoldAddresses => {
                 self.addresses = true;
@@ -318,16 +324,12 @@ impl Router {
         self.stalled = false;
         match stall {
             Stall::Driver => {
-                let lapse = since + LEASE;
-                self.keep_sending(turn.now.min(lapse));
-                if turn.now >= lapse {
-                    self.sender.lease_lapsed(lapse);
-                }
+                let lease = since + LEASE;
+                self.keep_sending(turn.now.min(lease - Nanos(1)));
+                self.run_sender(turn.now.min(lease), lease);
             }
             // It finds out by itself whether it has overslept.
-            Stall::Agent => {
-                self.sender.wake(turn.now);
-            }
+            Stall::Agent => self.run_sender(turn.now, NO_END),
         }
         while let Some(record) = self.ring.pop_front() {
             self.take(record, turn);
@@ -338,9 +340,14 @@ impl Router {
 
     /// The sender's own clock, up to that time.
     fn keep_sending(&mut self, until: Instant) {
-        while let Some(due) = self.sender.next_due().filter(|due| *due <= until) {
-            self.sender.wake(due);
+        while let Some(due) = self.sender.schedule.due(SENDER).filter(|due| *due <= until) {
+            self.run_sender(due, NO_END);
         }
+    }
+
+    /// The sender thread wakes at that time.
+    fn run_sender(&mut self, now: Instant, lease: Instant) {
+        while !matches!(self.sender.next_due(now, lease), Due::Wait(_)) {}
     }
 
     /// The slot's configuration; its state stays.

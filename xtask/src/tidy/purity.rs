@@ -6,7 +6,14 @@ use crate::tidy::file::{File, Finding};
 /// What decides.
 const ROOM: &str = "ha-agent/src/router/";
 
-/// The agent's modules that it may import.
+/// What decides when adverts go out. It names an error of the socket, which holds no edge, and imports the router's values.
+const SCHEDULE: &[&str] = &[
+    "ha-agent/src/driver/sender/schedule.rs",
+    "ha-agent/src/driver/sender/due_queue.rs",
+    "ha-agent/src/driver/sender/refusals.rs",
+];
+
+/// The agent's modules that the router may import.
 const MODULES: &[&str] = &["config", "router"];
 
 /// Words of crates and of the standard library that mean the world outside, a clock, a lock or a thread.
@@ -38,25 +45,30 @@ const OUTSIDE: &[&str] = &[
 ];
 
 pub(super) fn check(files: &[File]) -> Vec<Finding> {
-    let inside = |file: &&File| file.path.starts_with(ROOM) && file.has_extension("rs");
-    files.iter().filter(inside).flat_map(check_file).collect()
+    let router = |file: &&File| file.path.starts_with(ROOM) && file.has_extension("rs");
+    let schedule = |file: &&File| SCHEDULE.iter().any(|path| file.path == **path);
+    let router = files.iter().filter(router);
+    let schedule = files.iter().filter(schedule);
+    let found = router.flat_map(|file| check_file(file, MODULES));
+    let found = found.chain(schedule.flat_map(|file| check_file(file, &["net", "router"])));
+    found.collect()
 }
 
-fn check_file(file: &File) -> Vec<Finding> {
+fn check_file(file: &File, modules: &[&str]) -> Vec<Finding> {
     // What cannot be read as Rust is found by the rules for Rust files.
     let words = super::rust::words(&file.text).unwrap_or_default();
     let mut findings = Vec::new();
     for (index, (word, line)) in words.iter().enumerate() {
         let next = words.get(index + 1).map(|(next, _)| next.as_str());
-        if word == "crate" && next.is_some_and(|next| !MODULES.contains(&next)) {
+        if word == "crate" && next.is_some_and(|next| !modules.contains(&next)) {
             let message = format!(
-                "the router imports `ha-common` and the configuration, not `{}`",
+                "this imports `ha-common` and {modules:?} of the agent, not `{}`",
                 next.unwrap_or_default()
             );
             findings.push(file.finding(*line, message));
         }
         if OUTSIDE.contains(&word.as_str()) {
-            let message = format!("the router has no I/O, clock, lock or thread: `{word}`");
+            let message = format!("what decides has no I/O, clock, lock or thread: `{word}`");
             findings.push(file.finding(*line, message));
         }
     }
@@ -90,6 +102,13 @@ mod tests {
                 "{text}"
             );
             assert_eq!(found("ha-agent/src/driver/mod.rs", text), 0, "{text}");
+        }
+        for (text, findings) in [
+            ("use crate::os::clock;", 1),
+            ("use std::sync::Mutex;", 1),
+            ("use crate::net::advert::AdvertError;", 0),
+        ] {
+            assert_eq!(found(SCHEDULE[0], text), findings, "{text}");
         }
     }
 }

@@ -122,15 +122,12 @@ mod tests {
             let mut queue = DueQueue::default();
             let mut reference = BTreeMap::new();
             for (id, due) in steps {
-                match due {
-                    Some(due) => {
-                        queue.put(id, Instant(due));
-                        reference.insert(id, Instant(due));
-                    }
-                    None => {
-                        queue.remove(id);
-                        reference.remove(&id);
-                    }
+                if let Some(due) = due {
+                    queue.put(id, Instant(due));
+                    reference.insert(id, Instant(due));
+                } else {
+                    queue.remove(id);
+                    reference.remove(&id);
                 }
                 let first = reference.iter().map(|(id, due)| (*due, *id)).min();
                 prop_assert_eq!(queue.first(), first);

@@ -10,7 +10,7 @@ use ha_common::units::{Centiseconds, Instant, Nanos, Priority};
 
 use super::super::events::Heard;
 use super::super::packet::Packet;
-use super::{Record, Router, Turn};
+use super::{Record, Router, SENDER, Turn};
 
 /// Bounds of the driver's coarse look at a slot, as in the agent.
 const WATCHDOG_MIN: Nanos = Nanos::from_millis(100);
@@ -130,7 +130,7 @@ impl Router {
             return;
         }
         self.keep_sending(turn.now);
-        let Some(since) = self.sender.take_stopped(turn.now) else {
+        let Some(since) = self.sender.schedule.take_stopped(SENDER, turn.now) else {
             return;
         };
         let slot = self.slot();

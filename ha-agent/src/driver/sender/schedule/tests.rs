@@ -1,3 +1,5 @@
+//! The schedule against the clock: leases, late wakings, changed intervals, refusals.
+
 use std::net::IpAddr;
 
 use ha_common::units::{Centiseconds, Priority, Version};

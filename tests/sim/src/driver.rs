@@ -1,29 +1,33 @@
 //! The agent's driver in the simulation: it feeds the router, and carries out what that wants.
 
+use ha_agent::driver::sender::schedule::Timing;
 use ha_agent::router::tracked::ObservedLinks;
-use ha_agent::router::{Effect, Effects, Event as Told};
-use ha_common::election::Transition;
-use ha_common::units::Instant;
+use ha_agent::router::{Effect, Effects, Event as Told, Router};
+use ha_common::election::{Role, Transition};
+use ha_common::units::{Instant, Nanos};
 
-use super::detector::WINDOW;
-use super::node::{CHECK, Hint, Life, names};
-use super::world::{Event, Frame, World};
+use crate::detector::WINDOW;
+use crate::node::{CHECK, Hint, Life, names};
+use crate::world::{Event, Frame, World};
 
 impl World {
     /// The driver's turn: first what only matters after a sleep, then the events in order.
-    pub(super) fn turn(&mut self, node: usize) {
+    pub(crate) fn turn(&mut self, node: usize) {
         let now = self.now;
         if self.nodes[node].life != Life::Running {
             return;
         }
         self.nodes[node].turned_at = now;
-        if let Some(since) = self.nodes[node].sender.take_stopped(now) {
-            let slot = self.nodes[node].detector.slot();
+        let until = now + self.lease;
+        let (sender, id) = self.sender_of(node);
+        sender.lease_until = until;
+        if let Some(since) = sender.schedule.take_stopped(id, now) {
+            let slot = *self.nodes[node].detector.slot();
             let slot = Some(&slot);
             self.tell(node, Told::SenderStopped { since, slot });
         }
         while let Some(hint) = self.nodes[node].inbox.pop_front() {
-            self.heed(node, hint);
+            self.heed(node, &hint);
         }
         // One wait may end in the next: the start hold, then the preempt delay.
         while self.next_deadline(node).is_some_and(|due| due <= now) {
@@ -38,10 +42,10 @@ impl World {
     }
 
     /// Tells the router what has waited for this turn.
-    fn heed(&mut self, node: usize, hint: Hint) {
+    fn heed(&mut self, node: usize, hint: &Hint) {
         let host = &self.nodes[node];
-        let slot = host.detector.slot();
-        match hint {
+        let slot = *host.detector.slot();
+        match *hint {
             Hint::Advert(advert) => {
                 // Once the window is over, a look at what it suppressed.
                 self.schedule(self.now + WINDOW, Event::Window(node));
@@ -82,15 +86,26 @@ impl World {
                 };
                 self.tell(node, event);
             }
-            Hint::Sending(news) => self.tell(node, Told::Sending(news)),
-            Hint::Shutdown => {
-                self.tell(node, Told::Shutdown);
-                let host = &mut self.nodes[node];
-                host.router = None;
-                host.life = Life::Off;
-                host.epoch += 1;
-                host.inbox.clear();
+            Hint::Sender => {
+                let (sender, id) = self.sender_of(node);
+                let news = sender.schedule.take_news(id);
+                if let Some(news) = news.filter(|_| self.nodes[node].is_master()) {
+                    self.tell(node, Told::Sending(news));
+                }
             }
+            Hint::Shutdown => self.shut_down(self.grid.host(node)),
+        }
+    }
+
+    /// The agent is one process: all of its virtual routers end in the same turn.
+    fn shut_down(&mut self, host: usize) {
+        for node in self.grid.members(host) {
+            self.tell(node, Told::Shutdown);
+            let host = &mut self.nodes[node];
+            host.router = None;
+            host.life = Life::Off;
+            host.epoch += 1;
+            host.inbox.clear();
         }
     }
 
@@ -98,24 +113,29 @@ impl World {
         self.nodes[node].router.as_ref()?.next_deadline()
     }
 
-    /// The driver sleeps no longer than that.
-    pub(super) fn watch_deadline(&mut self, node: usize) {
-        if let Some(due) = self.next_deadline(node) {
-            self.schedule(due, Event::Turn(node));
+    /// The driver sleeps no longer than that; a master's wakes in time for its lease.
+    pub(crate) fn watch_deadline(&mut self, node: usize) {
+        let lease = self.nodes[node].is_master().then(|| {
+            let until = self.sender_of(node).0.lease_until;
+            until - Nanos(self.lease.0 * 2 / 3)
+        });
+        let next = self.next_deadline(node).into_iter().chain(lease).min();
+        if let Some(due) = next {
+            self.wake_driver(node, due);
         }
     }
 
     /// The watchdog's look at the slot, in case an event was lost.
-    pub(super) fn look(&mut self, node: usize) {
+    pub(crate) fn look(&mut self, node: usize) {
         if self.nodes[node].life == Life::Running {
-            let slot = self.nodes[node].detector.slot();
+            let slot = *self.nodes[node].detector.slot();
             self.tell(node, Told::Slot(&slot));
             self.sync(node);
             self.watch_deadline(node);
         }
     }
 
-    pub(super) fn tell(&mut self, node: usize, event: Told<'_>) {
+    pub(crate) fn tell(&mut self, node: usize, event: Told<'_>) {
         let mut fx = Effects::default();
         if let Some(router) = &mut self.nodes[node].router {
             router.on_event(self.now, event, &mut fx);
@@ -123,9 +143,13 @@ impl World {
         self.carry_out(node, fx);
     }
 
-    pub(super) fn carry_out(&mut self, node: usize, fx: Effects) {
+    pub(crate) fn carry_out(&mut self, node: usize, fx: Effects) {
         for effect in fx {
-            if let Some(effect) = (self.plant.effect)(node, effect) {
+            let role = self.nodes[node]
+                .router
+                .as_ref()
+                .map_or(Role::Stopped, Router::role);
+            if let Some(effect) = (self.bug.effect)(node, role, effect) {
                 self.perform(node, effect);
             }
         }
@@ -135,12 +159,28 @@ impl World {
         let now = self.now;
         let host = &mut self.nodes[node];
         match effect {
-            Effect::StartAdverts { rules, .. } => host.sender.start(now, rules),
-            Effect::UpdateAdverts(rules) => host.sender.update(rules),
-            Effect::AdvertNow => host.sender.advert_now(now),
+            Effect::StartAdverts { rules, .. } => {
+                let timing = (self.bug.timing)(Timing::of(&rules));
+                let (sender, id) = self.sender_of(node);
+                let first = sender.start(id, now, rules, timing);
+                self.sender_changed(node, Some(first));
+            }
+            Effect::UpdateAdverts(rules) => {
+                let timing = (self.bug.timing)(Timing::of(&rules));
+                let (sender, id) = self.sender_of(node);
+                let next = sender.update(id, now, rules, timing);
+                self.sender_changed(node, next);
+            }
+            Effect::AdvertNow => {
+                let (sender, id) = self.sender_of(node);
+                let next = sender.advert_now(id, now);
+                self.sender_changed(node, next);
+            }
             Effect::StopAdverts(last) => {
-                let last = host.sender.stop(last);
-                self.transmit(node, last);
+                let (sender, id) = self.sender_of(node);
+                if let Some(last) = sender.stop(id, last) {
+                    self.transmit(node, last);
+                }
             }
             Effect::HoldAddresses if host.refuses => {
                 let why = "the kernel has no room".to_owned();
@@ -172,14 +212,12 @@ impl World {
             // Nothing comes between looking and acting here.
             Effect::Promote { .. } => self.tell(node, Told::Promoted(true)),
             Effect::ReadSlot => {
-                let slot = host.detector.slot();
+                let slot = *host.detector.slot();
                 self.tell(node, Told::Slot(&slot));
             }
             Effect::Report(transition) => self.report(node, transition),
             Effect::Say(notice) => self.say(node, || format!("{notice:?}")),
         }
-        // The sender's thread runs beside the driver: its first advert is out before the addresses.
-        self.sender_if_due(node);
     }
 
     fn report(&mut self, node: usize, transition: Transition) {

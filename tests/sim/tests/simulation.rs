@@ -1,28 +1,39 @@
 //! The election among simulated hosts: random trouble from seeds, the protocol's deadlines to the
-//! microsecond, and planted bugs that the invariants must find. Needs no root.
+//! microsecond, and injected bugs that the invariants must find. Needs no root.
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
+use std::io::Write as _;
+
 use fastrand::Rng;
+use ha_agent::driver::sender::LEASE;
 use ha_common::election::{FIRST_PAUSE, LONGEST_PAUSE, Params, Role, Rules, Transition};
 use ha_common::units::{Centiseconds, Nanos, Priority, Version};
-use ha_tests::sim::node::Stall;
-use ha_tests::sim::plants::{self, BUGS};
-use ha_tests::sim::script::{self, Script};
-use ha_tests::sim::world::{LATENCY, LEASE};
-use ha_tests::sim::{Op, Plant, Reload, World, groups, judge, play, scenario};
+use ha_sim::bugs::{self, BUGS};
+use ha_sim::campaign;
+use ha_sim::invariants::{self, Invariant};
+use ha_sim::network::Sending;
+use ha_sim::node::Stall;
+use ha_sim::script::{self, Script};
+use ha_sim::world::{LATENCY, Setup};
+use ha_sim::{Hooks, Op, Reload, World, groups, play, scenario};
 use proptest::prelude::*;
 
-/// Enough to see each operation in each state many times; a longer run is `cargo xtask sim`.
+/// Enough to see each operation in each state many times; `cargo xtask test` asks for more by `HA_SIM_SCHEDULES`, and a
+/// longer run is `cargo xtask sim`.
 const SEEDS: u64 = 500;
 /// A planted bug must show within this many scenarios.
 const SEEDS_TO_FIND_A_BUG: u64 = 500;
 
 #[test]
 fn every_invariant_holds_in_random_trouble() {
-    for seed in 0..SEEDS {
-        if let Err(violation) = play(seed, Plant::NONE, false) {
-            panic!("{violation}\nreplay: cargo xtask sim --seed {seed} --trace");
-        }
+    let seeds = campaign::schedules("HA_SIM_SCHEDULES", SEEDS).expect("a number");
+    match campaign::run(0..seeds, play, Hooks::NONE) {
+        // Past the test harness, which keeps what a test prints that passes.
+        Ok(total) => writeln!(std::io::stderr(), "{total}").expect("standard error"),
+        Err(violation) => panic!(
+            "{violation}\nreplay: cargo xtask sim --seed {} --trace",
+            violation.seed
+        ),
     }
 }
 
@@ -31,31 +42,36 @@ proptest! {
 
     #[test]
     fn a_seed_replays_exactly(seed in any::<u64>()) {
-        prop_assert_eq!(play(seed, Plant::NONE, false), play(seed, Plant::NONE, false));
+        prop_assert_eq!(play(seed, Hooks::NONE, false), play(seed, Hooks::NONE, false));
     }
 }
 
-/// Each bug that can be planted is found, and by the invariant that it breaks.
+/// Each bug that can be injected is found by the invariant that it breaks.
 #[test]
-fn every_planted_bug_is_found() {
-    for bug in &BUGS {
+fn every_injected_bug_is_found_by_its_invariant() {
+    for bug in BUGS {
         let play = if bug.groups { groups::play } else { play };
         let mut seeds = 0..SEEDS_TO_FIND_A_BUG;
-        let found = seeds.find_map(|seed| play(seed, bug.plant, false).err());
-        let what = found.map(|violation| violation.what).unwrap_or_default();
-        assert!(
-            bug.shows.iter().any(|shown| what.contains(shown)),
-            "{}: {what:?}",
-            bug.name
-        );
+        let broken = |seed| Some(play(seed, bug.hooks, false).err()?.what.invariant);
+        let found = seeds.any(|seed| broken(seed) == Some(bug.breaks));
+        assert!(found, "{} does not break {:?}", bug.name, bug.breaks);
+    }
+}
+
+/// An invariant that nothing can break would be no witness of anything.
+#[test]
+fn every_invariant_is_broken_by_a_bug() {
+    for invariant in Invariant::ALL {
+        let breaks = |bug: &&bugs::Bug| bug.breaks == *invariant;
+        assert!(BUGS.iter().any(|bug| breaks(&bug)), "{invariant:?}");
     }
 }
 
 /// What is left of a failing scenario fails as well, and no part of it can be spared.
 #[test]
 fn a_failing_scenario_shrinks_to_what_it_takes() {
-    let bug = plants::named("never-fires").expect("it is there");
-    let fails = |script: &Script| scenario::play_script(script, bug.plant, false).is_err();
+    let bug = bugs::named("never-fires").expect("it is there");
+    let fails = |script: &Script| scenario::play_script(script, bug.hooks, false).is_err();
     let script = (0..SEEDS_TO_FIND_A_BUG)
         .map(scenario::script)
         .find(|script| fails(script))
@@ -92,9 +108,15 @@ fn params(host: u8, priority: u8, interval: u16, preempt: bool) -> Params {
 /// The hosts run, and the first of them is master.
 fn running(params: &[Params]) -> World {
     let rng = Rng::with_seed(1);
-    let mut world = World::new(params, MAX_DELAY, rng, Plant::NONE, false);
+    let mut world = World::new(
+        Setup::single(params.len(), MAX_DELAY),
+        params,
+        rng,
+        Hooks::NONE,
+        false,
+    );
     world.after(Nanos(0), Op::Start(0));
-    world.run_for(judge::bound(&world));
+    world.run_for(invariants::bound(&world));
     for node in 1..params.len() {
         world.after(Nanos(0), Op::Start(node));
     }
@@ -104,18 +126,17 @@ fn running(params: &[Params]) -> World {
 }
 
 fn settle(world: &mut World) {
-    let since = world.now;
-    world.run_for(judge::bound(world));
-    world.run_for(judge::owed(world));
-    judge::always(world).expect("agents and hosts are in step");
-    judge::settled(world, since).expect("there is one master");
+    world.run_for(invariants::bound(world));
+    world.run_for(invariants::owed(world));
+    invariants::always(world).expect("agents and hosts are in step");
+    invariants::settled(world).expect("there is one master");
 }
 
 /// The next change of this node to this role.
 fn wait_for(world: &mut World, node: usize, to: Role) -> Transition {
     let seen = world.reports.len();
     // Long enough for every crash and stall below to end first.
-    let end = world.now + judge::bound(world) + Nanos(20 * LEASE.0);
+    let end = world.now + invariants::bound(world) + Nanos(20 * LEASE.0);
     loop {
         let new = world.reports.get(seen..).unwrap_or_default();
         if let Some((_, transition)) = new.iter().find(|(id, t)| *id == node && t.to == to) {
@@ -245,9 +266,9 @@ fn a_nopreempt_master_that_was_paused_leaves_the_one_of_lower_rank_alone() {
 #[test]
 fn a_muted_master_is_replaced_and_wins_the_addresses_back() {
     let mut world = running(&[params(1, 100, 1, true), params(2, 90, 1, true)]);
-    at_once(&mut world, Op::Mute(0, true));
+    at_once(&mut world, Op::Sending(0, Sending::Filtered));
     wait_for(&mut world, 1, Role::Master);
-    at_once(&mut world, Op::Mute(0, false));
+    at_once(&mut world, Op::Sending(0, Sending::Works));
     wait_for(&mut world, 1, Role::Backup);
     settle(&mut world);
     assert_eq!(world.masters(), [0]);
@@ -272,14 +293,14 @@ fn with_delayed_return(delay: Nanos) -> World {
     let mut second = params(2, 110, 10, true);
     second.preempt_delay = delay;
     let mut world = World::new(
+        Setup::single(2, MAX_DELAY),
         &[params(1, 100, 10, true), second],
-        MAX_DELAY,
         Rng::with_seed(1),
-        Plant::NONE,
+        Hooks::NONE,
         false,
     );
     world.after(Nanos(0), Op::Start(0));
-    world.run_for(judge::bound(&world));
+    world.run_for(invariants::bound(&world));
     at_once(&mut world, Op::Start(1));
     world
 }
@@ -335,8 +356,8 @@ fn nopreempt_does_not_keep_a_backup_from_a_master_whose_weights_dropped() {
 #[test]
 fn two_masters_that_hear_only_each_others_announcements_do_not_answer_without_end() {
     let mut world = running(&[params(1, 100, 100, true), params(2, 90, 100, true)]);
-    at_once(&mut world, Op::Mute(0, true));
-    at_once(&mut world, Op::Mute(1, true));
+    at_once(&mut world, Op::Sending(0, Sending::Filtered));
+    at_once(&mut world, Op::Sending(1, Sending::Filtered));
     wait_for(&mut world, 1, Role::Master);
     let begin = world.announcements.clone();
     world.run_for(Nanos(2 * LONGEST_PAUSE.0));
@@ -355,8 +376,8 @@ fn two_masters_that_hear_only_each_others_announcements_do_not_answer_without_en
         assert!((99..=101).contains(&made), "node {node}: {made}");
     }
     // They hear of each other: one yields, and the neighbours know where the addresses are.
-    at_once(&mut world, Op::Mute(0, false));
-    at_once(&mut world, Op::Mute(1, false));
+    at_once(&mut world, Op::Sending(0, Sending::Works));
+    at_once(&mut world, Op::Sending(1, Sending::Works));
     settle(&mut world);
     assert_eq!(world.masters(), [0]);
 }

@@ -2,15 +2,18 @@
 //! the cases that dead-locked other implementations' groups. Needs no root.
 #![expect(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
+use std::io::Write as _;
+
 use fastrand::Rng;
 use ha_common::election::{Params, Role, Rules, Transition};
 use ha_common::units::{Centiseconds, Instant, Nanos, Priority, Version};
-use ha_tests::sim::groups::{self, Grid};
-use ha_tests::sim::node::Stall;
-use ha_tests::sim::world::LATENCY;
-use ha_tests::sim::{Op, Plant, Reload, World, judge};
+use ha_sim::grid::Grid;
+use ha_sim::node::Stall;
+use ha_sim::world::{LATENCY, Setup};
+use ha_sim::{Hooks, Op, Reload, World, campaign, groups, invariants};
 
-/// Enough to see each operation in each state many times; a longer run is `cargo xtask sim --groups`.
+/// Enough to see each operation in each state many times; `cargo xtask test` asks for more by `HA_SIM_GROUP_SCHEDULES`, and
+/// a longer run is `cargo xtask sim --groups`.
 const SEEDS: u64 = 500;
 const MAX_DELAY: Nanos = Nanos(200_000);
 const TWO: Grid = Grid {
@@ -20,10 +23,14 @@ const TWO: Grid = Grid {
 
 #[test]
 fn every_invariant_of_groups_holds_in_random_trouble() {
-    for seed in 0..SEEDS {
-        if let Err(violation) = groups::play(seed, Plant::NONE, false) {
-            panic!("{violation}\nreplay: cargo xtask sim --groups --seed {seed} --trace");
-        }
+    let seeds = campaign::schedules("HA_SIM_GROUP_SCHEDULES", SEEDS).expect("a number");
+    match campaign::run(0..seeds, groups::play, Hooks::NONE) {
+        // Past the test harness, which keeps what a test prints that passes.
+        Ok(total) => writeln!(std::io::stderr(), "{total}").expect("standard error"),
+        Err(violation) => panic!(
+            "{violation}\nreplay: cargo xtask sim --groups --seed {} --trace",
+            violation.seed
+        ),
     }
 }
 
@@ -54,7 +61,16 @@ fn pair(first: [u8; 2], second: [u8; 2]) -> [Params; 4] {
 }
 
 fn world(params: &[Params]) -> World {
-    TWO.world(params, MAX_DELAY, Rng::with_seed(1), Plant::NONE, false)
+    seeded(params, 1)
+}
+
+fn seeded(params: &[Params], seed: u64) -> World {
+    let setup = Setup {
+        grid: TWO,
+        grouped: true,
+        ..Setup::single(TWO.hosts, MAX_DELAY)
+    };
+    World::new(setup, params, Rng::with_seed(seed), Hooks::NONE, false)
 }
 
 /// Both hosts run, and the first of them leads.
@@ -218,20 +234,14 @@ fn groups_that_beat_each_other_crosswise_come_to_rest_within_the_bound() {
     crossed[2].rules.own_address = [10, 99, 1, 2].into();
     crossed[3].rules.own_address = [10, 99, 1, 1].into();
     for seed in 0..50 {
-        let mut world = TWO.world(
-            &crossed,
-            MAX_DELAY,
-            Rng::with_seed(seed),
-            Plant::NONE,
-            false,
-        );
+        let mut world = seeded(&crossed, seed);
         on_one(
             &mut world,
             Op::Partition(TWO.sides(|host, _| u8::from(host == 1))),
         );
         on_host(&mut world, 0, Op::Start);
         on_host(&mut world, 1, Op::Start);
-        world.run_for(judge::bound(&world));
+        world.run_for(invariants::bound(&world));
         assert_eq!(leaders(&world), [0, 1], "each leads on its side");
         on_one(&mut world, Op::Partition(TWO.sides(|_, _| 0)));
         settle(&mut world);

@@ -4,7 +4,8 @@
 use ha_common::election::Params;
 use ha_common::units::Nanos;
 
-use super::ops::Op;
+use crate::ops::Op;
+use crate::world::Setup;
 
 /// Times of trouble in one scenario, each followed by a quiet one.
 pub const ROUNDS: usize = 4;
@@ -14,10 +15,10 @@ pub const ROUNDS: usize = 4;
 pub struct Script {
     /// What replays it.
     pub seed: u64,
-    /// The hosts.
+    /// The virtual routers, each host by each segment.
     pub params: Vec<Params>,
-    /// Longest delay of a frame.
-    pub max_delay: Nanos,
+    /// Where they are.
+    pub setup: Setup,
     /// Whatever else is random comes from this.
     pub world_seed: u64,
     /// What happens.

@@ -1,4 +1,4 @@
-//! One host: the agent's router, its kernel half, its sender thread, its addresses.
+//! One virtual router of a host: the agent's router, its kernel half, its addresses.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
@@ -7,14 +7,12 @@ use std::time::Duration;
 use ha_agent::config::model::Instance as Config;
 use ha_agent::config::parse;
 use ha_agent::router::health::Health;
-use ha_agent::router::sending::SendingNews;
 use ha_agent::router::{Binding, InterfaceState, Router};
 use ha_common::election::{Advert, Claim, Election, Params, Role};
 use ha_common::units::{Family, Instant, Nanos};
 
-use super::detector::Detector;
-use super::sender::Sender;
-use super::world::Frame;
+use crate::detector::Detector;
+use crate::world::Frame;
 
 /// The only check.
 pub const CHECK: &str = "nginx";
@@ -64,8 +62,8 @@ pub enum Hint {
     Check,
     /// The configuration changed.
     Reload,
-    /// Adverts do not leave, or leave again.
-    Sending(SendingNews),
+    /// The sender has stopped by itself, or has news of adverts that do not leave.
+    Sender,
     /// The agent is told to leave.
     Shutdown,
 }
@@ -102,12 +100,16 @@ pub struct Node {
     pub turned_at: Instant,
     /// The kernel half; it outlives the agent.
     pub detector: Box<dyn Detector>,
-    /// The sender thread.
-    pub sender: Sender,
     /// The virtual addresses are on the interface.
     pub addresses: bool,
     /// Where this host believes the virtual addresses to be.
     pub cache: Option<usize>,
+    /// The driver's next turn.
+    pub turn_at: Option<Instant>,
+    /// The kernel's timer goes off then, for whatever deadline there is by then.
+    pub timer_at: Option<Instant>,
+    /// When the last advert left that was not priority 0.
+    pub advertised_at: Option<Instant>,
     /// What waits for the driver.
     pub inbox: VecDeque<Hint>,
     /// What a paused host has yet to receive.
@@ -129,9 +131,11 @@ impl Node {
             checked: false,
             turned_at: Instant(0),
             detector,
-            sender: Sender::default(),
             addresses: false,
             cache: None,
+            turn_at: None,
+            timer_at: None,
+            advertised_at: None,
             inbox: VecDeque::new(),
             nic: VecDeque::new(),
         }

@@ -6,11 +6,12 @@ use fastrand::Rng;
 
 use ha_agent::router::membership::Membership;
 use ha_agent::router::{Effects, Event as Told, Router};
-use ha_common::units::{Nanos, Priority};
+use ha_common::election::{LastAdvert, Rules};
+use ha_common::units::{Centiseconds, Nanos, Priority, Version};
 
-use super::node::{Hint, Life, Stall, names};
-use super::sender::Sender;
-use super::world::{CHECKS, Event, LATENCY, LEASE, World};
+use crate::network::Sending;
+use crate::node::{Hint, Life, Stall, names};
+use crate::world::{CHECKS, Event, LATENCY, World};
 
 /// What is done to the nodes and the network.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,12 +32,12 @@ pub enum Op {
     Link(usize, bool),
     /// The kernel refuses its addresses, or does not.
     Refuse(usize, bool),
-    /// Its adverts are dropped by its own firewall, or no longer.
-    Mute(usize, bool),
+    /// What its kernel makes of its adverts.
+    Sending(usize, Sending),
     /// The segment falls into parts.
     Partition(Vec<u8>),
-    /// Frames lost and duplicated from now on, in a thousand.
-    Weather(u16, u16),
+    /// Frames lost, duplicated and overtaken from now on, in a thousand.
+    Weather(u16, u16, u16),
     /// All weather, stalls and crashes end; what is left of the segment's parts is this.
     Quiet(Vec<u8>),
 }
@@ -50,21 +51,30 @@ pub enum Reload {
     Preempt(bool),
     /// For how many intervals it leaves such a one alone first.
     PreemptDelay(u8),
+    /// The interval of its adverts.
+    Interval(Centiseconds),
+    /// How many of them may be missed.
+    DownMultiplier(u8),
 }
 
 impl Reload {
-    /// Whatever is not the priority.
-    pub fn any(rng: &mut Rng) -> Self {
-        if rng.bool() {
-            Self::Preempt(rng.bool())
-        } else {
-            Self::PreemptDelay(rng.u8(0..20))
+    /// Whatever is not the priority, of a router with these rules.
+    pub fn any(rng: &mut Rng, rules: &Rules) -> Self {
+        let interval = rules.interval.0;
+        match rng.u8(0..4) {
+            0 => Self::Preempt(rng.bool()),
+            1 => Self::PreemptDelay(rng.u8(0..20)),
+            // v2 rejects another interval than its own (RFC 3768 section 7.1).
+            2 if rules.version == Version::V3 => {
+                Self::Interval(Centiseconds(rng.u16((interval / 2).max(1)..=2 * interval)))
+            }
+            _ => Self::DownMultiplier(rng.u8(2..6)),
         }
     }
 }
 
 impl World {
-    pub(super) fn operate(&mut self, op: Op) {
+    pub(crate) fn operate(&mut self, op: Op) {
         if self.trace {
             println!("        {op:?}");
         }
@@ -82,7 +92,16 @@ impl World {
                         let interval = params.rules.interval.nanos();
                         params.preempt_delay = Nanos(interval.0 * u64::from(intervals));
                     }
+                    Reload::Interval(interval) => params.rules.interval = interval,
+                    Reload::DownMultiplier(times) => params.rules.down_multiplier = times,
                 }
+                let Rules {
+                    interval,
+                    down_multiplier,
+                    ..
+                } = params.rules;
+                self.slowest.0 = self.slowest.0.max(interval);
+                self.slowest.1 = self.slowest.1.max(down_multiplier);
                 self.hint(node, Hint::Reload);
             }
             Op::Check(node, ok) => {
@@ -95,11 +114,12 @@ impl World {
                 self.hint(node, Hint::Link);
             }
             Op::Refuse(node, refuses) => self.nodes[node].refuses = refuses,
-            Op::Mute(node, muted) => self.network.mute(node, muted),
+            Op::Sending(node, sending) => self.network.set_sending(node, sending),
             Op::Partition(sides) => self.network.partition(&sides),
-            Op::Weather(loss, duplication) => {
+            Op::Weather(loss, duplication, reordering) => {
                 self.network.loss = loss;
                 self.network.duplication = duplication;
+                self.network.reordering = reordering;
             }
             Op::Quiet(sides) => {
                 self.network.partition(&sides);
@@ -115,11 +135,12 @@ impl World {
         }
         host.life = Life::Running;
         host.epoch += 1;
+        host.turn_at = None;
         host.checked = false;
         let mut router = Router::new(node, host.config(), names(), self.now);
-        let members = self.groups.iter().find(|members| members.contains(&node));
-        if let Some(members) = members {
-            let names: Vec<String> = members.iter().map(|id| format!("node{id}")).collect();
+        if self.grouped {
+            let members = self.grid.members(self.grid.host(node));
+            let names: Vec<String> = members.map(|id| format!("node{id}")).collect();
             let membership = Membership::new(Arc::from("group"), Arc::from(names));
             let event = Told::Membership(Some(membership));
             // Nothing comes of it before the interface is there.
@@ -136,7 +157,7 @@ impl World {
     /// The agent finds its interface, and what an earlier life has left.
     fn bind(&mut self, node: usize) {
         let host = &self.nodes[node];
-        let (binding, slot, state) = (host.binding(), host.detector.slot(), host.interface());
+        let (binding, slot, state) = (host.binding(), *host.detector.slot(), host.interface());
         self.tell(node, Told::Bound(binding, Some(&slot)));
         self.tell(node, Told::Interface(state, None));
     }
@@ -152,13 +173,15 @@ impl World {
         host.life = Life::Dead;
         host.epoch += 1;
         host.router = None;
-        host.sender = Sender::default();
         host.inbox.clear();
         let epoch = host.epoch;
+        // The whole thread dies, with each of its virtual routers in turn.
+        let (sender, id) = self.sender_of(node);
+        sender.stop(id, LastAdvert::None);
         self.schedule(self.now + downtime, Event::Restart(node, epoch));
     }
 
-    pub(super) fn restart(&mut self, node: usize) {
+    pub(crate) fn restart(&mut self, node: usize) {
         self.nodes[node].life = Life::Off;
         self.start(node);
         self.sync(node);
@@ -173,12 +196,11 @@ impl World {
         host.life = Life::Stalled(what);
         host.stalls += 1;
         let stalls = host.stalls;
-        self.schedule(self.now + LEASE, Event::LeaseEnds(node, stalls));
         self.schedule(self.now + span, Event::Wake(node, stalls));
     }
 
     /// What the host did not do meanwhile is all due now, in any order.
-    pub(super) fn wake(&mut self, node: usize) {
+    pub(crate) fn wake(&mut self, node: usize) {
         let Life::Stalled(_) = self.nodes[node].life else {
             return;
         };
@@ -193,19 +215,22 @@ impl World {
             self.deliver(node, frame);
         }
         self.timer(node);
+        self.watch_timer(node);
         let (sender, driver) = (self.soon(LATENCY), self.soon(LATENCY));
-        self.schedule(sender, Event::Sender(node));
-        self.schedule(driver, Event::Turn(node));
+        self.wake_sender(self.grid.host(node), sender);
+        self.wake_driver(node, driver);
     }
 
     fn quiet(&mut self) {
         // Whoever slept yields without a word, and has told nobody anything.
         let runs = |id: &usize| {
-            let node = &self.nodes[*id];
-            node.life == Life::Running && node.sender.speaks(self.now)
+            let speaks = self.sender(*id).speaks(self.grid.router(*id), self.now);
+            self.nodes[*id].life == Life::Running && speaks
         };
         self.rivals = self.masters().into_iter().filter(runs).collect();
         self.network.calm();
+        let last = self.network.last_arrival().max(self.now);
+        self.calm_from = (last, last > self.now + self.network.max_delay);
         for node in &mut self.nodes {
             node.refuses = false;
         }

@@ -21,7 +21,7 @@ pub trait Detector: Debug {
     /// Takes in a valid advert; true if the agent must be told.
     fn advert(&mut self, now: Instant, advert: &Advert) -> bool;
     /// What the agent reads.
-    fn slot(&self) -> Slot;
+    fn slot(&self) -> &Slot;
 
     /// When the timer is due.
     fn deadline(&self) -> Option<Instant> {
@@ -117,8 +117,8 @@ impl Detector for Model {
         within
     }
 
-    fn slot(&self) -> Slot {
-        self.slot
+    fn slot(&self) -> &Slot {
+        &self.slot
     }
 }
 
