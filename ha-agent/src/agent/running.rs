@@ -11,7 +11,7 @@ use crate::checks::{CheckStatus, Checks};
 use crate::config::Config;
 use crate::datapath::reader::Reader;
 use crate::driver::published::{InstanceStatus, StatusPublisher};
-use crate::driver::sender::Conduct;
+use crate::driver::sender::SenderStats;
 use crate::driver::{Command, Handle};
 use crate::net::links::LinkTable;
 use crate::os::realtime::Ability;
@@ -35,7 +35,7 @@ pub(super) struct Agent {
     pub(super) memory: Ability,
     /// Of the driver, and of the sender.
     pub(super) realtime: (Ability, Ability),
-    pub(super) conduct: Arc<Conduct>,
+    pub(super) sender_stats: Arc<SenderStats>,
     pub(super) changes: watch::Receiver<u64>,
     pub(super) handle: Handle,
     pub(super) reloading: Mutex<()>,

@@ -80,7 +80,7 @@ pub(super) async fn until_told(
         shown_checks: std::sync::Mutex::new(Vec::new()),
         memory,
         realtime: (started.driver_realtime, started.sender_realtime),
-        conduct: started.conduct,
+        sender_stats: started.sender_stats,
         changes,
         handle: handle.clone(),
         reloading: Mutex::new(()),

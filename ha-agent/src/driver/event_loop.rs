@@ -129,8 +129,8 @@ impl Driver {
             .instances
             .iter()
             .any(|instance| instance.role() == Role::Master);
-        let lease =
-            masters.then(|| self.system.sender.conduct().lease_until() - Nanos(LEASE.0 * 2 / 3));
+        let lease = masters
+            .then(|| self.system.sender.sender_stats().lease_until() - Nanos(LEASE.0 * 2 / 3));
         let own = self
             .instances
             .iter()

@@ -7,6 +7,7 @@
 
 mod address_device;
 mod advert_path;
+pub mod advert_signer;
 mod command;
 mod configured_routing;
 mod detector;
@@ -26,7 +27,6 @@ mod reload;
 pub mod report;
 mod rounds;
 mod routing;
-pub mod seal;
 pub mod sender;
 mod start;
 pub(crate) mod switch;

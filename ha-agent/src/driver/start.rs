@@ -14,7 +14,7 @@ use super::published::StatusPublisher;
 use super::receivers::Receivers;
 use super::reload;
 use super::report::Reporter;
-use super::sender::{Conduct, Sender};
+use super::sender::{Sender, SenderStats};
 use super::system::System;
 use super::thread::Driver;
 use super::watchdog::Watchdog;
@@ -61,7 +61,7 @@ pub struct Started {
     /// Whether the sender is.
     pub sender_realtime: Ability,
     /// The sender's punctuality and lease.
-    pub conduct: Arc<Conduct>,
+    pub sender_stats: Arc<SenderStats>,
 }
 
 /// Starts the thread. Sockets are opened in the calling thread's network namespace.
@@ -73,7 +73,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         bell: Arc::clone(&bell),
     };
     let sender = Sender::start(Arc::clone(&bell))?;
-    let (sender_realtime, conduct) = (sender.ability().clone(), sender.conduct());
+    let (sender_realtime, sender_stats) = (sender.ability().clone(), sender.sender_stats());
     let (tell, told) = mpsc::sync_channel(1);
     let addresses = AddressTable::open().map_err(io::Error::other)?;
     let routing = RoutingTable::open().map_err(io::Error::other)?;
@@ -132,7 +132,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         thread,
         driver_realtime,
         sender_realtime,
-        conduct,
+        sender_stats,
     })
 }
 

@@ -74,7 +74,7 @@ fn wakeups(counted: &published::Wakeups) -> Wakeups {
 }
 
 fn sender(agent: &Agent, picture: &PublishedStatus, now: Now) -> Sender {
-    let held = agent.conduct.lease_until() > now.monotonic;
+    let held = agent.sender_stats.lease_until() > now.monotonic;
     let is_master = picture.views.iter().any(|view| view.role == Role::Master);
     Sender {
         realtime: ability(&agent.realtime.1),
@@ -86,11 +86,11 @@ fn sender(agent: &Agent, picture: &PublishedStatus, now: Now) -> Sender {
             } else {
                 LeaseState::Lapsed
             },
-            left_us: agent.conduct.lease_until().since(now.monotonic).0 / 1000,
-            lapses: agent.conduct.lapses(),
+            left_us: agent.sender_stats.lease_until().since(now.monotonic).0 / 1000,
+            lapses: agent.sender_stats.lapses(),
         },
-        late_sends: agent.conduct.late(),
-        worst_late_us: agent.conduct.worst().0 / 1000,
+        late_sends: agent.sender_stats.late(),
+        worst_late_us: agent.sender_stats.worst().0 / 1000,
     }
 }
 

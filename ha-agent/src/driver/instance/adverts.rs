@@ -11,20 +11,20 @@ use ha_common::wire::vrrp::ChecksumScope;
 
 use super::Instance;
 use crate::config::model::{Auth, ChecksumFlavour};
+use crate::driver::advert_signer::AdvertSigner;
 use crate::driver::detector::raw_list;
 use crate::driver::port::Port;
-use crate::driver::seal::Seal;
-use crate::driver::sender::Program;
+use crate::driver::sender::Adverts;
 use crate::driver::sender::schedule::Timing;
 
 impl Instance {
-    pub(super) fn program(&self, rules: &Rules) -> Option<Program> {
+    pub(super) fn adverts(&self, rules: &Rules) -> Option<Adverts> {
         let port = self.port.as_ref()?;
-        Some(Program {
+        Some(Adverts {
             socket: Arc::clone(&port.path.socket),
             messages: self.messages(port, rules, rules.priority)?,
             releases: self.messages(port, rules, Priority::RELEASE)?,
-            seal: self.seal(port),
+            signer: self.signer(port),
             timing: Timing::of(rules),
         })
     }
@@ -33,9 +33,9 @@ impl Instance {
         self.config().hmac.as_ref()?.signing_key()
     }
 
-    fn seal(&self, port: &Port) -> Option<Seal> {
+    fn signer(&self, port: &Port) -> Option<AdvertSigner> {
         let hmac = self.config().hmac.as_ref()?;
-        Some(Seal {
+        Some(AdvertSigner {
             key: self.signing_key()?,
             key_id: hmac.active,
             family: self.config().family,

@@ -22,7 +22,6 @@ use ha_common::units::{Instant, Nanos};
 use super::port::Port;
 use super::published::InstanceStatus;
 use super::report::Report;
-use super::sender::Farewell;
 use super::switch::Switch;
 use super::system::System;
 use crate::config::model::Instance as Config;
@@ -173,18 +172,18 @@ impl Instance {
         match effect {
             Effect::StartAdverts { rules, deadline } => {
                 self.raise_device(system);
-                if let Some(program) = self.program(&rules) {
-                    system.sender.begin(self.id, program);
+                if let Some(adverts) = self.adverts(&rules) {
+                    system.sender.begin(self.id, adverts);
                 }
                 self.latency = deadline.map(|deadline| clock::now().since(deadline));
             }
             Effect::UpdateAdverts(rules) => {
-                if let Some(program) = self.program(&rules) {
-                    system.sender.update(self.id, program);
+                if let Some(adverts) = self.adverts(&rules) {
+                    system.sender.update(self.id, adverts);
                 }
             }
             Effect::AdvertNow => system.sender.now(self.id),
-            Effect::StopAdverts(last) => system.sender.end(self.id, farewell(last)),
+            Effect::StopAdverts(last) => system.sender.end(self.id, last),
             Effect::HoldAddresses => return self.add_addresses(system, now),
             Effect::ReleaseAddresses => self.remove_addresses(system, now),
             Effect::Announce(portion) => return self.announce(portion, system, now),
@@ -237,7 +236,7 @@ impl Instance {
 
     /// The interface is gone, or its address changed: without the port nothing can be done.
     pub(crate) fn close_port(&mut self, system: &mut System, now: Instant) -> Option<Port> {
-        system.sender.end(self.id, Farewell::None);
+        system.sender.end(self.id, LastAdvert::None);
         let port = self.port.take();
         self.tell(Event::Unbound, system, now);
         port
@@ -306,13 +305,5 @@ impl Instance {
         };
         self.tell(event, system, now);
         self.verify_routing(system, now);
-    }
-}
-
-fn farewell(last: LastAdvert) -> Farewell {
-    match last {
-        LastAdvert::Release => Farewell::Release,
-        LastAdvert::Own => Farewell::Own,
-        LastAdvert::None => Farewell::None,
     }
 }

@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use ha_common::election::LastAdvert;
 use ha_common::hmac::Stamp;
 use ha_common::units::{Instant, Nanos};
 
-use super::seal::Seal;
+use super::advert_signer::AdvertSigner;
 use crate::net::advert::AdvertSocket;
 use crate::os::clock;
 use crate::os::notifier::Notifier;
@@ -28,7 +29,7 @@ use schedule::{Schedule, Step, Timing};
 
 /// What one virtual router sends.
 #[derive(Clone, Debug)]
-pub struct Program {
+pub struct Adverts {
     /// Where it leaves.
     pub socket: Arc<AdvertSocket>,
     /// The message, for each of the socket's destinations in turn.
@@ -36,7 +37,7 @@ pub struct Program {
     /// The same with priority 0.
     pub releases: Vec<Vec<u8>>,
     /// How they are signed, if they are.
-    pub seal: Option<Seal>,
+    pub signer: Option<AdvertSigner>,
     /// When they leave.
     pub timing: Timing,
 }
@@ -80,14 +81,14 @@ impl Sent {
 
 /// How punctual the thread is, and whether the driver lets it go on. Anybody may read it.
 #[derive(Debug)]
-pub struct Conduct {
+pub struct SenderStats {
     late: AtomicU64,
     worst: AtomicU64,
     lapses: AtomicU64,
     lease_until: AtomicU64,
 }
 
-impl Conduct {
+impl SenderStats {
     fn new(now: Instant) -> Self {
         Self {
             late: AtomicU64::new(0),
@@ -128,34 +129,34 @@ impl Conduct {
 /// What is sent, for one virtual router of the schedule.
 #[derive(Debug, Default)]
 struct Outlet {
-    program: Option<Program>,
+    adverts: Option<Adverts>,
     sent: Arc<Sent>,
-    /// The time of the last one that was signed: it must go on whatever becomes of the program.
+    /// The time of the last one that was signed: it must go on whatever becomes of the adverts.
     stamp: Stamp,
 }
 
 impl Outlet {
-    fn send(&mut self, what: Farewell) -> Option<Refused> {
-        let program = self.program.as_mut()?;
-        program.send(what, &mut self.stamp, &self.sent)
+    fn send(&mut self, what: LastAdvert) -> Option<Refused> {
+        let adverts = self.adverts.as_mut()?;
+        adverts.send(what, &mut self.stamp, &self.sent)
     }
 
     /// The last one: what becomes of it is nobody's concern.
-    fn part(&mut self, farewell: Farewell) {
-        self.send(farewell);
-        self.program = None;
+    fn part(&mut self, last: LastAdvert) {
+        self.send(last);
+        self.adverts = None;
     }
 }
 
-impl Program {
-    fn send(&mut self, what: Farewell, stamp: &mut Stamp, sent: &Sent) -> Option<Refused> {
+impl Adverts {
+    fn send(&mut self, what: LastAdvert, stamp: &mut Stamp, sent: &Sent) -> Option<Refused> {
         let messages = match what {
-            Farewell::Release => &mut self.releases,
-            Farewell::Own => &mut self.messages,
-            Farewell::None => return None,
+            LastAdvert::Release => &mut self.releases,
+            LastAdvert::Own => &mut self.messages,
+            LastAdvert::None => return None,
         };
-        if let Some(seal) = &self.seal {
-            seal.close(messages, self.socket.destinations(), stamp);
+        if let Some(signer) = &self.signer {
+            signer.close(messages, self.socket.destinations(), stamp);
         }
         sent.send(&self.socket, messages)
     }
@@ -171,7 +172,7 @@ struct Table {
 struct Shared {
     table: Mutex<Table>,
     changed: Condvar,
-    conduct: Arc<Conduct>,
+    sender_stats: Arc<SenderStats>,
     quit: AtomicBool,
     driver: Arc<Notifier>,
 }
@@ -190,7 +191,7 @@ impl Sender {
         let shared = Arc::new(Shared {
             table: Mutex::default(),
             changed: Condvar::new(),
-            conduct: Arc::new(Conduct::new(clock::now())),
+            sender_stats: Arc::new(SenderStats::new(clock::now())),
             quit: AtomicBool::new(false),
             driver,
         });
@@ -223,36 +224,36 @@ impl Sender {
     pub fn renew(&self, now: Instant) {
         let until = (now + LEASE).0;
         self.shared
-            .conduct
+            .sender_stats
             .lease_until
             .store(until, Ordering::Relaxed);
     }
 
     /// Punctuality and lease, for those beside the driver.
-    pub fn conduct(&self) -> Arc<Conduct> {
-        Arc::clone(&self.shared.conduct)
+    pub fn sender_stats(&self) -> Arc<SenderStats> {
+        Arc::clone(&self.shared.sender_stats)
     }
 
     /// Sends the first advert at once, from the calling thread, and repeats it.
-    pub fn begin(&self, id: usize, program: Program) {
+    pub fn begin(&self, id: usize, adverts: Adverts) {
         let mut table = self.shared.lock();
         let now = clock::now();
-        table.schedule.start(id, program.timing, now);
-        table.outlet(id).program = Some(program);
+        table.schedule.start(id, adverts.timing, now);
+        table.outlet(id).adverts = Some(adverts);
         table.advertise(id, now);
         drop(table);
         self.shared.changed.notify_one();
     }
 
     /// The next adverts are these; the schedule stays unless the interval changed.
-    pub fn update(&self, id: usize, program: Program) {
+    pub fn update(&self, id: usize, adverts: Adverts) {
         let mut table = self.shared.lock();
         let now = clock::now();
         if !table.schedule.is_sending(id) {
             return;
         }
-        let at_once = table.schedule.update(id, program.timing, now);
-        table.outlet(id).program = Some(program);
+        let at_once = table.schedule.update(id, adverts.timing, now);
+        table.outlet(id).adverts = Some(adverts);
         if at_once {
             table.advertise(id, now);
         }
@@ -271,11 +272,11 @@ impl Sender {
         self.shared.changed.notify_one();
     }
 
-    /// Stops, after this many bytes of farewell if any.
-    pub fn end(&self, id: usize, farewell: Farewell) {
+    /// Stops, after one last advert if there is to be one.
+    pub fn end(&self, id: usize, last: LastAdvert) {
         let mut table = self.shared.lock();
         if table.schedule.stop(id) {
-            table.outlet(id).part(farewell);
+            table.outlet(id).part(last);
         }
     }
 
@@ -284,7 +285,7 @@ impl Sender {
     pub fn take_stopped(&self, id: usize, now: Instant) -> Option<Instant> {
         let mut table = self.shared.lock();
         let stopped = table.schedule.take_stopped(id, now)?;
-        table.outlet(id).program = None;
+        table.outlet(id).adverts = None;
         Some(stopped)
     }
 
@@ -313,17 +314,6 @@ impl Drop for Sender {
     }
 }
 
-/// The last word.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Farewell {
-    /// Priority 0.
-    Release,
-    /// One more of the usual.
-    Own,
-    /// Nothing.
-    None,
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Table> {
         // The table is valid between any two statements that could panic.
@@ -342,32 +332,32 @@ impl Table {
 
     /// One of the usual.
     fn advertise(&mut self, id: usize, now: Instant) {
-        let refused = self.outlet(id).send(Farewell::Own);
+        let refused = self.outlet(id).send(LastAdvert::Own);
         self.schedule.count(id, refused, now);
     }
 
     /// Does what is to be done at `now`, and says until when the thread waits.
-    fn turn(&mut self, now: Instant, conduct: &Conduct) -> Option<Instant> {
-        let lease = conduct.lease_until();
+    fn turn(&mut self, now: Instant, sender_stats: &SenderStats) -> Option<Instant> {
+        let lease = sender_stats.lease_until();
         let mut lapsed = false;
         let next = loop {
             match self.schedule.next_step(now, lease) {
                 Step::Send { id, late } => {
-                    if let Some(program) = &self.outlet(id).program {
-                        conduct.was_late(late, program.timing.interval);
+                    if let Some(adverts) = &self.outlet(id).adverts {
+                        sender_stats.was_late(late, adverts.timing.interval);
                     }
                     self.advertise(id, now);
                 }
                 Step::Release { id } => {
-                    self.outlet(id).part(Farewell::Release);
+                    self.outlet(id).part(LastAdvert::Release);
                     lapsed = true;
                 }
-                Step::Overslept { id } => self.outlet(id).program = None,
+                Step::Overslept { id } => self.outlet(id).adverts = None,
                 Step::Wait(next) => break next,
             }
         };
         if lapsed {
-            conduct.lapses.fetch_add(1, Ordering::Relaxed);
+            sender_stats.lapses.fetch_add(1, Ordering::Relaxed);
         }
         next
     }
@@ -376,7 +366,7 @@ impl Table {
 fn run(shared: &Shared) {
     let mut table = shared.lock();
     while !shared.quit.load(Ordering::Relaxed) {
-        let next = table.turn(clock::now(), &shared.conduct);
+        let next = table.turn(clock::now(), &shared.sender_stats);
         if table.schedule.take_call() {
             shared.driver.notify();
         }

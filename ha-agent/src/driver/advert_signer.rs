@@ -13,7 +13,7 @@ use crate::os::clock;
 
 /// How the adverts of a virtual router are signed. Their messages end with room for the trailer.
 #[derive(Clone, Debug)]
-pub struct Seal {
+pub struct AdvertSigner {
     pub key: Key,
     pub key_id: u8,
     /// The family of the adverts.
@@ -24,7 +24,7 @@ pub struct Seal {
     pub window: u64,
 }
 
-impl Seal {
+impl AdvertSigner {
     /// Signs one advert, as it goes to each of its destinations, with the time that follows the last one's.
     /// Never allocates.
     pub fn close(&self, messages: &mut [Vec<u8>], destinations: &[Destination], last: &mut Stamp) {
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn each_advert_is_later_than_the_last_and_the_same_for_all_its_peers() {
-        let seal = Seal {
+        let signer = AdvertSigner {
             key: Key::new(&[7; 32]).unwrap(),
             key_id: 3,
             family: Family::V4,
@@ -72,7 +72,7 @@ mod tests {
         let mut last = Stamp::default();
         let mut earlier = last;
         for _ in 0..1000 {
-            seal.close(&mut messages, &peers, &mut last);
+            signer.close(&mut messages, &peers, &mut last);
             assert!(last.is_after(earlier));
             earlier = last;
             let trailer = messages[0].last_chunk::<TRAILER>().unwrap();
