@@ -93,10 +93,10 @@ fn root_a_device_of_somebody_else_is_said_to_be_and_left_alone() {
         let near = interface("near").unwrap();
         let mut book = MacvlanTable::open().unwrap();
         for (made, why) in [
-            ("vrrp4-51 type bridge", "no macvlan in private mode"),
+            ("vrrp4-51 type bridge", "not a macvlan in private mode"),
             (
                 "vrrp4-51 link near address 00:00:5e:00:01:33 type macvlan mode bridge",
-                "no macvlan in private mode",
+                "not a macvlan in private mode",
             ),
             (
                 "vrrp4-51 link near address 00:00:5e:00:01:34 type macvlan mode private",
@@ -104,7 +104,7 @@ fn root_a_device_of_somebody_else_is_said_to_be_and_left_alone() {
             ),
             (
                 "vrrp4-51 link near address 00:00:5e:00:01:33 type macvlan mode private",
-                "its alias does not say",
+                "its alias does not mark it",
             ),
         ] {
             lab.ip(&format!("link add {made}"));
