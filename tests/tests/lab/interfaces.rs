@@ -112,7 +112,7 @@ fn a_master_whose_interface_is_renamed_while_it_is_up_says_so_and_lets_the_addre
         .master
         .wait("in FAULT", |it| it.state == State::Fault)?;
     let reason = found.reason.context("no reason")?;
-    ensure!(reason.contains("eth0 is called lan0 now"), "{reason}");
+    ensure!(reason.contains("eth0 was renamed to lan0"), "{reason}");
     ensure!(found.ifindex.is_none() && found.datapath.kind.is_none());
 
     pair.h1().ns().batch("link set lan0 name eth0\n")?;

@@ -81,7 +81,7 @@ fn timers(report: &Report<'_>, raw: &RawInstance) {
         && *multiplier.get_ref() == 1
     {
         let message =
-            "`down_multiplier` = 1 makes a fail-over of a single advert that is late or lost";
+            "with `down_multiplier` = 1, a single advert that is late or lost causes a failover";
         report.warn(&multiplier.span(), message);
     }
     if let (Some(preempt), Some(delay)) = (raw.preempt.as_ref(), raw.preempt_delay.as_ref())

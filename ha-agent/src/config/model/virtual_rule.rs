@@ -12,7 +12,7 @@ pub struct VirtualRule {
     /// The family of the packets.
     #[serde(skip)]
     pub family: Family,
-    /// `priority`: 1 to 32765, the least is asked first.
+    /// `priority`: 1 to 32765, the lowest is looked up first.
     pub priority: u32,
     /// `from`: where a packet comes from.
     pub from: Option<IpNet>,
