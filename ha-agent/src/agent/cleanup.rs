@@ -99,7 +99,6 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
     let mut cleaned = Cleaned::default();
     cleaned.take(remove_routing());
     cleaned.take(remove_devices());
-    cleaned.take(remove_filters());
     if pins.is_some() {
         cleaned.take(remove_held(&dirs.pin_dir));
     }
@@ -107,6 +106,8 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
         super::load_config::load(file, "choose another file with --config")
             .and_then(|config| remove_configured(&config)),
     );
+    // After the addresses: until they are away, the fence of a dead master keeps them quiet.
+    remove_filters(&mut cleaned);
     if pins.is_some() {
         cleaned.take(remove_pins(&dirs.pin_dir, xdp));
     }
@@ -146,16 +147,21 @@ fn remove_devices() -> Result<Vec<String>, Failure> {
 }
 
 /// Before Linux 6.6 the programs are filters, which nothing pins and which stay by themselves when an agent dies.
-fn remove_filters() -> Result<Vec<String>, Failure> {
-    let mut done = Vec::new();
-    for link in interface::all().map_err(|error| Failure::new(Exit::General, &error))? {
-        if attach::remove_clsact_filters(&link.name)
-            .map_err(|error| Failure::new(Exit::General, &error))?
-        {
-            done.push(format!("removed the tc filters from {}", link.name));
-        }
+fn remove_filters(cleaned: &mut Cleaned) {
+    let links = match interface::all() {
+        Ok(links) => links,
+        Err(error) => return cleaned.take(Err(Failure::new(Exit::General, &error))),
+    };
+    for link in links {
+        cleaned.take(match attach::remove_clsact_filters(&link) {
+            Ok(true) => Ok(vec![format!("removed the tc filters from {}", link.name)]),
+            Ok(false) => Ok(Vec::new()),
+            Err(error) => Err(Failure::text(
+                Exit::General,
+                format!("cannot remove the tc filters from {}: {error}", link.name),
+            )),
+        });
     }
-    Ok(done)
 }
 
 /// The addresses that the maps say were held when the agent died.

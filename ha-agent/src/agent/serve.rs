@@ -42,7 +42,8 @@ pub(super) async fn until_told(
     let memory = realtime::lock_memory();
     let mut tasks = JoinSet::new();
     let (links, removals) = watch_network(&mut tasks)?;
-    preflight::require_interfaces(&config, &links.borrow())?;
+    let table = Arc::clone(&links.borrow());
+    preflight::require_interfaces(&config, &table)?;
     let half = preflight::kernel_half(&config, &dirs.pin_dir)?;
     let reader = half.reader();
     let (recorder, recording) = recording::start(options.record.as_deref(), &config);
@@ -55,7 +56,7 @@ pub(super) async fn until_told(
         config: Arc::clone(&config),
         kernel: half.kernel,
         pins: half.links,
-        links: Arc::clone(&links.borrow()),
+        links: table,
         published: Arc::clone(&published),
         reporter,
         recorder,
@@ -89,7 +90,6 @@ pub(super) async fn until_told(
     tasks.spawn(systemd::prove(handle.clone(), published));
     tasks.spawn(systemd::ready_once(agent.changes.clone()));
     say_first(options);
-
     signals.wait(&agent).await;
     systemd::stopping();
     end(&agent, &handle, started.thread).await;

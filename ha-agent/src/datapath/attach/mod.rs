@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::object::Programs;
 use crate::config::model::Datapath;
+use crate::net::links::Link;
 use crate::net::mac_filter;
 
 /// What is on an interface; dropping it detaches, unless it is pinned.
@@ -205,8 +206,15 @@ pub fn remove_strangers(dir: &Path, xdp: XdpLinks, in_use: impl Fn(u32) -> bool)
 ///
 /// # Errors
 /// If the kernel refuses to remove it.
-pub fn remove_clsact_filters(interface: &str) -> io::Result<bool> {
-    tc::remove_clsact(interface)
+pub fn remove_clsact_filters(link: &Link) -> io::Result<bool> {
+    // One question, before anything is removed: most interfaces have no filters, and may be many.
+    tc::has_filters(link.index).and_then(|any| {
+        if any {
+            tc::remove_clsact(&link.name)
+        } else {
+            Ok(false)
+        }
+    })
 }
 
 /// Makes the card let adverts in also when no socket listens to their groups.

@@ -18,6 +18,7 @@ use super::target::{AttachError, Target, refused};
 use crate::datapath::error::{errno, root_cause};
 use crate::datapath::object::Programs;
 use crate::datapath::sys;
+use crate::net::netlink::NetlinkError;
 use crate::net::tc_filter::{Hook, bpf_filters};
 
 /// What the names of pinned links begin with; the interface's index follows.
@@ -295,6 +296,28 @@ fn attach_clsact(
     Ok(Held::Owned(link))
 }
 
+/// Whether there are BPF filters of anybody in a `clsact` qdisc; none on an interface that is gone, or in a kernel
+/// without traffic control.
+pub(super) fn has_filters(ifindex: u32) -> io::Result<bool> {
+    for hook in [Hook::Ingress, Hook::Egress] {
+        match bpf_filters(ifindex, hook) {
+            Ok(filters) if filters.is_empty() => {}
+            Ok(_) => return Ok(true),
+            Err(NetlinkError::Refused(refusal)) if has_none(refusal.errno as i32) => {}
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+    Ok(false)
+}
+
+/// What the kernel answers where there can be no filter: no such qdisc, no such interface, no traffic control.
+const fn has_none(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::EINVAL | libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP
+    )
+}
+
 /// Takes off what an earlier agent has left in a `clsact` qdisc; false if there was nothing.
 pub(super) fn remove_clsact(interface: &str) -> io::Result<bool> {
     let mut removed = false;
@@ -314,8 +337,7 @@ fn remove_filter(interface: &str, side: Side, name: &str) -> Result<bool, TcErro
     match qdisc_detach_program(interface, side.attach_type(), name) {
         Ok(()) => Ok(true),
         Err(TcError::IoError(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        // There is no such qdisc.
-        Err(error) if matches!(errno(&error), Some(libc::EINVAL | libc::ENOENT)) => Ok(false),
+        Err(error) if errno(&error).is_some_and(has_none) => Ok(false),
         Err(error) => Err(error),
     }
 }
