@@ -45,13 +45,12 @@ pub(super) async fn until_told(
     let table = Arc::clone(&links.borrow());
     preflight::require_interfaces(&config, &table)?;
     let half = preflight::kernel_half(&config, &dirs.pin_dir)?;
-    let reader = half.reader();
     let (recorder, recording) = recording::start(options.record.as_deref(), &config);
-    let (reporter, reports) = Reporter::channel().map_err(environment)?;
-    let reports = Arc::new(reports);
-    let published = Arc::new(StatusPublisher::new().map_err(environment)?);
-    // Others are kept from the pins until everything has ended.
-    let _claim = half.claim;
+    let (reporter, reports, published) = outlets()?;
+    let (reader, _claim) = (half.reader(), half.claim); // Others are kept from the pins until the end.
+    // Before the driver: a check that can never run must not end an agent that is master already.
+    let (events, found) = mpsc::channel(CHECK_QUEUE);
+    let checks = Checks::start(config.checks.clone(), events)?;
     let started = driver::start(Setup {
         config: Arc::clone(&config),
         kernel: half.kernel,
@@ -69,6 +68,7 @@ pub(super) async fn until_told(
     tasks.spawn(log::write(Arc::clone(&reports)));
     tasks.spawn(forward::pass_links(links.clone(), handle.clone()));
     tasks.spawn(forward::pass_removals(removals, handle.clone()));
+    tasks.spawn(forward::pass_checks(found, handle.clone()));
     let agent = Arc::new(Agent {
         file: absolute(&options.config),
         config: std::sync::Mutex::new((Arc::clone(&config), clock::now())),
@@ -77,7 +77,7 @@ pub(super) async fn until_told(
         published: Arc::clone(&published),
         reader,
         links,
-        checks: Mutex::new(Some(start_checks(&config, &handle, &mut tasks)?)),
+        checks: Mutex::new(Some(checks)),
         shown_checks: std::sync::Mutex::new(Vec::new()),
         memory,
         realtime: (started.driver_realtime, started.sender_realtime),
@@ -94,12 +94,18 @@ pub(super) async fn until_told(
     systemd::stopping();
     end(&agent, &handle, started.thread).await;
     control.stop().await;
-    drop(handle);
     tasks.shutdown().await;
     say_last(&reports);
     recording::finish(recording).await;
     info!("stopped");
     Ok(())
+}
+
+/// Where the driver reports and shows itself.
+fn outlets() -> Result<(Reporter, Arc<Reports>, Arc<StatusPublisher>), Failure> {
+    let (reporter, reports) = Reporter::channel().map_err(environment)?;
+    let published = StatusPublisher::new().map_err(environment)?;
+    Ok((reporter, Arc::new(reports), Arc::new(published)))
 }
 
 fn environment(error: impl std::error::Error + 'static) -> Failure {
@@ -123,17 +129,6 @@ fn watch_network(
         }
     });
     Ok((watching.table, route_monitor::watch().map_err(environment)?))
-}
-
-/// Starts the checks; the driver is told what they find.
-fn start_checks(
-    config: &Config,
-    driver: &Handle,
-    tasks: &mut JoinSet<()>,
-) -> Result<Checks, Failure> {
-    let (events, found) = mpsc::channel(CHECK_QUEUE);
-    tasks.spawn(forward::pass_checks(found, driver.clone()));
-    Ok(Checks::start(config.checks.clone(), events)?)
 }
 
 /// The control socket while it is served.
