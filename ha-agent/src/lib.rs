@@ -15,6 +15,7 @@ pub mod driver;
 pub mod logging;
 pub mod net;
 pub mod os;
+pub mod reconcile;
 pub mod record;
 pub mod router;
 pub mod status;

@@ -20,13 +20,14 @@ use crate::control::server::ControlSocket;
 use crate::datapath::attach::{self, XdpLinks};
 use crate::datapath::pins;
 use crate::datapath::reader;
-use crate::net::address::{AddressSpec, AddressTable, Outcome};
+use crate::net::address::AddressTable;
 use crate::net::interface;
 use crate::net::links::Link;
 use crate::net::netlink::NetlinkError;
 use crate::net::observed::ObservedAddress;
-use crate::net::routing::{RoutingEntry, RoutingTable};
+use crate::net::routing::RoutingTable;
 use crate::net::virtual_mac::MacvlanTable;
+use crate::reconcile::leftovers::{self, Removed};
 
 /// Results of a systemd service (`$SERVICE_RESULT`, systemd.exec(5)) that are followed by a restart: the
 /// next agent carries on with what this one has left, so it must stay.
@@ -114,36 +115,30 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
     Ok(cleaned)
 }
 
-/// Routes and rules carry our protocol, and no agent runs that they could be of.
+/// No agent runs that they could be of.
 fn remove_routing() -> Result<Vec<String>, Failure> {
-    let failure = |error: NetlinkError| Failure::new(Exit::General, &error);
-    let mut book = RoutingTable::open().map_err(failure)?;
-    let mut routing = book.list().map_err(failure)?;
-    // A rule goes before the table that it leads to.
-    routing.sort_by_key(|way| matches!(way, RoutingEntry::Route(_)));
-    let outcomes = book.remove(&routing).map_err(failure)?;
-    let mut done = Vec::new();
-    for (way, outcome) in routing.iter().zip(outcomes) {
-        match outcome.map_err(|error| Failure::new(Exit::General, &error))? {
-            Outcome::Done => done.push(format!("removed {way}")),
-            Outcome::Already => {}
-        }
-    }
-    Ok(done)
+    let mut table = RoutingTable::open().map_err(|error| general(&error))?;
+    let removed =
+        leftovers::remove_routing(&mut table, |_| false).map_err(|error| general(&error))?;
+    told(removed, |entry| format!("removed {entry}"))
 }
 
-/// The devices of virtual MACs are known by their alias; their addresses and the settings of the interface
-/// beneath go with them.
 fn remove_devices() -> Result<Vec<String>, Failure> {
-    let failure = |error: NetlinkError| Failure::new(Exit::General, &error);
-    let mut book = MacvlanTable::open().map_err(failure)?;
-    let mut done = Vec::new();
-    for device in book.left().map_err(failure)? {
-        book.delete(device.index, device.parent.unwrap_or(0))
-            .map_err(|error| Failure::new(Exit::General, &error))?;
-        done.push(format!("removed {}", device.name));
+    let mut table = MacvlanTable::open().map_err(|error| general(&error))?;
+    let removed =
+        leftovers::remove_devices(&mut table, |_| false).map_err(|error| general(&error))?;
+    told(removed, |device| format!("removed {}", device.name))
+}
+
+fn general(error: &NetlinkError) -> Failure {
+    Failure::new(Exit::General, error)
+}
+
+fn told<T>(removed: Removed<T>, line: impl Fn(&T) -> String) -> Result<Vec<String>, Failure> {
+    match removed.failure {
+        Some(why) => Err(Failure::text(Exit::General, why)),
+        None => Ok(removed.done.iter().map(line).collect()),
     }
-    Ok(done)
 }
 
 /// Before Linux 6.6 the programs are filters, which nothing pins and which stay by themselves when an agent dies.
@@ -167,13 +162,13 @@ fn remove_filters(cleaned: &mut Cleaned) {
 /// The addresses that the maps say were held when the agent died.
 fn remove_held(pin_dir: &Path) -> Result<Vec<String>, Failure> {
     let held = reader::held(pin_dir).map_err(|error| Failure::new(Exit::General, &error))?;
-    let mut book = open_book()?;
-    let marks = book.supports_ifa_proto();
+    let mut table = open_table()?;
+    let marks = table.supports_ifa_proto();
     let mut done = Vec::new();
     for link in interface::all().map_err(|error| Failure::new(Exit::General, &error))? {
         let was_held = |ip: IpAddr| held.iter().any(|key| is_at(key, &link, ip));
         // An administrator's address may have been in a master's list; without marks the list must do.
-        let removed = remove(&mut book, &link, |present| {
+        let removed = remove(&mut table, &link, |present| {
             (present.ours || !marks) && was_held(present.net.addr())
         });
         done.extend(removed?);
@@ -187,7 +182,7 @@ fn is_at(key: &FenceKey, link: &Link, ip: IpAddr) -> bool {
 
 /// The configured addresses, for an agent that had no maps.
 fn remove_configured(config: &Config) -> Result<Vec<String>, Failure> {
-    let mut book = open_book()?;
+    let mut table = open_table()?;
     let mut done = Vec::new();
     for instance in &config.instances {
         // Without its interface it has no addresses either.
@@ -195,7 +190,7 @@ fn remove_configured(config: &Config) -> Result<Vec<String>, Failure> {
             continue;
         };
         let held: HashSet<IpAddr> = instance.held().map(VirtualAddress::addr).collect();
-        let removed = remove(&mut book, &link, |present| {
+        let removed = remove(&mut table, &link, |present| {
             present.ours && held.contains(&present.net.addr())
         });
         done.extend(removed?);
@@ -215,29 +210,19 @@ fn remove_pins(pin_dir: &Path, xdp: XdpLinks) -> Result<Vec<String>, Failure> {
 
 /// Removes those addresses of an interface that are meant.
 fn remove(
-    book: &mut AddressTable,
+    table: &mut AddressTable,
     link: &Link,
     is_meant: impl Fn(&ObservedAddress) -> bool,
 ) -> Result<Vec<String>, Failure> {
-    let meant = link.addresses.iter().filter(|present| is_meant(present));
-    let addresses_wanted: Vec<AddressSpec> = meant
-        .map(|present| AddressSpec::found(link.index, present))
-        .collect();
-    let outcomes = book
-        .remove(&addresses_wanted)
-        .map_err(|error| Failure::new(Exit::General, &error))?;
-    let mut done = Vec::new();
-    for (place, outcome) in addresses_wanted.iter().zip(outcomes) {
-        match outcome.map_err(|error| Failure::new(Exit::General, &error))? {
-            Outcome::Done => done.push(format!("removed {} from {}", place.net, link.name)),
-            Outcome::Already => {}
-        }
-    }
-    Ok(done)
+    let removed = leftovers::remove_addresses(table, link.index, &link.addresses, is_meant)
+        .map_err(|error| general(&error))?;
+    told(removed, |spec| {
+        format!("removed {} from {}", spec.net, link.name)
+    })
 }
 
-fn open_book() -> Result<AddressTable, Failure> {
-    AddressTable::open().map_err(|error| Failure::new(Exit::General, &error))
+fn open_table() -> Result<AddressTable, Failure> {
+    AddressTable::open().map_err(|error| general(&error))
 }
 
 #[cfg(test)]

@@ -28,9 +28,7 @@ const PACKETS_IN_A_TURN: usize = 1024;
 impl Driver {
     /// Until told to leave.
     pub(super) fn run(&mut self) {
-        self.clear_left_routing();
-        self.clear_orphans();
-        self.clear_left_devices();
+        self.clear_leftovers(clock::now());
         self.form_groups(clock::now());
         self.follow_links(clock::now());
         self.sync_groups(clock::now());
@@ -71,13 +69,15 @@ impl Driver {
             touched |= self.watch(now);
             touched |= self.sync_groups(now);
             touched |= self.settle_links(now);
+            touched |= self.bind_again(now);
+            touched |= self.clear_leftovers_again(now);
             self.show_alive();
             self.published.turned();
             if touched {
                 self.show();
             }
             // Whoever asks need not wait for the kernel.
-            if self.lower_one() {
+            if self.lower_one(now) {
                 self.show();
             }
         }
@@ -144,6 +144,7 @@ impl Driver {
             at_once,
             self.watchdog.next_deadline(),
             self.settling_until,
+            self.leftovers.next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -271,7 +272,9 @@ impl Driver {
                 }
                 Command::RoutesRemoved => {
                     count(&self.published.wakeups.links);
-                    self.verify_routing(now);
+                    for instance in &mut self.instances {
+                        instance.verify_routing(&mut self.system, now);
+                    }
                 }
                 Command::Reload(config) => {
                     count(&self.published.wakeups.commands);
@@ -339,6 +342,7 @@ impl Driver {
         }
         self.published.show(PublishedStatus {
             views: self.instances.iter().map(Instance::shown).collect(),
+            leftovers: self.leftovers.missing(),
         });
     }
 }

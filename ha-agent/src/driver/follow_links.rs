@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ha_common::layout::SlotKey;
 use ha_common::units::{Instant, Nanos};
 
 use super::detector::SlotBackend;
@@ -13,57 +12,16 @@ use super::hooks::{Decision, Reception};
 use super::instance::Instance;
 use super::observed_links::tracked_links;
 use super::port::{self, Opening, Port};
-use super::report::Reporter;
 use super::thread::Driver;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::config::model::{Config, Consume, Datapath};
-use crate::datapath::reader::group_of;
-use crate::net::address::{AddressSpec, AddressTable};
 use crate::net::links::Link;
-use crate::router::notice::Notice;
 use crate::router::{Event, InterfaceState};
 
 /// Adverts a second on one interface up to which `consume = "auto"` passes them on.
 const CONSUME_ABOVE: u32 = 100;
 
 impl Driver {
-    /// Frees the slots of virtual routers that an earlier agent ran and this one does not, and removes
-    /// the addresses that it held for them.
-    pub(super) fn clear_orphans(&mut self) {
-        let Some(kernel) = &mut self.system.kernel else {
-            return;
-        };
-        let links = Arc::clone(&self.system.links);
-        let wanted: Vec<SlotKey> = self
-            .instances
-            .iter()
-            .filter_map(|instance| {
-                let link = links.by_name(&instance.config().interface)?;
-                let vrid = instance.config().vrid.get();
-                Some(SlotKey::new(link.index, instance.config().family, vrid))
-            })
-            .collect();
-        let entries: Vec<(SlotKey, u32)> = kernel.entries().collect();
-        for (key, slot) in &entries {
-            let group = kernel.slot(*slot).ok().and_then(|slot| group_of(&slot));
-            if let Some(group) = group {
-                self.hooks.filter_entries.adopt((key.ifindex, group));
-            }
-        }
-        for (key, slot) in entries.into_iter().filter(|(key, _)| !wanted.contains(key)) {
-            let held = kernel.fenced(slot);
-            // What cannot be freed now is found here again at the next start.
-            let _ = kernel.unfence(key, slot);
-            let _ = kernel.release(key, slot);
-            remove_held(
-                &mut self.system.addresses,
-                &self.system.reporter,
-                key.ifindex,
-                &held,
-            );
-        }
-    }
-
     /// Brings every instance in line with the interfaces as they are.
     pub(super) fn follow_links(&mut self, now: Instant) {
         let links = Arc::clone(&self.system.links);
@@ -87,6 +45,7 @@ impl Driver {
             };
             let link = links.by_name(&instance.config().interface);
             self.follow_link(index, link, &virtual_addresses, now);
+            self.verify(index, now);
         }
         self.drop_unused_interfaces();
         self.decide_consume(now);
@@ -169,7 +128,7 @@ impl Driver {
             Decision::Refused(why) if instance.refuse_switch(&why) => {}
             Decision::Refused(why) => {
                 let why = format!("the configured datapath is not available: {why}");
-                instance.tell(Event::BindFailed(why), &mut self.system, now);
+                instance.bind_failed(why, &mut self.system, now);
             }
         }
         self.renew(index, link, now);
@@ -231,12 +190,33 @@ impl Driver {
         } else {
             instance.link_changed(InterfaceState::Down, &mut self.system, now);
         }
+    }
+
+    /// What is on the interface is compared with what is wanted there, whether or not there is all that it takes to
+    /// take part: what an earlier life has left is no other.
+    fn verify(&mut self, index: usize, now: Instant) {
         let Some(instance) = self.instances.get_mut(index) else {
             return;
         };
         instance.verify_device(&mut self.system, now);
         instance.verify_addresses(&mut self.system, now);
         instance.verify_routing(&mut self.system, now);
+        if instance.has_idle_device(&self.system.links) {
+            self.leftovers.look(now);
+        }
+    }
+
+    /// What could not be had on an interface is tried again by time; true if it was time to.
+    pub(super) fn bind_again(&mut self, now: Instant) -> bool {
+        let is_due = |instance: &Instance| instance.is_bind_due(now);
+        let due = self.instances.iter().any(is_due);
+        if due {
+            self.follow_links(now);
+            for instance in &mut self.instances {
+                instance.bind_was_tried(now);
+            }
+        }
+        due
     }
 
     /// Looks again at interfaces that were without link by our own doing; true if it was time to.
@@ -280,9 +260,7 @@ impl Driver {
         match opened {
             Ok(port) => instance.opened(port, &mut self.system, now),
             Err(why) if instance.is_switching() && instance.refuse_switch(&why) => {}
-            Err(why) => {
-                instance.tell(Event::BindFailed(why), &mut self.system, now);
-            }
+            Err(why) => instance.bind_failed(why, &mut self.system, now),
         }
     }
 
@@ -295,15 +273,21 @@ impl Driver {
     }
 
     pub(super) fn release(&mut self, port: &Port) {
+        let mut freed = Ok(());
         if let (SlotBackend::KernelMap(slot), Some(kernel)) =
             (&port.detector.backend, &mut self.system.kernel)
         {
-            // A slot that cannot be freed is found again under its key.
-            let _ = kernel.unfence(port.detector.key, *slot);
-            let _ = kernel.release(port.detector.key, *slot);
+            let key = port.detector.key;
+            freed = kernel
+                .unfence(key, *slot)
+                .and_then(|()| kernel.release(key, *slot));
         }
-        if let Some(index) = port.device() {
-            self.delete_device(index, port.ifindex);
+        let deleted = port.device().map_or(Ok(()), |index| {
+            self.system.devices.delete(index, port.ifindex)
+        });
+        // What is still there is a leftover like any other.
+        if freed.is_err() || deleted.is_err() {
+            self.leftovers.look(crate::os::clock::now());
         }
     }
 
@@ -325,31 +309,6 @@ impl Driver {
             .keep_only(|entry| filter_entries.contains(entry));
         self.receivers
             .keep_only(|ifindex, family| groups.get(&(ifindex, family as u8)).cloned());
-    }
-}
-
-/// Removes addresses that an earlier agent is known to have held, unless they are an administrator's; they
-/// are gone with their interface.
-fn remove_held(book: &mut AddressTable, reporter: &Reporter, ifindex: u32, held: &[IpAddr]) {
-    let marks = book.supports_ifa_proto();
-    let present = book.list(ifindex).unwrap_or_default();
-    let left: Vec<AddressSpec> = present
-        .into_iter()
-        .filter(|found| held.contains(&found.net.addr()) && (found.ours || !marks))
-        .map(|found| AddressSpec::found(ifindex, &found))
-        .collect();
-    let Ok(outcomes) = book.remove(&left) else {
-        return;
-    };
-    for (place, _) in left
-        .iter()
-        .zip(outcomes)
-        .filter(|(_, outcome)| outcome.is_ok())
-    {
-        reporter.say_of(
-            "an instance that is no longer configured",
-            Notice::Leftover(place.net),
-        );
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Port {
     /// Whether the host forwards IPv6 on it: the router flag of neighbour advertisements.
     pub(crate) router: bool,
     /// The virtual addresses where they are to be, the excluded ones after those of the adverts.
-    pub(crate) addresses_wanted: Vec<AddressSpec>,
+    pub(crate) places: Vec<AddressSpec>,
     pub(crate) detector: Detector,
     /// How adverts are received.
     pub(crate) reception: Reception,
@@ -193,7 +193,7 @@ fn open_above(
         path,
         // Where it cannot be read, the host has no IPv6.
         router: forwards_ipv6(link).unwrap_or(false),
-        addresses_wanted: config
+        places: config
             .held()
             .map(|address| address_device::place(link.index, virtual_mac_device.as_ref(), address))
             .collect(),

@@ -20,6 +20,7 @@ use super::sender::Sent;
 use crate::config::model::{DatapathChoice, Instance as Config};
 use crate::net::virtual_mac::Device;
 use crate::os::notifier::Notifier;
+use crate::reconcile::missing::Missing;
 use crate::router::claims::Claims;
 use crate::router::membership::Membership;
 use crate::router::sending::Unsent;
@@ -69,8 +70,10 @@ pub struct InstanceStatus {
     pub announced: u64,
     /// Claims of the addresses by others.
     pub claims: Claims,
-    /// Addresses put back.
+    /// Addresses and devices put back.
     pub restored: u64,
+    /// What a master wants and does not have, and what nobody wants and is there.
+    pub missing: Vec<Missing>,
     /// Why routes and rules are not there, by their number in the configuration, routes before rules.
     pub routing_errors: HashMap<usize, String>,
     /// Routes and rules put back.
@@ -105,6 +108,7 @@ impl InstanceStatus {
             announced: 0,
             claims: Claims::default(),
             restored: 0,
+            missing: Vec::new(),
             routing_errors: HashMap::new(),
             routing_restored: 0,
             notices: Vec::new(),
@@ -156,6 +160,8 @@ pub struct Wakeups {
 pub struct PublishedStatus {
     /// In configured order.
     pub views: Vec<Arc<InstanceStatus>>,
+    /// What earlier agents have left and cannot be removed yet.
+    pub leftovers: Vec<Missing>,
 }
 
 #[derive(Debug)]

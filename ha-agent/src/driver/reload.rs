@@ -71,7 +71,7 @@ impl Driver {
         for change in plan.changes() {
             if let Some(instance) = kept.get_mut(&RouterId::of(change.new)) {
                 instance.drop_routing(change.new, &mut self.system);
-                instance.drop_addresses(change.new, &mut self.system);
+                instance.drop_addresses(change.new, &mut self.system, now);
             }
         }
         let ids = kept.values().map(|instance| instance.id + 1);

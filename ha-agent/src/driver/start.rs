@@ -10,6 +10,7 @@ use ha_common::units::Instant;
 use super::command::Handle;
 use super::hooks::Hooks;
 use super::instance::Instance;
+use super::leftovers::Leftovers;
 use super::published::StatusPublisher;
 use super::receivers::Receivers;
 use super::reload;
@@ -20,7 +21,8 @@ use super::thread::Driver;
 use super::watchdog::Watchdog;
 use crate::config::model::Config;
 use crate::datapath::attacher::Attacher;
-use crate::datapath::object::Loaded;
+use crate::datapath::kernel::Kernel;
+use crate::datapath::object::{Loaded, Rings};
 use crate::datapath::pins::PinnedLinks;
 use crate::net::address::AddressTable;
 use crate::net::announce::Announcer;
@@ -80,15 +82,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let devices = MacvlanTable::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;
     let pinned = setup.pins.is_some();
-    let (kernel, rings, attacher) = match setup.kernel {
-        Ok(loaded) => {
-            let ring_bell = Arc::clone(&bell);
-            let attacher =
-                Attacher::start(loaded.programs, setup.pins, move || ring_bell.notify())?;
-            (Some(loaded.kernel), Some(loaded.rings), Ok(attacher))
-        }
-        Err(why) => (None, None, Err(why)),
-    };
+    let (kernel, rings, attacher) = kernel_half(setup.kernel, setup.pins, &bell)?;
     let now = clock::now();
     let names = reload::names(&setup.config);
     let mut driver = Driver {
@@ -99,6 +93,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         published: setup.published,
         groups: Vec::new(),
         health: Vec::new(),
+        leftovers: Leftovers::default(),
         deaf: setup.deaf,
         watchdog: Watchdog::default(),
         settling_until: None,
@@ -134,6 +129,21 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         sender_realtime,
         sender_stats,
     })
+}
+
+/// The parts of the kernel half, with the thread that attaches its programs; its bell is the driver's.
+fn kernel_half(
+    kernel: Result<Loaded, String>,
+    pins: Option<PinnedLinks>,
+    bell: &Arc<Notifier>,
+) -> io::Result<(Option<Kernel>, Option<Rings>, Result<Attacher, String>)> {
+    let loaded = match kernel {
+        Ok(loaded) => loaded,
+        Err(why) => return Ok((None, None, Err(why))),
+    };
+    let bell = Arc::clone(bell);
+    let attacher = Attacher::start(loaded.programs, pins, move || bell.notify())?;
+    Ok((Some(loaded.kernel), Some(loaded.rings), Ok(attacher)))
 }
 
 fn instances_of(

@@ -10,6 +10,7 @@ use super::command::Command;
 use super::groups::Group;
 use super::hooks::Hooks;
 use super::instance::Instance;
+use super::leftovers::Leftovers;
 use super::published::StatusPublisher;
 use super::receivers::Receivers;
 use super::system::System;
@@ -33,6 +34,7 @@ pub(super) struct Driver {
     pub(super) commands: Receiver<Command>,
     pub(super) bell: Arc<Notifier>,
     pub(super) published: Arc<StatusPublisher>,
+    pub(super) leftovers: Leftovers,
     pub(super) deaf: bool,
     pub(super) watchdog: Watchdog,
     /// When interfaces that are without link by our own doing are looked at again.

@@ -9,8 +9,9 @@
 //!   own connections do not start from an address that may leave at any moment.
 //! - Both with [`IFA_PROTO_HA_AGENT`] as their protocol (`IFA_PROTO`, kernel 5.18), so that an address left
 //!   behind by a crash is known to be ours and an administrator's is never touched. An older
-//!   kernel ignores the mark without a word; [`AddressTable::marks`] says which one this is.
+//!   kernel ignores the mark without a word; [`AddressTable::supports_ifa_proto`] says which one this is.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -20,13 +21,16 @@ use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressProtocol, AddressScope,
     CacheInfo,
 };
+use netlink_packet_route::link::LinkMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
 use crate::config::model::virtual_address::{Form, Scope, VirtualAddress};
 
+use super::ipv4_settings::{self, Setting};
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
 use super::observed::{IFA_PROTO_HA_AGENT, ObservedAddress, kernel_marks};
+use super::secondaries;
 
 /// A virtual address and the interface it belongs on.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -131,28 +135,66 @@ impl AddressTable {
     /// is there already keeps its owner and flags.
     ///
     /// An error means that nothing is known about some of them: list, and repeat what is missing.
-    pub fn add(&mut self, addresses_wanted: &[AddressSpec]) -> Result<Outcomes, NetlinkError> {
-        let requests = addresses_wanted
+    pub fn add(&mut self, specs: &[AddressSpec]) -> Result<Outcomes, NetlinkError> {
+        let requests = specs
             .iter()
             .map(|placement| RouteNetlinkMessage::NewAddress(to_add(placement)));
         let answers = self.socket.batch(NLM_F_CREATE | NLM_F_EXCL, requests)?;
-        Ok(report(
-            "adding",
-            addresses_wanted,
-            answers,
-            &[Errno::EEXIST],
-        ))
+        Ok(report("adding", specs, answers, &[Errno::EEXIST]))
     }
 
-    /// Removes addresses, in the same way. Address and prefix length must match.
-    pub fn remove(&mut self, addresses_wanted: &[AddressSpec]) -> Result<Outcomes, NetlinkError> {
-        let requests = addresses_wanted
+    /// Removes addresses, in the same way. Address and prefix length must match. `present` tells what is on an
+    /// interface, so that the kernel takes none of it along ([`secondaries`]).
+    pub fn remove_beside<'a>(
+        &mut self,
+        specs: &[AddressSpec],
+        present: impl Fn(u32) -> &'a [ObservedAddress],
+    ) -> Result<Outcomes, NetlinkError> {
+        let nets: Vec<_> = specs.iter().map(|spec| (spec.ifindex, spec.net)).collect();
+        let promoting = secondaries::interfaces_to_promote_on(&nets, present);
+        let promoting = self.without_promotion(promoting);
+        let set = |value| {
+            let on = promoting.iter();
+            on.map(move |ifindex| {
+                let setting = [(Setting::PromoteSecondaries, value)];
+                RouteNetlinkMessage::SetLink(ipv4_settings::changing(*ifindex, &setting))
+            })
+        };
+        let removals = specs
             .iter()
-            .map(|placement| RouteNetlinkMessage::DelAddress(to_message(placement)));
-        let answers = self.socket.batch(0, requests)?;
+            .map(|spec| RouteNetlinkMessage::DelAddress(to_message(spec)));
+        // In one datagram, so that nobody meets the setting in between unless it is many addresses.
+        let requests = set(1).chain(removals).chain(set(0));
+        let mut answers = self.socket.batch(0, requests)?;
+        answers.drain(..promoting.len());
+        answers.truncate(specs.len());
         // With the interface, or IPv6 on it, the addresses went as well.
         let already = [Errno::EADDRNOTAVAIL, Errno::ENODEV, Errno::ENXIO];
-        Ok(report("removing", addresses_wanted, answers, &already))
+        Ok(report("removing", specs, answers, &already))
+    }
+
+    /// The same where nothing else can go along.
+    #[cfg(test)]
+    pub fn remove(&mut self, specs: &[AddressSpec]) -> Result<Outcomes, NetlinkError> {
+        self.remove_beside(specs, |_| &[])
+    }
+
+    /// Those of these interfaces where `promote_secondaries` is off.
+    fn without_promotion(&mut self, mut interfaces: BTreeSet<u32>) -> BTreeSet<u32> {
+        interfaces.retain(|ifindex| {
+            let mut request = LinkMessage::default();
+            request.header.index = *ifindex;
+            let request = RouteNetlinkMessage::GetLink(request);
+            let read = self.socket.get(&request, |answer| match answer {
+                RouteNetlinkMessage::NewLink(message) => {
+                    Some(ipv4_settings::read(&message)?.promote_secondaries)
+                }
+                _ => None,
+            });
+            // Where it cannot be known, an address of the host is worth more than the setting.
+            !matches!(read, Ok(Some(value)) if value != 0)
+        });
+        interfaces
     }
 
     /// The addresses on an interface, in the kernel's order; none if there is no such interface.
@@ -258,7 +300,7 @@ impl From<Scope> for AddressScope {
 
 fn report(
     verb: &'static str,
-    addresses_wanted: &[AddressSpec],
+    specs: &[AddressSpec],
     answers: Vec<Result<(), Refusal>>,
     already: &[Errno],
 ) -> Outcomes {
@@ -271,7 +313,7 @@ fn report(
             verb,
         }),
     };
-    addresses_wanted.iter().zip(answers).map(of_one).collect()
+    specs.iter().zip(answers).map(of_one).collect()
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! The edges to the kernel: netlink, raw sockets, interfaces.
 //!
-//! Two users. The driver thread is synchronous and in a hurry: it adds and removes addresses
-//! ([`address`]), routes and rules ([`way`]), announces them ([`announce`], on the schedule of [`plan`]), sends adverts
-//! ([`advert`]), keeps the devices of virtual MACs ([`virtual_mac`]) and, without a BPF program, receives them ([`receive`]). The async side watches the
-//! interfaces ([`links`]) and who removes routes ([`removals`]). [`interface`] answers questions at
-//! start-up, [`group`] keeps multicast memberships, [`filter`] what must outlive them, [`sink`] takes
-//! unicast adverts off the host's hands, [`netlink`] is the synchronous route socket beneath.
+//! Two users. The driver thread is synchronous and in a hurry: it adds and removes addresses ([`address`]), routes and
+//! rules ([`routing`]), announces addresses ([`announce`]), sends adverts ([`advert`]), keeps the devices of virtual
+//! MACs ([`virtual_mac`]) and, without a BPF program, receives adverts ([`receive`]). The async side watches the
+//! interfaces ([`links`]) and who removes routes ([`route_monitor`]). [`interface`] answers questions at start-up,
+//! [`multicast`] keeps memberships of groups, [`mac_filter`] what must outlive them, [`icmp_guard`] takes unicast
+//! adverts off the host's hands, [`netlink`] is the synchronous route socket beneath.
 
 pub mod address;
 pub mod advert;
 pub mod announce;
 pub mod icmp_guard;
 pub mod interface;
+mod ipv4_settings;
 pub mod joined;
 pub mod links;
 pub mod mac_filter;
@@ -22,6 +23,7 @@ pub mod offload;
 pub mod receive;
 pub mod route_monitor;
 pub mod routing;
+mod secondaries;
 pub mod tc_filter;
 pub mod virtual_mac;
 

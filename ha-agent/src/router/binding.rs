@@ -7,9 +7,21 @@ use ha_common::units::{Instant, Priority};
 use super::effect::{Effect, Effects};
 use super::event::Binding;
 use super::notice::Notice;
+use super::wanted::Wanted;
 use super::{Router, readiness};
 
 impl Router {
+    /// What it wants on its host now.
+    pub fn wanted(&self) -> Wanted {
+        match self.role() {
+            Role::Master => Wanted::Everything,
+            Role::Initialize if !self.readiness.has_been_bound() => Wanted::Undecided,
+            Role::Initialize | Role::Hold | Role::Backup | Role::Fault | Role::Stopped => {
+                Wanted::Nothing
+            }
+        }
+    }
+
     /// There is no interface of the name. The one that had it is called this now, if it is still there.
     pub(super) fn renamed(&mut self, name: Option<String>, fx: &mut Effects) {
         if !self.readiness.set_renamed(name.clone()) {
@@ -46,7 +58,9 @@ impl Router {
                 slot.state == state::MASTER
                     && !ha_common::master_tracking::is_taken_over(slot, turned_at, now.0)
             });
-        fx.push(Effect::ClearLeftovers { resumes });
+        if !resumes {
+            fx.push(Effect::Want(Wanted::Nothing));
+        }
         if !resumes && slot.is_some_and(|slot| slot.state == state::MASTER) {
             // A slot that goes from master to backup keeps whom it has heard beside it, as who has been told of already.
             // This life has been told of nobody: its first advert is to be news.

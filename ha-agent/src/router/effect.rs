@@ -7,6 +7,7 @@ use ha_common::election::{Actions, Detector, Input, LastAdvert, Rules, Transitio
 use ha_common::units::Instant;
 
 use super::notice::Notice;
+use super::wanted::Wanted;
 
 /// One effect. They are carried out in their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,10 +25,9 @@ pub enum Effect {
     AdvertNow,
     /// Stop, after this last advert.
     StopAdverts(LastAdvert),
-    /// Put addresses, routes and rules in place; answered by `AddressesHeld` or `AddressesRefused`.
-    HoldAddresses,
-    /// Take them away.
-    ReleaseAddresses,
+    /// What is wanted on the host is this from now on. `Everything` is answered by `AddressesHeld` or
+    /// `AddressesRefused`.
+    Want(Wanted),
     /// Announce these of the addresses, by their number; answered by `Announced`.
     Announce(Range<usize>),
     /// The slot plays this part from now on.
@@ -47,11 +47,6 @@ pub enum Effect {
     },
     /// Read the slot; answered by `Slot`, if there is one.
     ReadSlot,
-    /// Remove what an earlier life left behind: all of it, or what this configuration does not have.
-    ClearLeftovers {
-        /// Whether the router carries on from it.
-        resumes: bool,
-    },
     /// Tell people that the state has changed, in the words of [`Router::describe`](super::Router::describe): they are
     /// made when it is this effect's turn, since the first advert does not wait for them.
     Report(Transition),

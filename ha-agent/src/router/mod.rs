@@ -24,6 +24,7 @@ mod reporting;
 pub mod sending;
 pub mod tracked;
 mod unheard;
+mod wanted;
 pub mod words;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ use ha_common::units::{Instant, Priority};
 
 pub use effect::{Effect, Effects, Fed};
 pub use event::{Binding, Event, InterfaceState};
+pub use wanted::Wanted;
 
 use crate::config::model::Instance as Config;
 use announcements::{AnnouncePlan, Cadence, Spread};
@@ -321,10 +323,15 @@ impl Router {
     fn feed(&mut self, now: Instant, input: Input, fx: &mut Effects) {
         self.changed = true;
         self.moved = true;
+        let before = self.wanted();
         let actions = self.election.handle(now, input);
         fx.fed(now, input, &actions);
         for action in actions {
             self.act(action, now, fx);
+        }
+        if before == Wanted::Undecided && self.wanted() == Wanted::Nothing {
+            // It is kept out before it was ever on its interface: there is nothing to carry on from.
+            fx.push(Effect::Want(Wanted::Nothing));
         }
         self.deadline = None;
     }
@@ -341,11 +348,13 @@ impl Router {
             Action::UpdateAdverts(rules) => fx.push(Effect::UpdateAdverts(rules)),
             Action::AdvertNow => fx.push(Effect::AdvertNow),
             Action::StopAdverts(last) => fx.push(Effect::StopAdverts(last)),
-            Action::AddAddresses | Action::AdoptAddresses => fx.push(Effect::HoldAddresses),
+            Action::AddAddresses | Action::AdoptAddresses => {
+                fx.push(Effect::Want(Wanted::Everything));
+            }
             Action::RemoveAddresses => {
                 self.announcements = None;
                 self.holds = false;
-                fx.push(Effect::ReleaseAddresses);
+                fx.push(Effect::Want(Wanted::Nothing));
             }
             Action::Announce => self.announce(now, fx),
             Action::Detect { detector, rules } => self.detect(detector, rules, fx),
@@ -468,7 +477,7 @@ impl Router {
         if self.role() == Role::Master && !old.held().eq(self.config.held()) {
             self.announcements = None;
             self.holds = false;
-            fx.push(Effect::HoldAddresses);
+            fx.push(Effect::Want(Wanted::Everything));
             self.announce(now, fx);
         }
         let own = self.election.rules().own_address;

@@ -40,6 +40,8 @@ pub struct Readiness {
     /// What the interface is called now, if it was lost by being renamed.
     renamed: Option<String>,
     bound: Bound,
+    /// Whether it was bound since this life began: what an earlier one has left was decided on then.
+    has_been_bound: bool,
     awaits_program: bool,
     /// What else keeps it out.
     kept_out: Option<FaultCause>,
@@ -61,6 +63,7 @@ impl Readiness {
             interface: InterfaceState::Gone,
             renamed: None,
             bound: Bound::Nothing,
+            has_been_bound: false,
             awaits_program: false,
             kept_out: None,
             sending: Sending::default(),
@@ -113,6 +116,7 @@ impl Readiness {
 
     pub(super) fn set_bound(&mut self) {
         self.bound = Bound::Yes;
+        self.has_been_bound = true;
         self.renamed = None;
         self.awaits_program = false;
     }
@@ -343,6 +347,11 @@ impl Readiness {
             Bound::Failed(_) => None,
             Bound::Nothing | Bound::Yes => self.sending.shortfall(config),
         }
+    }
+
+    /// Whether it was bound since this life began.
+    pub(super) fn has_been_bound(&self) -> bool {
+        self.has_been_bound
     }
 
     /// Whether the last try to bind failed, whatever is left of an earlier one.

@@ -121,7 +121,7 @@ fn a_take_over_sends_its_advert_first_and_announces_once_the_addresses_are_there
             wanted[..],
             [
                 Effect::StartAdverts { .. },
-                Effect::HoldAddresses,
+                Effect::Want(Wanted::Everything),
                 Effect::Detect {
                     part: Detector::Master,
                     ..
@@ -164,7 +164,10 @@ fn refused_addresses_are_never_announced_and_keep_it_out_for_longer_each_time() 
             wanted.contains(&Effect::StopAdverts(LastAdvert::Release)),
             "{wanted:?}"
         );
-        assert!(wanted.contains(&Effect::ReleaseAddresses), "{wanted:?}");
+        assert!(
+            wanted.contains(&Effect::Want(Wanted::Nothing)),
+            "{wanted:?}"
+        );
         assert_eq!(bench.router.next_deadline(), Some(at(now + wait)));
         bench.time_out(at(now + wait));
         assert_eq!(bench.router.role(), Role::Backup);
@@ -259,10 +262,16 @@ fn a_killed_master_is_resumed_if_everything_is_in_place_and_nobody_else_was_hear
         };
         bench.tell(10, Event::Bound(binding, Some(slot)));
         let wanted = bench.take();
+        let decided = if resumes {
+            Wanted::Everything
+        } else {
+            Wanted::Nothing
+        };
         assert!(
-            wanted.contains(&Effect::ClearLeftovers { resumes }),
+            wanted.contains(&Effect::Want(decided)),
             "{in_place} {slot:?}: {wanted:?}"
         );
+        assert_eq!(bench.router.wanted(), decided);
         assert_eq!(bench.router.role() == Role::Master, resumes);
         // What an earlier life was is over, and whom its slot has heard is news to this one.
         let idle = |effect: &Effect| {
@@ -315,7 +324,11 @@ fn addresses_that_a_reload_brings_are_held_before_they_are_announced() {
     };
     bench.tell(5000, event);
     let wanted = bench.take();
-    assert_eq!(wanted.first(), Some(&Effect::HoldAddresses), "{wanted:?}");
+    assert_eq!(
+        wanted.first(),
+        Some(&Effect::Want(Wanted::Everything)),
+        "{wanted:?}"
+    );
     let announces = |wanted: &[Effect]| wanted.contains(&Effect::Announce(0..2));
     assert!(!announces(&wanted), "{wanted:?}");
     bench.tell(5000, Event::AddressesHeld);

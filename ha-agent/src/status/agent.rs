@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::checks::Check;
 use super::group::Group;
 use super::instance::Instance;
+use super::missing::Missing;
 use super::moment::WallTime;
 
 /// Everything the agent says about itself, as one snapshot.
@@ -25,6 +26,9 @@ pub struct Status {
     pub wakeups: Wakeups,
     /// The thread that sends adverts.
     pub sender: Sender,
+    /// What earlier agents have left on the host and cannot be removed yet.
+    #[serde(default)]
+    pub leftovers: Vec<Missing>,
     /// What is wrong with the configuration or the host as a whole, one sentence each.
     pub warnings: Vec<String>,
 }

@@ -12,6 +12,7 @@ use crate::config::model;
 use super::claims::Claims;
 use super::fence::Fence;
 use super::hmac::Hmac;
+use super::missing::Missing;
 use super::moment::{Countdown, WallTime};
 use super::rejects::RejectCounts;
 use super::routing::{Route, Rule};
@@ -77,6 +78,9 @@ pub struct Instance {
     /// The rules that a master adds, in configured order.
     #[serde(default)]
     pub rules: Vec<Rule>,
+    /// What is wanted on the host and is not so, and when it is tried again.
+    #[serde(default)]
+    pub missing: Vec<Missing>,
     /// How adverts are received.
     pub datapath: Datapath,
     /// What keeps a host whose agent stands still from answering for addresses that another one holds.

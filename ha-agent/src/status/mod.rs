@@ -12,6 +12,7 @@ pub(crate) mod format;
 pub mod group;
 pub mod hmac;
 pub mod instance;
+pub mod missing;
 pub mod moment;
 pub mod peers;
 pub mod rejects;

@@ -2,7 +2,7 @@
 //! finds nothing proves nothing.
 
 use ha_agent::driver::sender::schedule::Timing;
-use ha_agent::router::Effect;
+use ha_agent::router::{Effect, Wanted};
 use ha_common::election::{Advert, Detector as Part, LastAdvert, Role, Rules};
 use ha_common::layout::Slot;
 use ha_common::units::{Instant, Nanos};
@@ -112,18 +112,18 @@ pub const BUGS: &[Bug] = &[
     effects(
         "holds-nothing",
         Invariant::MasterHoldsAddresses,
-        |_, _, effect| (effect != Effect::HoldAddresses).then_some(effect),
+        |_, _, effect| (effect != Effect::Want(Wanted::Everything)).then_some(effect),
     ),
     effects(
         "keeps-addresses",
         Invariant::OnlyMasterHoldsAddresses,
-        |_, _, effect| (effect != Effect::ReleaseAddresses).then_some(effect),
+        |_, _, effect| (effect != Effect::Want(Wanted::Nothing)).then_some(effect),
     ),
     effects(
         "leaves-addresses",
         Invariant::StopLeavesNoAddresses,
         |_, role, effect| {
-            (role != Role::Stopped || effect != Effect::ReleaseAddresses).then_some(effect)
+            (role != Role::Stopped || effect != Effect::Want(Wanted::Nothing)).then_some(effect)
         },
     ),
     effects(
@@ -189,7 +189,7 @@ pub const BUGS: &[Bug] = &[
     grouped(effects(
         "member-stays-behind",
         Invariant::OnlyMasterHoldsAddresses,
-        |node, _, effect| (node < 2 || effect != Effect::ReleaseAddresses).then_some(effect),
+        |node, _, effect| (node < 2 || effect != Effect::Want(Wanted::Nothing)).then_some(effect),
     )),
     grouped(detector(
         "member-never-fires",

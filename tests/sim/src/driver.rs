@@ -2,7 +2,7 @@
 
 use ha_agent::driver::sender::schedule::Timing;
 use ha_agent::router::tracked::ObservedLinks;
-use ha_agent::router::{Effect, Effects, Event as Told, Router};
+use ha_agent::router::{Effect, Effects, Event as Told, Router, Wanted};
 use ha_common::election::{Role, Transition};
 use ha_common::units::{Instant, Nanos};
 
@@ -182,16 +182,16 @@ impl World {
                     self.transmit(node, last);
                 }
             }
-            Effect::HoldAddresses if host.refuses => {
+            Effect::Want(Wanted::Everything) if host.refuses => {
                 let why = "the kernel has no room".to_owned();
                 self.tell(node, Told::AddressesRefused(why));
             }
-            Effect::HoldAddresses => {
+            Effect::Want(Wanted::Everything) => {
                 host.addresses = true;
                 self.tell(node, Told::AddressesHeld);
             }
-            Effect::ReleaseAddresses => host.addresses = false,
-            Effect::ClearLeftovers { resumes } => host.addresses &= resumes,
+            Effect::Want(Wanted::Nothing) => host.addresses = false,
+            Effect::Want(Wanted::Undecided) => {}
             Effect::Announce(portion) => {
                 self.announced[node] = Some(now);
                 self.announcements[node] += 1;

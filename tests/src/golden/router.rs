@@ -15,7 +15,8 @@ use ha_agent::driver::slot_configuration;
 use ha_agent::record::line;
 use ha_agent::router::health::Health;
 use ha_agent::router::{
-    Binding, Effect, Effects, Event, InterfaceState, Router as Logic, tracked::ObservedLinks,
+    Binding, Effect, Effects, Event, InterfaceState, Router as Logic, Wanted,
+    tracked::ObservedLinks,
 };
 use ha_common::election::{Detector, FaultCause, Input, Role, Rules};
 use ha_common::layout::{Command, Event as Pushed, Slot, SlotKey, flags, op, state};
@@ -175,11 +176,11 @@ impl Router {
             Effect::StopAdverts(last) => {
                 self.sender.stop(SENDER, last);
             }
-            Effect::HoldAddresses => {
+            Effect::Want(Wanted::Everything) => {
                 self.addresses = true;
                 self.tell(Event::AddressesHeld, turn);
             }
-            Effect::ReleaseAddresses => self.addresses = false,
+            Effect::Want(Wanted::Nothing) => self.addresses = false,
             Effect::Announce(portion) => {
                 let event = Event::Announced {
                     sent: portion.len(),
@@ -192,9 +193,8 @@ impl Router {
             Effect::UpdateDetector(rules) => self.configure(&rules, now),
             Effect::Promote { .. } => self.tell(Event::Promoted(true), turn),
             Effect::ReadSlot => self.read_slot(turn),
-            Effect::ClearLeftovers { resumes } => self.addresses &= resumes,
             // Nothing on this host depends on it.
-            Effect::Report(_) | Effect::Say(_) => {}
+            Effect::Want(Wanted::Undecided) | Effect::Report(_) | Effect::Say(_) => {}
         }
     }
 

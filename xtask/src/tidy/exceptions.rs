@@ -135,6 +135,7 @@ pub(super) const ROOMS: &[&[&str]] = &[
     &["ha-agent/src/cli/"],
     &["ha-agent/src/agent/"],
     &["ha-agent/src/driver/"],
+    &["ha-agent/src/reconcile/"],
     &["ha-agent/src/router/"],
     &["ha-agent/src/datapath/"],
     &[

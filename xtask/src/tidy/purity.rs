@@ -6,8 +6,13 @@ use crate::tidy::file::{File, Finding};
 /// What decides.
 const ROOM: &str = "ha-agent/src/router/";
 
-/// What decides when adverts go out. It names an error of the socket, which holds no edge, and imports the router's values.
+/// What decides when adverts go out, and what differs from what is wanted on the host. They name values of the sockets,
+/// which hold no edge, and import the router's.
 const SCHEDULE: &[&str] = &[
+    "ha-agent/src/reconcile/addresses.rs",
+    "ha-agent/src/reconcile/missing.rs",
+    "ha-agent/src/reconcile/restores.rs",
+    "ha-agent/src/reconcile/retry.rs",
     "ha-agent/src/driver/sender/schedule.rs",
     "ha-agent/src/driver/sender/due_queue.rs",
     "ha-agent/src/driver/sender/refusals.rs",

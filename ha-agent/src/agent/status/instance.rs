@@ -78,6 +78,7 @@ pub(super) fn instance(
         excluded: addresses(agent, view, &config.excluded),
         routes,
         rules,
+        missing: view.missing.iter().map(|it| now.missing(it)).collect(),
         datapath: datapath(view),
         consume: consume(view),
         interval: interval(view, slot.as_ref()),

@@ -57,6 +57,7 @@ pub(super) fn status(agent: &Agent) -> Status {
         groups: groups(&config.groups, &picture),
         wakeups: wakeups(&agent.published.wakeups),
         sender: sender(agent, &picture, now),
+        leftovers: picture.leftovers.iter().map(|it| now.missing(it)).collect(),
         warnings: config.warnings.iter().map(Problem::one_line).collect(),
     }
 }

@@ -4,6 +4,8 @@ use std::time::SystemTime;
 
 use ha_common::units::{Centiseconds, Instant};
 
+use crate::reconcile;
+use crate::status::missing::Missing;
 use crate::status::moment::{Countdown, WallTime};
 
 /// When the snapshot is taken, on both clocks.
@@ -16,6 +18,16 @@ pub(super) struct Now {
 impl Now {
     pub(super) fn moment(self, at: Instant) -> WallTime {
         WallTime::before(self.wall, self.monotonic.since(at))
+    }
+
+    /// What is wanted and is not so.
+    pub(super) fn missing(self, missing: &reconcile::missing::Missing) -> Missing {
+        Missing {
+            what: missing.what.clone(),
+            why: missing.why.clone(),
+            since: self.moment(missing.since),
+            next_try: missing.next_try.map(|at| self.ahead(at)),
+        }
     }
 
     pub(super) fn ahead(self, at: Instant) -> Countdown {

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use crate::agent::running::Agent;
 use crate::config::model::Instance;
 use crate::config::model::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
-use crate::driver::ConfiguredEntry;
 use crate::driver::published::{InstanceStatus, PublishedStatus};
 use crate::net::links::LinkTable;
 use crate::net::routing::{RoutingEntry, RoutingTable};
+use crate::reconcile::configured_routing::ConfiguredEntry;
 use crate::status::routing::{Route, Rule};
 
 /// Those of ours that the kernel has now. It is asked only if there can be any, and on a socket of its own:

@@ -1,7 +1,9 @@
 //! What an instance holds while it is master, for a person: what is there, and what is not.
 
-use super::text::{BAD, PLAIN, WARN, field};
+use super::text::{BAD, PLAIN, field};
+use crate::status::format::span;
 use crate::status::instance::{Address, Instance, State};
+use crate::status::missing::Missing;
 
 /// How many of a kind are named; of more, how many more there are is said.
 const NAMED: usize = 10;
@@ -23,11 +25,26 @@ pub(super) fn render_held(out: &mut String, instance: &Instance) {
         let all = rules().map(|it| (it.text.clone(), it.present));
         render(out, "rules", is_master, all);
     }
-    let errors = routes()
-        .map(|it| &it.error)
-        .chain(rules().map(|it| &it.error));
-    for error in errors.flatten().take(NAMED) {
-        field(out, "", WARN, error);
+    render_missing(out, &instance.missing);
+}
+
+/// What is wanted and is not so: since when, why, and when it is tried again.
+pub(super) fn render_missing(out: &mut String, missing: &[Missing]) {
+    for it in missing.iter().take(NAMED) {
+        let Missing {
+            what,
+            why,
+            since,
+            next_try,
+        } = it;
+        let next = next_try.as_ref().map_or_else(String::new, |at| {
+            format!("; next try in {}", span(at.in_us))
+        });
+        let text = format!("{what}, for {}: {why}{next}", span(since.ago_us));
+        field(out, "missing", BAD, &text);
+    }
+    if let Some(more) = missing.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        field(out, "", BAD, &format!("and {more} more"));
     }
 }
 

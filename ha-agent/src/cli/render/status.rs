@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anstyle::Style;
 
 use super::group::render_groups;
+use super::held::render_missing;
 use super::instance::render_instance;
 use super::state::{priority_sum, state_style};
 use super::text::{BAD, BOLD, Cell, DIM, GOOD, PLAIN, Table, WARN, clean, field, paint};
@@ -32,6 +33,7 @@ pub(crate) fn render_status(status: &Status, detail: Detail<'_>) -> String {
     for warning in &status.warnings {
         field(&mut out, "warning", WARN, warning);
     }
+    render_missing(&mut out, &status.leftovers);
     render_overview(&mut out, &status.instances);
     render_details(&mut out, &status.instances, detail);
     render_groups(&mut out, &status.groups);

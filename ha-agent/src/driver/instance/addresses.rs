@@ -1,79 +1,381 @@
-//! Holding the virtual addresses: adding, removing, verifying and announcing them.
+//! The virtual addresses on the interface: what the router wants is compared with what is there, and the kernel is
+//! asked for the difference.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use ha_common::election::Role;
-use ha_common::units::{Instant, Nanos};
+use ha_common::units::Instant;
 
 use super::Instance;
-use super::unseen::{Unseen, addresses_of};
 use crate::config::model::Instance as Config;
+use crate::config::model::virtual_address::VirtualAddress;
+use crate::driver::port::Port;
 use crate::driver::system::System;
-use crate::net::address::{AddressSpec, Outcome};
-use crate::net::observed::ObservedAddress;
+use crate::net::address::{AddressSpec, Outcomes};
+use crate::net::netlink::NetlinkError;
+use crate::reconcile::addresses::{Added, Difference, Look, Present};
 use crate::router::notice::Notice;
-use crate::router::{Effects, Event, InterfaceState};
+use crate::router::{Effects, Event, Wanted};
 
-/// How soon addresses that could not be removed are tried again.
-const REMOVAL_WAIT: Nanos = Nanos::from_millis(1_000);
-
-/// How soon the interfaces' table must show what was added; until then it may be behind.
-const SHOWN_WITHIN: Nanos = Nanos::from_millis(1_000);
+/// Why the addresses are compared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Occasion {
+    /// The interfaces' table has changed, and may be behind what was done here.
+    Table,
+    /// It is time to: the kernel itself is asked.
+    Time,
+}
 
 impl Instance {
-    /// The table has had its time to show what was added.
-    pub(super) fn verify_unseen(&mut self, system: &mut System, now: Instant) {
-        if self.unseen.is_some_and(|it| it.until <= now) {
-            self.unseen = None;
-            self.verify_addresses(system, now);
+    /// What is wanted has changed. True if anything changed that is shown.
+    pub(super) fn want(&mut self, wanted: Wanted, system: &mut System, now: Instant) -> bool {
+        match wanted {
+            Wanted::Undecided => false,
+            Wanted::Everything => self.take_addresses(system, now),
+            Wanted::Nothing => {
+                self.give_up_addresses(system, now);
+                true
+            }
         }
     }
 
-    /// While master: puts back what somebody else has removed.
-    pub(crate) fn verify_addresses(&mut self, system: &mut System, now: Instant) {
-        if self.role() != Role::Master {
-            return;
-        }
-        let Some(port) = &self.port else { return };
-        // A device that the table does not show yet has none that it could tell of.
-        let shown = system.links.get(port.address_device());
-        let present = shown.map_or_else(HashSet::new, |link| addresses_of(&link.addresses));
-        if self
-            .unseen
-            .is_some_and(|it| now < it.until && !present.contains(&it.last))
-        {
-            return;
-        }
-        self.unseen = None;
-        let missing: Vec<_> = port
-            .addresses_wanted
-            .iter()
-            .filter(|place| !present.contains(&place.net.addr()))
-            .copied()
-            .collect();
-        if missing.is_empty() || self.device_is_gone(system) {
-            return;
-        }
-        let outcomes = match system.addresses.add(&missing) {
-            Ok(outcomes) => outcomes,
-            Err(error) => return self.refused(&error, system, now),
+    /// From here on the kernel answers for them and takes what comes to them:
+    /// RFC 9568 section 6.4.3 (arp, accept), RFC 3768 section 6.4.3 (arp, accept).
+    /// True if anything changed that is shown.
+    fn take_addresses(&mut self, system: &mut System, now: Instant) -> bool {
+        let Some(port) = &self.port else { return false };
+        let places = port.places.clone();
+        let added = match system.addresses.add(&places) {
+            Ok(outcomes) => self.addresses.added(&places, outcomes, now),
+            Err(error) => {
+                self.unknown_outcome(&error, system, now);
+                return true;
+            }
         };
-        let before = self.restored;
-        for (place, outcome) in missing.iter().zip(outcomes) {
-            match outcome {
-                Ok(Outcome::Done) => {
-                    self.restored += 1;
-                    self.say(Notice::Restored(place.net), system);
-                }
-                // It was added after the table that we were shown was read.
-                Ok(Outcome::Already) => {}
-                Err(error) => self.refused(&error, system, now),
+        self.tell_foreign(&added.was_there, system, now);
+        if self
+            .port
+            .as_ref()
+            .is_some_and(|port| port.detector.is_listed())
+        {
+            // A master's addresses changed: the fence is told of the new ones.
+            self.list_for_fence(true, system);
+        }
+        let was_in_place = self.addresses.is_in_place();
+        if self.is_refused(&added, was_in_place, system, now) {
+            return true;
+        }
+        self.addresses.set_in_place();
+        self.addresses.settle(None, false, now);
+        self.add_routing(system, now);
+        self.tell(Event::AddressesHeld, system, now);
+        true
+    }
+
+    /// What a master cannot be without is a fault, and told as one. An address that is not in the adverts, or one that
+    /// a reload has brought, is gone without: no other host would have it either, and all would lose the others.
+    fn is_refused(
+        &mut self,
+        added: &Added,
+        was_in_place: bool,
+        system: &mut System,
+        now: Instant,
+    ) -> bool {
+        let advertised: HashSet<IpAddr> = self.config().virtual_addresses().collect();
+        let is_advertised = |place: &AddressSpec| advertised.contains(&place.net.addr());
+        let lacks_all = {
+            let refused = added.refused.iter();
+            refused.filter(|(place, _)| is_advertised(place)).count() == advertised.len()
+        };
+        let can_do_without = |place: &AddressSpec| {
+            let is_late = was_in_place || self.addresses.goes_without(place);
+            !is_advertised(place) || is_late && !lacks_all
+        };
+        let mut refused = added.refused.iter();
+        let fatal = refused.find(|(place, _)| !can_do_without(place));
+        if let Some((_, why)) = fatal {
+            self.tell(Event::AddressesRefused(why.clone()), system, now);
+            return true;
+        }
+        for (place, why) in &added.refused {
+            if self.addresses.go_without(*place, why, now) {
+                self.say(
+                    Notice::Warning(format!("{why}; it will be tried again")),
+                    system,
+                );
             }
         }
-        if self.restored > before {
+        false
+    }
+
+    /// Nothing is known of what the kernel did: what a master needs it does not count on; the next look tells.
+    fn unknown_outcome(&mut self, error: &NetlinkError, system: &mut System, now: Instant) {
+        self.addresses.lost_track();
+        self.addresses.settle(None, true, now);
+        if self.addresses.is_in_place() {
+            self.say(Notice::Failed(error.to_string()), system);
+        } else {
+            self.tell(Event::AddressesRefused(error.to_string()), system, now);
+        }
+    }
+
+    /// Of addresses that were there when they were to be added, those that no agent added: they stay when we leave.
+    fn tell_foreign(&mut self, was_there: &[AddressSpec], system: &mut System, now: Instant) {
+        if was_there.is_empty() {
+            return;
+        }
+        // An address of ours that is taken for somebody else's would be left behind: without a look, all are ours.
+        let theirs = self.listed(system).map_or_else(
+            |_| Vec::new(),
+            |present| {
+                self.compare(&present, system, |addresses, look| {
+                    addresses.look_for_foreign(look)
+                })
+            },
+        );
+        self.addresses.sort_out(was_there, &theirs);
+        let theirs: HashSet<IpAddr> = was_there
+            .iter()
+            .map(|place| place.net.addr())
+            .filter(|address| theirs.contains(address))
+            .collect();
+        if self.config().priority.is_owner() {
+            return;
+        }
+        self.warn_of(
+            &theirs,
+            "already existed on the interface; it is left alone and will remain when this host is not master: \
+             remove it from the host's network configuration",
+            system,
+            now,
+        );
+    }
+
+    fn warn_of(
+        &mut self,
+        addresses: &HashSet<IpAddr>,
+        what: &str,
+        system: &mut System,
+        now: Instant,
+    ) {
+        if addresses.is_empty() {
+            return;
+        }
+        let mut list: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+        list.sort_unstable();
+        let mut fx = Effects::default();
+        self.router
+            .warn(now, format!("{} {what}", list.join(", ")), &mut fx);
+        self.carry_out(fx, system, now);
+    }
+
+    /// From here on the kernel does not know them:
+    /// RFC 9568 section 6.4.2 (arp, solicited, accept), RFC 3768 section 6.4.2 (arp, accept).
+    fn give_up_addresses(&mut self, system: &mut System, now: Instant) {
+        self.addresses.give_up();
+        let routing = self.remove_routing(system, now);
+        let must_look = self.addresses.must_look();
+        let placed = self.addresses.placed();
+        let failure = self.remove(&placed, system, now).or(routing);
+        self.settle(failure, system, now);
+        if must_look {
+            // What an earlier life has left.
+            self.clear_left_routing(system);
+            self.compare_with_kernel(system, now);
+        }
+    }
+
+    fn settle(&mut self, failure: Option<String>, system: &System, now: Instant) {
+        self.addresses.settle(None, failure.is_some(), now);
+        if let Some(what) = failure {
+            self.say(Notice::Failed(what), system);
+        }
+    }
+
+    /// Removes these, and nothing of anybody else's with them. Why some are still there, if so.
+    fn remove(
+        &mut self,
+        specs: &[AddressSpec],
+        system: &mut System,
+        now: Instant,
+    ) -> Option<String> {
+        let links = &system.links;
+        let present = |index| links.get(index).map_or(&[][..], |link| &link.addresses);
+        match system.addresses.remove_beside(specs, present) {
+            Ok(outcomes) => self.addresses.removed(specs, outcomes, now),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// The interfaces' table has changed.
+    pub(crate) fn verify_addresses(&mut self, system: &mut System, now: Instant) {
+        let links = std::sync::Arc::clone(&system.links);
+        let mut present = Present::default();
+        for index in self.address_interfaces(system) {
+            let link = links.get(index);
+            present.put(index, link.map_or(&[][..], |link| &link.addresses));
+        }
+        if self.addresses.is_shown(&present, now) {
+            self.bring_in_line(&present, Occasion::Table, system, now);
+        }
+    }
+
+    /// It is time to look again, or nothing is known of what is there.
+    pub(super) fn compare_with_kernel(&mut self, system: &mut System, now: Instant) {
+        self.addresses.looked();
+        match self.listed(system) {
+            Ok(present) => self.bring_in_line(&present, Occasion::Time, system, now),
+            Err(error) => self.settle(Some(error.to_string()), system, now),
+        }
+    }
+
+    /// Where addresses of this router may be: on the interface, and on the device of its virtual MAC.
+    fn address_interfaces(&self, system: &System) -> Vec<u32> {
+        let named = || system.links.by_name(&self.config().interface);
+        let interface = match &self.port {
+            Some(port) => Some(port.ifindex),
+            None => named().map(|link| link.index),
+        };
+        let device = self.port.as_ref().and_then(Port::device);
+        interface.into_iter().chain(device).collect()
+    }
+
+    fn listed(&self, system: &mut System) -> Result<Present<'static>, NetlinkError> {
+        let mut present = Present::default();
+        for index in self.address_interfaces(system) {
+            present.put(index, system.addresses.list(index)?);
+        }
+        Ok(present)
+    }
+
+    fn compare<T>(
+        &self,
+        present: &Present<'_>,
+        system: &System,
+        ask: impl FnOnce(&crate::reconcile::addresses::Addresses, &Look<'_>) -> T,
+    ) -> T {
+        let unbound: Vec<AddressSpec>;
+        let places = if let Some(port) = &self.port {
+            &port.places
+        } else {
+            let held = self.config().held();
+            unbound = held.map(|it| AddressSpec::of(0, it)).collect();
+            &unbound
+        };
+        let look = Look {
+            wanted: self.router.wanted(),
+            places,
+            present,
+            marks: system.addresses.supports_ifa_proto(),
+        };
+        ask(&self.addresses, &look)
+    }
+
+    fn bring_in_line(
+        &mut self,
+        present: &Present<'_>,
+        occasion: Occasion,
+        system: &mut System,
+        now: Instant,
+    ) {
+        if self.router.wanted() == Wanted::Undecided {
+            return self.addresses.settle(None, false, now);
+        }
+        let difference = self.compare(present, system, |addresses, look| {
+            addresses.difference(look, now)
+        });
+        let Difference {
+            remove,
+            add,
+            put_off_until,
+        } = difference;
+        let mut failure = None;
+        if !remove.is_empty() {
+            failure = self.remove(&remove, system, now);
+            self.tell_leftovers(&remove, system);
+        }
+        if !add.is_empty() && !self.device_is_gone(system) {
+            match system.addresses.add(&add) {
+                Ok(outcomes) => self.put_back(&add, outcomes, system, now),
+                Err(error) => failure = Some(error.to_string()),
+            }
+        }
+        let tries = !(remove.is_empty() && add.is_empty() && put_off_until.is_none());
+        if tries || occasion == Occasion::Time {
+            self.addresses.settle(put_off_until, failure.is_some(), now);
+        }
+        if let Some(what) = failure {
+            self.say(Notice::Failed(what), system);
+        }
+        if !tries {
+            self.look_for_foreign(present, system, now);
+        }
+    }
+
+    fn tell_leftovers(&mut self, removed: &[AddressSpec], system: &System) {
+        self.dirty = true;
+        for place in removed {
+            self.say(Notice::Leftover(place.net), system);
+        }
+    }
+
+    /// What was missing was asked for again.
+    fn put_back(
+        &mut self,
+        asked: &[AddressSpec],
+        outcomes: Outcomes,
+        system: &mut System,
+        now: Instant,
+    ) {
+        let lacked: HashSet<IpAddr> = asked
+            .iter()
+            .filter(|place| self.addresses.goes_without(place))
+            .map(|place| place.net.addr())
+            .collect();
+        let added = self.addresses.added(asked, outcomes, now);
+        self.dirty = true;
+        for place in &added.new {
+            if lacked.contains(&place.net.addr()) {
+                let text = format!("added {}, which the kernel had refused before", place.net);
+                self.say(Notice::Info(text), system);
+            } else if self.addresses.put_back(now) {
+                self.say(Notice::Restored(place.net), system);
+            }
+        }
+        if !self.is_refused(&added, false, system, now) && !added.new.is_empty() {
             self.tell(Event::AddressesRestored, system, now);
+        }
+    }
+
+    /// A virtual address that somebody else has put on a host that is not master is an address on two hosts.
+    fn look_for_foreign(&mut self, present: &Present<'_>, system: &mut System, now: Instant) {
+        if self.router.wanted() == Wanted::Everything {
+            self.take_stock(present, system);
+            return;
+        }
+        if self.config().priority.is_owner() {
+            return;
+        }
+        let theirs = self.compare(present, system, |addresses, look| {
+            addresses.look_for_foreign(look)
+        });
+        self.warn_of(
+            &theirs.into_iter().collect(),
+            "is on the interface although this host is not master, and the agent has not put it there: two hosts \
+             may answer for it; remove it from the host's network configuration",
+            system,
+            now,
+        );
+    }
+
+    fn take_stock(&mut self, present: &Present<'_>, system: &mut System) {
+        let mut addresses = std::mem::take(&mut self.addresses);
+        let changed = self.compare(present, system, |_, look| addresses.take_stock(look));
+        self.addresses = addresses;
+        if changed {
+            // The fence is for ours.
+            self.list_for_fence(true, system);
         }
     }
 
@@ -97,191 +399,6 @@ impl Instance {
         }
     }
 
-    /// Removes addresses that an earlier life left behind, and that are not ours to hold now: all of them,
-    /// or if it `resumes`, those that are no longer configured. Never an administrator's.
-    pub(super) fn clear_leftovers(&mut self, resumes: bool, system: &mut System) {
-        if !resumes {
-            self.clear_left_routing(system);
-        }
-        let Some(port) = &self.port else { return };
-        // Before the instance had a device of its own, they were on the interface.
-        let mut present = Vec::new();
-        for ifindex in BTreeSet::from([port.ifindex, port.address_device()]) {
-            let listed = system.addresses.list(ifindex).unwrap_or_default();
-            present.extend(listed.into_iter().map(|found| (ifindex, found)));
-        }
-        let held: HashSet<IpAddr> = port
-            .detector
-            .held(system.kernel.as_ref())
-            .into_iter()
-            .collect();
-        let wanted: HashSet<IpAddr> = port
-            .addresses_wanted
-            .iter()
-            .map(|it| it.net.addr())
-            .collect();
-        let configured = |found: &ObservedAddress| wanted.contains(&found.net.addr());
-        // The list may have been another one then; the kernel half knows what was held. Kernels before
-        // 5.18 keep no marks, and then its word is all there is.
-        let left_behind = |found: &ObservedAddress| {
-            let known = held.contains(&found.net.addr());
-            if system.addresses.supports_ifa_proto() {
-                found.ours && (known || configured(found))
-            } else {
-                known
-            }
-        };
-        let left: Vec<_> = present
-            .iter()
-            .filter(|(ifindex, found)| {
-                let stays = resumes && *ifindex == port.address_device() && configured(found);
-                left_behind(found) && !stays
-            })
-            .map(|(ifindex, found)| AddressSpec::found(*ifindex, found))
-            .collect();
-        if left.is_empty() {
-            return;
-        }
-        if let Ok(outcomes) = system.addresses.remove(&left) {
-            for (place, _) in left
-                .iter()
-                .zip(outcomes)
-                .filter(|(_, outcome)| outcome.is_ok())
-            {
-                self.say(Notice::Leftover(place.net), system);
-            }
-        }
-    }
-
-    /// From here on the kernel answers for them and takes what comes to them:
-    /// RFC 9568 section 6.4.3 (arp, accept), RFC 3768 section 6.4.3 (arp, accept).
-    /// True if anything changed that is shown.
-    pub(super) fn add_addresses(&mut self, system: &mut System, now: Instant) -> bool {
-        self.removal_due = None;
-        let Some(port) = &self.port else { return false };
-        let addresses_wanted = port.addresses_wanted.clone();
-        let outcomes = match system.addresses.add(&addresses_wanted) {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                self.refused(&error, system, now);
-                return true;
-            }
-        };
-        let was_there: Vec<IpAddr> = addresses_wanted
-            .iter()
-            .zip(&outcomes)
-            .filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Already)))
-            .map(|(place, _)| place.net.addr())
-            .collect();
-        let added = addresses_wanted.iter().zip(&outcomes).rev();
-        let mut added = added.filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Done)));
-        self.unseen = added.next().map(|(place, _)| Unseen {
-            last: place.net.addr(),
-            until: now + SHOWN_WITHIN,
-        });
-        self.tell_foreign(&was_there, system, now);
-        if self
-            .port
-            .as_ref()
-            .is_some_and(|port| port.detector.is_listed())
-        {
-            // A master's addresses changed: the fence is told of the new ones.
-            self.list_for_fence(true, system);
-        }
-        if let Some(error) = outcomes.into_iter().find_map(Result::err) {
-            self.refused(&error, system, now);
-            return true;
-        }
-        self.add_routing(system, now);
-        self.tell(Event::AddressesHeld, system, now);
-        true
-    }
-
-    /// Of addresses that were there when we came to add them, those that no agent added: they stay when we
-    /// leave.
-    fn tell_foreign(&mut self, was_there: &[IpAddr], system: &mut System, now: Instant) {
-        self.foreign.clear();
-        let Some(port) = self.port.as_ref().filter(|_| !was_there.is_empty()) else {
-            return;
-        };
-        // Without marks, the kernel half's word is all there is.
-        let ours: HashSet<IpAddr> = if system.addresses.supports_ifa_proto() {
-            let present = system
-                .addresses
-                .list(port.address_device())
-                .unwrap_or_default();
-            let marked = present.iter().filter(|found| found.ours);
-            marked.map(|found| found.net.addr()).collect()
-        } else {
-            port.detector
-                .held(system.kernel.as_ref())
-                .into_iter()
-                .collect()
-        };
-        let is_ours = |address: IpAddr| ours.contains(&address);
-        self.foreign = was_there.iter().copied().filter(|a| !is_ours(*a)).collect();
-        if self.foreign.is_empty() || self.config().priority.is_owner() {
-            return;
-        }
-        let list: Vec<String> = self.foreign.iter().map(IpAddr::to_string).collect();
-        let mut fx = Effects::default();
-        self.router.warn(
-            now,
-            format!(
-                "{} already existed on the interface; it is left alone and will remain when this host is not \
-                 master: remove it from the host's network configuration",
-                list.join(", ")
-            ),
-            &mut fx,
-        );
-        self.carry_out(fx, system, now);
-    }
-
-    fn refused(&mut self, why: &dyn ToString, system: &mut System, now: Instant) {
-        self.tell(Event::AddressesRefused(why.to_string()), system, now);
-    }
-
-    /// From here on the kernel does not know them:
-    /// RFC 9568 section 6.4.2 (arp, solicited, accept), RFC 3768 section 6.4.2 (arp, accept).
-    pub(super) fn remove_addresses(&mut self, system: &mut System, now: Instant) {
-        self.removal_due = None;
-        self.unseen = None;
-        if self.port.is_none() {
-            return;
-        }
-        let routing = self.remove_routing(system);
-        let Some(port) = &self.port else { return };
-        let is_ours = |place: &AddressSpec| !self.foreign.contains(&place.net.addr());
-        let ours: Vec<_> = port
-            .addresses_wanted
-            .iter()
-            .copied()
-            .filter(is_ours)
-            .collect();
-        let failure = match system.addresses.remove(&ours) {
-            Ok(outcomes) => outcomes
-                .into_iter()
-                .find_map(Result::err)
-                .map(|error| error.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        let failure = failure.or(routing);
-        // An interface that is gone has taken its addresses along.
-        let interface = self.router.readiness().interface();
-        if let Some(what) = failure.filter(|_| interface != InterfaceState::Gone) {
-            self.say(Notice::Failed(what), system);
-            self.removal_due = Some(now + REMOVAL_WAIT);
-        }
-    }
-
-    /// Two hosts must not answer for one address.
-    pub(super) fn remove_addresses_again(&mut self, system: &mut System, now: Instant) {
-        self.removal_due = None;
-        if self.role() != Role::Master {
-            self.remove_addresses(system, now);
-        }
-    }
-
     /// Announces a portion of the addresses. True if anything changed that is shown.
     pub(super) fn announce(
         &mut self,
@@ -290,10 +407,7 @@ impl Instance {
         now: Instant,
     ) -> bool {
         let Some(port) = &self.port else { return false };
-        let batch = port
-            .addresses_wanted
-            .get(portion.clone())
-            .unwrap_or_default();
+        let batch = port.places.get(portion.clone()).unwrap_or_default();
         let told = system.announcer.announce(
             port.address_device(),
             port.announced_mac(),
@@ -315,32 +429,40 @@ impl Instance {
     }
 
     /// Lets go of what the coming configuration no longer has here, or not in the same form.
-    pub(crate) fn drop_addresses(&mut self, coming: &Config, system: &mut System) {
-        let Some(port) = self.port.as_ref().filter(|_| self.role() == Role::Master) else {
+    pub(crate) fn drop_addresses(&mut self, coming: &Config, system: &mut System, now: Instant) {
+        let Some(port) = self
+            .port
+            .as_ref()
+            .filter(|_| self.router.wanted() == Wanted::Everything)
+        else {
             return;
         };
         let stays: HashSet<AddressSpec> = coming.held().map(|it| port.place(it)).collect();
-        let leaves = |place: &AddressSpec| {
-            !stays.contains(place) && !self.foreign.contains(&place.net.addr())
-        };
-        let dropped: Vec<_> = port
-            .addresses_wanted
-            .iter()
-            .copied()
-            .filter(leaves)
-            .collect();
+        let mut dropped = self.addresses.placed();
+        dropped.retain(|place| !stays.contains(place));
         if dropped.is_empty() {
             return;
         }
-        if let Err(error) = system.addresses.remove(&dropped) {
-            self.say(Notice::Failed(error.to_string()), system);
-        }
+        let failure = self.remove(&dropped, system, now);
+        self.settle(failure, system, now);
     }
 
     /// Where the addresses of a new configuration belong, after [`Self::drop_addresses`].
     pub(super) fn place(&mut self, coming: &Config) {
         if let Some(port) = &mut self.port {
-            port.addresses_wanted = coming.held().map(|it| port.place(it)).collect();
+            port.places = coming.held().map(|it| port.place(it)).collect();
         }
+    }
+
+    /// Whether all of them are where they belong, by the kernel's word.
+    pub(super) fn has_all_addresses(&self, system: &mut System) -> bool {
+        let Some(port) = &self.port else { return false };
+        let found = system
+            .addresses
+            .list(port.address_device())
+            .unwrap_or_default();
+        let found: HashSet<IpAddr> = found.iter().map(|found| found.net.addr()).collect();
+        let mut held = self.config().held().map(VirtualAddress::addr);
+        held.all(|address| found.contains(&address))
     }
 }

@@ -183,7 +183,7 @@ impl Instance {
             .config()
             .held()
             .map(VirtualAddress::addr)
-            .filter(|address| !self.foreign.contains(address));
+            .filter(|address| !self.addresses.foreign().contains(address));
         let kernel = system.kernel.as_mut();
         let done = port.detector.fence(kernel, is_master, ours);
         self.say_if_failed(done, system);

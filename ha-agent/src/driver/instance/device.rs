@@ -5,37 +5,56 @@ use ha_common::units::Instant;
 
 use super::Instance;
 use crate::driver::system::System;
-use crate::net::links::Link;
-use crate::net::virtual_mac::{Device, DeviceError};
-use crate::router::Event;
+use crate::net::links::{Link, LinkTable};
+use crate::net::virtual_mac::{Device, DeviceError, Left};
 use crate::router::notice::Notice;
+use crate::router::{Event, Wanted};
 
 impl Instance {
     /// Before the first advert: what leaves by the device has the virtual MAC. What comes to that is taken, and
     /// forwarded by a host that forwards: RFC 9568 section 6.4.3 (mac), RFC 3768 section 6.4.3 (mac).
-    pub(super) fn raise_device(&mut self, system: &mut System) {
-        self.switch_device(true, system);
+    pub(super) fn raise_device(&mut self, system: &mut System, now: Instant) {
+        self.switch_device(true, system, now);
     }
 
     /// Whether the device is up still and is to go down.
     pub(crate) fn owes_lowering(&self) -> bool {
-        self.role() != Role::Master && self.device().is_some_and(|device| device.is_up)
+        self.role() != Role::Master
+            && self.device().is_some_and(|device| device.is_up)
+            // What was refused is tried again in its time.
+            && self.device_retry.next_deadline().is_none()
     }
 
     /// After the last advert: a backup takes no frames to the virtual MAC, and answers none:
     /// RFC 9568 section 6.4.2 (mac), RFC 3768 section 6.4.2 (mac).
-    pub(crate) fn lower_device(&mut self, system: &mut System) {
-        self.switch_device(false, system);
+    pub(crate) fn lower_device(&mut self, system: &mut System, now: Instant) {
+        self.switch_device(false, system, now);
     }
 
-    fn switch_device(&mut self, up: bool, system: &mut System) {
+    fn switch_device(&mut self, up: bool, system: &mut System, now: Instant) {
         let Some(device) = self.device_mut().filter(|device| device.is_up != up) else {
-            return;
+            return self.device_retry.clear();
         };
-        // If it fails, the table shows it as somebody else's doing, and it is tried again.
-        device.is_up = up;
-        if let Err(error) = system.devices.set_up(device, up) {
-            self.device_failed(&error, system);
+        match system.devices.set_up(device, up) {
+            Ok(()) => {
+                device.is_up = up;
+                self.device_retry.clear();
+            }
+            Err(error) => {
+                self.device_retry.failed(now);
+                self.device_failed(&error, system);
+            }
+        }
+        self.dirty = true;
+    }
+
+    /// It could not be switched before.
+    pub(super) fn switch_device_again(&mut self, system: &mut System, now: Instant) {
+        let up = self.role() == Role::Master;
+        self.switch_device(up, system, now);
+        if up && self.device_retry.next_deadline().is_none() {
+            self.compare_with_kernel(system, now);
+            self.tell(Event::AddressesRestored, system, now);
         }
     }
 
@@ -60,7 +79,7 @@ impl Instance {
         }
         device.is_up = up;
         self.dirty = true;
-        self.restored += 1;
+        self.device_restored += 1;
         let (was, is) = if up { ("off", "on") } else { ("on", "off") };
         self.say(
             Notice::Warning(format!(
@@ -110,6 +129,27 @@ impl Instance {
             return false;
         };
         matches!(system.devices.state(device.index), Ok(None))
+    }
+
+    /// Whether a device of an earlier life is still there, though there is nothing for it to do.
+    pub(crate) fn has_idle_device(&self, links: &LinkTable) -> bool {
+        let mac = self.config().virtual_mac.as_ref();
+        self.port.is_none()
+            && self.router.wanted() == Wanted::Nothing
+            && mac.is_some_and(|mac| links.by_name(&mac.device).is_some())
+    }
+
+    /// Whether a device that was found is its own, or may be carried on with.
+    pub(crate) fn wants_device(&self, device: &Left, links: &LinkTable) -> bool {
+        let config = self.config();
+        let Some(mac) = &config.virtual_mac else {
+            return false;
+        };
+        let parent = links.by_name(&config.interface);
+        (self.port.is_some() || self.router.wanted() == Wanted::Undecided)
+            && mac.device == device.name
+            && Some(mac.address) == device.address
+            && parent.is_some_and(|link| Some(link.index) == device.parent)
     }
 
     /// The device, if it has one.

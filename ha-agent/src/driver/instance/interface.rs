@@ -4,7 +4,6 @@ use ha_common::layout::{Slot, state};
 use ha_common::units::Instant;
 
 use super::Instance;
-use super::unseen::addresses_of;
 use crate::config::model::Carrier;
 use crate::datapath::kernel::Kernel;
 use crate::driver::hooks::Reception;
@@ -55,15 +54,7 @@ impl Instance {
                 .as_ref()
                 .is_none_or(|virtual_mac_device| virtual_mac_device.device.is_up)
         };
-        let in_place = was_master && is_up(port) && {
-            let present = system
-                .addresses
-                .list(port.address_device())
-                .unwrap_or_default();
-            let present = addresses_of(&present);
-            let mut addresses_wanted = port.addresses_wanted.iter();
-            addresses_wanted.all(|place| present.contains(&place.net.addr()))
-        };
+        let in_place = was_master && is_up(port) && self.has_all_addresses(system);
         let turned_at = system.kernel.as_ref().map(Kernel::turned_at);
         Some(Binding {
             source: port.path.source,
@@ -72,6 +63,26 @@ impl Instance {
             in_place,
             turned_at: turned_at.unwrap_or_default(),
         })
+    }
+
+    /// What it needs on its interface cannot be had; it is tried again by time.
+    pub(crate) fn bind_failed(&mut self, why: String, system: &mut System, now: Instant) {
+        if self.bind_retry.next_deadline().is_none_or(|at| at <= now) {
+            self.bind_retry.failed(now);
+        }
+        self.tell(Event::BindFailed(why), system, now);
+    }
+
+    /// Once that was tried: where there was no cause to, it waits as after a failure.
+    pub(crate) fn bind_was_tried(&mut self, now: Instant) {
+        if self.is_bind_due(now) {
+            self.bind_retry.failed(now);
+        }
+    }
+
+    /// Whether it is time to try again.
+    pub(crate) fn is_bind_due(&self, now: Instant) -> bool {
+        self.bind_retry.is_due(now)
     }
 
     /// How it receives has changed, and nothing of its port has.

@@ -7,11 +7,9 @@ mod detection;
 mod device;
 mod interface;
 mod notice_filter;
-mod placed_routing;
 mod routing;
 mod status;
 mod switching;
-mod unseen;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,6 +24,9 @@ use super::switch::Switch;
 use super::system::System;
 use crate::config::model::Instance as Config;
 use crate::os::clock;
+use crate::reconcile::addresses::Addresses;
+use crate::reconcile::placed_routing::PlacedRouting;
+use crate::reconcile::retry::Retry;
 use crate::record::Recorder;
 use crate::router::health::Health;
 use crate::router::notice::Notice;
@@ -33,8 +34,6 @@ use crate::router::tracked::ObservedLinks;
 use crate::router::{Effect, Effects, Event, Router};
 
 use notice_filter::NoticeFilter;
-use placed_routing::PlacedRouting;
-use unseen::Unseen;
 
 /// One virtual router.
 pub(crate) struct Instance {
@@ -47,18 +46,19 @@ pub(crate) struct Instance {
     pub(crate) port: Option<Port>,
     /// Index and life of the interface that it was on before it was lost.
     pub(crate) was_on: Option<(u32, u64)>,
-    /// Addresses that could not be removed are tried again then.
-    removal_due: Option<Instant>,
-    /// Virtual addresses that were on the interface before we came: an administrator's, and to stay there.
-    foreign: Vec<IpAddr>,
-    unseen: Option<Unseen>,
+    addresses: Addresses,
     routing: PlacedRouting,
+    /// The device of its virtual MAC could not be switched.
+    device_retry: Retry,
+    /// What it needs on its interface could not be had.
+    bind_retry: Retry,
     latency: Option<Nanos>,
     last: Option<(Transition, String, Option<Nanos>)>,
     notice_filter: NoticeFilter,
     wakeups: u64,
     announced: u64,
-    restored: u64,
+    /// How often the device was switched back.
+    device_restored: u64,
     shown: Arc<InstanceStatus>,
     /// Whether `shown` is out of date.
     dirty: bool,
@@ -83,16 +83,16 @@ impl Instance {
             switch: None,
             port: None,
             was_on: None,
-            removal_due: None,
-            foreign: Vec::new(),
-            unseen: None,
+            addresses: Addresses::default(),
             routing: PlacedRouting::default(),
+            device_retry: Retry::default(),
+            bind_retry: Retry::default(),
             latency: None,
             last: None,
             notice_filter: NoticeFilter::default(),
             wakeups: 0,
             announced: 0,
-            restored: 0,
+            device_restored: 0,
             shown,
             dirty: true,
         }
@@ -171,7 +171,7 @@ impl Instance {
     fn perform(&mut self, effect: Effect, system: &mut System, now: Instant) -> bool {
         match effect {
             Effect::StartAdverts { rules, deadline } => {
-                self.raise_device(system);
+                self.raise_device(system, now);
                 if let Some(adverts) = self.adverts(&rules) {
                     system.sender.begin(self.id, adverts);
                 }
@@ -184,8 +184,7 @@ impl Instance {
             }
             Effect::AdvertNow => system.sender.now(self.id),
             Effect::StopAdverts(last) => system.sender.end(self.id, last),
-            Effect::HoldAddresses => return self.add_addresses(system, now),
-            Effect::ReleaseAddresses => self.remove_addresses(system, now),
+            Effect::Want(wanted) => return self.want(wanted, system, now),
             Effect::Announce(portion) => return self.announce(portion, system, now),
             Effect::Detect { part, rules } => self.detect(part, &rules, system, now),
             Effect::UpdateDetector(rules) => self.reconfigure_detector(&rules, system, now),
@@ -194,7 +193,6 @@ impl Instance {
                 return self.tell(Event::Promoted(promoted), system, now);
             }
             Effect::ReadSlot => return self.look(system, now),
-            Effect::ClearLeftovers { resumes } => self.clear_leftovers(resumes, system),
             Effect::Report(transition) => self.report(transition, system),
             Effect::Say(notice) => self.say(notice, system),
         }
@@ -225,7 +223,11 @@ impl Instance {
     pub(crate) fn opened(&mut self, port: Port, system: &mut System, now: Instant) {
         self.dirty = true;
         self.was_on = None;
+        self.bind_retry.clear();
         self.say_attached(&port, system);
+        // An earlier life's, which the marks of older kernels do not tell.
+        let held = port.detector.held(system.kernel.as_ref());
+        self.addresses.set_recorded(held);
         self.port = Some(port);
         let slot = self.slot(system);
         let Some(binding) = self.binding(slot.as_ref(), system) else {
@@ -246,9 +248,10 @@ impl Instance {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         [
             self.router.next_deadline(),
-            self.removal_due,
-            self.unseen.map(|it| it.until),
+            self.addresses.next_deadline(),
             self.routing.next_deadline(),
+            self.device_retry.next_deadline(),
+            self.bind_retry.next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -260,17 +263,16 @@ impl Instance {
         let mut fx = Effects::default();
         self.router.on_timeout(now, &mut fx);
         let mut changed = self.carry_out(fx, system, now);
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if due(self.removal_due) {
-            self.remove_addresses_again(system, now);
+        if self.addresses.is_due(now) {
+            self.compare_with_kernel(system, now);
             changed = true;
         }
-        if due(self.unseen.map(|it| it.until)) {
-            self.verify_unseen(system, now);
-            changed = true;
-        }
-        if due(self.routing.next_deadline()) {
+        if self.routing.is_due(now) {
             self.routing_due(system, now);
+            changed = true;
+        }
+        if self.device_retry.is_due(now) {
+            self.switch_device_again(system, now);
             changed = true;
         }
         self.dirty |= changed;

@@ -7,26 +7,22 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use ha_common::election::Role;
-use ha_common::units::{Instant, Nanos};
+use ha_common::units::Instant;
 
 use super::Instance;
-use super::placed_routing::{called, placed_entries};
 use crate::config::model::Instance as Config;
-use crate::driver::configured_routing::{entries, routing_of};
 use crate::driver::system::System;
 use crate::net::address::Outcome;
 use crate::net::routing::RoutingEntry;
+use crate::reconcile::configured_routing::{entries, routing_of};
+use crate::reconcile::placed_routing::{called, placed_entries};
+use crate::router::Wanted;
 use crate::router::notice::Notice;
-
-/// How soon what could not be added is tried again.
-const RETRY: Nanos = Nanos::from_millis(1_000);
 
 impl Instance {
     /// Sees to it that all of them are there. What is there already is no news to the kernel, so that this
     /// also finds out what somebody has removed.
     pub(super) fn add_routing(&mut self, system: &mut System, now: Instant) {
-        self.routing.retry_at = None;
         if self.port.is_none() {
             return;
         }
@@ -42,7 +38,7 @@ impl Instance {
             Err(error) => {
                 // Those that are there will be found to be there, or removed by what they are.
                 self.routing.keep(routing);
-                self.routing.retry_at = Some(now + RETRY);
+                self.routing.retry.failed(now);
                 return self.failed(error.to_string(), system);
             }
         };
@@ -70,8 +66,15 @@ impl Instance {
         }
         // One whose interface has another name now is there still, and ours to remove.
         self.routing.keep(before);
-        if !(errors.is_empty() && self.routing.missing.is_empty()) {
-            self.routing.retry_at = Some(now + RETRY);
+        if errors.is_empty() && self.routing.missing.is_empty() {
+            self.routing.retry.clear();
+        } else if self
+            .routing
+            .retry
+            .next_deadline()
+            .is_none_or(|at| at <= now)
+        {
+            self.routing.retry.failed(now);
         }
         self.tell_foreign_routing(&config, &was_there, &mut errors, system);
         self.say_errors(errors, system);
@@ -154,24 +157,32 @@ impl Instance {
 
     /// While master: puts back what somebody else has removed, and tries what failed.
     pub(crate) fn verify_routing(&mut self, system: &mut System, now: Instant) {
-        if self.role() == Role::Master {
+        if self.router.wanted() == Wanted::Everything {
             self.add_routing(system, now);
         }
     }
 
     /// What was to be tried again.
     pub(super) fn routing_due(&mut self, system: &mut System, now: Instant) {
-        if self.routing.retry_at.is_some_and(|at| at <= now) {
-            self.routing.retry_at = None;
-            self.verify_routing(system, now);
+        if self.router.wanted() == Wanted::Everything {
+            return self.add_routing(system, now);
+        }
+        if let Some(what) = self.remove_routing(system, now) {
+            self.failed(what, system);
         }
     }
 
     /// Takes all of them away, the last one first. Why some are still there, if so.
-    pub(super) fn remove_routing(&mut self, system: &mut System) -> Option<String> {
-        self.routing.forget_troubles();
+    pub(super) fn remove_routing(&mut self, system: &mut System, now: Instant) -> Option<String> {
+        self.routing.give_up();
         let placed = std::mem::take(&mut self.routing.placed);
-        self.remove_these(placed, system)
+        let failure = self.remove_these(placed, system);
+        if failure.is_some() {
+            self.routing.retry.failed(now);
+        } else {
+            self.routing.retry.clear();
+        }
+        failure
     }
 
     /// Lets go of what the coming configuration no longer has.

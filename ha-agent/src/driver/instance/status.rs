@@ -10,6 +10,7 @@ use crate::driver::port::Port;
 use crate::driver::published::{DatapathStatus, InstanceStatus, SocketSlotStatus};
 use crate::driver::system::System;
 use crate::os::clock;
+use crate::reconcile::missing::Missing;
 
 impl Instance {
     /// As last shown.
@@ -50,11 +51,19 @@ impl Instance {
             unsent: readiness.sending().unsent().filter(|_| is_master).cloned(),
             announced: self.announced,
             claims: router.claims().clone(),
-            restored: self.restored,
+            restored: self.addresses.restored() + self.device_restored,
+            missing: self.missing(),
             routing_errors: self.routing.errors(),
             routing_restored: self.routing.restored(),
             notices: router.notices().remembered().to_vec(),
         }
+    }
+
+    /// What is wanted on the host and is not so.
+    fn missing(&self) -> Vec<Missing> {
+        let mut missing: Vec<Missing> = self.addresses.missing().collect();
+        missing.extend(self.routing.lacking(self.config()));
+        missing
     }
 }
 

@@ -1,28 +1,14 @@
 //! The link messages of a macvlan: what is asked for, and what is read.
 
-use netlink_packet_core::{DefaultNla, Emitable as _};
 use netlink_packet_route::link::{
-    AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoMacVlan,
-    LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoMacVlan, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
 
 use super::marker::Arp;
 use super::wanted::Wanted;
+use crate::net::ipv4_settings;
 use crate::net::links::message::vrf_table;
-
-/// `IFLA_INET_CONF` of `linux/if_link.h`: settings by their number, each with 32 bits.
-const INET_CONF: u16 = 1;
-
-/// An IPv4 setting of a device that netlink can change, with its number (`IPV4_DEVCONF_*`, linux/ip.h).
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Setting {
-    /// `rp_filter`.
-    ReversePathFilter = 8,
-    /// `arp_announce`.
-    ArpAnnounce = 18,
-    /// `arp_ignore`.
-    ArpIgnore = 19,
-}
 
 /// A device as the kernel tells of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -95,24 +81,6 @@ pub(super) fn switching(index: u32, up: bool) -> LinkMessage {
     message
 }
 
-/// IPv4 settings; a value of zero is one like any other.
-pub(super) fn settings(index: u32, settings: &[(Setting, i32)]) -> LinkMessage {
-    let nested: Vec<DefaultNla> = settings
-        .iter()
-        .map(|(setting, value)| DefaultNla::new(*setting as u16, value.to_ne_bytes().to_vec()))
-        .collect();
-    let mut bytes = vec![0; nested.as_slice().buffer_len()];
-    nested.as_slice().emit(&mut bytes);
-    let conf = AfSpecInet::Other(DefaultNla::new(INET_CONF, bytes));
-    let mut message = of(index);
-    message
-        .attributes
-        .push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![
-            conf,
-        ])]));
-    message
-}
-
 /// RFC 9568 section 7.4 (interface-id): no address is derived from the virtual MAC.
 pub(super) fn no_link_local(index: u32) -> LinkMessage {
     let mode = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
@@ -168,14 +136,9 @@ fn is_private_macvlan(info: &[LinkInfo]) -> bool {
 }
 
 fn arp(families: &[AfSpecUnspec]) -> Option<Arp> {
-    families.iter().find_map(|family| match family {
-        AfSpecUnspec::Inet(settings) => settings.iter().find_map(|settings| match settings {
-            AfSpecInet::DevConf(conf) => Some(Arp {
-                ignore: conf.arp_ignore,
-                announce: conf.arp_announce,
-            }),
-            _ => None,
-        }),
-        _ => None,
+    let conf = ipv4_settings::of_families(families)?;
+    Some(Arp {
+        ignore: conf.arp_ignore,
+        announce: conf.arp_announce,
     })
 }

@@ -26,10 +26,11 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use nix::errno::Errno;
 
+use super::ipv4_settings::{self, Setting};
 use super::links::{Link, LinkKind};
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
 use marker::{Arp, Marker};
-use message::{Found, Setting};
+use message::Found;
 
 /// Where the kernel keeps what netlink does not have.
 const IPV6_SETTINGS: &str = "/proc/sys/net/ipv6/conf";
@@ -226,7 +227,7 @@ impl MacvlanTable {
         raise: bool,
     ) -> Result<(), DeviceError> {
         let own = [(Setting::ArpIgnore, 1), (Setting::ReversePathFilter, 2)];
-        let own = message::settings(device.index, &own);
+        let own = ipv4_settings::changing(device.index, &own);
         self.set("setting up the device", &device.name, own)?;
         if has_ipv6(device) {
             self.settle_ipv6(device, wanted.ipv6)?;
@@ -347,7 +348,7 @@ impl MacvlanTable {
         self.set(
             "setting ARP on",
             &found.name,
-            message::settings(index, &settings),
+            ipv4_settings::changing(index, &settings),
         )
     }
 

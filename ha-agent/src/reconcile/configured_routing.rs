@@ -10,7 +10,7 @@ use crate::net::routing::{Route, RoutingEntry};
 
 /// A configured route or rule.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum ConfiguredEntry<'c> {
+pub enum ConfiguredEntry<'c> {
     /// Of `routes`.
     Route(&'c VirtualRoute),
     /// Of `rules`.
@@ -27,18 +27,14 @@ impl fmt::Display for ConfiguredEntry<'_> {
 }
 
 /// Configured routes and rules in the order in which they are added: a rule needs its table filled first.
-pub(crate) fn entries(config: &Config) -> impl Iterator<Item = ConfiguredEntry<'_>> {
+pub fn entries(config: &Config) -> impl Iterator<Item = ConfiguredEntry<'_>> {
     let routes = config.routes.iter().map(ConfiguredEntry::Route);
     routes.chain(config.rules.iter().map(ConfiguredEntry::Rule))
 }
 
 impl ConfiguredEntry<'_> {
     /// As the kernel is to have it; the name of the interface if there is none of it.
-    pub(crate) fn placed(
-        &self,
-        config: &Config,
-        links: &LinkTable,
-    ) -> Result<RoutingEntry, String> {
+    pub fn placed(&self, config: &Config, links: &LinkTable) -> Result<RoutingEntry, String> {
         let route = match self {
             Self::Route(route) => *route,
             Self::Rule(rule) => return Ok(RoutingEntry::Rule((*rule).clone())),
@@ -58,7 +54,7 @@ impl ConfiguredEntry<'_> {
 }
 
 /// All of them that can be.
-pub(crate) fn routing_of(config: &Config, links: &LinkTable) -> Vec<RoutingEntry> {
+pub fn routing_of(config: &Config, links: &LinkTable) -> Vec<RoutingEntry> {
     entries(config)
         .filter_map(|entry| entry.placed(config, links).ok())
         .collect()

@@ -1,0 +1,57 @@
+//! When what an earlier agent has left is looked for, and what could not be removed of it.
+
+use ha_common::units::Instant;
+
+use crate::reconcile::missing::Missing;
+use crate::reconcile::retry::Retry;
+
+/// What could not be removed, and why.
+pub(super) type Failure = (&'static str, String);
+
+/// What is to be looked at again, and what keeps it there.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    look_at: Option<Instant>,
+    retry: Retry,
+    failed: Vec<Failure>,
+}
+
+impl Leftovers {
+    /// Something was left just now: it is looked for in this turn.
+    pub(super) fn look(&mut self, now: Instant) {
+        self.look_at.get_or_insert(now);
+    }
+
+    /// It was looked for, and this failed. What is news of that.
+    pub(super) fn looked(&mut self, failed: Vec<Failure>, now: Instant) -> Vec<Failure> {
+        self.look_at = None;
+        if failed.is_empty() {
+            self.retry.clear();
+        } else {
+            self.retry.failed(now);
+        }
+        let before = std::mem::replace(&mut self.failed, failed);
+        let mut news = self.failed.clone();
+        news.retain(|it| !before.contains(it));
+        news
+    }
+
+    /// When to look again.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.look_at.or(self.retry.next_deadline())
+    }
+
+    /// What is still there, for `status`.
+    pub(super) fn missing(&self) -> Vec<Missing> {
+        let Some(since) = self.retry.since() else {
+            return Vec::new();
+        };
+        let of_one = |(what, why): &Failure| Missing {
+            what: format!("removal of {what}"),
+            why: why.clone(),
+            since,
+            next_try: self.retry.next_deadline(),
+        };
+        self.failed.iter().map(of_one).collect()
+    }
+}
