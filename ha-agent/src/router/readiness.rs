@@ -354,9 +354,12 @@ impl Readiness {
         self.has_been_bound
     }
 
-    /// Whether the last try to bind failed, whatever is left of an earlier one.
-    pub fn has_bind_error(&self) -> bool {
-        matches!(self.bound, Bound::Failed(_))
+    /// Why the last try to bind failed, whatever is left of an earlier one.
+    pub fn bind_error(&self) -> Option<&str> {
+        match &self.bound {
+            Bound::Failed(why) => Some(why),
+            Bound::Nothing | Bound::Yes => None,
+        }
     }
 }
 

@@ -122,6 +122,8 @@ pub struct Instance {
     pub routes: Vec<RoutingEntry>,
     /// The rules of a master.
     pub rules: Vec<RoutingEntry>,
+    /// What is wanted and is not so.
+    pub missing: Vec<Missing>,
     /// What a stalled agent's host is kept from.
     pub fence: Fence,
     /// How adverts are received.
@@ -142,6 +144,15 @@ pub struct Instance {
     pub counters: Counters,
     /// Who else claims the addresses.
     pub claims: Claims,
+}
+
+/// Something that is wanted and is not so.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Missing {
+    /// What.
+    pub what: String,
+    /// Why not.
+    pub why: String,
 }
 
 /// Claims of a master's addresses by ARP or neighbour discovery.

@@ -30,6 +30,7 @@ mod preempt_delay;
 mod record;
 mod reload;
 mod replay;
+mod retried;
 mod roles;
 mod routes;
 mod scale;

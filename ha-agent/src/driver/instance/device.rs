@@ -42,6 +42,7 @@ impl Instance {
             }
             Err(error) => {
                 self.device_retry.failed(now);
+                self.device_error = error.to_string();
                 self.device_failed(&error, system);
             }
         }

@@ -48,8 +48,9 @@ pub(crate) struct Instance {
     pub(crate) was_on: Option<(u32, u64)>,
     addresses: Addresses,
     routing: PlacedRouting,
-    /// The device of its virtual MAC could not be switched.
+    /// The device of its virtual MAC could not be switched, and why.
     device_retry: Retry,
+    device_error: String,
     /// What it needs on its interface could not be had.
     bind_retry: Retry,
     latency: Option<Nanos>,
@@ -86,6 +87,7 @@ impl Instance {
             addresses: Addresses::default(),
             routing: PlacedRouting::default(),
             device_retry: Retry::default(),
+            device_error: String::new(),
             bind_retry: Retry::default(),
             latency: None,
             last: None,
@@ -141,7 +143,7 @@ impl Instance {
 
     /// Whether the port as it was last wanted could not be had, whatever is left of an earlier one.
     pub(crate) fn has_port_error(&self) -> bool {
-        self.router.readiness().has_bind_error()
+        self.router.readiness().bind_error().is_some()
     }
 
     /// Tells the router what happened, and does what it wants. True if anything changed that is shown.

@@ -11,6 +11,7 @@ use crate::driver::published::{DatapathStatus, InstanceStatus, SocketSlotStatus}
 use crate::driver::system::System;
 use crate::os::clock;
 use crate::reconcile::missing::Missing;
+use crate::reconcile::retry::Retry;
 
 impl Instance {
     /// As last shown.
@@ -63,6 +64,23 @@ impl Instance {
     fn missing(&self) -> Vec<Missing> {
         let mut missing: Vec<Missing> = self.addresses.missing().collect();
         missing.extend(self.routing.lacking(self.config()));
+        let retried = |retry: Retry, what: String, why: &str| {
+            Some(Missing {
+                what,
+                why: why.to_owned(),
+                since: retry.since()?,
+                next_try: retry.next_deadline(),
+            })
+        };
+        if let Some(device) = self.device() {
+            let (right, name) = (if device.is_up { "off" } else { "on" }, &device.name);
+            let what = format!("device {name} switched {right}");
+            missing.extend(retried(self.device_retry, what, &self.device_error));
+        }
+        if let Some(why) = self.router.readiness().bind_error() {
+            let what = format!("sockets on {}", self.config().interface);
+            missing.extend(retried(self.bind_retry, what, why));
+        }
         missing
     }
 }
