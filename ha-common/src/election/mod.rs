@@ -13,6 +13,7 @@ mod input;
 mod preempt_delay;
 mod rules;
 mod said;
+mod start_hold;
 mod state;
 mod together;
 
@@ -29,6 +30,7 @@ use crate::units::{Instant, Priority};
 
 use contest::Contests;
 use said::Said;
+use start_hold::StartHold;
 
 pub use action::{Action, Actions, Detector, LastAdvert, Notice};
 pub use advert::Advert;
@@ -44,6 +46,7 @@ pub struct Election {
     params: Params,
     state: State,
     since: Instant,
+    hold: StartHold,
     said: Said,
     contests: Contests,
     /// In a sync group: how often in a row it has left soon after it took over, because of another member.
@@ -58,6 +61,7 @@ impl Election {
             params: sane(params),
             state: State::Initialize,
             since: Instant::default(),
+            hold: StartHold::default(),
             said: Said::default(),
             contests: Contests::default(),
             departures: 0,
@@ -94,15 +98,14 @@ impl Election {
         use State::{Backup, Fault, Hold, Initialize, Master, Stopped};
         let mut out = Actions::default();
         match (self.state, input) {
-            (Initialize, Input::Ready) => self.begin(now, true, &mut out),
-            (Fault { link_lost, .. }, Input::Ready) => self.begin(now, link_lost, &mut out),
+            (Initialize | Fault { .. }, Input::Ready) => self.begin(now, &mut out),
 
             (Initialize | Hold { .. } | Backup(_) | Master, Input::Fault(cause)) => {
                 self.fault(now, cause, &mut out);
             }
-            (Fault { link_lost, .. }, Input::Fault(cause)) => {
-                let link_lost = link_lost || cause.is_link_loss();
-                self.state = Fault { cause, link_lost };
+            (Fault { .. }, Input::Fault(cause)) => {
+                self.hold.see_fault(now, cause);
+                self.state = Fault { cause };
             }
 
             (Backup(listening), Input::Advert(advert) | Input::TakenOver(advert)) => {
@@ -204,20 +207,10 @@ impl Election {
         out
     }
 
-    /// Ready: first the hold where it is due, then the election proper.
-    fn begin(&mut self, now: Instant, hold: bool, out: &mut Actions) {
-        let span = self.params.start_hold;
-        if hold && span.0 > 0 {
-            let until = now + span;
-            self.step_out(now, State::Hold { until }, Cause::HoldBegins { span }, out);
-        } else {
-            self.enter(now, Cause::Ready, out);
-        }
-    }
-
     /// RFC 9568 section 6.4.1 (owner, listen), RFC 3768 section 6.4.1 (owner, listen): the owner is
     /// master at once, everybody else listens first. So does a member of a group: it is not alone.
     fn enter(&mut self, now: Instant, cause: Cause, out: &mut Actions) {
+        self.hold = StartHold::Over;
         if self.params.rules.priority.is_owner() && !self.params.grouped {
             self.take_over(now, Cause::Owner, out);
         } else {
@@ -232,11 +225,8 @@ impl Election {
     }
 
     fn fault(&mut self, now: Instant, cause: FaultCause, out: &mut Actions) {
-        let state = State::Fault {
-            cause,
-            link_lost: cause.is_link_loss(),
-        };
-        self.step_out(now, state, Cause::Fault(cause), out);
+        self.hold.see_fault(now, cause);
+        self.step_out(now, State::Fault { cause }, Cause::Fault(cause), out);
     }
 
     /// To a state that takes no part. A master says so first, so that the others need not wait, and
@@ -401,6 +391,7 @@ impl Election {
     fn resume(&mut self, now: Instant, out: &mut Actions) {
         self.state = State::Master;
         self.since = now;
+        self.hold = StartHold::Over;
         out.push(Action::StartAdverts(self.params.rules));
         out.push(Action::AdoptAddresses);
         // Cheap, and it mends the caches if somebody claimed the addresses while nobody watched.
@@ -433,6 +424,7 @@ impl Election {
         let before = (self.params.rules, self.detector_rules());
         self.said = Said::default();
         self.params = params;
+        self.renew_hold();
         if let State::Backup(listening) = self.state {
             // Another delay counts from the same moment.
             let preempt_at = self.preempt_at(self.since).filter(|at| *at > now);

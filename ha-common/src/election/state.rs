@@ -27,8 +27,6 @@ pub enum State {
     Fault {
         /// The latest cause.
         cause: FaultCause,
-        /// Whether one of the causes since we left was the link, so that the hold is due again.
-        link_lost: bool,
     },
     /// Left for good: nothing leads out of here.
     Stopped,

@@ -212,7 +212,7 @@ pub static INSTANCE: Section = Section {
             Format::Duration(NOTHING, TEN_MINUTES),
             Default::Value("\"0s\""),
             "How long to only listen after the start and after the link came up, for ports that do not pass frames at \
-             once.",
+             once. It counts from the link, whatever else keeps the instance out meanwhile.",
         )
         .foreign(&[("startup_delay", "start_delay")]),
     ],
