@@ -274,6 +274,8 @@ fn router_differences(old: &Instance, new: &Instance) -> Vec<Difference> {
         hmac,
         track,
         carrier,
+        carrier_delay,
+        address_delay,
         datapath,
         consume,
         checksum,
@@ -301,6 +303,10 @@ fn router_differences(old: &Instance, new: &Instance) -> Vec<Difference> {
     it.list("hmac", (hmac, &new.hmac));
     it.list("track", (track, &new.track));
     it.value("carrier", (carrier, &new.carrier), |it| carrier_name(*it));
+    let pair = (carrier_delay, &new.carrier_delay);
+    it.value("carrier_delay", pair, |it| span(*it));
+    let pair = (address_delay, &new.address_delay);
+    it.value("address_delay", pair, |it| span(*it));
     it.value("datapath", (datapath, &new.datapath), |it| it.name());
     it.value("consume", (consume, &new.consume), |it| consume_name(*it));
     let pair = (checksum, &new.checksum);

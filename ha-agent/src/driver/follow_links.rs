@@ -112,6 +112,8 @@ impl Driver {
                 InterfaceState::Down
             };
             instance.link_changed(state, &mut self.system, now);
+            // A master that waits for its own address may have lost the virtual ones with it.
+            instance.verify_addresses(&mut self.system, now);
             return;
         };
         match self

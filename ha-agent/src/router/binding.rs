@@ -5,8 +5,9 @@ use ha_common::layout::{Slot, state};
 use ha_common::units::{Instant, Priority};
 
 use super::effect::{Effect, Effects};
-use super::event::Binding;
+use super::event::{Binding, InterfaceState};
 use super::notice::Notice;
+use super::own_interface::InterfaceNews;
 use super::wanted::Wanted;
 use super::{Router, readiness};
 
@@ -20,6 +21,33 @@ impl Router {
                 Wanted::Nothing
             }
         }
+    }
+
+    /// Its interface is like this now.
+    pub(super) fn on_interface(&mut self, state: InterfaceState, now: Instant, fx: &mut Effects) {
+        self.changed = true;
+        let is_master = self.role() == Role::Master;
+        match self.readiness.set_interface(state, is_master, now) {
+            Some(InterfaceNews::Waits(span)) => fx.say(Notice::Warning(
+                self.readiness.words_of_wait(&self.config, span),
+            )),
+            Some(InterfaceNews::Returned) => {
+                let interface = &self.config.interface;
+                fx.say(Notice::Info(format!("{interface} has all it needs again")));
+                // The switches may have forgotten where the addresses are.
+                self.announce(now, fx);
+            }
+            None => {}
+        }
+        self.reassess(now, fx);
+    }
+
+    /// What it was bound to is gone with the interface.
+    pub(super) fn unbound(&mut self) {
+        self.changed = true;
+        self.announcements = None;
+        self.holds = false;
+        self.readiness.set_unbound();
     }
 
     /// There is no interface of the name. The one that had it is called this now, if it is still there.

@@ -17,6 +17,7 @@ pub mod health;
 mod hearing;
 pub mod membership;
 pub mod notice;
+mod own_interface;
 mod params;
 pub mod priority;
 pub mod readiness;
@@ -227,10 +228,8 @@ impl Router {
     pub fn on_event(&mut self, now: Instant, event: Event<'_>, fx: &mut Effects) {
         match event {
             Event::Interface(state, outlet) => {
-                self.changed = true;
-                self.readiness.set_interface(state);
                 self.readiness.sending_mut().set_outlet(outlet, now);
-                self.reassess(now, fx);
+                self.on_interface(state, now, fx);
             }
             Event::Links(links) => self.changed |= self.readiness.on_links(links, now),
             Event::Renamed(name) => self.renamed(name, fx),
@@ -289,13 +288,6 @@ impl Router {
             }
             Event::Shutdown => self.feed(now, Input::Shutdown, fx),
         }
-    }
-
-    fn unbound(&mut self) {
-        self.changed = true;
-        self.announcements = None;
-        self.holds = false;
-        self.readiness.set_unbound();
     }
 
     fn on_sending(&mut self, news: sending::SendingNews, now: Instant, fx: &mut Effects) {

@@ -9,6 +9,7 @@ use ha_common::units::{Instant, Nanos, Priority};
 
 use super::event::InterfaceState;
 use super::health::Health;
+use super::own_interface::{InterfaceNews, OwnInterface};
 use super::priority;
 use super::sending::Sending;
 use super::tracked::{ObservedLinks, TrackedItem};
@@ -36,7 +37,7 @@ enum Bound {
 /// What decides it.
 #[derive(Clone, Debug)]
 pub struct Readiness {
-    interface: InterfaceState,
+    interface: OwnInterface,
     /// What the interface is called now, if it was lost by being renamed.
     renamed: Option<String>,
     bound: Bound,
@@ -60,7 +61,7 @@ pub struct Readiness {
 impl Readiness {
     pub(super) fn new(config: &Config, names: Arc<[String]>, now: Instant) -> Self {
         Self {
-            interface: InterfaceState::Gone,
+            interface: OwnInterface::new(config),
             renamed: None,
             bound: Bound::Nothing,
             has_been_bound: false,
@@ -96,15 +97,42 @@ impl Readiness {
 
     /// The interface's state.
     pub fn interface(&self) -> InterfaceState {
-        self.interface
+        self.interface.seen()
     }
 
-    pub(super) fn set_interface(&mut self, state: InterfaceState) {
+    /// It is like this now. Whoever is master waits a while for what is missing.
+    pub(super) fn set_interface(
+        &mut self,
+        state: InterfaceState,
+        is_master: bool,
+        now: Instant,
+    ) -> Option<InterfaceNews> {
         if state == InterfaceState::Gone && matches!(self.bound, Bound::Failed(_)) {
             // What could not be had on it is gone with it.
             self.bound = Bound::Nothing;
         }
-        self.interface = state;
+        self.interface.see(state, is_master, now)
+    }
+
+    /// What is missing of the interface, and for how long a master waits for it, in words.
+    pub(super) fn words_of_wait(&self, config: &Config, span: Nanos) -> String {
+        let cause = match self.interface.seen() {
+            InterfaceState::Gone | InterfaceState::Up => FaultCause::InterfaceGone,
+            InterfaceState::Down => FaultCause::InterfaceDown,
+            InterfaceState::NoAddress => FaultCause::NoOwnAddress,
+            InterfaceState::NoSource => FaultCause::SourceMissing,
+        };
+        format!(
+            "{}: {}; this master gives up in {:.1} s unless that ends",
+            config.interface,
+            Cause::Fault(cause),
+            span.to_duration().as_secs_f64()
+        )
+    }
+
+    /// It is no master any more.
+    pub(super) fn stop_waiting(&mut self) {
+        self.interface.stop_waiting();
     }
 
     /// True if that is news.
@@ -182,6 +210,7 @@ impl Readiness {
         };
         self.tracked = config.track.iter().map(renewed).collect();
         self.first_results_by = Some(now + FIRST_RESULT_WAIT);
+        self.interface.configure(config);
         self.names = names;
     }
 
@@ -228,6 +257,7 @@ impl Readiness {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         [
             self.sending.next_deadline(),
+            self.interface.due(),
             self.refused_until,
             self.first_results_by
                 .filter(|_| self.pending_check().is_some()),
@@ -245,6 +275,7 @@ impl Readiness {
     pub(super) fn on_timeout(&mut self, now: Instant) -> bool {
         let due = self.next_deadline().is_some_and(|at| at <= now);
         self.sending.on_timeout(now);
+        self.interface.on_timeout(now);
         let passed = |at: &Instant| *at <= now;
         self.refused_until = self.refused_until.filter(|at| !passed(at));
         self.first_results_by = self.first_results_by.filter(|at| !passed(at));
@@ -263,7 +294,7 @@ impl Readiness {
 
     /// Whether it may take part, by itself.
     pub(super) fn assess(&self, config: &Config, now: Instant) -> Fitness {
-        match self.interface {
+        match self.interface.counts() {
             InterfaceState::Gone => return Fitness::Unfit(FaultCause::InterfaceGone),
             InterfaceState::Down => return Fitness::Unfit(FaultCause::InterfaceDown),
             InterfaceState::NoAddress => return Fitness::Unfit(FaultCause::NoOwnAddress),
@@ -314,10 +345,10 @@ impl Readiness {
             return Some(why.clone());
         }
         let interface = &config.interface;
-        if let (InterfaceState::NoSource, Some(source)) = (self.interface, config.source) {
+        if let (InterfaceState::NoSource, Some(source)) = (self.interface.counts(), config.source) {
             return Some(format!("source address {source} is not on {interface}"));
         }
-        if self.interface == InterfaceState::Up
+        if self.interface.counts() == InterfaceState::Up
             && let Some(shortfall) = self.sending.shortfall(config)
         {
             return Some(shortfall);

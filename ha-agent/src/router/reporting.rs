@@ -1,6 +1,6 @@
 //! What a router tells people: each transition, and each oddity once.
 
-use ha_common::election::{Notice as Remark, Transition};
+use ha_common::election::{Notice as Remark, Role, Transition};
 use ha_common::units::Instant;
 
 use super::effect::{Effect, Effects};
@@ -12,6 +12,9 @@ impl Router {
     pub(super) fn report(&mut self, transition: Transition, fx: &mut Effects) {
         self.transitions += 1;
         self.unheard.follow(&transition);
+        if transition.from == Role::Master {
+            self.readiness.stop_waiting();
+        }
         fx.push(Effect::Report(transition));
     }
 

@@ -1,5 +1,7 @@
 //! Routers on their own: what the lab cannot time.
 
+mod interface;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

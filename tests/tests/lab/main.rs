@@ -23,6 +23,7 @@ mod log;
 mod many;
 mod multicast_group;
 mod nopreempt;
+mod own_interface;
 mod pacing;
 mod package;
 mod pins;

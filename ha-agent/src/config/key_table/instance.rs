@@ -172,6 +172,19 @@ pub static INSTANCE: Section = Section {
         )
         .foreign(&[("dont_track_primary", "carrier = \"ignore\"")]),
         Key::new(
+            "carrier_delay",
+            Format::Duration(NOTHING, Duration::from_mins(1)),
+            Default::Value("\"0s\""),
+            "How long the own interface of a master may be without carrier, or switched off, until that is a fault.",
+        ),
+        Key::new(
+            "address_delay",
+            Format::Duration(NOTHING, Duration::from_mins(1)),
+            Default::Value("\"3s\""),
+            "How long a master may miss the address that its adverts leave from until that is a fault: network managers \
+             that apply the same configuration again, and some DHCP clients, take it away for a moment.",
+        ),
+        Key::new(
             "datapath",
             Format::Choice(&["auto", "tc", "native", "generic", "socket"]),
             Default::Value("\"auto\""),

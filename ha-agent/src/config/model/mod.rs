@@ -126,6 +126,13 @@ pub struct Instance {
     pub track: Vec<Track>,
     /// `carrier`; default fault.
     pub carrier: Carrier,
+    /// `carrier_delay`: how long a master's own interface may be down until that is a fault; default 0, at most 1 min.
+    #[serde(serialize_with = "written::span")]
+    pub carrier_delay: Duration,
+    /// `address_delay`: how long a master may miss its own address until that is a fault; default 3 s, at
+    /// most 1 min.
+    #[serde(serialize_with = "written::span")]
+    pub address_delay: Duration,
     /// `datapath`; default auto.
     pub datapath: DatapathChoice,
     /// `consume`; default auto.

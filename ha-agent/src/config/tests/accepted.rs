@@ -33,6 +33,8 @@ fn the_documented_first_config_becomes_this_model() {
         auth: Auth::None,
         track: vec![Track::check("nginx")],
         carrier: Carrier::Fault,
+        carrier_delay: Duration::ZERO,
+        address_delay: Duration::from_secs(3),
         datapath: DatapathChoice::Auto,
         consume: Consume::Auto,
         checksum: ChecksumFlavour::PseudoHeader,
@@ -90,7 +92,7 @@ fn every_key_of_an_instance_reaches_the_model() {
          addresses = [\"10.0.0.1/24\", \"10.0.0.2\"]\n\
          auth = { type = \"pass\", password = \"secret\" }\ndatapath = \"generic\"\n\
          garp = { count = 1, repeat_after = \"0s\", repeat_count = 0, refresh = \"1m\", gap = \"20ms\" }\n\
-         start_delay = \"1m 30s\"",
+         start_delay = \"1m 30s\"\ncarrier_delay = \"200ms\"\naddress_delay = \"1m\"",
     );
     assert_eq!(instance.version, Version::V2);
     assert_eq!(instance.priority, Priority(255));
@@ -108,6 +110,8 @@ fn every_key_of_an_instance_reaches_the_model() {
     };
     assert_eq!(instance.garp, garp);
     assert_eq!(instance.start_delay, Duration::from_secs(90));
+    assert_eq!(instance.carrier_delay, Duration::from_millis(200));
+    assert_eq!(instance.address_delay, Duration::from_mins(1));
 
     let instance = the_instance("down_multiplier = 10\npreempt_delay = \"1h\"");
     assert_eq!(instance.down_multiplier, 10);

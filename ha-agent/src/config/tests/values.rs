@@ -273,6 +273,15 @@ const INSTANCE_CASES: &[Case] = &[
         "garp = { |refesh = \"1h\" }",
         &["unknown key `refesh` in `garp`; did you mean `refresh`?"],
     ),
+    // carrier_delay, address_delay
+    (
+        "carrier_delay = |\"61s\"",
+        &["`carrier_delay` must be a duration from 0s to 1m, not \"61s\""],
+    ),
+    (
+        "address_delay = |\"61s\"",
+        &["`address_delay` must be a duration from 0s to 1m, not \"61s\""],
+    ),
     // start_delay
     (
         "start_delay = |\"11m\"",
