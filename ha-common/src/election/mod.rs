@@ -30,7 +30,7 @@ use crate::units::{Instant, Priority};
 
 use contest::Contests;
 use said::Said;
-use start_hold::StartHold;
+use state::StartHold;
 
 pub use action::{Action, Actions, Detector, LastAdvert, Notice};
 pub use advert::Advert;

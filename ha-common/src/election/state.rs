@@ -46,6 +46,36 @@ impl State {
     }
 }
 
+/// Where the start hold stands.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum StartHold {
+    /// The link has yet to come up, at the start or after it was lost.
+    #[default]
+    Due,
+    /// The link is there since then, and the hold is not over.
+    Since(Instant),
+    /// Over, or not due: a master that carries on has had its link all along.
+    Over,
+}
+
+impl StartHold {
+    /// The router was told that it is ready, or cannot be for another reason than its link.
+    pub(super) fn see_link(&mut self, now: Instant) {
+        if *self == Self::Due {
+            *self = Self::Since(now);
+        }
+    }
+
+    /// The router was told of this fault.
+    pub(super) fn see_fault(&mut self, now: Instant, cause: FaultCause) {
+        if cause.is_link_loss() {
+            *self = Self::Due;
+        } else {
+            self.see_link(now);
+        }
+    }
+}
+
 /// What a backup knows of the others.
 ///
 /// The detector settles unchanged adverts by itself, so this is the picture as of the last change.
