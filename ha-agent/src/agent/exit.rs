@@ -18,7 +18,7 @@ pub enum Exit {
     Privilege = 4,
     /// There is no agent to ask.
     NotRunning = 5,
-    /// The host lacks something: none of the interfaces, a safe runtime directory, memory, descriptors.
+    /// The host lacks something: a safe runtime directory, memory, descriptors.
     /// Not a kernel that is too old: without BPF a plain socket does.
     Environment = 6,
     /// Another agent has the runtime directory or the pins.
@@ -35,7 +35,7 @@ Exit codes:
   3  invalid or unreadable configuration
   4  root or a capability is missing
   5  no agent is running (status, reload, datapath)
-  6  the host lacks something: the configured interfaces, a safe runtime directory, memory
+  6  the host lacks something: a safe runtime directory, memory
   7  another agent is running here, or uses the same pins";
 }
 

@@ -82,29 +82,37 @@ pub(super) fn require_capabilities() -> Result<(), Failure> {
     ))
 }
 
-/// At least one instance must have its interface: otherwise the configuration is for another host.
-/// The others may come later.
-pub(super) fn require_interfaces(config: &Config, links: &LinkTable) -> Result<(), Failure> {
-    let missing: Vec<&str> = config
-        .instances
-        .iter()
-        .map(|instance| instance.interface.as_str())
-        .filter(|name| links.by_name(name).is_none())
-        .collect();
-    let Some(first) = missing.first() else {
-        return Ok(());
-    };
-    let known: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
-    let near = nearest(first, known.iter().copied())
-        .map(|name| format!("did you mean {name}? "))
-        .unwrap_or_default();
-    let text = format!("no such interface: {first}");
-    let hint = format!("{near}this host has {}", known.join(", "));
-    if missing.len() == config.instances.len() {
-        return Err(Failure::text(Exit::Environment, text).hint(hint));
+/// Logs which interfaces of instances are not there. They may come later: a tunnel, a VLAN or a bond often does, and
+/// until then their instances are in FAULT.
+pub(super) fn say_missing_interfaces(config: &Config, links: &LinkTable) {
+    if let Some(warning) = missing_interfaces(config, links) {
+        warn!("{warning}");
     }
-    warn!("{text} ({hint}); its instances are in FAULT until it appears");
-    Ok(())
+}
+
+/// What is said of interfaces that are not there, if any is missing: their names once each, and what may have been
+/// meant.
+fn missing_interfaces(config: &Config, links: &LinkTable) -> Option<String> {
+    let known: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
+    let mut missing: Vec<String> = Vec::new();
+    for name in config.instances.iter().map(|it| it.interface.as_str()) {
+        let meant = nearest(name, known.iter().copied());
+        let entry = meant.map_or_else(
+            || name.to_owned(),
+            |meant| format!("{name} (did you mean {meant}?)"),
+        );
+        if !known.contains(&name) && !missing.contains(&entry) {
+            missing.push(entry);
+        }
+    }
+    (!missing.is_empty()).then(|| {
+        format!(
+            "no such interface: {}; this host has {}; instances without their interface are in \
+             FAULT until it appears",
+            missing.join(", "),
+            known.join(", ")
+        )
+    })
 }
 
 /// Loads the kernel half over the pins, if there can be any. Fails only if they are somebody else's.
@@ -182,4 +190,39 @@ fn load(pin_dir: Option<&Path>, room: Room) -> Result<Loaded, String> {
         kernel_log::start(&mut loaded.programs);
     }
     Ok(loaded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+    use crate::net::links::tests::{link, table};
+
+    fn said_with(present: &[&str], wanted: &[&str]) -> Option<String> {
+        let instance = |(number, interface): (u8, &&str)| {
+            format!(
+                "[[instance]]\nname = \"i{number}\"\ninterface = \"{interface}\"\nvrid = {number}\n\
+                 addresses = [\"10.99.0.{number}/24\"]\n"
+            )
+        };
+        let text: String = (1..).zip(wanted).map(instance).collect();
+        let config = parse("test.toml", &text).unwrap_or_else(|problems| panic!("{problems}"));
+        let links: Vec<_> = (1..)
+            .zip(present)
+            .map(|(index, name)| link(index, name, &[]))
+            .collect();
+        missing_interfaces(&config, &table(&links))
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_said_once_with_the_nearest_name() {
+        assert_eq!(said_with(&["lo", "eth0"], &["eth0", "eth0"]), None);
+        assert_eq!(
+            said_with(&["lo", "eth0"], &["eht0", "eht0", "wg-office"]).as_deref(),
+            Some(
+                "no such interface: eht0 (did you mean eth0?), wg-office; this host has lo, eth0; instances \
+                 without their interface are in FAULT until it appears"
+            )
+        );
+    }
 }

@@ -43,7 +43,7 @@ pub(super) async fn until_told(
     let mut tasks = JoinSet::new();
     let (links, removals) = watch_network(&mut tasks)?;
     let table = Arc::clone(&links.borrow());
-    preflight::require_interfaces(&config, &table)?;
+    preflight::say_missing_interfaces(&config, &table);
     let half = preflight::kernel_half(&config, &dirs.pin_dir)?;
     let (recorder, recording) = recording::start(options.record.as_deref(), &config);
     let (reporter, reports, published) = outlets()?;

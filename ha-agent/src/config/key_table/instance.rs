@@ -20,8 +20,7 @@ pub static INSTANCE: Section = Section {
             "interface",
             Format::Words("the name of an interface, 1 to 15 bytes"),
             Default::Needed("\"eth0\""),
-            "The network interface. It may come later and go, but the agent only starts if the interface of at \
-             least one instance is there.",
+            "The network interface. It may come later and go; while it is not there, the instance is in FAULT.",
         )
         .reload(Reload::Identity),
         Key::new(

@@ -77,7 +77,7 @@ pub enum LogFormat {
 pub struct Instance {
     /// `name`: unique.
     pub name: String,
-    /// `interface`: its name, at most 15 bytes; it may come later, if another instance's is there at start.
+    /// `interface`: its name, at most 15 bytes; it may come later and go.
     pub interface: String,
     /// `vrid`.
     pub vrid: Vrid,
