@@ -34,7 +34,7 @@ use exit::Exit;
 use failure::Failure;
 use options::RunOptions;
 
-pub use load_config::load;
+pub use load_config::{load, load_for_this_host};
 
 /// Runs in the foreground until SIGTERM or SIGINT.
 pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::user::Identity;
 use super::{child, pidfd};
+use crate::config::model::COMMAND_PATH;
 
 /// Bytes of output that are kept, the last ones.
 const TAIL: usize = 4096;
@@ -156,10 +157,7 @@ impl Runner {
         command
             .args(arguments)
             .env_clear()
-            .env(
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            )
+            .env("PATH", COMMAND_PATH)
             .env("LANG", "C.UTF-8")
             .current_dir("/")
             .stdin(Stdio::null())

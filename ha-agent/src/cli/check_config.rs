@@ -7,7 +7,8 @@ use crate::agent::failure::Failure;
 
 /// Prints the warnings of a valid file and that it is valid, or fails with all of its problems.
 pub(super) fn check_config(file: &Path) -> Result<(), Failure> {
-    let config = crate::agent::load(file, "give another file: `ha-agent check-config FILE`")?;
+    let elsewhere = "give another file: `ha-agent check-config FILE`";
+    let config = crate::agent::load_for_this_host(file, elsewhere)?;
     let mut lines: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
     lines.push(format!("{}: ok\n", file.display()));
     Output::new().write(&lines.join("\n")).map(|_| ())

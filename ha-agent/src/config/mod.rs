@@ -13,6 +13,7 @@ pub mod key_table;
 pub mod model;
 pub mod plan;
 mod read;
+mod this_host;
 
 #[cfg(test)]
 mod tests;
@@ -23,12 +24,14 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use check::host::{HostAddress, HostInterface};
 pub use diagnostics::{Problem, Problems, Severity};
 pub use model::Config;
 pub use plan::plan;
 
-use check::host::{AnyHost, Host, ThisHost};
+use check::host::{AnyHost, Host};
 use diagnostics::{Report, Source};
+use this_host::ThisHost;
 
 /// The longest file that is read; a thousand instances take less than half of it.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -80,16 +83,30 @@ impl LoadError {
 
 /// Reads and checks a file, for this host.
 pub fn load(path: impl AsRef<Path>) -> Result<Config, LoadError> {
-    let path = path.as_ref();
+    load_for(&ThisHost::default(), path.as_ref())
+}
+
+/// The same, and holds it against the interfaces of this host, which then are all that are there.
+pub fn load_for_interfaces(
+    path: impl AsRef<Path>,
+    interfaces: Vec<HostInterface>,
+) -> Result<Config, LoadError> {
+    let host = ThisHost {
+        interfaces: Some(interfaces),
+    };
+    load_for(&host, path.as_ref())
+}
+
+fn load_for(host: &dyn Host, path: &Path) -> Result<Config, LoadError> {
     let read = |cause| LoadError::Read {
         path: path.to_owned(),
         cause,
     };
     let mut bytes = Vec::new();
+    let file = File::open(path).map_err(read)?;
+    let meta = file.metadata().map_err(read)?;
     // One byte more than allowed tells a file of exactly the limit from a longer one.
-    File::open(path)
-        .map_err(read)?
-        .take(MAX_FILE_BYTES + 1)
+    file.take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(read)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
@@ -112,18 +129,33 @@ pub fn load(path: impl AsRef<Path>) -> Result<Config, LoadError> {
             });
         }
     };
-    Ok(parse_for(&ThisHost, &path.display().to_string(), text)?)
+    let about_file = this_host::open_to_others(&meta);
+    Ok(parse_for(
+        host,
+        &path.display().to_string(),
+        text,
+        about_file,
+    )?)
 }
 
 /// Checks the text of a file by itself, whatever the host; `file_name` is only for messages.
 pub fn parse(file_name: &str, text: &str) -> Result<Config, Problems> {
-    parse_for(&AnyHost, file_name, text)
+    parse_for(&AnyHost, file_name, text, None)
 }
 
-/// Checks the text of a file, and that the host has what it names.
-fn parse_for(host: &dyn Host, file_name: &str, text: &str) -> Result<Config, Problems> {
+/// Checks the text of a file, and that the host has what it names; what is wrong with the file itself is reported
+/// at its beginning.
+fn parse_for(
+    host: &dyn Host,
+    file_name: &str,
+    text: &str,
+    about_file: Option<String>,
+) -> Result<Config, Problems> {
     let source = Source::new(file_name, text);
     let report = Report::new(&source);
+    if let Some(message) = about_file {
+        report.warn(&(0..0), message);
+    }
     let (document, errors) = DeTable::parse_recoverable(source.text());
     // What the parser recovers after a syntax error is a guess: judging it would add problems that
     // the file does not have, such as a missing key that stands on the broken line.

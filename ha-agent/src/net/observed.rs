@@ -66,8 +66,9 @@ impl ObservedAddress {
     }
 }
 
-/// Asks by version: the kernel takes the attribute everywhere and says nothing where it drops it.
-pub(super) fn kernel_marks() -> bool {
+/// Whether this kernel keeps the mark. It is asked by version: the kernel takes the attribute everywhere and says
+/// nothing where it drops it.
+pub fn kernel_marks() -> bool {
     nix::sys::utsname::uname()
         .ok()
         .and_then(|name| parse_release(name.release().to_str()?))

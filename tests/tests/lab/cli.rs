@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::{
     Agent, Circumstances, Launch, State, config_file, invoke, invoke_with, program,
 };
-use ha_tests::lab::agent_config::AgentConfig;
+use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::host::Said;
 use ha_tests::lab::pair::{PATIENCE, by_auto, instance};
 use ha_tests::lab::{Host, Lab, require_tools};
@@ -80,6 +80,27 @@ fn the_only_interface_may_come_late_and_until_then_the_agent_waits_in_fault() ->
     ensure!(line.contains("this host has lo"), "{line}");
     lab.replug(host)?;
     agent.wait_state(State::Master, PATIENCE)
+}
+
+#[test]
+fn a_file_is_held_against_the_host_that_it_is_checked_on() -> Result<()> {
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let elsewhere = Instance {
+        interface: "eht0".to_owned(),
+        ..instance(100)
+    };
+    Agent::write_config(host, elsewhere)?;
+    let config = config_file(host);
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o666))?;
+    let said = invoke(host, &["check-config", config.to_str().context("UTF-8")?])?.ok()?;
+    for part in [
+        "there is no interface `eht0` on this host now (did you mean `eth0`? it has lo, eth0)",
+        "this file is writable by others than its owner (mode 0666)",
+    ] {
+        ensure!(said.out.contains(part), "no {part:?} in {said:?}");
+    }
+    Ok(())
 }
 
 #[test]

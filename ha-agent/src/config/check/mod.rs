@@ -21,5 +21,5 @@ pub(crate) fn check(report: &Report<'_>, host: &dyn Host, raw: &RawConfig) {
     }
     cross_checks::check(report, raw.node.as_ref(), &raw.instances, &raw.checks);
     groups::check(report, &raw.groups, &raw.instances);
-    host::check(report, host, &raw.checks);
+    host::check(report, host, raw);
 }

@@ -20,7 +20,7 @@ use ha_common::units::{Centiseconds, Family, Priority, Version, Vrid};
 use serde::{Deserialize, Serialize, Serializer};
 
 pub use hmac::{Hmac, HmacKey, KeySource, Mode};
-pub use probe::{CountProbe, FileProbe, FileUse};
+pub use probe::{COMMAND_PATH, CountProbe, FileProbe, FileUse};
 pub use track::{Carrier, Delay, Subject, Track};
 pub(crate) use transport::standard_group;
 pub use transport::{Peer, Transport, Unicast};

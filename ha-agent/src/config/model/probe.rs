@@ -1,6 +1,9 @@
-//! Probes that came later: a file, and how many processes there are.
+//! Probes that came later: a file, and how many processes there are; and where commands are looked for.
 
 use std::path::PathBuf;
+
+/// Where a command's program is looked for that is given by its name alone, and what the command has as its `PATH`.
+pub const COMMAND_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// `file = { path = "/run/ha/weight" }`: a file that is watched; a change is told by the kernel.
 #[derive(Clone, Debug, Eq, PartialEq)]

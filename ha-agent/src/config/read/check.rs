@@ -6,6 +6,7 @@ use super::endpoint::{self, Url};
 use super::parse_names::{self, Program};
 use super::process;
 use super::table::{At, Field, Table, quoted_list, spelled};
+use crate::config::diagnostics::Report;
 use crate::config::model::{
     Check, CommandProbe, FileProbe, FileUse, HttpProbe, Probe, ProcessProbe, Restart,
 };
@@ -34,6 +35,8 @@ pub(crate) struct RawCheck {
     pub(crate) name: Option<At<String>>,
     /// Whom its command runs as; `None` also where there is no command.
     pub(crate) user: Option<At<String>>,
+    /// The programs that it runs, with the place of their command lines.
+    pub(crate) programs: Vec<At<String>>,
     pub(crate) model: Option<Check>,
 }
 
@@ -53,6 +56,10 @@ pub(crate) fn read(mut table: Table<'_>) -> RawCheck {
             read_command(field, user.as_ref())
         }
     });
+    let mut programs = Vec::new();
+    if let (Some(Probe::Command(command)), Some((_, field))) = (&probe, &chosen) {
+        programs.extend(command.argv.first().map(|it| field.at(it.clone())));
+    }
     let kind = chosen.as_ref().map(|(kind, _)| *kind);
     refuse_strangers(t, kind);
     if kind == Some("file") {
@@ -66,21 +73,16 @@ pub(crate) fn read(mut table: Table<'_>) -> RawCheck {
     let in_a_row = |f: &Field<'_>| u32::try_from(f.integer(" in a row")?).ok();
     let fall = t.optional("fall", 2, in_a_row);
     let rise = t.optional("rise", 2, in_a_row);
-    let restart = t.optional("restart", None, |f| read_restart(f).map(Some));
+    let restart = t.optional("restart", None, |f| {
+        let restart = read_restart(f)?;
+        programs.extend(restart.command.first().map(|it| f.at(it.clone())));
+        Some(Some(restart))
+    });
     let report = table.report;
     table.finish();
 
-    if let (Some(interval), Some(timeout), Some(("http" | "tcp", _))) =
-        (&interval, &timeout, &chosen)
-        && timeout.get_ref() > interval.get_ref()
-    {
-        let (most, found) = (*interval.get_ref(), *timeout.get_ref());
-        let message = format!(
-            "`timeout` must be at most the `interval` of {}, not {}: runs never overlap",
-            spelled(most),
-            spelled(found)
-        );
-        report.error(&timeout.span(), message);
+    if let (Some(interval), Some(timeout), Some("http" | "tcp")) = (&interval, &timeout, kind) {
+        never_overlapping(report, interval, timeout);
     }
     let model = || {
         Some(Check {
@@ -94,7 +96,24 @@ pub(crate) fn read(mut table: Table<'_>) -> RawCheck {
         })
     };
     let model = model();
-    RawCheck { name, user, model }
+    RawCheck {
+        name,
+        user,
+        programs,
+        model,
+    }
+}
+
+fn never_overlapping(report: &Report<'_>, interval: &At<Duration>, timeout: &At<Duration>) {
+    let (most, found) = (*interval.get_ref(), *timeout.get_ref());
+    if found > most {
+        let message = format!(
+            "`timeout` must be at most the `interval` of {}, not {}: runs never overlap",
+            spelled(most),
+            spelled(found)
+        );
+        report.error(&timeout.span(), message);
+    }
 }
 
 fn choose_probe<'t>(table: &mut Table<'t>) -> Option<(&'static str, Field<'t>)> {

@@ -4,8 +4,8 @@ mod accepted;
 mod advert_size;
 mod fuzzed;
 mod groups;
-
 mod hmac;
+mod host;
 mod key_table;
 mod loading;
 mod manual;
