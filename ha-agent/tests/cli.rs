@@ -261,14 +261,13 @@ fn an_unknown_user_of_a_command_is_refused_by_check_and_run_in_the_same_words() 
     let file = file.to_str().unwrap();
     let expected = format!("{file}:10:8: error: there is no user `no-such-user` on this host");
     let lines = [vec!["check-config", file], vec!["run", "--config", file]];
-    let texts = lines.map(|line| {
+    for line in lines {
         let output = run(dir.path(), &line);
         let (code, text) = failure(&output);
         assert_eq!(code, Some(3), "{text}");
+        // What the host lacks beside it, such as the interface, is said by the check alone.
         assert!(text.contains(&expected), "{text}");
-        text.to_owned()
-    });
-    assert_eq!(texts[0], texts[1]);
+    }
 }
 
 #[test]
