@@ -1,17 +1,35 @@
 //! The answer to `ha-agent reload`: the plan of the reload, one phrase for each section that differs, in the
 //! configuration's own words.
 
+use crate::config::model::Instance;
 use crate::config::plan::{Change, Plan, Restart, Sections};
+use crate::config::replaced::replaced;
 
 /// One phrase for each section that differs.
 pub(super) fn phrases(plan: &Plan<'_>) -> Vec<String> {
-    let mut phrases = sections("instance", &plan.routers, |it| &it.name, restart);
+    let mut phrases = instances(&plan.routers);
     // A check that differs always starts anew, and nobody notices but those who read its counters.
     phrases.extend(sections("check", &plan.checks, |it| &it.name, |_| ""));
     phrases.extend(sections("group", &plan.groups, |it| &it.name, |_| ""));
     let node = plan.node.iter().map(|it| &it.words);
     phrases.extend(node.map(|words| format!("[node]: {words}; takes effect at the next restart")));
     phrases
+}
+
+/// An instance that another virtual router takes the place of is said as what it is to people: one that changes.
+fn instances(routers: &Sections<'_, Instance>) -> Vec<String> {
+    let replaced = replaced(routers);
+    let is_old = |it: &&Instance| replaced.iter().any(|change| std::ptr::eq(change.old, *it));
+    let is_new = |it: &&Instance| replaced.iter().any(|change| std::ptr::eq(change.new, *it));
+    let added = routers.starting().filter(|it| !is_new(it));
+    let removed = routers.leaving.iter().copied().filter(|it| !is_old(it));
+    let added = added.map(|it| format!("instance {} added", it.name));
+    let removed = removed.map(|it| format!("instance {} removed", it.name));
+    let changed = routers
+        .changes()
+        .chain(&replaced)
+        .map(|it| changed("instance", &it.old.name, it, restart(it.restart)));
+    added.chain(removed).chain(changed).collect()
 }
 
 fn sections<T>(
@@ -25,20 +43,19 @@ fn sections<T>(
         .map(|it| format!("{kind} {} added", name(it)));
     let leaving = sections.leaving.iter();
     let removed = leaving.map(|it| format!("{kind} {} removed", name(it)));
-    let changed = sections.changes().map(|it| {
-        let restart = restart(it.restart);
-        format!("{kind} {}: {}{restart}", name(it.new), words(it))
-    });
+    let changed = sections
+        .changes()
+        .map(|it| changed(kind, name(it.new), it, restart(it.restart)));
     added.chain(removed).chain(changed).collect()
 }
 
-fn words<T>(change: &Change<'_, T>) -> String {
+fn changed<T>(kind: &str, name: &str, change: &Change<'_, T>, restart: &str) -> String {
     let words: Vec<&str> = change
         .differences
         .iter()
         .map(|it| it.words.as_str())
         .collect();
-    words.join(", ")
+    format!("{kind} {name}: {}{restart}", words.join(", "))
 }
 
 const fn restart(restart: Option<Restart>) -> &'static str {
@@ -47,6 +64,9 @@ const fn restart(restart: Option<Restart>) -> &'static str {
         Some(Restart::Key(_)) => "; it restarts",
         Some(Restart::Ipv6OfDevice) => {
             "; it restarts, because the device of its virtual MAC depends on whether it has IPv6 addresses"
+        }
+        Some(Restart::AnotherRouter) => {
+            "; it restarts as another virtual router: a master gives its addresses up until it is master of that"
         }
     }
 }
@@ -129,16 +149,91 @@ mod tests {
      {
         let device = "virtual_mac = true";
         let excluded = "virtual_mac = true\nexcluded = [\"fe80::1/64\"]";
-        for (old, new) in [(device, excluded), (excluded, device)] {
+        for (old, new, sign) in [(device, excluded, '+'), (excluded, device, '-')] {
             let said = said([old, "", ""], [new, "", ""]);
             assert_eq!(
                 said,
-                [
-                    "instance web: excluded changed; it restarts, because the device of its virtual MAC depends \
-                     on whether it has IPv6 addresses"
-                ]
+                [format!(
+                    "instance web: excluded {sign}fe80::1/64; it restarts, because the device of its virtual MAC \
+                     depends on whether it has IPv6 addresses"
+                )]
             );
         }
+    }
+
+    #[test]
+    fn of_a_list_it_is_said_what_came_and_what_went() {
+        let many = "excluded = [\"10.0.0.1\", \"10.0.0.2\", \"10.0.0.3\", \"10.0.0.4\", \"10.0.0.5\", \
+                    \"10.0.0.6\", \"10.0.0.7\", \"10.0.0.8\"]";
+        for (old, new, expected) in [
+            ("", "excluded = [\"10.0.0.1\"]", "excluded +10.0.0.1/32"),
+            (
+                "excluded = [\"10.0.0.1\", \"10.0.0.2\"]",
+                "excluded = [\"10.0.0.2\", \"10.0.0.3\"]",
+                "excluded +10.0.0.3/32 -10.0.0.1/32",
+            ),
+            (
+                "",
+                many,
+                "excluded +10.0.0.1/32 +10.0.0.2/32 +10.0.0.3/32 +10.0.0.4/32 +10.0.0.5/32 +10.0.0.6/32 and 2 more",
+            ),
+            (
+                "excluded = [\"10.0.0.1\"]",
+                "excluded = [{ address = \"10.0.0.1\", scope = \"link\" }]",
+                "excluded changed",
+            ),
+            ("", "source = \"10.99.0.1\"", "source none -> 10.99.0.1"),
+            (
+                "peers = [\"10.99.0.2\"]",
+                "peers = [\"10.99.0.3\"]",
+                "peers +10.99.0.3 -10.99.0.2",
+            ),
+            (
+                "peers = [\"10.99.0.2\"]",
+                "peers = [\"10.99.0.2\"]\nttl = 9",
+                "peers changed",
+            ),
+        ] {
+            let said = said([old, "", ""], [new, "", ""]);
+            assert_eq!(said, [format!("instance web: {expected}")]);
+        }
+    }
+
+    #[test]
+    fn another_interface_or_vrid_is_said_with_both_values_and_with_what_it_costs() {
+        let config = |interface: &str, vrid: u8, name: &str| {
+            let text = INSTANCE
+                .replace("eth0", interface)
+                .replace("51", &vrid.to_string())
+                .replace("\"web\"", &format!("\"{name}\""));
+            let text = format!("{NODE}{text}\n{CHECK}\n");
+            parse("test.toml", &text).unwrap_or_else(|problems| panic!("{problems}"))
+        };
+        let old = config("eth0", 51, "web");
+        for (new, expected) in [
+            (config("eth5", 51, "web"), "interface eth0 -> eth5"),
+            (config("eth0", 52, "web"), "vrid 51 -> 52"),
+            (
+                config("eth5", 52, "web"),
+                "interface eth0 -> eth5, vrid 51 -> 52",
+            ),
+            (
+                config("eth5", 51, "www"),
+                "name web -> www, interface eth0 -> eth5",
+            ),
+        ] {
+            assert_eq!(
+                phrases(&plan(&old, &new)),
+                [format!(
+                    "instance web: {expected}; it restarts as another virtual router: a master gives its addresses \
+                     up until it is master of that"
+                )]
+            );
+        }
+        assert_eq!(
+            phrases(&plan(&old, &config("eth5", 52, "www"))),
+            ["instance www added", "instance web removed"]
+        );
     }
 
     #[test]

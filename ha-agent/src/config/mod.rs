@@ -9,10 +9,12 @@
 
 mod check;
 mod diagnostics;
+mod differences;
 pub mod key_table;
 pub mod model;
 pub mod plan;
 mod read;
+pub mod replaced;
 mod this_host;
 
 #[cfg(test)]

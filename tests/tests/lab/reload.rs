@@ -133,7 +133,9 @@ fn the_answer_says_which_keys_changed_and_how() -> Result<()> {
         },
     )?;
     let said = pair.master.reload()?;
-    let expected = "instance web: priority 100 -> 120, addresses changed, preempt true -> false\n";
+    let expected = format!(
+        "instance web: priority 100 -> 120, addresses +{SECOND}/24, preempt true -> false\n"
+    );
     ensure!(
         said.code == Some(0) && said.out == expected,
         "{said:?}, not {expected:?}"

@@ -156,7 +156,7 @@ fn a_reload_changes_what_is_tracked_and_keeps_the_state() -> Result<()> {
     weighed.weight = Some(-5);
     let config = AgentConfig::new(pair.h1(), tracking(100, weighed));
     let said = pair.master.reload_with(&config)?;
-    ensure!(said.out.contains("track changed"), "{said:?}");
+    ensure!(said.out.contains("weight -5"), "{said:?}");
     pair.capture.wait_advert(pair.h1(), 95, begin, PATIENCE)?;
     pair.on_master.undisturbed_since(begin)?;
 

@@ -157,3 +157,34 @@ fn a_file_that_others_may_read_is_refused() {
     );
     one_error(&instance(&lines), &["chmod 0600"]);
 }
+
+#[test]
+fn a_step_of_a_roll_out_is_told_with_the_numbers_of_the_keys_and_without_a_key() {
+    let keys = Keys::new();
+    let config = |more: &str| accepted(&instance(&keys.both(more)));
+    let old = config(", active = 1, mode = \"permissive\"");
+    for (more, expected) in [
+        (
+            ", active = 1, mode = \"enforce\"",
+            "hmac permissive with key 1 of 1, 7 -> enforce with key 1 of 1, 7",
+        ),
+        (
+            ", active = 7, mode = \"permissive\"",
+            "hmac permissive with key 1 of 1, 7 -> permissive with key 7 of 1, 7",
+        ),
+        (
+            ", active = 1, mode = \"permissive\", window = \"9s\"",
+            "hmac changed",
+        ),
+    ] {
+        let new = config(more);
+        let plan = super::super::plan(&old, &new);
+        let change = plan.routers.changes().next().unwrap();
+        let words: Vec<&str> = change
+            .differences
+            .iter()
+            .map(|it| it.words.as_str())
+            .collect();
+        assert_eq!(words, [expected]);
+    }
+}
