@@ -23,6 +23,8 @@ pub enum Exit {
     Environment = 6,
     /// Another agent has the runtime directory or the pins.
     AlreadyRunning = 7,
+    /// A reload was carried out, and an instance is in FAULT because of it.
+    Faulted = 8,
 }
 
 impl Exit {
@@ -36,7 +38,8 @@ Exit codes:
   4  root or a capability is missing
   5  no agent is running (status, reload, datapath)
   6  the host lacks something: a safe runtime directory, memory
-  7  another agent is running here, or uses the same pins";
+  7  another agent is running here, or uses the same pins
+  8  the reload is in force, and an instance is in FAULT because of it";
 }
 
 impl From<Exit> for ExitCode {
@@ -60,6 +63,7 @@ mod tests {
             Exit::NotRunning,
             Exit::Environment,
             Exit::AlreadyRunning,
+            Exit::Faulted,
         ];
         let listed: Vec<u8> = Exit::HELP
             .lines()

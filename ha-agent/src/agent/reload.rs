@@ -1,7 +1,11 @@
 //! A reload: the file is read again, and what is wrong with it changes nothing.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
+use ha_common::election::Role;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::reload_summary;
@@ -9,7 +13,12 @@ use super::running::Agent;
 use crate::config::{self, Config, Problem};
 use crate::control::protocol::{ErrorKind, ErrorReply, Reloaded};
 use crate::driver::Command;
+use crate::driver::published::{InstanceStatus, PublishedStatus};
 use crate::os::clock;
+
+/// How long the driver may take for a new configuration; hundreds of devices that go take it seconds. Less than a client
+/// waits for its answer.
+const WAIT: Duration = Duration::from_secs(20);
 
 /// Reloads, and logs what came of it.
 pub(super) async fn reload(agent: &Agent) -> Result<Reloaded, ErrorReply> {
@@ -56,12 +65,40 @@ impl Agent {
                 .await
                 .map_err(|error| ErrorReply::new(ErrorKind::Config, error.to_string()))?;
         }
-        if !self.handle.tell(Command::Reload(Arc::clone(&new))) {
+        let before = self.published.picture();
+        let (done, taken) = oneshot::channel();
+        if !self.handle.tell(Command::Reload(Arc::clone(&new), done)) {
             return Err(ErrorReply::new(ErrorKind::Failed, "the driver has ended"));
         }
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = (new, clock::now());
-        Ok(Reloaded { changes, warnings })
+        if !matches!(timeout(WAIT, taken).await, Ok(Ok(()))) {
+            let message = format!(
+                "the driver hangs: it has not taken the configuration within {} s; it will as soon as it can",
+                WAIT.as_secs()
+            );
+            return Err(ErrorReply::new(ErrorKind::Failed, message));
+        }
+        Ok(Reloaded {
+            changes,
+            warnings,
+            faults: faults(&before, &self.published.picture()),
+        })
     }
+}
+
+/// The instances that are in FAULT now and were not before, or for another reason.
+fn faults(before: &PublishedStatus, after: &PublishedStatus) -> Vec<String> {
+    let is_faulty = |it: &&Arc<InstanceStatus>| it.role == Role::Fault;
+    let was = |it: &&Arc<InstanceStatus>| {
+        let mut earlier = before.views.iter().filter(is_faulty);
+        earlier.any(|old| old.config.name == it.config.name && old.reason == it.reason)
+    };
+    let new = after.views.iter().filter(is_faulty).filter(|it| !was(it));
+    new.map(|it| {
+        let reason = it.reason.as_deref().unwrap_or("no reason is known");
+        format!("instance {} is in FAULT: {reason}", it.config.name)
+    })
+    .collect()
 }
 
 fn say(outcome: &Result<Reloaded, ErrorReply>) {
@@ -69,13 +106,65 @@ fn say(outcome: &Result<Reloaded, ErrorReply>) {
         Ok(reloaded) if reloaded.changes.is_empty() => info!("reloaded: nothing changed"),
         Ok(reloaded) => info!("reloaded: {}", reloaded.changes.join("; ")),
         Err(error) => {
-            warn!(
-                "reload failed, the running configuration stays in force: {}",
-                error.message
-            );
+            let stays = match error.kind {
+                ErrorKind::Config => ", the running configuration stays in force",
+                _ => "",
+            };
+            warn!("reload failed{stays}: {}", error.message);
             for line in &error.details {
                 warn!("{line}");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+
+    /// Published instances: name, state and reason.
+    fn published(instances: &[(&str, Role, &str)]) -> PublishedStatus {
+        let view = |(number, (name, role, reason)): (usize, &(&str, Role, &str))| {
+            let text = format!(
+                "[[instance]]\nname = \"{name}\"\ninterface = \"eth0\"\nvrid = {}\naddresses = [\"10.99.0.1\"]\n",
+                number + 1
+            );
+            let config = parse("test.toml", &text).unwrap().instances.remove(0);
+            let mut status = InstanceStatus::new(Arc::new(config));
+            status.role = *role;
+            status.reason = Some((*reason).to_owned());
+            Arc::new(status)
+        };
+        PublishedStatus {
+            views: instances.iter().enumerate().map(view).collect(),
+        }
+    }
+
+    #[test]
+    fn only_what_a_reload_has_put_in_fault_is_said() {
+        let before = published(&[
+            ("old", Role::Fault, "check nginx failed"),
+            ("other", Role::Fault, "check nginx failed"),
+            ("web", Role::Master, ""),
+            ("mail", Role::Backup, ""),
+        ]);
+        let after = published(&[
+            ("old", Role::Fault, "check nginx failed"),
+            ("other", Role::Fault, "no such interface"),
+            ("web", Role::Fault, "no such interface"),
+            ("mail", Role::Backup, ""),
+            ("new", Role::Fault, "all slots are in use"),
+            ("fine", Role::Initialize, ""),
+        ]);
+        assert_eq!(
+            faults(&before, &after),
+            [
+                "instance other is in FAULT: no such interface",
+                "instance web is in FAULT: no such interface",
+                "instance new is in FAULT: all slots are in use",
+            ]
+        );
+        assert_eq!(faults(&after, &after), [""; 0]);
     }
 }

@@ -20,7 +20,16 @@ pub(super) fn reload(runtime_dir: &Path) -> Result<(), Failure> {
     }
     lines.extend(reloaded.changes);
     lines.extend(reloaded.warnings);
-    Output::new().write(&(lines.join("\n") + "\n")).map(|_| ())
+    Output::new().write(&(lines.join("\n") + "\n"))?;
+    let mut faults = reloaded.faults.into_iter();
+    let Some(first) = faults.next() else {
+        return Ok(());
+    };
+    let failure = Failure {
+        details: faults.collect(),
+        ..Failure::text(Exit::Faulted, first)
+    };
+    Err(failure.hint("the new configuration is in force; see `ha-agent status`"))
 }
 
 /// Shows this program's version, and the agent's if one runs and may be asked.

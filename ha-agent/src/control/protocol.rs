@@ -223,6 +223,9 @@ pub struct Reloaded {
     pub changes: Vec<String>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<String>,
+    /// Instances that are in FAULT since then, or for another reason than before, with the reason, one sentence each.
+    #[serde(default)]
+    pub faults: Vec<String>,
 }
 
 /// What `datapath` did.

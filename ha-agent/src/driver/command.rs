@@ -24,8 +24,8 @@ pub(crate) enum Command {
     Links(Arc<LinkTable>),
     /// Somebody removed routes or rules, perhaps ours.
     RoutesRemoved,
-    /// A new configuration, already found valid.
-    Reload(Arc<Config>),
+    /// A new configuration, already found valid; answered when it has been taken and what came of it is published.
+    Reload(Arc<Config>, oneshot::Sender<()>),
     /// Receive the adverts of an instance by another datapath.
     Datapath {
         instance: String,

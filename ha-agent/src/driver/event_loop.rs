@@ -276,9 +276,13 @@ impl Driver {
                         instance.verify_routing(&mut self.system, now);
                     }
                 }
-                Command::Reload(config) => {
+                Command::Reload(config, done) => {
                     count(&self.published.wakeups.commands);
                     self.reload(&config, now);
+                    self.sync_groups(now);
+                    self.show();
+                    // Whoever asked may have given up waiting.
+                    let _ = done.send(());
                 }
                 Command::Datapath {
                     instance,

@@ -84,7 +84,7 @@ pub struct InstanceStatus {
 
 impl InstanceStatus {
     /// One that has not been looked at yet.
-    pub(super) fn new(config: Arc<Config>) -> Self {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
         Self {
             priority: config.priority,
             config,

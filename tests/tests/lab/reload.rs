@@ -146,6 +146,30 @@ fn the_answer_says_which_keys_changed_and_how() -> Result<()> {
 }
 
 #[test]
+fn an_instance_that_a_reload_puts_in_fault_is_in_the_answer_once() -> Result<()> {
+    let pair = Pair::start()?;
+    let mut config = AgentConfig::new(pair.h1(), instance(100));
+    config.instance.push(Instance {
+        name: "mail".to_owned(),
+        interface: "eth9".to_owned(),
+        vrid: 52,
+        addresses: vec![format!("{SECOND}/24")],
+        ..instance(100)
+    });
+    Agent::write_config(pair.h1(), &config)?;
+    let begin = now();
+    let said = pair.master.reload()?;
+    ensure!(said.code == Some(8), "{said:?}");
+    ensure!(said.out.contains("instance mail added"), "{said:?}");
+    let fault = "instance mail is in FAULT: no such interface";
+    ensure!(said.err.contains(fault), "{said:?}");
+    let said = pair.master.reload_ok()?;
+    ensure!(said.out.contains("nothing changed"), "{said:?}");
+    pair.undisturbed_since(begin)?;
+    Ok(())
+}
+
+#[test]
 fn what_needs_a_restart_is_said_again_until_there_was_one() -> Result<()> {
     let pair = Pair::start()?;
     let mut config = AgentConfig::new(pair.h1(), instance(100));

@@ -40,7 +40,7 @@ impl Handler for Agent {
     async fn reload(&self) -> Result<Reloaded, ErrorReply> {
         Ok(Reloaded {
             changes: vec!["instance web: priority 100 -> 90".to_owned()],
-            warnings: Vec::new(),
+            ..Reloaded::default()
         })
     }
 
