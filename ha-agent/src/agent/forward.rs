@@ -4,15 +4,14 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use futures_util::Stream;
 use tokio::sync::{mpsc, watch};
-use tracing::{error, warn};
+use tracing::{info, warn};
 
 use crate::checks::{CheckEvent, Verdict};
 use crate::driver::published::StatusPublisher;
 use crate::driver::{Command, Handle};
 use crate::net::links::LinkTable;
-use crate::net::links::monitor::Notification;
+use crate::net::retry::Trouble;
 use crate::net::route_monitor::RouteMonitor;
 use crate::os::async_fd;
 use crate::router::health::Health;
@@ -26,16 +25,38 @@ pub(super) async fn pass_links(mut table: watch::Receiver<Arc<LinkTable>>, drive
     }
 }
 
-pub(super) async fn pass_removals(
-    mut removals: RouteMonitor<impl Stream<Item = Notification> + Unpin>,
-    driver: Handle,
-) {
-    while removals.next().await.is_some() {
+pub(super) async fn pass_removals(mut removals: RouteMonitor, driver: Handle) {
+    loop {
+        removals.next().await;
         if !driver.tell(Command::RoutesRemoved) {
             return;
         }
     }
-    error!("route monitor stopped; a removed route is noticed only when its interface changes");
+}
+
+/// Says when the kernel's news are not heard, and when they are again; what happens between is in `status`.
+pub(super) async fn say_troubles(
+    what: &'static str,
+    mut trouble: watch::Receiver<Option<Trouble>>,
+) {
+    let mut was_troubled = false;
+    loop {
+        let now = trouble.borrow_and_update().clone();
+        match &now {
+            Some(trouble) if !was_troubled => {
+                warn!(
+                    "{what} are not watched: {}; it is tried again until it succeeds",
+                    trouble.why
+                );
+            }
+            None if was_troubled => info!("{what} are watched again"),
+            _ => {}
+        }
+        was_troubled = now.is_some();
+        if trouble.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// From the driver's bell, which never blocks it, to those who wait for changes.

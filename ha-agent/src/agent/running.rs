@@ -14,6 +14,7 @@ use crate::driver::published::{InstanceStatus, StatusPublisher};
 use crate::driver::sender::SenderStats;
 use crate::driver::{Command, Handle};
 use crate::net::links::LinkTable;
+use crate::net::retry::Trouble;
 use crate::os::realtime::Ability;
 
 /// How long a driver may take to show itself before the last picture must do.
@@ -29,6 +30,8 @@ pub(super) struct Agent {
     pub(super) published: Arc<StatusPublisher>,
     pub(super) reader: Option<Arc<Reader>>,
     pub(super) links: watch::Receiver<Arc<LinkTable>>,
+    /// Why the kernel's news of interfaces are not heard, and those of routes.
+    pub(super) watch_troubles: [watch::Receiver<Option<Trouble>>; 2],
     pub(super) checks: Mutex<Option<Checks>>,
     /// The last snapshot of the checks, for while they are being changed.
     pub(super) shown_checks: Lock<Vec<CheckStatus>>,

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::Stream;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{error, info, warn};
@@ -22,9 +21,9 @@ use crate::control::server::{ControlSocket, Limits, serve};
 use crate::driver::published::StatusPublisher;
 use crate::driver::report::{Reporter, Reports};
 use crate::driver::{self, Command, Handle, Setup};
-use crate::net::links::LinkTable;
-use crate::net::links::monitor::{self, Notification};
-use crate::net::route_monitor::{self, RouteMonitor};
+use crate::net::links::monitor::{self, Watch};
+use crate::net::retry::Trouble;
+use crate::net::route_monitor::RouteMonitor;
 use crate::os::{clock, realtime};
 
 /// Waiting check results; the driver takes them within a turn.
@@ -41,7 +40,8 @@ pub(super) async fn until_told(
     let mut signals = Signals::install()?;
     let memory = realtime::lock_memory();
     let mut tasks = JoinSet::new();
-    let (links, removals) = watch_network(&mut tasks)?;
+    let watch = monitor::watch().map_err(environment)?;
+    let links = watch.table.clone();
     let table = Arc::clone(&links.borrow());
     preflight::say_missing_interfaces(&config, &table);
     let half = preflight::kernel_half(&config, &dirs.pin_dir)?;
@@ -66,8 +66,7 @@ pub(super) async fn until_told(
     let (change, changes) = watch::channel(0);
     tasks.spawn(forward::pass_changes(Arc::clone(&published), change));
     tasks.spawn(log::write(Arc::clone(&reports)));
-    tasks.spawn(forward::pass_links(links.clone(), handle.clone()));
-    tasks.spawn(forward::pass_removals(removals, handle.clone()));
+    let unheard = follow_network(&mut tasks, &watch, &handle);
     tasks.spawn(forward::pass_checks(found, handle.clone()));
     let agent = Arc::new(Agent {
         file: absolute(&options.config),
@@ -77,6 +76,7 @@ pub(super) async fn until_told(
         published: Arc::clone(&published),
         reader,
         links,
+        watch_troubles: unheard,
         checks: Mutex::new(Some(checks)),
         shown_checks: std::sync::Mutex::new(Vec::new()),
         memory,
@@ -112,23 +112,19 @@ fn environment(error: impl std::error::Error + 'static) -> Failure {
     Failure::new(Exit::Environment, &error)
 }
 
-/// Watches interfaces and routes from here on.
-fn watch_network(
+/// Passes on what the kernel tells of interfaces and routes. Returns why it is not heard, of each.
+fn follow_network(
     tasks: &mut JoinSet<()>,
-) -> Result<
-    (
-        watch::Receiver<Arc<LinkTable>>,
-        RouteMonitor<impl Stream<Item = Notification> + Unpin + use<>>,
-    ),
-    Failure,
-> {
-    let (watching, monitor) = monitor::watch().map_err(environment)?;
-    tasks.spawn(async move {
-        if let Err(error) = monitor.run().await {
-            error!("{error}; interfaces are no longer watched");
-        }
-    });
-    Ok((watching.table, route_monitor::watch().map_err(environment)?))
+    watched: &Watch,
+    handle: &Handle,
+) -> [watch::Receiver<Option<Trouble>>; 2] {
+    let (removals, unheard_routes) = RouteMonitor::new();
+    let unheard_links = watched.trouble.clone();
+    tasks.spawn(forward::pass_links(watched.table.clone(), handle.clone()));
+    tasks.spawn(forward::pass_removals(removals, handle.clone()));
+    tasks.spawn(forward::say_troubles("interfaces", unheard_links.clone()));
+    tasks.spawn(forward::say_troubles("routes", unheard_routes.clone()));
+    [unheard_links, unheard_routes]
 }
 
 /// The control socket while it is served.

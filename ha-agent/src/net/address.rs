@@ -29,7 +29,8 @@ use crate::config::model::virtual_address::{Form, Scope, VirtualAddress};
 
 use super::ipv4_settings::{self, Setting};
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
-use super::observed::{IFA_PROTO_HA_AGENT, ObservedAddress, kernel_marks};
+use super::observed::{IFA_PROTO_HA_AGENT, NEW_ADDRESS, ObservedAddress, kernel_marks};
+use super::raw_link::RawLink;
 use super::secondaries;
 
 /// A virtual address and the interface it belongs on.
@@ -185,11 +186,8 @@ impl AddressTable {
             let mut request = LinkMessage::default();
             request.header.index = *ifindex;
             let request = RouteNetlinkMessage::GetLink(request);
-            let read = self.socket.get(&request, |answer| match answer {
-                RouteNetlinkMessage::NewLink(message) => {
-                    Some(ipv4_settings::read(&message)?.promote_secondaries)
-                }
-                _ => None,
+            let read = self.socket.get(&request, |_, payload| {
+                RawLink::read(payload)?.ipv4_setting(Setting::PromoteSecondaries as usize)
             });
             // Where it cannot be known, an address of the host is worth more than the setting.
             !matches!(read, Ok(Some(value)) if value != 0)
@@ -202,8 +200,8 @@ impl AddressTable {
         let mut request = AddressMessage::default();
         request.header.index = ifindex;
         let request = RouteNetlinkMessage::GetAddress(request);
-        let listed = self.socket.dump(&request, |answer| match answer {
-            RouteNetlinkMessage::NewAddress(message) => ObservedAddress::from_message(&message),
+        let listed = self.socket.dump_raw(&request, |kind, payload| match kind {
+            NEW_ADDRESS => ObservedAddress::read(payload),
             _ => None,
         });
         match listed {

@@ -1,6 +1,7 @@
 //! Questions about interfaces at start-up, answered at once and in words.
 
 use crate::suggest::nearest;
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::{fs, io};
 
@@ -12,7 +13,8 @@ use nix::errno::Errno;
 use super::links::Link;
 use super::links::message::link_from_message;
 use super::netlink::{NetlinkError, RouteSocket};
-use super::observed::ObservedAddress;
+use super::observed::{NEW_ADDRESS, ObservedAddress};
+use super::raw_link::{NEW_LINK, RawLink};
 
 /// How many interfaces an error message lists.
 const LISTED: usize = 20;
@@ -64,13 +66,13 @@ pub fn all() -> Result<Vec<Link>, NetlinkError> {
     let without_statistics = LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]);
     request.attributes.push(without_statistics);
     let request = RouteNetlinkMessage::GetLink(request);
-    let mut links = socket.dump(&request, |answer| match answer {
-        RouteNetlinkMessage::NewLink(message) => link_from_message(&message),
+    let mut links = socket.dump_raw(&request, |kind, payload| match kind {
+        NEW_LINK => RawLink::read(payload).as_ref().and_then(link_from_message),
         _ => None,
     })?;
     let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-    let addresses = socket.dump(&request, |answer| match answer {
-        RouteNetlinkMessage::NewAddress(message) => ObservedAddress::from_message(&message),
+    let addresses = socket.dump_raw(&request, |kind, payload| match kind {
+        NEW_ADDRESS => ObservedAddress::read(payload),
         _ => None,
     });
     let addresses = match addresses {
@@ -78,8 +80,10 @@ pub fn all() -> Result<Vec<Link>, NetlinkError> {
         Err(NetlinkError::Refused(refusal)) if refusal.errno == Errno::EOPNOTSUPP => Vec::new(),
         other => other?,
     };
+    let places = links.iter().enumerate().map(|(at, link)| (link.index, at));
+    let places: HashMap<u32, usize> = places.collect();
     for (index, present) in addresses {
-        if let Some(link) = links.iter_mut().find(|link| link.index == index) {
+        if let Some(link) = places.get(&index).and_then(|at| links.get_mut(*at)) {
             link.addresses.push(present);
         }
     }

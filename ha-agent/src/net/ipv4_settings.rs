@@ -1,9 +1,7 @@
 //! IPv4 settings of a device (`net.ipv4.conf.*`) by netlink, which needs `CAP_NET_ADMIN` and no writable /proc/sys.
 
 use netlink_packet_core::{DefaultNla, Emitable as _};
-use netlink_packet_route::link::{
-    AfSpecInet, AfSpecUnspec, InetDevConf, LinkAttribute, LinkMessage,
-};
+use netlink_packet_route::link::{AfSpecInet, AfSpecUnspec, LinkAttribute, LinkMessage};
 
 /// `IFLA_INET_CONF` of `linux/if_link.h`: settings by their number, each with 32 bits.
 const INET_CONF: u16 = 1;
@@ -38,26 +36,4 @@ pub(super) fn changing(index: u32, settings: &[(Setting, i32)]) -> LinkMessage {
             conf,
         ])]));
     message
-}
-
-/// The settings that a device's message tells of.
-pub(super) fn read(message: &LinkMessage) -> Option<&InetDevConf> {
-    message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::AfSpecUnspec(families) => of_families(families),
-            _ => None,
-        })
-}
-
-/// The same of a part of it.
-pub(super) fn of_families(families: &[AfSpecUnspec]) -> Option<&InetDevConf> {
-    families.iter().find_map(|family| match family {
-        AfSpecUnspec::Inet(settings) => settings.iter().find_map(|settings| match settings {
-            AfSpecInet::DevConf(conf) => Some(conf),
-            _ => None,
-        }),
-        _ => None,
-    })
 }

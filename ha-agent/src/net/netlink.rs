@@ -136,12 +136,28 @@ impl RouteSocket {
         Ok(outcomes)
     }
 
-    /// Reads a table: `request` with `NLM_F_DUMP`, and of every answer what `each` makes of it. When
-    /// the table changed meanwhile it is read again from the start.
+    /// Reads a table as [`Self::dump_raw`] does, each answer read as a whole. One that cannot be is skipped: what is in
+    /// it belongs to somebody else, for ours can be read.
     pub fn dump<T>(
         &mut self,
         request: &RouteNetlinkMessage,
         mut each: impl FnMut(RouteNetlinkMessage) -> Option<T>,
+    ) -> Result<Vec<T>, NetlinkError> {
+        self.dump_raw(request, |kind, payload| {
+            let mut header = NetlinkHeader::default();
+            header.message_type = kind;
+            let answer =
+                <RouteNetlinkMessage as NetlinkDeserializable>::deserialize(&header, payload);
+            answer.ok().and_then(&mut each)
+        })
+    }
+
+    /// Reads a table: `request` with `NLM_F_DUMP`, and of every answer what `each` makes of its type and bytes. When
+    /// the table changed meanwhile it is read again from the start.
+    pub fn dump_raw<T>(
+        &mut self,
+        request: &RouteNetlinkMessage,
+        mut each: impl FnMut(u16, &[u8]) -> Option<T>,
     ) -> Result<Vec<T>, NetlinkError> {
         for _ in 0..DUMP_ATTEMPTS {
             self.outgoing.clear();
@@ -155,11 +171,11 @@ impl RouteSocket {
         Err(NetlinkError::Unstable)
     }
 
-    /// Reads one thing: of the kernel's answer to `request` what `each` makes of it.
+    /// Reads one thing: of the kernel's answer to `request` what `each` makes of its type and bytes.
     pub fn get<T>(
         &mut self,
         request: &RouteNetlinkMessage,
-        mut each: impl FnMut(RouteNetlinkMessage) -> Option<T>,
+        mut each: impl FnMut(u16, &[u8]) -> Option<T>,
     ) -> Result<Option<T>, NetlinkError> {
         self.outgoing.clear();
         // The acknowledgement comes behind the answer, and tells that there is no more.
@@ -178,7 +194,7 @@ impl RouteSocket {
                     done = true;
                     return parse_ack(header.flags, payload)?.map_err(NetlinkError::Refused);
                 }
-                found.extend(each(deserialize(header, payload)?));
+                found.extend(each(header.message_type, payload));
                 Ok(())
             })?;
         }
@@ -244,7 +260,7 @@ impl RouteSocket {
     /// True if the dump was consistent.
     fn read_dump<T>(
         &mut self,
-        each: &mut impl FnMut(RouteNetlinkMessage) -> Option<T>,
+        each: &mut impl FnMut(u16, &[u8]) -> Option<T>,
         found: &mut Vec<T>,
     ) -> Result<bool, NetlinkError> {
         let (mut done, mut consistent) = (false, true);
@@ -263,7 +279,7 @@ impl RouteSocket {
                         parse_ack(header.flags, payload)?.map_err(NetlinkError::Refused)?;
                     }
                     _ => {
-                        found.extend(each(deserialize(header, payload)?));
+                        found.extend(each(header.message_type, payload));
                     }
                 }
                 Ok(())
@@ -296,16 +312,8 @@ impl RouteSocket {
     }
 }
 
-fn deserialize(
-    header: &NetlinkHeader,
-    payload: &[u8],
-) -> Result<RouteNetlinkMessage, NetlinkError> {
-    <RouteNetlinkMessage as NetlinkDeserializable>::deserialize(header, payload)
-        .map_err(|error| NetlinkError::Malformed(error.to_string()))
-}
-
 /// Walks the messages of one datagram.
-fn for_each_message(
+pub(super) fn for_each_message(
     mut datagram: &[u8],
     mut each: impl FnMut(&NetlinkHeader, &[u8]) -> Result<(), NetlinkError>,
 ) -> Result<(), NetlinkError> {

@@ -4,18 +4,23 @@
 //! only those that carry our protocol: whatever else happens there wakes nobody.
 
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use netlink_sys::AsyncSocket as _;
-use rtnetlink::{MulticastGroup, new_multicast_connection};
+use ha_common::units::Instant;
 use socket2::{SockFilter, SockRef};
-use tokio::task::JoinSet;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::watch as tokio_watch;
 
-use super::links::monitor::Notification;
+use super::notifications::{Next, Notifications, group};
+use super::retry::Trouble;
 use super::routing::RTPROT_HA_AGENT;
+use crate::os::{async_fd, clock};
 
 /// Removals taken in before they are told, so that a flood is one piece of news.
 const DRAIN: usize = 1024;
+
+/// Room, in bytes, for removals that nobody has read; when it is full they count as one.
+const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// `RTM_DELROUTE` and `RTM_DELRULE` of linux/rtnetlink.h.
 const DELROUTE: u16 = 25;
@@ -26,50 +31,103 @@ const DELRULE: u16 = 33;
 const TYPE_AT: u32 = 4;
 const PROTOCOL_AT: u32 = 16 + 5;
 
-/// The watch.
-pub struct RouteMonitor<S> {
-    messages: S,
-    // Drives the socket, and stops when the watch is dropped.
-    _connection: JoinSet<()>,
-    // The connection ends with its last handle.
-    _handle: rtnetlink::Handle,
+/// The watch. It never ends: what fails is tried again.
+pub struct RouteMonitor {
+    open: Option<(Notifications, AsyncFd<OwnedFd>)>,
+    trouble: tokio_watch::Sender<Option<Trouble>>,
 }
 
-/// Opens the watch, inside a tokio runtime, in the calling thread's network namespace.
-pub fn watch() -> io::Result<RouteMonitor<impl Stream<Item = Notification> + Unpin>> {
-    let (mut connection, handle, messages) = new_multicast_connection(&[
-        MulticastGroup::Ipv4Route,
-        MulticastGroup::Ipv6Route,
-        MulticastGroup::Ipv4Rule,
-        MulticastGroup::Ipv6Rule,
-    ])?;
-    // What came before the filter only makes us look once in vain.
-    let socket = connection.socket_mut().socket_mut();
-    SockRef::from(&*socket).attach_filter(&filter())?;
-    let mut tasks = JoinSet::new();
-    tasks.spawn(connection);
-    Ok(RouteMonitor {
-        messages,
-        _connection: tasks,
-        _handle: handle,
-    })
-}
+impl RouteMonitor {
+    /// One that opens itself when it is first listened to, inside a tokio runtime, in the network namespace of the
+    /// thread that does; and why it hears nothing, if it does not.
+    pub fn new() -> (Self, tokio_watch::Receiver<Option<Trouble>>) {
+        let (trouble, shown) = tokio_watch::channel(None);
+        (
+            Self {
+                open: None,
+                trouble,
+            },
+            shown,
+        )
+    }
 
-impl<S: Stream<Item = Notification> + Unpin> RouteMonitor<S> {
-    /// Waits for removals; those that are there at once are one. `None` if the kernel tells no more. News
-    /// that were lost, because nobody listened for long, count as removals.
-    pub async fn next(&mut self) -> Option<()> {
-        self.messages.next().await?;
-        for _ in 0..DRAIN {
-            match self.messages.next().now_or_never() {
-                Some(message) => {
-                    message?;
-                }
-                None => break,
+    /// Waits for removals; those that are there at once are one. News that were lost, because nobody listened for long
+    /// or could, count as removals.
+    pub async fn next(&mut self) {
+        loop {
+            let Some((notifications, readable)) = &mut self.open else {
+                self.reopen().await;
+                return;
+            };
+            let Ok(mut ready) = readable.readable().await else {
+                self.open = None;
+                continue;
+            };
+            let heard = drain(notifications);
+            ready.clear_ready();
+            match heard {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => self.fail(&error),
             }
         }
-        Some(())
     }
+
+    async fn reopen(&mut self) {
+        loop {
+            let next = self
+                .trouble
+                .borrow()
+                .as_ref()
+                .map_or(Instant(0), |it| it.next);
+            tokio::time::sleep(next.since(clock::now()).to_duration()).await;
+            match open() {
+                Ok(open) => {
+                    self.open = Some(open);
+                    self.trouble.send_replace(None);
+                    return;
+                }
+                Err(error) => self.fail(&error),
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        self.open = None;
+        let why = format!("cannot hear of removed routes: {error}");
+        let before = self.trouble.borrow().clone();
+        let trouble = Trouble::after(before, why, clock::now());
+        self.trouble.send_replace(Some(trouble));
+    }
+}
+
+fn open() -> io::Result<(Notifications, AsyncFd<OwnedFd>)> {
+    let groups = [
+        group::IPV4_ROUTE,
+        group::IPV6_ROUTE,
+        group::IPV4_RULE,
+        group::IPV6_RULE,
+    ];
+    let notifications = Notifications::open(&groups, RECEIVE_BUFFER)?;
+    // What came before the filter only makes us look once in vain.
+    SockRef::from(&notifications).attach_filter(&filter())?;
+    let readable = notifications
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(async_fd::watch)?;
+    Ok((notifications, readable))
+}
+
+/// Takes in what is there; false if that is nothing.
+fn drain(notifications: &mut Notifications) -> io::Result<bool> {
+    let mut heard = false;
+    for _ in 0..DRAIN {
+        match notifications.next(|_, _| {})? {
+            Next::Heard | Next::Lost => heard = true,
+            Next::Nothing => break,
+        }
+    }
+    Ok(heard)
 }
 
 /// A classic BPF program (bpf(4)): it loads in network order what the kernel wrote in its own.

@@ -10,6 +10,7 @@ use super::group::Group;
 use super::instance::Instance;
 use super::missing::Missing;
 use super::moment::WallTime;
+use super::watches::Watches;
 
 /// Everything the agent says about itself, as one snapshot.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -29,6 +30,9 @@ pub struct Status {
     /// What earlier agents have left on the host and cannot be removed yet.
     #[serde(default)]
     pub leftovers: Vec<Missing>,
+    /// Whether the kernel tells of changes in the network.
+    #[serde(default)]
+    pub watches: Watches,
     /// What is wrong with the configuration or the host as a whole, one sentence each.
     pub warnings: Vec<String>,
 }

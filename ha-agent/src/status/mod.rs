@@ -22,3 +22,4 @@ pub(crate) mod sample;
 pub mod tracked;
 pub mod transport;
 pub mod virtual_mac;
+pub mod watches;

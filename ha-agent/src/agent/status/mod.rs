@@ -21,6 +21,7 @@ use crate::driver::published;
 use crate::driver::published::PublishedStatus;
 use crate::os::{clock, realtime};
 use crate::status::agent::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
+use crate::status::watches::{Unwatched, Watches};
 
 use check::checks;
 use group::groups;
@@ -58,6 +59,7 @@ pub(super) fn status(agent: &Agent) -> Status {
         wakeups: wakeups(&agent.published.wakeups),
         sender: sender(agent, &picture, now),
         leftovers: picture.leftovers.iter().map(|it| now.missing(it)).collect(),
+        watches: watches(agent, now),
         warnings: config.warnings.iter().map(Problem::one_line).collect(),
     }
 }
@@ -93,6 +95,18 @@ fn sender(agent: &Agent, picture: &PublishedStatus, now: Now) -> Sender {
         late_sends: agent.sender_stats.late(),
         worst_late_us: agent.sender_stats.worst().0 / 1000,
     }
+}
+
+fn watches(agent: &Agent, now: Now) -> Watches {
+    let [interfaces, routes] = agent.watch_troubles.each_ref().map(|trouble| {
+        trouble.borrow().as_ref().map(|trouble| Unwatched {
+            since: now.moment(trouble.since),
+            why: trouble.why.clone(),
+            attempts: trouble.attempts,
+            next: now.ahead(trouble.next),
+        })
+    });
+    Watches { interfaces, routes }
 }
 
 fn ability(ability: &realtime::Ability) -> Ability {

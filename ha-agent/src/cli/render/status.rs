@@ -13,6 +13,7 @@ use crate::status::agent::{LeaseState, Node, Pins, Sender, Status, Wakeups};
 use crate::status::checks::{Check, CheckKind, CheckState};
 use crate::status::format::{count, span};
 use crate::status::instance::{Instance, Master};
+use crate::status::watches::Watches;
 
 /// Up to this many instances are all shown in detail.
 const FEW: usize = 4;
@@ -34,6 +35,7 @@ pub(crate) fn render_status(status: &Status, detail: Detail<'_>) -> String {
         field(&mut out, "warning", WARN, warning);
     }
     render_missing(&mut out, &status.leftovers);
+    render_watches(&mut out, &status.watches);
     render_overview(&mut out, &status.instances);
     render_details(&mut out, &status.instances, detail);
     render_groups(&mut out, &status.groups);
@@ -57,6 +59,24 @@ fn render_node(out: &mut String, node: &Node) {
     match &node.pins {
         Pins::Pinned { dir } => field(out, "pinned", PLAIN, &dir.display().to_string()),
         Pins::Unpinned { why } => field(out, "unpinned", WARN, why),
+    }
+}
+
+fn render_watches(out: &mut String, watches: &Watches) {
+    for (what, unwatched) in [
+        ("interfaces", &watches.interfaces),
+        ("routes", &watches.routes),
+    ] {
+        if let Some(unwatched) = unwatched {
+            let text = format!(
+                "not watched for {}: {}; {}, the next in {}",
+                span(unwatched.since.ago_us),
+                unwatched.why,
+                count(u64::from(unwatched.attempts), "attempt"),
+                span(unwatched.next.in_us),
+            );
+            field(out, what, BAD, &text);
+        }
     }
 }
 

@@ -12,13 +12,14 @@ use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::loaded_programs;
 use aya::programs::xdp::{XdpLink, XdpMode};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
+use netlink_packet_route::link::LinkMessage;
 
 use super::target::{AttachError, refused};
 use crate::config::model::Datapath;
 use crate::datapath::error::root_cause;
 use crate::datapath::object::Programs;
 use crate::net::netlink::{NetlinkError, RouteSocket};
+use crate::net::raw_link::{NEW_LINK, RawLink};
 
 /// How often, and at what distance, it is looked whether the kernel has taken a program off: 100 ms.
 const DETACH_LOOKS: u32 = 50;
@@ -220,28 +221,17 @@ fn query(ifindex: u32) -> Result<Option<Attached>, NetlinkError> {
     request.header.index = ifindex;
     let answer = socket.get(
         &RouteNetlinkMessage::GetLink(request),
-        |message| match message {
-            RouteNetlinkMessage::NewLink(link) => Some(link),
+        |kind, payload| match kind {
+            NEW_LINK => RawLink::read(payload).and_then(|link| link.xdp_program()),
             _ => None,
         },
     )?;
-    Ok(answer
-        .iter()
-        .flat_map(|link| &link.attributes)
-        .find_map(|attribute| match attribute {
-            LinkAttribute::Xdp(xdp) => read_xdp(xdp),
-            _ => None,
-        }))
-}
-
-fn read_xdp(xdp: &[LinkXdp]) -> Option<Attached> {
-    let program = xdp.iter().find_map(|attribute| match attribute {
-        LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) => Some(*id),
-        _ => None,
-    })?;
-    let generic = xdp
-        .iter()
-        .any(|attribute| matches!(attribute, LinkXdp::Attached(XdpAttached::SocketBuffer)));
-    let mode = if generic { Mode::Generic } else { Mode::Native };
-    Some(Attached { program, mode })
+    Ok(answer.map(|(program, is_generic)| Attached {
+        program,
+        mode: if is_generic {
+            Mode::Generic
+        } else {
+            Mode::Native
+        },
+    }))
 }

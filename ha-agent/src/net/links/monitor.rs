@@ -1,175 +1,207 @@
 //! Following the kernel: link and address notifications into the table.
 //!
-//! [`Monitor::run`] is one task. It shows the newest table to whoever watches, and only that: a slow
-//! listener costs no memory and never gets a stale picture. When the kernel's notifications overflow the
-//! socket, the table is read anew.
+//! It has a thread of its own, since reading the whole table waits for the kernel's lock of all network
+//! configuration. It shows the newest table to whoever watches, and only that: a slow listener costs no memory and
+//! never gets a stale picture. When notifications are lost the table is read anew, and when that fails the old one
+//! stays, kept up by what is still heard, until it succeeds ([`Upkeep`]).
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use futures_util::{FutureExt, Stream, StreamExt};
-use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_sys::{AsyncSocket, SocketAddr};
-use rtnetlink::{MulticastGroup, new_multicast_connection};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use tokio::sync::watch as tokio_watch;
-use tokio::task::JoinSet;
 
 use super::message::link_from_message;
 use super::table::{Link, LinkTable};
+use super::upkeep::Upkeep;
 use crate::net::interface;
 use crate::net::netlink::NetlinkError;
-use crate::net::observed::ObservedAddress;
+use crate::net::notifications::{Next, Notifications, group};
+use crate::net::observed::{DEL_ADDRESS, NEW_ADDRESS, ObservedAddress};
+use crate::net::raw_link::{DEL_LINK, NEW_LINK, RawLink};
+use crate::net::retry::Trouble;
+use crate::os::clock;
+use crate::os::notifier::Notifier;
 
-/// Room for some thousand notifications while the runtime is busy; beyond that, a resync.
-const RECEIVE_BUFFER: u32 = 1 << 20;
+/// Room for some ten thousand notifications, in bytes; beyond that, the table is read.
+const RECEIVE_BUFFER: usize = 8 << 20;
 
 /// Notifications taken in before the table is shown, so that a flood cannot keep it back for ever.
 const DRAIN: usize = 1024;
 
+/// For how long the first table is waited for.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
 /// The interfaces cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum MonitorError {
-    /// The notification socket cannot be opened.
+    /// Its thread cannot be started.
     #[error("cannot watch the interfaces: {0}")]
-    Open(#[source] io::Error),
-    /// The table cannot be read.
+    Start(#[source] io::Error),
+    /// No table could be read within the limit, though it was tried again and again.
     #[error("cannot read the interfaces: {0}")]
-    Read(#[source] NetlinkError),
-    /// The notification socket failed.
-    #[error("the interfaces' notifications have ended")]
-    Ended,
+    Read(String),
 }
 
-/// The listener's half.
+/// A watch that runs for as long as this lives.
 #[derive(Debug)]
 pub struct Watch {
     /// The newest state.
     pub table: tokio_watch::Receiver<Arc<LinkTable>>,
+    /// Why that may be an old one.
+    pub trouble: tokio_watch::Receiver<Option<Trouble>>,
+    stop: Arc<Notifier>,
+    thread: Option<JoinHandle<()>>,
 }
 
-/// The working half: `run` it.
-pub struct Monitor<S> {
-    messages: S,
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.notify();
+        // A thread that has panicked has said so.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Starts the watch in the calling thread's network namespace, and waits for the first table.
+pub fn watch() -> Result<Watch, MonitorError> {
+    watch_with(RECEIVE_BUFFER, interface::all)
+}
+
+/// What reads the whole table.
+trait Read: FnMut() -> Result<Vec<Link>, NetlinkError> + Send + 'static {}
+
+impl<F: FnMut() -> Result<Vec<Link>, NetlinkError> + Send + 'static> Read for F {}
+
+fn watch_with(receive_buffer: usize, read: impl Read) -> Result<Watch, MonitorError> {
+    let stop = Arc::new(Notifier::new().map_err(MonitorError::Start)?);
+    let (table_sender, table) = tokio_watch::channel(Arc::default());
+    let (trouble_sender, trouble) = tokio_watch::channel(None);
+    let (first, is_read) = sync_channel(1);
+    let mut monitor = Monitor {
+        receive_buffer,
+        read,
+        notifications: None,
+        upkeep: Upkeep::new(),
+        current: LinkTable::default(),
+        table: table_sender,
+        trouble: trouble_sender,
+        first: Some(first),
+        stop: Arc::clone(&stop),
+    };
+    let thread = std::thread::Builder::new()
+        .name("ha-links".to_owned())
+        .spawn(move || monitor.run())
+        .map_err(MonitorError::Start)?;
+    let watch = Watch {
+        table,
+        trouble,
+        stop,
+        thread: Some(thread),
+    };
+    match is_read.recv_timeout(START_LIMIT) {
+        Ok(()) => Ok(watch),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            let trouble = watch.trouble.borrow().clone();
+            let why = trouble.map_or_else(|| "the kernel does not answer".to_owned(), |it| it.why);
+            Err(MonitorError::Read(why))
+        }
+    }
+}
+
+/// The thread's own.
+struct Monitor<R> {
+    receive_buffer: usize,
+    read: R,
+    /// None before they are opened, and after they have failed.
+    notifications: Option<Notifications>,
+    upkeep: Upkeep,
     current: LinkTable,
     table: tokio_watch::Sender<Arc<LinkTable>>,
-    overrun: bool,
-    // Drives the socket, and stops when the monitor is dropped.
-    _connection: JoinSet<()>,
-    // The connection ends with its last handle.
-    _handle: rtnetlink::Handle,
+    trouble: tokio_watch::Sender<Option<Trouble>>,
+    /// Told when there is a table; then gone.
+    first: Option<SyncSender<()>>,
+    stop: Arc<Notifier>,
 }
 
-/// Opens the watch, inside a tokio runtime, in the calling thread's network namespace, and reads the
-/// table.
-pub fn watch() -> Result<(Watch, Monitor<impl Stream<Item = Notification> + Unpin>), MonitorError> {
-    watch_with_buffer(RECEIVE_BUFFER)
-}
-
-/// A message of the kernel's and its sender.
-pub type Notification = (NetlinkMessage<RouteNetlinkMessage>, SocketAddr);
-
-fn watch_with_buffer(
-    receive_buffer: u32,
-) -> Result<(Watch, Monitor<impl Stream<Item = Notification> + Unpin>), MonitorError> {
-    let (mut connection, handle, messages) = new_multicast_connection(&[
-        MulticastGroup::Link,
-        MulticastGroup::Ipv4Ifaddr,
-        MulticastGroup::Ipv6Ifaddr,
-    ])
-    .map_err(MonitorError::Open)?;
-    let socket = connection.socket_mut().socket_mut();
-    socket
-        .set_rx_buf_sz(receive_buffer)
-        .map_err(MonitorError::Open)?;
-    // After the subscription: what changes from here on is both read and notified.
-    let mut current = LinkTable::default();
-    current.replace(read_links()?);
-    let mut tasks = JoinSet::new();
-    tasks.spawn(connection);
-    let (table_sender, table) = tokio_watch::channel(Arc::new(current.clone()));
-    let watch = Watch { table };
-    let monitor = Monitor {
-        messages,
-        current,
-        table: table_sender,
-        overrun: false,
-        _connection: tasks,
-        _handle: handle,
-    };
-    Ok((watch, monitor))
-}
-
-impl<S: Stream<Item = Notification> + Unpin> Monitor<S> {
-    /// Follows the kernel until nobody watches any more, which is `Ok`. Cancelling it ends the watch.
-    pub async fn run(mut self) -> Result<(), MonitorError> {
-        loop {
-            tokio::select! {
-                message = self.messages.next() => {
-                    self.apply(message.ok_or(MonitorError::Ended)?);
-                    self.drain()?;
-                    self.show();
-                }
-                () = self.table.closed() => return Ok(()),
+impl<R: Read> Monitor<R> {
+    fn run(&mut self) {
+        while !self.wait() {
+            self.hear();
+            if self.upkeep.due() <= clock::now() {
+                self.keep_up();
             }
+            self.show();
         }
+    }
+
+    /// Waits for notifications or for when the table is to be read; true if it is enough.
+    fn wait(&self) -> bool {
+        let mut fds = vec![PollFd::new(self.stop.as_fd(), PollFlags::POLLIN)];
+        fds.extend(
+            self.notifications
+                .iter()
+                .map(|it| PollFd::new(it.as_fd(), PollFlags::POLLIN)),
+        );
+        let left = self.upkeep.due().since(clock::now());
+        // An interrupted or failed wait is a turn with nothing to hear.
+        let woken = ppoll(
+            &mut fds,
+            Some(TimeSpec::from_duration(left.to_duration())),
+            None,
+        );
+        let stop = fds.first().and_then(PollFd::any).unwrap_or(false);
+        woken.is_ok() && stop
     }
 
     /// Takes in what is there already, so that states that lasted for moments are not told.
-    fn drain(&mut self) -> Result<(), MonitorError> {
+    fn hear(&mut self) {
         for _ in 0..DRAIN {
-            match self.messages.next().now_or_never() {
-                Some(message) => self.apply(message.ok_or(MonitorError::Ended)?),
-                None => break,
-            }
-        }
-        if std::mem::take(&mut self.overrun) {
-            // Blocks for as long as the kernel's system call takes. Notifications that are still
-            // queued are older than this table, but each tells a whole state, and the last one of
-            // each object is right again.
-            self.current.replace(read_links()?);
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, (message, sender): Notification) {
-        if sender.port_number() != 0 {
-            return;
-        }
-        let message = match message.payload {
-            NetlinkPayload::InnerMessage(message) => message,
-            NetlinkPayload::Overrun(_) => {
-                self.overrun = true;
+            let Some(notifications) = &mut self.notifications else {
                 return;
-            }
-            _ => return,
-        };
-        match message {
-            RouteNetlinkMessage::NewLink(message) => {
-                if let Some(link) = link_from_message(&message) {
-                    self.current.put_link(link);
+            };
+            let current = &mut self.current;
+            match notifications.next(|kind, payload| apply(current, kind, payload)) {
+                Ok(Next::Heard) => {}
+                Ok(Next::Lost) => self.upkeep.lost(),
+                Ok(Next::Nothing) => return,
+                Err(error) => {
+                    self.notifications = None;
+                    self.upkeep.failed(unheard(&error), clock::now());
                 }
             }
-            RouteNetlinkMessage::DelLink(message) => {
-                if let Some(link) = link_from_message(&message) {
-                    self.current.remove_link(link.index);
-                }
-            }
-            RouteNetlinkMessage::NewAddress(message) => {
-                if let Some((index, present)) = ObservedAddress::from_message(&message) {
-                    self.current.put_address(index, present);
-                }
-            }
-            RouteNetlinkMessage::DelAddress(message) => {
-                if let Some((index, present)) = ObservedAddress::from_message(&message) {
-                    self.current.remove_address(index, &present);
-                }
-            }
-            _ => {}
         }
     }
 
-    fn show(&self) {
+    /// Reads the table, and sees to it before that what changes from here on is heard.
+    fn keep_up(&mut self) {
+        if self.notifications.is_none() {
+            let groups = [group::LINK, group::IPV4_ADDRESS, group::IPV6_ADDRESS];
+            match Notifications::open(&groups, self.receive_buffer) {
+                Ok(notifications) => self.notifications = Some(notifications),
+                Err(error) => return self.upkeep.failed(unheard(&error), clock::now()),
+            }
+        }
+        let began = clock::now();
+        match (self.read)() {
+            // Notifications that are still queued are older than this table, but each tells a whole state, and the
+            // last one of each object is right again.
+            Ok(links) => {
+                self.current.replace(links, self.upkeep.has_lost());
+                self.upkeep.read(began, clock::now());
+            }
+            Err(error) => {
+                let why = format!("cannot read the interfaces: {error}");
+                self.upkeep.failed(why, clock::now());
+            }
+        }
+    }
+
+    fn show(&mut self) {
         self.table.send_if_modified(|shown| {
             let is_new = **shown != self.current;
             if is_new {
@@ -177,34 +209,90 @@ impl<S: Stream<Item = Notification> + Unpin> Monitor<S> {
             }
             is_new
         });
+        self.trouble.send_if_modified(|shown| {
+            let is_new = shown.as_ref() != self.upkeep.trouble();
+            if is_new {
+                *shown = self.upkeep.trouble().cloned();
+            }
+            is_new
+        });
+        if self.upkeep.trouble().is_none()
+            && let Some(first) = self.first.take()
+        {
+            // Whoever started it may have given up.
+            let _ = first.try_send(());
+        }
     }
 }
 
-fn read_links() -> Result<Vec<Link>, MonitorError> {
-    interface::all().map_err(MonitorError::Read)
+fn unheard(error: &io::Error) -> String {
+    format!("cannot hear of changes: {error}")
+}
+
+fn apply(table: &mut LinkTable, kind: u16, payload: &[u8]) {
+    match kind {
+        NEW_LINK | DEL_LINK => {
+            let Some(link) = RawLink::read(payload).as_ref().and_then(link_from_message) else {
+                return;
+            };
+            if kind == NEW_LINK {
+                table.put_link(link);
+            } else {
+                table.remove_link(link.index);
+            }
+        }
+        NEW_ADDRESS | DEL_ADDRESS => {
+            let Some((index, present)) = ObservedAddress::read(payload) else {
+                return;
+            };
+            if kind == NEW_ADDRESS {
+                table.put_address(index, present);
+            } else {
+                table.remove_address(index, &present);
+            }
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
     use super::*;
     use crate::net::address::{AddressSpec, AddressTable, Outcome};
     use crate::net::lab::{self, Lab, PATIENCE};
 
-    /// Runs a test beside a monitor, in one thread, so that both are in the lab's namespace.
-    fn with_watch(receive_buffer: u32, test: impl AsyncFnOnce(&Lab, &mut Watch) + Send) {
+    /// Runs a test beside a monitor that is in the lab's namespace, as its thread is.
+    fn with_watch(receive_buffer: usize, test: impl AsyncFnOnce(&Lab, &mut Watch) + Send) {
+        with_reader(receive_buffer, interface::all, test);
+    }
+
+    fn with_reader(
+        receive_buffer: usize,
+        read: impl Read,
+        test: impl AsyncFnOnce(&Lab, &mut Watch) + Send,
+    ) {
         lab::run(|lab| {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(async {
-                let (mut watch, monitor) = watch_with_buffer(receive_buffer).unwrap();
-                let running = tokio::spawn(monitor.run());
-                test(lab, &mut watch).await;
-                drop(watch);
-                running.await.unwrap().unwrap();
-            });
+            let mut watch = watch_with(receive_buffer, read).unwrap();
+            runtime.block_on(test(lab, &mut watch));
         });
+    }
+
+    /// Adds and removes addresses until something has come of it: the smallest buffer that the kernel gives holds a few
+    /// notifications, but the monitor reads meanwhile.
+    fn flood_until(lab: &Lab, is_so: impl Fn() -> bool) {
+        while !is_so() {
+            for verb in ["add", "del"] {
+                let command = |n| format!("address {verb} 10.99.0.{n}/32 dev near");
+                lab.ip_batch((1..=200).map(command));
+            }
+        }
     }
 
     /// Waits until the interface is so.
@@ -217,6 +305,10 @@ mod tests {
     fn has(link: Option<&Link>, net: &str) -> bool {
         let net = net.parse().unwrap();
         link.is_some_and(|link| link.addresses.iter().any(|present| present.net == net))
+    }
+
+    fn nets(link: &Link) -> BTreeSet<ipnet::IpNet> {
+        link.addresses.iter().map(|present| present.net).collect()
     }
 
     #[test]
@@ -294,21 +386,20 @@ mod tests {
 
     #[test]
     fn root_lost_notifications_are_made_up_for_by_reading_the_table() {
-        with_watch(1, async |lab, watch| {
-            // This blocks the only thread, so that nobody reads notifications meanwhile; the
-            // smallest buffer the kernel gives holds a few.
-            lab.ip_batch((1..=200).map(|n| format!("address add 10.99.0.{n}/24 dev near")));
-            until(watch, lab.near, |link| has(link, "10.99.0.200/24")).await;
+        let reads = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&reads);
+        let read = move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            interface::all()
+        };
+        with_reader(1, read, async |lab, watch| {
+            flood_until(lab, || reads.load(Ordering::SeqCst) > 1);
+            lab.ip("address add 10.99.1.1/32 dev near");
+            until(watch, lab.near, |link| has(link, "10.99.1.1/32")).await;
             let table = watch.table.borrow().clone();
             let found = table.get(lab.near).unwrap().clone();
-            let read = interface::interface("near").unwrap();
             assert!(found.address_losses > 0, "what was not heard may be a loss");
-            let told = Link {
-                life: 0,
-                address_losses: 0,
-                ..found
-            };
-            assert_eq!(told, read);
+            assert_eq!(nets(&found), nets(&interface::interface("near").unwrap()));
         });
     }
 
@@ -326,6 +417,80 @@ mod tests {
                 has(link, "10.99.1.1/32") && !has(link, "10.99.0.200/32")
             })
             .await;
+        });
+    }
+
+    /// Overflow and failing reads have one cause, churn.
+    #[test]
+    fn root_a_table_that_cannot_be_read_anew_goes_on_by_what_is_heard_until_it_can() {
+        let fails = Arc::new(AtomicBool::new(false));
+        let is_failing = Arc::clone(&fails);
+        let read = move || {
+            if is_failing.load(Ordering::SeqCst) {
+                Err(NetlinkError::Unstable)
+            } else {
+                interface::all()
+            }
+        };
+        with_reader(1, read, async |lab, watch| {
+            fails.store(true, Ordering::SeqCst);
+            flood_until(lab, || watch.trouble.borrow().is_some());
+            let twice = watch
+                .trouble
+                .wait_for(|it| it.as_ref().is_some_and(|it| it.attempts > 1));
+            let trouble = tokio::time::timeout(PATIENCE, twice).await.unwrap();
+            let why = trouble.unwrap().clone().unwrap().why;
+            assert!(why.contains("the kernel's table changed"), "{why}");
+
+            lab.ip("address add 10.99.1.1/32 dev near");
+            until(watch, lab.near, |link| has(link, "10.99.1.1/32")).await;
+            assert!(watch.trouble.borrow().is_some());
+
+            fails.store(false, Ordering::SeqCst);
+            let over = watch.trouble.wait_for(Option::is_none);
+            tokio::time::timeout(PATIENCE * 2, over)
+                .await
+                .unwrap()
+                .unwrap();
+            let found = watch.table.borrow().get(lab.near).unwrap().clone();
+            assert_eq!(nets(&found), nets(&interface::interface("near").unwrap()));
+        });
+    }
+
+    /// The kernel takes any bytes for an alias.
+    #[test]
+    fn root_an_interface_whose_alias_is_not_utf_8_is_known_and_followed() {
+        with_watch(RECEIVE_BUFFER, async |lab, watch| {
+            lab.ip("link add extra type veth peer name other");
+            lab::command(
+                "sh",
+                &["-c", "ip link set dev extra alias \"$(printf '\\377')\""],
+            );
+            lab.ip("link set dev extra mtu 1400");
+            let heard = watch
+                .table
+                .wait_for(|table| table.by_name("extra").is_some_and(|link| link.mtu == 1400));
+            tokio::time::timeout(PATIENCE, heard)
+                .await
+                .unwrap()
+                .unwrap();
+            let read = interface::all().unwrap();
+            assert!(
+                read.iter()
+                    .any(|link| link.name == "extra" && link.mtu == 1400)
+            );
+            assert!(read.iter().any(|link| link.name == "near"));
+            let near = interface::interface("near").unwrap();
+            let wanted = crate::net::virtual_mac::Wanted {
+                instance: "web",
+                device: "vrrp4-51",
+                address: [0, 0, 0x5e, 0, 1, 51],
+                parent: &near,
+                ipv6: false,
+            };
+            let mut devices = crate::net::virtual_mac::MacvlanTable::open().unwrap();
+            let device = devices.ensure(&wanted).unwrap();
+            assert!(device.is_new);
         });
     }
 }

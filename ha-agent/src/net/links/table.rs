@@ -1,8 +1,9 @@
 //! Interfaces and the table of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use netlink_packet_route::address::{AddressFlags, AddressScope};
 
 use crate::net::observed::ObservedAddress;
@@ -204,14 +205,16 @@ impl LinkTable {
         self.links.insert(link.index, link);
     }
 
-    /// The whole of it was read anew. Who has the index of one that was known is taken for the same one.
-    pub(super) fn replace(&mut self, links: Vec<Link>) {
+    /// The whole of it was read anew. Who has the index of one that was known is taken for the same one. `lost`: what
+    /// was not heard may have been a loss of addresses, also if they are all there.
+    pub(super) fn replace(&mut self, links: Vec<Link>, lost: bool) {
         let mut known = std::mem::take(&mut self.links);
         for mut link in links {
             if let Some(known) = known.remove(&link.index) {
                 link.life = known.life;
-                // What was not heard may have been a loss.
-                link.address_losses = known.address_losses + 1;
+                let all_there = keep_order(&mut link.addresses, &known.addresses);
+                let is_loss = lost || !all_there;
+                link.address_losses = known.address_losses + u64::from(is_loss);
             } else {
                 self.lives += 1;
                 link.life = self.lives;
@@ -242,6 +245,17 @@ impl LinkTable {
             link.address_losses += 1;
         }
     }
+}
+
+/// Puts addresses that were known before into the order in which they were: the kernel lists IPv4 first, and moves one
+/// that becomes primary, whereas notifications add behind. Nothing may change by being read again. True if
+/// all that were known are there.
+fn keep_order(read: &mut [ObservedAddress], known: &[ObservedAddress]) -> bool {
+    let places = known.iter().enumerate().map(|(at, it)| (it.net, at));
+    let places: HashMap<IpNet, usize> = places.collect();
+    read.sort_by_key(|it| places.get(&it.net).copied().unwrap_or(usize::MAX));
+    let nets: HashSet<IpNet> = read.iter().map(|it| it.net).collect();
+    known.iter().all(|it| nets.contains(&it.net))
 }
 
 #[cfg(test)]
@@ -362,7 +376,7 @@ pub(crate) mod tests {
         assert_ne!(first, life(&table, 3));
         table.put_link(link(2, "lan0", &[]));
         assert_eq!(life(&table, 2), first, "a new name is the same interface");
-        table.replace(vec![link(2, "lan0", &[]), link(4, "eth2", &[])]);
+        table.replace(vec![link(2, "lan0", &[]), link(4, "eth2", &[])], true);
         assert_eq!(
             life(&table, 2),
             first,
@@ -373,6 +387,19 @@ pub(crate) mod tests {
         table.remove_link(2);
         table.put_link(link(2, "lan0", &[]));
         assert!(life(&table, 2) > fourth && fourth > first);
+    }
+
+    #[test]
+    fn a_table_that_is_read_again_is_the_same() {
+        let [six, four, other] = ["fe80::1/64", "10.99.0.1/24", "10.99.0.2/24"].map(present);
+        let mut table = table(&[link(2, "eth0", &[six, four])]);
+        let before = table.clone();
+        table.replace(vec![link(2, "eth0", &[four, six])], false);
+        assert_eq!(table, before);
+        table.replace(vec![link(2, "eth0", &[other, four, six])], false);
+        let link = table.get(2).unwrap();
+        assert_eq!(link.addresses, [six, four, other]);
+        assert_eq!(link.address_losses, 0);
     }
 
     #[test]
@@ -388,7 +415,14 @@ pub(crate) mod tests {
         table.put_address(2, present("10.99.0.1/24"));
         table.put_link(link(2, "lan0", &[]));
         assert_eq!(table.get(2).unwrap().address_losses, 1);
-        table.replace(vec![link(2, "lan0", &[])]);
+        table.replace(vec![link(2, "lan0", &[])], true);
         assert_eq!(table.get(2).unwrap().address_losses, 2);
+        // Where everything was heard, only what is missing is a loss.
+        let held = link(2, "lan0", &[present("10.99.0.1/24")]);
+        table.replace(vec![held.clone()], false);
+        table.replace(vec![held], false);
+        assert_eq!(table.get(2).unwrap().address_losses, 2);
+        table.replace(vec![link(2, "lan0", &[])], false);
+        assert_eq!(table.get(2).unwrap().address_losses, 3);
     }
 }

@@ -200,7 +200,10 @@ fn root_removals_of_ours_and_of_rules_are_heard_and_nothing_else() {
             .unwrap();
         runtime.block_on(async {
             lab.ip("address add 10.99.0.1/24 dev near");
-            let mut removals = crate::net::route_monitor::watch().unwrap();
+            let (mut removals, trouble) = crate::net::route_monitor::RouteMonitor::new();
+            // What was removed before it listened is not known, and so counts as news.
+            removals.next().await;
+            assert!(trouble.borrow().is_none());
             let mut book = RoutingTable::open().unwrap();
             let routing = [
                 RoutingEntry::Route(route(lab, "192.0.2.0/24", Some("10.99.0.254"))),
@@ -218,7 +221,7 @@ fn root_removals_of_ours_and_of_rules_are_heard_and_nothing_else() {
             for command in ["route del 192.0.2.0/24", "rule del priority 100"] {
                 lab.ip(command);
                 let heard = tokio::time::timeout(lab::PATIENCE, removals.next());
-                assert_eq!(heard.await.unwrap(), Some(()), "{command}");
+                assert!(heard.await.is_ok(), "{command}");
             }
         });
     });

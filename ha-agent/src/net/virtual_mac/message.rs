@@ -7,8 +7,8 @@ use netlink_packet_route::link::{
 
 use super::marker::Arp;
 use super::wanted::Wanted;
-use crate::net::ipv4_settings;
-use crate::net::links::message::vrf_table;
+use crate::net::ipv4_settings::Setting;
+use crate::net::raw_link::RawLink;
 
 /// A device as the kernel tells of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -93,52 +93,22 @@ pub(super) fn no_link_local(index: u32) -> LinkMessage {
     message
 }
 
-pub(super) fn found(message: &LinkMessage) -> Found {
-    let mut found = Found {
-        index: message.header.index,
-        name: String::new(),
-        address: None,
-        parent: None,
-        is_macvlan: false,
-        is_up: message.header.flags.contains(LinkFlags::Up),
-        mtu: 0,
-        master: None,
-        is_vrf: false,
-        alias: None,
-        arp: None,
-    };
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => found.name.clone_from(name),
-            LinkAttribute::Address(address) => found.address = address.as_slice().try_into().ok(),
-            LinkAttribute::Link(index) => found.parent = Some(*index),
-            LinkAttribute::Mtu(mtu) => found.mtu = *mtu,
-            LinkAttribute::Controller(index) => found.master = Some(*index),
-            LinkAttribute::LinkInfo(info) => {
-                found.is_macvlan = is_private_macvlan(info);
-                found.is_vrf = vrf_table(info).is_some();
-            }
-            LinkAttribute::IfAlias(alias) => found.alias = Some(alias.clone()),
-            LinkAttribute::AfSpecUnspec(families) => found.arp = arp(families),
-            _ => {}
-        }
+pub(super) fn found(message: &RawLink<'_>) -> Found {
+    /// `MACVLAN_MODE_PRIVATE` (`linux/if_link.h`).
+    const PRIVATE: u32 = 1;
+    let setting = |setting: Setting| message.ipv4_setting(setting as usize);
+    let arp = setting(Setting::ArpIgnore).zip(setting(Setting::ArpAnnounce));
+    Found {
+        index: message.index,
+        name: message.name.clone().into_owned(),
+        address: message.address,
+        parent: message.parent,
+        is_macvlan: message.macvlan_mode() == Some(PRIVATE),
+        is_up: message.is_up(),
+        mtu: message.mtu,
+        master: message.master,
+        is_vrf: message.vrf_table().is_some(),
+        alias: message.alias.as_deref().map(str::to_owned),
+        arp: arp.map(|(ignore, announce)| Arp { ignore, announce }),
     }
-    found
-}
-
-fn is_private_macvlan(info: &[LinkInfo]) -> bool {
-    info.iter().any(|info| match info {
-        LinkInfo::Data(InfoData::MacVlan(data)) => {
-            data.contains(&InfoMacVlan::Mode(MacVlanMode::Private))
-        }
-        _ => false,
-    })
-}
-
-fn arp(families: &[AfSpecUnspec]) -> Option<Arp> {
-    let conf = ipv4_settings::of_families(families)?;
-    Some(Arp {
-        ignore: conf.arp_ignore,
-        announce: conf.arp_announce,
-    })
 }

@@ -29,6 +29,7 @@ use nix::errno::Errno;
 use super::ipv4_settings::{self, Setting};
 use super::links::{Link, LinkKind};
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
+use super::raw_link::{NEW_LINK, RawLink};
 use marker::{Arp, Marker};
 use message::Found;
 
@@ -382,8 +383,8 @@ impl MacvlanTable {
         let without_statistics = LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]);
         request.attributes.push(without_statistics);
         let request = RouteNetlinkMessage::GetLink(request);
-        self.socket.dump(&request, |answer| match answer {
-            RouteNetlinkMessage::NewLink(message) => Some(message::found(&message)),
+        self.socket.dump_raw(&request, |kind, payload| match kind {
+            NEW_LINK => RawLink::read(payload).as_ref().map(message::found),
             _ => None,
         })
     }

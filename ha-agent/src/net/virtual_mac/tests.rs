@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use netlink_packet_core::Emitable as _;
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVrf, LinkInfo};
 
 use super::*;
@@ -231,7 +232,9 @@ fn a_device_goes_where_its_interface_is() {
         told.attributes.push(LinkAttribute::LinkInfo(kind));
         told.attributes
             .extend(master.map(LinkAttribute::Controller));
-        message::found(&told)
+        let mut bytes = vec![0; told.buffer_len()];
+        told.emit(&mut bytes);
+        message::found(&RawLink::read(&bytes).unwrap())
     };
     let vrf = || {
         vec![

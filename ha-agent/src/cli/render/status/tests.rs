@@ -6,8 +6,9 @@ use super::*;
 use crate::cli::render::text::WIDTH;
 use crate::status::group::Group;
 use crate::status::instance::State;
-use crate::status::moment::Countdown;
+use crate::status::moment::{Countdown, WallTime};
 use crate::status::sample;
+use crate::status::watches::Unwatched;
 
 fn plain(status: &Status, detail: Detail<'_>) -> String {
     anstream::adapter::strip_str(&render_status(status, detail)).to_string()
@@ -17,6 +18,26 @@ fn plain(status: &Status, detail: Detail<'_>) -> String {
 fn a_status_reads_as_expected() {
     let text = plain(&sample::status(), Detail::IfFew);
     assert_eq!(text, include_str!("expected.txt"));
+}
+
+#[test]
+fn what_the_kernel_does_not_tell_is_said_with_the_reason_and_the_next_attempt() {
+    let mut status = sample::status();
+    status.watches.interfaces = Some(Unwatched {
+        since: WallTime {
+            at: "2026-03-01T12:00:00.000Z".to_owned(),
+            ago_us: 5_000_000,
+        },
+        why: "cannot read the interfaces: out of memory".to_owned(),
+        attempts: 3,
+        next: Countdown {
+            at: "2026-03-01T12:00:05.200Z".to_owned(),
+            in_us: 200_000,
+        },
+    });
+    let text = plain(&status, Detail::IfFew);
+    let line = "  interfaces  not watched for 5 s: cannot read the interfaces: out of memory; 3 attempts, the next\n";
+    assert!(text.contains(line), "{text}");
 }
 
 /// What is shown here must be what is really said.
