@@ -5,6 +5,7 @@
 
 use crate::hmac::budget::Budget;
 use crate::layout::{Command, Slot, flags, state};
+use crate::master_tracking::awaits_preemption;
 
 /// Flags that belong to the owner of the timer, and that no command changes.
 const KEPT: u32 = flags::TIMER;
@@ -64,10 +65,11 @@ pub fn set_state(slot: &mut Slot, command: &Command) -> bool {
 }
 
 /// [`crate::layout::op::TAKE_OVER`]: false, and nothing is changed, if the slot is no backup any more or has heard
-/// a master since the agent judged it dead.
+/// a master since the agent judged it dead. One that is to be preempted speaks on and does not count.
 #[inline(always)]
 pub fn take_over(slot: &mut Slot, command: &Command) -> bool {
-    if slot.state != state::BACKUP || slot.last_heard != command.judged_at {
+    let heard_since = slot.last_heard != command.judged_at && !awaits_preemption(slot);
+    if slot.state != state::BACKUP || heard_since {
         return false;
     }
     set_state(
@@ -212,6 +214,23 @@ mod tests {
             let expected = if taken { state::MASTER } else { state };
             assert_eq!(slot.state, expected);
             assert_eq!(slot.own_priority == 90, taken, "refused: nothing changes");
+        }
+    }
+
+    #[test]
+    fn a_master_that_is_to_be_preempted_does_not_hold_up_a_take_over_by_speaking_on() {
+        for (priority, taken) in [(80, true), (90, false), (0, false)] {
+            let mut slot = Slot {
+                own_priority: 90,
+                master_priority: priority,
+                last_heard: 71,
+                ..used()
+            };
+            let command = Command {
+                judged_at: 70,
+                ..Command::default()
+            };
+            assert_eq!(take_over(&mut slot, &command), taken, "{priority}");
         }
     }
 

@@ -3,6 +3,7 @@
 use ha_common::election::{Input, MemberId};
 use ha_common::group::{GroupView, MemberReport, MemberState};
 use ha_common::layout::Slot;
+use ha_common::master_tracking;
 use ha_common::units::Instant;
 
 use super::effect::Effects;
@@ -81,7 +82,8 @@ impl Router {
     /// The timer ran out, but an unchanged master that came back since has re-armed it in silence: the slot knows.
     pub fn resync(&mut self, slot: &Slot, now: Instant, fx: &mut Effects) {
         let since = self.election.expired_since();
-        if since.is_some_and(|since| slot.last_heard > since.0) {
+        let rearmed = !master_tracking::awaits_preemption(slot);
+        if rearmed && since.is_some_and(|since| slot.last_heard > since.0) {
             self.catch_up(slot, now, fx);
         }
     }

@@ -312,7 +312,13 @@ impl Election {
                     ..before.heard(advert)
                 }
             }
-            Rank::Worse => before.heard(advert),
+            Rank::Worse => Listening {
+                // The timer of a member that may preempt has run out, and this does not set it again.
+                expired: before
+                    .expired
+                    .filter(|_| before.is_preempted(advert, &rules)),
+                ..before.heard(advert)
+            },
         };
         self.state = State::Backup(listening);
         if listening.preempts(&rules) != before.preempts(&rules) {

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use crate::units::{Instant, Priority};
+use crate::units::{Centiseconds, Instant, Priority};
 
 use super::advert::Advert;
 use super::cause::{Cause, Role};
@@ -113,6 +113,8 @@ pub struct Following {
     pub priority: Priority,
     /// The highest priority that it has had for as long as we follow it.
     pub best: Priority,
+    /// Its interval.
+    pub interval: Centiseconds,
 }
 
 impl Listening {
@@ -123,6 +125,7 @@ impl Listening {
                 source: advert.source,
                 priority: advert.priority,
                 best: advert.priority,
+                interval: advert.interval,
             }),
             released: None,
             preempt_at: None,
@@ -161,6 +164,11 @@ impl Listening {
                 .is_some_and(|m| m.priority < m.best && m.priority < rules.priority)
     }
 
+    /// Whether the detector left its timer alone for this advert.
+    pub(super) fn is_preempted(&self, advert: &Advert, rules: &Rules) -> bool {
+        self.preempts(rules) && advert.priority < rules.priority
+    }
+
     /// Why the master-down timer fired.
     pub(super) fn cause_of_expiry(
         &self,
@@ -174,7 +182,11 @@ impl Listening {
         {
             return Cause::Released { by };
         }
-        if let Some(master) = self.master
+        let silence = now.since(last_heard.unwrap_or(since));
+        let is_alive = |master: &Following| {
+            silence.0 <= u64::from(rules.down_multiplier) * master.interval.nanos().0
+        };
+        if let Some(master) = self.master.filter(is_alive)
             && self.preempts(rules)
             && master.priority < rules.priority
         {
@@ -183,8 +195,6 @@ impl Listening {
                 priority: master.priority,
             };
         }
-        Cause::NoAdvert {
-            silence: now.since(last_heard.unwrap_or(since)),
-        }
+        Cause::NoAdvert { silence }
     }
 }

@@ -336,15 +336,23 @@ fn a_take_over_names_its_cause() {
     let cause = cause_after(&mut in_role(Role::Backup), &released, later);
     assert!(matches!(cause, Cause::NoAdvert { silence } if silence == Nanos::from_millis(100)));
 
+    // One that was lower all the time, and one that fell.
     let worse = [Input::Advert(advert(3, 50))];
-    let cause = cause_after(&mut in_role(Role::Backup), &worse, NOW);
-    assert!(matches!(
-        cause,
-        Cause::Outranks {
-            priority: Priority(50),
-            ..
-        }
-    ));
+    let fell = [Input::Advert(advert(3, 200)), Input::Advert(advert(3, 50))];
+    for heard in [&worse[..], &fell] {
+        let cause = cause_after(&mut in_role(Role::Backup), heard, NOW);
+        assert!(matches!(
+            cause,
+            Cause::Outranks {
+                priority: Priority(50),
+                ..
+            }
+        ));
+    }
+    // It died before its place could be taken.
+    let long_ago = NOW - Nanos::from_millis(2500);
+    let cause = cause_after(&mut in_role(Role::Backup), &worse, long_ago);
+    assert!(matches!(cause, Cause::NoAdvert { silence } if silence == Nanos::from_millis(3200)));
 }
 
 pub(super) fn preempts_after(election: &mut Election, input: Input) -> Option<bool> {

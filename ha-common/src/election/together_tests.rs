@@ -87,14 +87,17 @@ fn a_master_that_is_heard_again_takes_the_expiry_back_and_one_that_is_ignored_do
         (advert(3, 120), MemberState::Listening),
         // What the detector tells of is followed.
         (advert(3, 100), MemberState::Listening),
-        // Its weights dropped: its time is running out.
-        (advert(3, 90), MemberState::Free),
     ] {
         election.handle(NOW, DIED);
         election.handle(NOW, heard);
         assert_eq!(election.standing(), standing, "{heard:?}");
     }
+    // Its weights dropped: its time is running out, and then has run out.
+    election.handle(NOW, advert(3, 90));
+    assert_eq!(election.standing(), MemberState::Free);
     election.handle(NOW, DIED);
+    election.handle(NOW, advert(3, 80));
+    assert!(election.expired_since().is_some(), "it set no timer");
     election.handle(NOW, advert(3, 0));
     assert!(
         election.expired_since().is_some(),

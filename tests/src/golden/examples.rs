@@ -29,7 +29,14 @@ pub fn inputs() -> Vec<Input> {
     all.extend(adverts().map(Input::Advert));
     all.extend(adverts().map(Input::TakenOver));
     all.extend(parameters().map(Input::Configure));
-    let times = [None, Some(Instant(0)), Some(Instant(4_999_999_999))];
+    // Never, long ago, and just now: a master that is preempted speaks to the end.
+    let just_now = Instant(u64::MAX);
+    let times = [
+        None,
+        Some(Instant(0)),
+        Some(Instant(4_999_999_999)),
+        Some(just_now),
+    ];
     all.extend(times.map(|last_heard| Input::MasterDown { last_heard }));
     all.extend([1, 120].map(|it| Input::Priority(Priority(it))));
     let v6 = |last| IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, last]);

@@ -194,9 +194,16 @@ fn priority_zero_of_somebody_else_changes_nothing() {
 #[test]
 fn a_lower_priority_is_ignored_by_who_may_preempt() {
     let (events, slot) = after_change(Receiver::V3Ipv4, |f| f.message.priority = 89);
-    assert!(events.is_empty(), "{events:?}");
+    assert_eq!(one(events, "whom it replaces").priority, 89);
     assert_eq!((slot.rearms, slot.adverts), (1, 2));
-    assert_eq!(slot.master_priority, 100);
+    assert_eq!(slot.master_priority, 89);
+    // Of somebody else, while the master lives, it is no news at all.
+    let (events, slot) = after_change(Receiver::V3Ipv4, |f| {
+        f.source = [10, 99, 0, 3].into();
+        f.message.priority = 89;
+    });
+    assert!(events.is_empty(), "{events:?}");
+    assert_eq!((slot.rearms, slot.master_priority), (1, 100));
 }
 
 /// RFC 9568 section 6.4.2 (follow), RFC 3768 section 6.4.2 (follow).
