@@ -3,6 +3,7 @@
 
 pub mod cleanup;
 mod control_service;
+mod descriptors;
 pub mod dirs;
 pub mod exit;
 pub mod failure;
@@ -46,6 +47,10 @@ pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
         warn!("{}", warning.one_line());
     }
     preflight::require_capabilities()?;
+    crate::os::descriptors::raise();
+    if let Some(warning) = descriptors::warning(&config) {
+        warn!("{warning}");
+    }
     let socket = ControlSocket::claim(&dirs.runtime_dir)?;
     let runtime = runtime()?;
     let outcome = runtime.block_on(serve::until_told(config, dirs, options, socket));

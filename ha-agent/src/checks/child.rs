@@ -20,6 +20,7 @@ use rustix::process::{
 use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, set_capabilities};
 
 use super::user::Identity;
+use crate::os::descriptors;
 
 /// Bytes that a command may lock in memory: the kernel's own default (Linux 5.16).
 const LOCKED: u64 = 8 << 20;
@@ -27,9 +28,10 @@ const LOCKED: u64 = 8 << 20;
 /// Makes `command` give up what is the agent's, and then become that user; `None` is the agent's own.
 pub(super) fn confine(command: &mut Command, identity: Option<&Identity>) {
     let identity = identity.cloned();
+    let descriptors = descriptors::inherited();
     let give_up = move || {
         leave_real_time()?;
-        limit()?;
+        limit(descriptors)?;
         // While /proc/self is still this user's to write.
         be_killed_like_others()?;
         if let Some(Identity { uid, gid, groups }) = &identity {
@@ -67,8 +69,13 @@ fn leave_real_time() -> io::Result<()> {
     Ok(())
 }
 
-/// No real-time priority, no core, little locked memory. Limits only ever become lower.
-fn limit() -> nix::Result<()> {
+/// No real-time priority, no core, little locked memory, and as many descriptors as the agent was started with. Limits only
+/// ever become lower.
+fn limit(descriptors: Option<u64>) -> nix::Result<()> {
+    if let Some(inherited) = descriptors {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, soft.min(inherited), hard)?;
+    }
     setrlimit(Resource::RLIMIT_RTPRIO, 0, 0)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     let (soft, hard) = getrlimit(Resource::RLIMIT_MEMLOCK)?;

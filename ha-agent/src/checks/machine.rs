@@ -212,6 +212,8 @@ impl Machine {
                 self.discards = 0;
                 self.failed(now, false, reason, out);
             }
+            // The next run on the grid asks again; until then everything stays as it is.
+            Outcome::Unasked => {}
             Outcome::Passed => {
                 self.discards = 0;
                 self.passed(now, out);

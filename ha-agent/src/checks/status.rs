@@ -26,7 +26,8 @@ pub struct CheckStatus {
     pub runs: u64,
     /// Runs that failed.
     pub failures: u64,
-    /// Runs that timed out only because the agent itself was stalled; they count neither way.
+    /// Runs that timed out only because the agent itself was stalled, or that it had no descriptors or memory for;
+    /// they count neither way.
     pub void: u64,
     /// Restart commands run.
     pub restarts: u64,

@@ -33,6 +33,8 @@ pub(super) struct Task {
     watcher: Watcher,
     probe: Running<Report>,
     command: Running<Result<(), String>>,
+    /// Nobody could be asked the last time.
+    unasked: bool,
     record: Arc<Mutex<Record>>,
     result_queue: ResultQueue,
 }
@@ -56,6 +58,7 @@ impl Task {
             watcher: Watcher::new(check),
             probe: None,
             command: None,
+            unasked: false,
             record,
             result_queue: ResultQueue::new(events),
         })
@@ -114,6 +117,12 @@ impl Task {
             self.watcher.passed(at);
         }
         let held = self.watcher.hold(report.held);
+        let unasked = matches!(report.outcome, Outcome::Unasked);
+        if unasked && !std::mem::replace(&mut self.unasked, unasked) {
+            let check = &self.name;
+            warn!(%check, "{check} cannot be checked: {}; its state stays", report.text);
+        }
+        self.unasked = unasked;
         self.update(|record| {
             record.ended(at, passed, &report.text, took);
             let status = record.status_mut();
@@ -121,7 +130,7 @@ impl Task {
             match report.outcome {
                 Outcome::Passed => {}
                 Outcome::Failed { .. } => status.failures += 1,
-                Outcome::Discarded => status.void += 1,
+                Outcome::Discarded | Outcome::Unasked => status.void += 1,
             }
             if let Some(id) = held {
                 status.watched_pid = Some(id.pid);

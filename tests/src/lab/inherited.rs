@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 /// is tried, where there is chrt.
 pub const REPORT: &str = concat!(
     "chrt --fifo 50 true 2>/dev/null && rt=yes || rt=no; ",
-    "echo rtprio=$(ulimit -r) memlock=$(ulimit -l) core=$(ulimit -c) rt=$rt ",
+    "echo rtprio=$(ulimit -r) memlock=$(ulimit -l) core=$(ulimit -c) files=$(ulimit -n) rt=$rt ",
     // proc(5): fields 19 and 41 of a process whose name has no spaces.
     "nice=$(cut -d ' ' -f 19 /proc/self/stat) policy=$(cut -d ' ' -f 41 /proc/self/stat) ",
     "oom=$(cat /proc/self/oom_score_adj) user=$(id -u) ",

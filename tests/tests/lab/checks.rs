@@ -1,5 +1,6 @@
 //! Checks of every kind decide about the address of a real agent.
 
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -85,6 +86,49 @@ fn the_death_of_the_process_behind_a_port_is_noticed_at_once() -> Result<()> {
     let took = moves_after_death(&pair, &nginx)?;
     ensure!(took < AT_ONCE + TIMING.skew(), "the address took {took:?}");
     Ok(())
+}
+
+/// An agent that may open no more files knows nothing of the service: that moves nothing.
+#[test]
+fn a_check_that_cannot_be_asked_for_want_of_descriptors_moves_nothing() -> Result<()> {
+    let (pair, _nginx) = watched(|_| Ok(check(toml! { tcp = "127.0.0.1:80" }, OFTEN)))?;
+    let pid = pair.master.process().pid().to_string();
+    let began = now();
+    let limit = |soft: usize| {
+        let soft = format!("--nofile={soft}:");
+        pair.h1().run(&["prlimit", "--pid", &pid, &soft])
+    };
+    let raised = fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let raised = raised
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let raised: Vec<&str> = raised.context("a limit")?.split_whitespace().collect();
+    ensure!(
+        raised.get(3) == raised.get(4),
+        "the soft limit is the hard one: {raised:?}"
+    );
+
+    let mark = pair.master.process().mark();
+    limit(fs::read_dir(format!("/proc/{pid}/fd"))?.count())?;
+    let log = pair.master.process();
+    log.wait_for_line_after(mark, "service cannot be checked", PATIENCE)?;
+    limit(4096)?;
+    let seen = pair
+        .master
+        .status()?
+        .checks
+        .first()
+        .context("a check")?
+        .runs;
+    wait_until(PATIENCE, "the service is asked again", || {
+        let status = pair.master.status();
+        status.is_ok_and(|it| {
+            it.checks
+                .iter()
+                .all(|it| it.runs > seen && it.state == "up")
+        })
+    })?;
+    pair.undisturbed_since(began)
 }
 
 #[test]

@@ -21,9 +21,10 @@ use toml::toml;
 
 /// Starts the agent as a real-time process of low niceness whose core is unlimited. The limits that not even every
 /// root may raise are tried in a virtual machine (`tests/vm/unit.rs`).
-const SPOILED: [&str; 7] = [
+const SPOILED: [&str; 8] = [
     "prlimit",
     "--core=unlimited",
+    "--nofile=1024:",
     "nice",
     "--adjustment=-5",
     "chrt",
@@ -103,6 +104,10 @@ fn a_command_has_no_limit_priority_or_capability_of_the_agent() -> Result<()> {
     let agent = Agent::launch(host, &launch)?;
     let [check, restart] = reports(&agent)?;
     check.is_ordinary()?;
+    ensure!(
+        check.get("files")? == "1024",
+        "the agent's own limit is raised: {check:?}"
+    );
     check.is_powerless()?;
     // It runs as the agent's user, which is root here, and root has what root has.
     restart.is_ordinary()?;

@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use ha_common::election::Role;
 
+use crate::agent::descriptors;
 use crate::agent::running::Agent;
 use crate::config::Problem;
 use crate::driver::published;
@@ -60,7 +61,12 @@ pub(super) fn status(agent: &Agent) -> Status {
         sender: sender(agent, &picture, now),
         leftovers: picture.leftovers.iter().map(|it| now.missing(it)).collect(),
         watches: watches(agent, now),
-        warnings: config.warnings.iter().map(Problem::one_line).collect(),
+        warnings: config
+            .warnings
+            .iter()
+            .map(Problem::one_line)
+            .chain(descriptors::warning(&config))
+            .collect(),
     }
 }
 

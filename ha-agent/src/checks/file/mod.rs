@@ -18,6 +18,7 @@ use super::event::{CheckEvent, Kind, Verdict};
 use super::result_queue::ResultQueue;
 use super::status::Record;
 use crate::config::model::{FileProbe, FileUse};
+use crate::os::descriptors;
 
 mod content;
 mod settle;
@@ -38,7 +39,8 @@ type Looking = Pin<Box<dyn Future<Output = Look> + Send>>;
 struct Look {
     /// Who tells of the next change, or why nobody does.
     watch: Result<Watch, String>,
-    finding: Finding,
+    /// `None` if the agent had no descriptors or memory to look.
+    finding: Option<Finding>,
     took: Duration,
 }
 
@@ -109,19 +111,26 @@ impl FileTask {
         }
     }
 
-    fn looked(&mut self, watch: &Result<Watch, String>, finding: Finding, took: Duration) {
+    fn looked(&mut self, watch: &Result<Watch, String>, finding: Option<Finding>, took: Duration) {
         let at = now();
         self.update(|record| {
-            record.ended(at, finding.verdict == Verdict::Up, &finding.text, took);
+            if let Some(finding) = &finding {
+                record.ended(at, finding.verdict == Verdict::Up, &finding.text, took);
+            }
             let status = record.status_mut();
             status.runs += 1;
-            status.failures += u64::from(finding.verdict == Verdict::Down);
+            match &finding {
+                None => status.void += 1,
+                Some(finding) => status.failures += u64::from(finding.verdict == Verdict::Down),
+            }
             status.notice = match watch {
                 Ok(_) => None,
                 Err(why) => Some(format!("a change is noticed by polling: {why}")),
             };
         });
-        self.tell(at, finding);
+        if let Some(finding) = finding {
+            self.tell(at, finding);
+        }
     }
 
     /// The file system does not answer. What it says when it does counts then.
@@ -179,18 +188,29 @@ fn look(probe: FileProbe) -> Looking {
             (walker, judge(&asked, found))
         });
         match looked.await {
+            // A number that nobody could open a file for: it is looked at again, and stays what it is.
+            Ok((_, finding)) if is_unseen(&probe, &finding) => Look {
+                watch: Err("the agent has no descriptors or memory left to look".to_owned()),
+                finding: None,
+                took: began.elapsed(),
+            },
             Ok((walker, finding)) => Look {
                 watch: walker.and_then(Watch::listen),
-                finding,
+                finding: Some(finding),
                 took: began.elapsed(),
             },
             Err(error) => Look {
                 watch: Err(error.to_string()),
-                finding: unseen(&probe, &error.to_string()),
+                finding: Some(unseen(&probe, &error.to_string())),
                 took: began.elapsed(),
             },
         }
     })
+}
+
+/// Whether a file may be there of which nothing was found.
+fn is_unseen(probe: &FileProbe, finding: &Finding) -> bool {
+    probe.used_as == FileUse::Weight && finding.verdict == Verdict::Down && descriptors::is_short()
 }
 
 fn unseen(probe: &FileProbe, why: &str) -> Finding {

@@ -59,6 +59,8 @@ pub(in crate::checks) enum Outcome {
     },
     /// The probe timed out, but this process slept past the time-out: it says nothing.
     Discarded,
+    /// The agent could not ask, for want of descriptors or memory: it says nothing, however often.
+    Unasked,
 }
 
 /// What the task must do.

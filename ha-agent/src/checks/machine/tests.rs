@@ -388,6 +388,22 @@ fn a_service_that_is_out_at_the_start_is_started_before_the_first_result() {
     }
 }
 
+/// A service is not down because the agent has no descriptors.
+#[test]
+fn a_check_that_cannot_be_asked_stays_what_it_is_for_ever() {
+    let mut bench = Bench::up(policy(0));
+    bench.wait();
+    for _ in 0..100 {
+        assert_eq!(bench.give(0, Input::Probed(Outcome::Unasked)), []);
+        assert_eq!(bench.wait().1, [Act::Probe]);
+    }
+    assert_eq!(bench.give(0, failed(false)), [], "the first failure of two");
+    bench.wait();
+    assert_eq!(bench.give(0, Input::Probed(Outcome::Unasked)), []);
+    bench.wait();
+    assert_eq!(bench.give(0, failed(false)), [Act::Tell(Kind::Down)]);
+}
+
 #[test]
 fn void_results_count_neither_way_but_not_for_ever() {
     let mut bench = Bench::up(policy(0));

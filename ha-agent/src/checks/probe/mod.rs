@@ -78,6 +78,11 @@ impl Prober {
     pub(super) async fn run(self) -> Report {
         let began = Instant::now();
         let finding = self.ask().await;
+        let finding = if self.looks_into_proc() {
+            finding.unless_short()
+        } else {
+            finding
+        };
         let latency = began.elapsed();
         Report {
             outcome: outcome(finding.verdict, &finding.text, latency, self.limit),
@@ -85,6 +90,11 @@ impl Prober {
             latency,
             held: finding.held,
         }
+    }
+
+    /// What cannot be opened there looks as if it did not exist.
+    fn looks_into_proc(&self) -> bool {
+        matches!(self.target, Target::Process(_) | Target::Count(_))
     }
 
     async fn ask(&self) -> Finding {
@@ -114,8 +124,9 @@ impl Prober {
             Err(error @ ExecError::TimedOut { .. }) => {
                 Finding::new(Found::TimedOut, error.to_string())
             }
-            Err(error @ (ExecError::Busy | ExecError::Spawn { .. })) => {
-                Finding::failed(error.to_string())
+            Err(error @ ExecError::Busy) => Finding::failed(error.to_string()),
+            Err(ref error @ ExecError::Spawn { ref source, .. }) => {
+                Finding::of_error(error.to_string(), source)
             }
         }
     }
@@ -147,6 +158,7 @@ async fn processes(probe: CountProbe) -> Finding {
 fn outcome(found: Found, text: &str, took: Duration, limit: Duration) -> Outcome {
     match found {
         Found::Passed => Outcome::Passed,
+        Found::Unasked => Outcome::Unasked,
         Found::TimedOut if took.saturating_sub(limit) > LATE.max(limit / 2) => Outcome::Discarded,
         Found::Failed | Found::Gone | Found::TimedOut => Outcome::Failed {
             gone: found == Found::Gone,
@@ -170,6 +182,10 @@ mod tests {
         assert!(discarded(Found::TimedOut, 751, 500));
         assert!(!discarded(Found::TimedOut, 60, 10));
         assert!(discarded(Found::TimedOut, 61, 10));
+        assert!(matches!(
+            outcome(Found::Unasked, "", ms(1), ms(500)),
+            Outcome::Unasked
+        ));
         // An answer is an answer, however late it was heard.
         assert!(!discarded(Found::Failed, 9000, 500));
         assert!(!discarded(Found::Gone, 9000, 500));

@@ -32,7 +32,7 @@ fn refused_or_not(address: SocketAddr, error: &io::Error) -> Finding {
     if error.kind() == io::ErrorKind::ConnectionRefused {
         Finding::gone(format!("{address} refuses connections"))
     } else {
-        Finding::failed(format!("cannot connect to {address}: {error}"))
+        Finding::of_error(format!("cannot connect to {address}: {error}"), error)
     }
 }
 
