@@ -19,18 +19,14 @@ use crate::router::health::Health;
 pub(super) async fn pass_links(mut table: watch::Receiver<Arc<LinkTable>>, driver: Handle) {
     while table.changed().await.is_ok() {
         let links = Arc::clone(&table.borrow_and_update());
-        if !driver.tell(Command::Links(links)) {
-            return;
-        }
+        driver.tell_links(links);
     }
 }
 
 pub(super) async fn pass_removals(mut removals: RouteMonitor, driver: Handle) {
     loop {
         removals.next().await;
-        if !driver.tell(Command::RoutesRemoved) {
-            return;
-        }
+        driver.tell_routes_removed();
     }
 }
 

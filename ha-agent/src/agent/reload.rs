@@ -138,6 +138,7 @@ mod tests {
         };
         PublishedStatus {
             views: instances.iter().enumerate().map(view).collect(),
+            leftovers: Vec::new(),
         }
     }
 

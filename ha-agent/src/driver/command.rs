@@ -1,8 +1,10 @@
 //! What the driver is told, and how.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender as Queue, SyncSender};
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::oneshot;
 
 use super::switch;
@@ -20,10 +22,6 @@ pub(crate) enum Command {
         /// What it says.
         health: Health,
     },
-    /// The interfaces are these.
-    Links(Arc<LinkTable>),
-    /// Somebody removed routes or rules, perhaps ours.
-    RoutesRemoved,
     /// A new configuration, already found valid; answered when it has been taken and what came of it is published.
     Reload(Arc<Config>, oneshot::Sender<()>),
     /// Receive the adverts of an instance by another datapath.
@@ -41,18 +39,80 @@ pub(crate) enum Command {
     Shutdown(oneshot::Sender<()>),
 }
 
+/// What the driver is told of which only the newest counts: it takes the room of one, however long nobody looks.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    links: ArcSwapOption<LinkTable>,
+    routes_removed: AtomicBool,
+}
+
+impl News {
+    /// The interfaces, if they were told since the last time.
+    pub(super) fn take_links(&self) -> Option<Arc<LinkTable>> {
+        self.links.swap(None)
+    }
+
+    /// Whether somebody has removed routes or rules since the last time, perhaps ours.
+    pub(super) fn take_routes_removed(&self) -> bool {
+        self.routes_removed.swap(false, Ordering::AcqRel)
+    }
+}
+
 /// How the rest of the agent talks to the driver.
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(super) queue: Queue<Command>,
+    pub(super) news: Arc<News>,
     pub(super) bell: Arc<Notifier>,
 }
 
 impl Handle {
+    /// Tells the driver of the interfaces, in place of those that it has not looked at yet.
+    pub(crate) fn tell_links(&self, links: Arc<LinkTable>) {
+        self.news.links.store(Some(links));
+        self.bell.notify();
+    }
+
+    /// Tells the driver that somebody removed routes or rules.
+    pub(crate) fn tell_routes_removed(&self) {
+        self.news.routes_removed.store(true, Ordering::Release);
+        self.bell.notify();
+    }
+
     /// Tells the driver; false if it is gone.
     pub(crate) fn tell(&self, command: Command) -> bool {
         let told = self.queue.send(command).is_ok();
         self.bell.notify();
         told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn of_many_tables_that_nobody_looked_at_only_the_newest_is_kept() {
+        let (queue, commands) = mpsc::channel();
+        let handle = Handle {
+            queue,
+            news: Arc::default(),
+            bell: Arc::new(Notifier::new().unwrap()),
+        };
+        let tables: Vec<Arc<LinkTable>> = (0..100).map(|_| Arc::default()).collect();
+        for table in &tables {
+            handle.tell_links(Arc::clone(table));
+            handle.tell_routes_removed();
+        }
+        let waiting = tables.iter().filter(|it| Arc::strong_count(it) > 1);
+        assert_eq!(waiting.count(), 1);
+        assert!(commands.try_recv().is_err(), "nothing is queued");
+        let newest = handle.news.take_links().unwrap();
+        assert!(tables.last().is_some_and(|last| Arc::ptr_eq(last, &newest)));
+        assert!(handle.news.take_links().is_none());
+        assert!(handle.news.take_routes_removed());
+        assert!(!handle.news.take_routes_removed());
     }
 }

@@ -257,24 +257,25 @@ impl Driver {
 
     fn drain_commands(&mut self, now: Instant) -> Drained {
         let mut drained = Drained::Quiet;
-        let mut links_changed = false;
+        let links = self.news.take_links();
+        let links_changed = links.is_some();
+        if let Some(links) = links {
+            count(&self.published.wakeups.links);
+            self.system.links = links;
+            drained = Drained::Touched;
+        }
+        if self.news.take_routes_removed() {
+            count(&self.published.wakeups.links);
+            for instance in &mut self.instances {
+                instance.verify_routing(&mut self.system, now);
+            }
+            drained = Drained::Touched;
+        }
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Check { name, health } => {
                     count(&self.published.wakeups.checks);
                     self.on_check(&name, health, now);
-                }
-                Command::Links(links) => {
-                    count(&self.published.wakeups.links);
-                    // Each tells the whole state: of many only the newest counts.
-                    self.system.links = links;
-                    links_changed = true;
-                }
-                Command::RoutesRemoved => {
-                    count(&self.published.wakeups.links);
-                    for instance in &mut self.instances {
-                        instance.verify_routing(&mut self.system, now);
-                    }
                 }
                 Command::Reload(config, done) => {
                     count(&self.published.wakeups.commands);

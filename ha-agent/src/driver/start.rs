@@ -70,8 +70,10 @@ pub struct Started {
 pub fn start(setup: Setup) -> io::Result<Started> {
     let bell = Arc::new(Notifier::new()?);
     let (queue, commands) = mpsc::channel();
+    let news = Arc::default();
     let handle = Handle {
         queue,
+        news: Arc::clone(&news),
         bell: Arc::clone(&bell),
     };
     let sender = Sender::start(Arc::clone(&bell))?;
@@ -112,6 +114,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         },
         rings,
         commands,
+        news,
         bell,
     };
     let thread = std::thread::Builder::new()

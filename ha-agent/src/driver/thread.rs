@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 use ha_common::hmac::Stamp;
 use ha_common::units::Instant;
 
-use super::command::Command;
+use super::command::{Command, News};
 use super::groups::Group;
 use super::hooks::Hooks;
 use super::instance::Instance;
@@ -32,6 +32,7 @@ pub(super) struct Driver {
     pub(super) hooks: Hooks,
     pub(super) receivers: Receivers,
     pub(super) commands: Receiver<Command>,
+    pub(super) news: Arc<News>,
     pub(super) bell: Arc<Notifier>,
     pub(super) published: Arc<StatusPublisher>,
     pub(super) leftovers: Leftovers,
