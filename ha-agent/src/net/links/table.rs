@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use netlink_packet_route::address::{AddressFlags, AddressScope};
@@ -144,7 +145,10 @@ impl Link {
 /// Every interface of the network namespace, by index.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LinkTable {
-    links: BTreeMap<u32, Link>,
+    /// Shared between tables, so that showing a new one copies only what has changed.
+    links: BTreeMap<u32, Arc<Link>>,
+    /// The index of each name.
+    names: Arc<HashMap<String, u32>>,
     /// Lives that were given out.
     lives: u64,
 }
@@ -152,17 +156,17 @@ pub struct LinkTable {
 impl LinkTable {
     /// All interfaces, by ascending index.
     pub fn iter(&self) -> impl Iterator<Item = &Link> {
-        self.links.values()
+        self.links.values().map(Arc::as_ref)
     }
 
     /// The interface with this index.
     pub fn get(&self, index: u32) -> Option<&Link> {
-        self.links.get(&index)
+        self.links.get(&index).map(Arc::as_ref)
     }
 
     /// The interface with this name.
     pub fn by_name(&self, name: &str) -> Option<&Link> {
-        self.iter().find(|link| link.name == name)
+        self.get(*self.names.get(name)?)
     }
 
     /// The VLAN interfaces above this one, whose traffic a program on it can mistake for its own.
@@ -194,23 +198,24 @@ impl LinkTable {
 
     /// A link message: the addresses of an interface that is known already stay.
     pub(super) fn put_link(&mut self, mut link: Link) {
-        if let Some(known) = self.links.remove(&link.index) {
-            link.addresses = known.addresses;
+        if let Some(known) = self.links.get(&link.index) {
+            link.addresses.clone_from(&known.addresses);
             link.address_losses = known.address_losses;
             link.life = known.life;
         } else {
             self.lives += 1;
             link.life = self.lives;
         }
-        self.links.insert(link.index, link);
+        self.insert(link);
     }
 
     /// The whole of it was read anew. Who has the index of one that was known is taken for the same one. `lost`: what
     /// was not heard may have been a loss of addresses, also if they are all there.
     pub(super) fn replace(&mut self, links: Vec<Link>, lost: bool) {
-        let mut known = std::mem::take(&mut self.links);
+        let mut gone: HashSet<u32> = self.links.keys().copied().collect();
         for mut link in links {
-            if let Some(known) = known.remove(&link.index) {
+            gone.remove(&link.index);
+            if let Some(known) = self.links.get(&link.index) {
                 link.life = known.life;
                 let all_there = keep_order(&mut link.addresses, &known.addresses);
                 let is_loss = lost || !all_there;
@@ -219,12 +224,38 @@ impl LinkTable {
                 self.lives += 1;
                 link.life = self.lives;
             }
-            self.links.insert(link.index, link);
+            self.insert(link);
+        }
+        for index in gone {
+            self.remove_link(index);
         }
     }
 
     pub(super) fn remove_link(&mut self, index: u32) {
-        self.links.remove(&index);
+        if let Some(link) = self.links.remove(&index) {
+            self.forget_name(&link);
+        }
+    }
+
+    fn insert(&mut self, link: Link) {
+        let known = self.links.get(&link.index).cloned();
+        if known.as_deref() == Some(&link) {
+            return;
+        }
+        if let Some(known) = known.filter(|known| known.name != link.name) {
+            self.forget_name(&known);
+        }
+        if self.names.get(&link.name) != Some(&link.index) {
+            Arc::make_mut(&mut self.names).insert(link.name.clone(), link.index);
+        }
+        self.links.insert(link.index, Arc::new(link));
+    }
+
+    /// Two interfaces may swap their names: the name is then another's already.
+    fn forget_name(&mut self, link: &Link) {
+        if self.names.get(&link.name) == Some(&link.index) {
+            Arc::make_mut(&mut self.names).remove(&link.name);
+        }
     }
 
     /// Adds an address or brings its flags up to date. Of an unknown interface it is dropped: the
@@ -233,6 +264,7 @@ impl LinkTable {
         let Some(link) = self.links.get_mut(&index) else {
             return;
         };
+        let link = Arc::make_mut(link);
         match link.addresses.iter_mut().find(|p| p.net == present.net) {
             Some(known) => *known = present,
             None => link.addresses.push(present),
@@ -241,6 +273,7 @@ impl LinkTable {
 
     pub(super) fn remove_address(&mut self, index: u32, present: &ObservedAddress) {
         if let Some(link) = self.links.get_mut(&index) {
+            let link = Arc::make_mut(link);
             link.addresses.retain(|p| p.net != present.net);
             link.address_losses += 1;
         }
@@ -387,6 +420,42 @@ pub(crate) mod tests {
         table.remove_link(2);
         table.put_link(link(2, "lan0", &[]));
         assert!(life(&table, 2) > fourth && fourth > first);
+    }
+
+    #[test]
+    fn a_name_leads_to_who_has_it_now() {
+        let mut table = table(&[link(2, "eth0", &[]), link(3, "eth1", &[])]);
+        let index = |table: &LinkTable, name| table.by_name(name).map(|link| link.index);
+        for (told, name) in [(2, "tmp"), (3, "eth0"), (2, "eth1")] {
+            table.put_link(link(told, name, &[]));
+        }
+        assert_eq!(
+            ["eth0", "eth1", "tmp"].map(|it| index(&table, it)),
+            [Some(3), Some(2), None]
+        );
+        // Swapped again, and nobody was told.
+        table.replace(vec![link(2, "eth0", &[]), link(3, "eth1", &[])], true);
+        assert_eq!(
+            ["eth0", "eth1"].map(|it| index(&table, it)),
+            [Some(2), Some(3)]
+        );
+        table.replace(vec![link(4, "eth0", &[])], true);
+        assert_eq!(
+            ["eth0", "eth1"].map(|it| index(&table, it)),
+            [Some(4), None]
+        );
+        table.remove_link(4);
+        assert_eq!(index(&table, "eth0"), None);
+    }
+
+    #[test]
+    fn a_new_table_shares_what_has_not_changed() {
+        let mut table = table(&[link(2, "eth0", &[]), link(3, "eth1", &[])]);
+        let shown = table.clone();
+        table.put_address(3, present("10.99.0.1/24"));
+        table.replace(table.iter().cloned().collect(), false);
+        assert!(std::ptr::eq(shown.get(2).unwrap(), table.get(2).unwrap()));
+        assert!(shown.get(3).unwrap().addresses.is_empty());
     }
 
     #[test]
