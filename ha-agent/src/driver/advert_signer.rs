@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use ha_common::address::RawAddress;
 use ha_common::address::raw;
-use ha_common::hmac::{Key, Stamp, TRAILER};
+use ha_common::hmac::{Key, SigningClock, TRAILER};
 use ha_common::units::Family;
 use ha_common::wire::build;
 
+use crate::config::plan::RouterId;
 use crate::net::advert::Destination;
 use crate::os::clock;
 
@@ -20,15 +21,22 @@ pub struct AdvertSigner {
     pub family: Family,
     /// Where they leave from.
     pub source: RawAddress,
-    /// How far the clock may be set back until the time follows it, as a span of stamps; 0: never.
+    /// Whose time they have: what the router has signed counts for as long as this process lives.
+    pub router: RouterId,
+    /// How far their time may be off at a receiver, as a span of stamps; 0: it need only grow.
     pub window: u64,
 }
 
 impl AdvertSigner {
     /// Signs one advert, as it goes to each of its destinations, with the time that follows the last one's.
     /// Never allocates.
-    pub fn close(&self, messages: &mut [Vec<u8>], destinations: &[Destination], last: &mut Stamp) {
-        *last = last.next(Stamp::of_utc(clock::utc()), self.window);
+    pub fn close(
+        &self,
+        messages: &mut [Vec<u8>],
+        destinations: &[Destination],
+        time: &mut SigningClock,
+    ) {
+        let stamp = time.next(clock::now(), clock::utc_at_zero(), self.window);
         let Some((first, _)) = messages
             .first()
             .and_then(|it| it.split_last_chunk::<TRAILER>())
@@ -38,7 +46,7 @@ impl AdvertSigner {
         // What differs between destinations is the checksum, which is not signed.
         let trailer = self
             .key
-            .sign(self.key_id, *last, self.family, self.source, first);
+            .sign(self.key_id, stamp, self.family, self.source, first);
         for (message, to) in messages.iter_mut().zip(destinations) {
             self.put(message, trailer, to.address);
         }
@@ -56,6 +64,9 @@ impl AdvertSigner {
 
 #[cfg(test)]
 mod tests {
+    use ha_common::hmac::Stamp;
+    use ha_common::units::Vrid;
+
     use super::*;
 
     #[test]
@@ -65,19 +76,24 @@ mod tests {
             key_id: 3,
             family: Family::V4,
             source: [1; 16],
+            router: RouterId {
+                interface: "eth0".to_owned(),
+                family: Family::V4,
+                vrid: Vrid::new(51).unwrap(),
+            },
             window: 0,
         };
         let peers = ["10.99.0.2", "10.99.0.3"].map(|it| Destination::new(it.parse().unwrap(), 1));
         let mut messages = vec![vec![0x31; 12 + TRAILER]; 2];
-        let mut last = Stamp::default();
-        let mut earlier = last;
+        let mut time = SigningClock::default();
+        let mut earlier = None;
         for _ in 0..1000 {
-            signer.close(&mut messages, &peers, &mut last);
-            assert!(last.is_after(earlier));
-            earlier = last;
+            signer.close(&mut messages, &peers, &mut time);
             let trailer = messages[0].last_chunk::<TRAILER>().unwrap();
             assert_eq!(trailer[..4], [1, 3, 0, 0]);
-            assert_eq!(trailer[4..12], last.0.to_be_bytes());
+            let stamp = Stamp(u64::from_be_bytes(trailer[4..12].try_into().unwrap()));
+            assert!(earlier.is_none_or(|earlier| stamp.is_after(earlier)));
+            earlier = Some(stamp);
             assert_eq!(messages[0], messages[1]);
         }
     }

@@ -1,12 +1,14 @@
 //! The driver's rounds: the ring and the slots are looked at now and then, whether or not the kernel has woken it.
 
 use ha_common::hmac::Stamp;
+use ha_common::hmac::stamp::InSeconds;
 use ha_common::units::{Instant, Nanos};
 
 use super::instance::Instance;
 use super::published::count;
 use super::thread::Driver;
 use crate::os::clock;
+use crate::router::notice::Notice;
 
 /// Bounds of the time between two rounds.
 const MIN: Nanos = Nanos::from_millis(100);
@@ -49,9 +51,12 @@ impl Driver {
             return;
         }
         let utc = clock::utc_at_zero();
-        if utc.ahead_of(self.utc_at_zero).unsigned_abs() < CLOCK_SET {
+        let moved = utc.ahead_of(self.utc_at_zero);
+        if moved.unsigned_abs() < CLOCK_SET {
             return;
         }
+        let told = Notice::Warning(in_words(moved));
+        self.system.reporter.say_of("signed adverts", told);
         self.utc_at_zero = utc;
         for instance in gated {
             instance.reset_gate(&mut self.system, now);
@@ -66,5 +71,26 @@ impl Driver {
             .map(|instance| instance.rules().initial_down())
             .min()?;
         Some(shortest.clamp(MIN, MAX))
+    }
+}
+
+/// That the wall clock was set, by so many units of stamps.
+fn in_words(moved: i64) -> String {
+    format!(
+        "the clock of this host was set {} by {}: the time in its signed adverts follows slowly, since those who receive them would reject a jump",
+        if moved < 0 { "back" } else { "forward" },
+        InSeconds(moved.unsigned_abs()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_is_told_with_its_way() {
+        let second = 1_i64 << 32;
+        assert!(in_words(-2 * second).contains("set back by 2.0 s:"));
+        assert!(in_words(3600 * second).contains("set forward by 3600.0 s:"));
     }
 }

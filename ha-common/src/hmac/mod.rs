@@ -13,10 +13,12 @@ pub mod key;
 pub mod policy;
 pub mod replay;
 pub mod sha256;
+pub mod signing_clock;
 pub mod stamp;
 pub mod trailer;
 
 pub use self::key::{KEY_MAX, KEY_MIN, Key, Keyed};
 pub use self::policy::{HmacPolicy, mode};
+pub use self::signing_clock::SigningClock;
 pub use self::stamp::Stamp;
 pub use self::trailer::{TRAILER, Trailer};

@@ -1,5 +1,7 @@
 //! The time in a trailer: seconds of UTC in the upper half, their fraction in the lower.
 
+use core::fmt;
+
 /// On the wire 32 bits of seconds since 1970, 16 of their fraction, and a counter of 16 for those of one
 /// moment: read as one number, a time in units of 2^-32 s that only grows. It wraps in 2106; all comparisons
 /// are of serial numbers (RFC 1982).
@@ -14,11 +16,6 @@ impl Stamp {
     pub const fn span(nanos: u64) -> u64 {
         let (seconds, rest) = (nanos / NANOS, nanos % NANOS);
         (seconds << 32).wrapping_add((rest << 32) / NANOS)
-    }
-
-    /// As the clock gives it, with a counter of zero: nanoseconds since 1970.
-    pub const fn of_utc(nanos: u64) -> Self {
-        Self(Self::span(nanos) & !0xffff)
     }
 
     /// Whether this is later than the other.
@@ -40,17 +37,34 @@ impl Stamp {
         Self(self.0.wrapping_add(span))
     }
 
-    /// The stamp of the next advert, after this one, when the clock shows `clock`: never the same twice, and
-    /// never back, unless the clock was set back by more than `window` (a span). Then the receivers, whose
-    /// clocks were set too, would refuse a sender that stays ahead of them.
+    /// With a counter of zero, as a clock gives it.
     #[must_use]
-    pub const fn next(self, clock: Self, window: u64) -> Self {
-        let ahead = self.ahead_of(clock);
-        if ahead < 0 || window != 0 && ahead.cast_unsigned() > window {
-            clock
+    pub const fn without_counter(self) -> Self {
+        Self(self.0 & !0xffff)
+    }
+
+    /// Moved towards the other, by so much at the most.
+    #[must_use]
+    pub const fn towards(self, other: Self, most: u64) -> Self {
+        let way = other.ahead_of(self);
+        if way.unsigned_abs() <= most {
+            other
+        } else if way > 0 {
+            self.after(most)
         } else {
-            self.after(1)
+            Self(self.0.wrapping_sub(most))
         }
+    }
+}
+
+/// A span of stamps in words, cut to tenths: `3600.0 s`.
+#[derive(Clone, Copy, Debug)]
+pub struct InSeconds(pub u64);
+
+impl fmt::Display for InSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = ((self.0 & 0xffff_ffff) * 10) >> 32;
+        write!(f, "{}.{tenths} s", self.0 >> 32)
     }
 }
 
@@ -66,30 +80,28 @@ mod tests {
         assert_eq!(Stamp::span(NANOS), SECOND);
         assert_eq!(Stamp::span(NANOS / 2), SECOND / 2);
         assert_eq!(Stamp::span(1_500_000_000), SECOND + SECOND / 2);
-        let utc = Stamp::of_utc(1_800_000_000 * NANOS + NANOS / 4);
-        assert_eq!(utc.0 >> 32, 1_800_000_000);
-        assert_eq!(utc.0 & 0xffff_ffff, 0x4000_0000);
+        let utc = Stamp::span(1_800_000_000 * NANOS + NANOS / 4);
+        assert_eq!(utc >> 32, 1_800_000_000);
+        assert_eq!(utc & 0xffff_ffff, 0x4000_0000);
+        assert_eq!(Stamp(utc + 7).without_counter(), Stamp(utc));
+        let words = |nanos| std::format!("{}", InSeconds(Stamp::span(nanos)));
+        assert_eq!(words(3_600_250_000_000), "3600.2 s");
+        assert_eq!(words(0), "0.0 s");
     }
 
     #[test]
-    fn the_next_one_follows_the_clock_and_never_repeats() {
-        let clock = Stamp::of_utc(NANOS * 1000);
-        let window = 5 * SECOND;
-        let first = Stamp(0).next(clock, window);
-        assert_eq!(first, clock);
-        assert_eq!(first.next(clock, window), clock.after(1));
-        let later = clock.after(SECOND);
-        assert_eq!(first.next(later, window), later);
-        // Set back a little: it goes on in the smallest steps. Set back by much: it follows.
-        let little = Stamp(clock.0 - 4 * SECOND);
-        assert_eq!(first.next(little, window), clock.after(1));
-        let much = Stamp(clock.0 - 6 * SECOND);
-        assert_eq!(first.next(much, window), much);
-        assert_eq!(
-            first.next(much, 0),
-            clock.after(1),
-            "without a window it only grows"
-        );
+    fn one_moves_towards_another_by_so_much_at_the_most() {
+        for (from, to, most, found) in [
+            (10, 20, 3, 13),
+            (20, 10, 3, 17),
+            (10, 12, 3, 12),
+            (12, 10, 3, 10),
+            (u64::MAX, 5, 3, 2),
+            (2, u64::MAX, 2, 0),
+            (7, 7, 0, 7),
+        ] {
+            assert_eq!(Stamp(from).towards(Stamp(to), most), Stamp(found));
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use ha_common::wire::vrrp::ChecksumScope;
 
 use super::Instance;
 use crate::config::model::{Auth, ChecksumFlavour};
+use crate::config::plan::RouterId;
 use crate::driver::advert_signer::AdvertSigner;
 use crate::driver::detector::raw_list;
 use crate::driver::port::Port;
@@ -40,6 +41,7 @@ impl Instance {
             key_id: hmac.active,
             family: self.config().family,
             source: raw(port.path.source),
+            router: RouterId::of(self.config()),
             window: hmac.window_span(),
         })
     }

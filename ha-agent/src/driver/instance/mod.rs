@@ -185,7 +185,12 @@ impl Instance {
                 }
             }
             Effect::AdvertNow => system.sender.now(self.id),
-            Effect::StopAdverts(last) => system.sender.end(self.id, last),
+            Effect::StopAdverts(last) => {
+                system.sender.end(self.id, last);
+                if last == LastAdvert::None {
+                    system.sender.forget_time(self.id);
+                }
+            }
             Effect::Want(wanted) => return self.want(wanted, system, now),
             Effect::Announce(portion) => return self.announce(portion, system, now),
             Effect::Detect { part, rules } => self.detect(part, &rules, system, now),

@@ -9,15 +9,17 @@ mod due_queue;
 pub mod refusals;
 pub mod schedule;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use ha_common::election::LastAdvert;
-use ha_common::hmac::Stamp;
+use ha_common::hmac::SigningClock;
 use ha_common::units::{Instant, Nanos};
 
 use super::advert_signer::AdvertSigner;
+use crate::config::plan::RouterId;
 use crate::net::advert::AdvertSocket;
 use crate::os::clock;
 use crate::os::notifier::Notifier;
@@ -131,41 +133,34 @@ impl SenderStats {
 struct Outlet {
     adverts: Option<Adverts>,
     sent: Arc<Sent>,
-    /// The time of the last one that was signed: it must go on whatever becomes of the adverts.
-    stamp: Stamp,
-}
-
-impl Outlet {
-    fn send(&mut self, what: LastAdvert) -> Option<Refused> {
-        let adverts = self.adverts.as_mut()?;
-        adverts.send(what, &mut self.stamp, &self.sent)
-    }
-
-    /// The last one: what becomes of it is nobody's concern.
-    fn part(&mut self, last: LastAdvert) {
-        self.send(last);
-        self.adverts = None;
-    }
+    /// Whose time its adverts have, if they were ever signed.
+    signs_as: Option<RouterId>,
 }
 
 impl Adverts {
-    fn send(&mut self, what: LastAdvert, stamp: &mut Stamp, sent: &Sent) -> Option<Refused> {
+    fn send(&mut self, what: LastAdvert, times: &mut Times, sent: &Sent) -> Option<Refused> {
         let messages = match what {
             LastAdvert::Release => &mut self.releases,
             LastAdvert::Own => &mut self.messages,
             LastAdvert::None => return None,
         };
-        if let Some(signer) = &self.signer {
-            signer.close(messages, self.socket.destinations(), stamp);
+        if let Some(signer) = &self.signer
+            && let Some(time) = times.get_mut(&signer.router)
+        {
+            signer.close(messages, self.socket.destinations(), time);
         }
         sent.send(&self.socket, messages)
     }
 }
 
+/// What each virtual router has signed by: it must go on whatever becomes of its adverts and its number.
+type Times = HashMap<RouterId, SigningClock>;
+
 #[derive(Debug, Default)]
 struct Table {
     schedule: Schedule,
     outlets: Vec<Outlet>,
+    times: Times,
 }
 
 #[derive(Debug)]
@@ -239,7 +234,7 @@ impl Sender {
         let mut table = self.shared.lock();
         let now = clock::now();
         table.schedule.start(id, adverts.timing, now);
-        table.outlet(id).adverts = Some(adverts);
+        table.equip(id, adverts);
         table.advertise(id, now);
         drop(table);
         self.shared.changed.notify_one();
@@ -253,7 +248,7 @@ impl Sender {
             return;
         }
         let at_once = table.schedule.update(id, adverts.timing, now);
-        table.outlet(id).adverts = Some(adverts);
+        table.equip(id, adverts);
         if at_once {
             table.advertise(id, now);
         }
@@ -276,7 +271,18 @@ impl Sender {
     pub fn end(&self, id: usize, last: LastAdvert) {
         let mut table = self.shared.lock();
         if table.schedule.stop(id) {
-            table.outlet(id).part(last);
+            table.part(id, last);
+        }
+    }
+
+    /// This virtual router was taken over while its host stood still: to the others it was dead, and nobody knows for
+    /// how long. Its next signed advert goes by the wall clock alone.
+    pub fn forget_time(&self, id: usize) {
+        let mut table = self.shared.lock();
+        let Table { outlets, times, .. } = &mut *table;
+        let signs_as = outlets.get(id).and_then(|it| it.signs_as.as_ref());
+        if let Some(time) = signs_as.and_then(|router| times.get_mut(router)) {
+            time.forget_time();
         }
     }
 
@@ -330,10 +336,32 @@ impl Table {
         &mut self.outlets[id]
     }
 
+    /// These are sent from here on. The only place that makes room for a time to sign by.
+    fn equip(&mut self, id: usize, adverts: Adverts) {
+        if let Some(signer) = &adverts.signer {
+            let router = signer.router.clone();
+            self.times.entry(router.clone()).or_default();
+            self.outlet(id).signs_as = Some(router);
+        }
+        self.outlet(id).adverts = Some(adverts);
+    }
+
     /// One of the usual.
     fn advertise(&mut self, id: usize, now: Instant) {
-        let refused = self.outlet(id).send(LastAdvert::Own);
+        let refused = self.send(id, LastAdvert::Own);
         self.schedule.count(id, refused, now);
+    }
+
+    fn send(&mut self, id: usize, what: LastAdvert) -> Option<Refused> {
+        let outlet = self.outlets.get_mut(id)?;
+        let adverts = outlet.adverts.as_mut()?;
+        adverts.send(what, &mut self.times, &outlet.sent)
+    }
+
+    /// The last one: what becomes of it is nobody's concern.
+    fn part(&mut self, id: usize, last: LastAdvert) {
+        self.send(id, last);
+        self.outlet(id).adverts = None;
     }
 
     /// Does what is to be done at `now`, and says until when the thread waits.
@@ -349,7 +377,7 @@ impl Table {
                     self.advertise(id, now);
                 }
                 Step::Release { id } => {
-                    self.outlet(id).part(LastAdvert::Release);
+                    self.part(id, LastAdvert::Release);
                     lapsed = true;
                 }
                 Step::Overslept { id } => self.outlet(id).adverts = None,
