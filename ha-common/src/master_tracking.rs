@@ -233,7 +233,7 @@ fn learned_interval(slot: &Slot) -> u16 {
 }
 
 #[inline(always)]
-fn version(slot: &Slot) -> Version {
+pub(crate) fn version(slot: &Slot) -> Version {
     if slot.version == Version::V2 as u8 {
         Version::V2
     } else {

@@ -3,6 +3,7 @@
 //!
 //! The timer is its owner's: each of these says what becomes of the deadline, and the owner does it.
 
+use crate::hmac::Untimely;
 use crate::hmac::budget::Budget;
 use crate::layout::{Command, Slot, flags, state};
 use crate::master_tracking::awaits_preemption;
@@ -103,6 +104,7 @@ pub fn release(slot: &mut Slot, command: &Command) {
     slot.window_events = 0;
     slot.last_new_peer = 0;
     slot.budget = Budget::default();
+    slot.untimely = Untimely::default();
     slot.adverts = 0;
     slot.rearms = 0;
     slot.events = 0;

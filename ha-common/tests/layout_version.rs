@@ -5,10 +5,10 @@ use quote::ToTokens;
 use syn::{Attribute, Item};
 
 /// The version, and what [`layouts`] come to in it.
-const KNOWN: (u32, u64) = (7, 0xe6a2_41a2_e0d3_9d5a);
+const KNOWN: (u32, u64) = (8, 0x1326_415d_626d_3bb3);
 
 /// Where what lies in maps is declared.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     include_str!("../src/layout/mod.rs"),
     include_str!("../src/layout/names.rs"),
     include_str!("../src/accept.rs"),
@@ -16,6 +16,7 @@ const SOURCES: [&str; 9] = [
     include_str!("../src/hmac/policy.rs"),
     include_str!("../src/hmac/budget.rs"),
     include_str!("../src/hmac/replay.rs"),
+    include_str!("../src/hmac/untimely.rs"),
     include_str!("../src/hmac/key.rs"),
     include_str!("../src/hmac/sha256.rs"),
 ];
@@ -33,6 +34,7 @@ fn another_layout_has_another_version() {
         "Command",
         "ReplayState",
         "Budget",
+        "Untimely",
         "Reject",
         "BACKUP",
     ] {

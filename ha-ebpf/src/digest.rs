@@ -12,7 +12,7 @@ use ha_common::hmac::sha256::{self, State};
 use ha_common::hmac::trailer::{TAG, TRAILER};
 use ha_common::hmac::{Key, Stamp};
 use ha_common::layout::{PeerKey, SlotKey};
-use ha_common::units::Family;
+use ha_common::units::{Centiseconds, Family, Priority};
 use ha_common::wire::cursor::Cursor;
 use ha_common::wire::vrrp::Advert;
 
@@ -47,6 +47,12 @@ pub(crate) struct Scratch {
     pub(crate) sender: PeerKey,
     /// The mark that it leaves.
     pub(crate) mark: ReplayState,
+    /// Its advert's priority.
+    pub(crate) priority: Priority,
+    /// The interval in it.
+    pub(crate) interval: Centiseconds,
+    /// The length of its message, with the trailer.
+    pub(crate) length: u16,
 }
 
 /// This CPU's. Programs of these hooks run with soft interrupts off, and do not interrupt each other.

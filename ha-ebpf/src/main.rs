@@ -46,6 +46,7 @@ mod maps;
 mod marks;
 mod neighbour;
 mod peers;
+mod proven;
 mod receive;
 mod skb;
 mod timer;

@@ -69,7 +69,7 @@ pub(crate) fn ends_here<F: Frame>(frame: F, sender: u64) -> bool {
     let judged = vrrp::check(&envelope, header, body, &expect).and_then(|advert| {
         if expect.gated {
             // Last, since it is the dearest: what is wrong in itself costs no digest.
-            verify::admit(slot, key, &advert, body, sender, now)?;
+            verify::admit((index, slot), key, &advert, body, sender, now)?;
         }
         on_advert(index, slot, key, &advert, now);
         Ok(())

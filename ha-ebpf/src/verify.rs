@@ -2,21 +2,20 @@
 
 use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::trailer::key_id;
-use ha_common::hmac::{HmacPolicy, Keyed};
+use ha_common::hmac::{HmacPolicy, Keyed, Timing};
 use ha_common::layout::{PeerKey, Slot, SlotKey};
 use ha_common::reject::Reject;
 use ha_common::wire::vrrp::Advert;
 
 use crate::frame::Message;
 use crate::maps::HA_KEYS;
-use crate::marks::Left;
-use crate::{budget, digest, marks};
+use crate::{budget, digest, marks, proven};
 
 /// Judges a valid advert by what stands behind it. `body` stands behind the message's first eight bytes, `mac` is the
 /// Ethernet address that it came from.
 #[inline(always)]
 pub(crate) fn admit<M: Message>(
-    slot: *mut Slot,
+    (index, slot): (u32, *mut Slot),
     key: SlotKey,
     advert: &Advert,
     body: M,
@@ -36,7 +35,7 @@ pub(crate) fn admit<M: Message>(
     let keyed = Keyed::new(key, key_id(head)?);
     let secret = HA_KEYS.get_ptr(keyed).ok_or(Reject::HmacKey)?;
     // SAFETY: the scratch is a live map value of this CPU alone.
-    let (sender, mark) = unsafe {
+    let sender = unsafe {
         (*scratch).sender = PeerKey {
             slot: key,
             address: advert.source,
@@ -46,29 +45,26 @@ pub(crate) fn admit<M: Message>(
             at: now,
             mac,
         };
-        (&(*scratch).sender, &(*scratch).mark)
+        (*scratch).priority = advert.priority;
+        (*scratch).interval = advert.interval;
+        (*scratch).length = advert.length;
+        &(*scratch).sender
     };
     let there = marks::find(sender);
     // A value in any case: what was never written must not be read, says the verifier of kernels before 6.3.
     let last = there.map_or(ReplayState::default(), marks::read);
     let found = there.map(|_| last);
-    gate.freshness.judge(stamp, found, now)?;
-    if budget::refuses(slot, mac, found, now) {
+    let timing = gate.judge_time(stamp, found, now)?;
+    // One of a wrong time has no claim to a digest that others of its station spent.
+    let known = if timing == Timing::Right { found } else { None };
+    if budget::refuses(slot, mac, known, now) {
         return Err(Reject::HmacLimit);
     }
     if !digest::proves(scratch, secret, key, version, advert) {
         budget::note(slot, mac, advert.length, now);
         return Err(Reject::HmacDigest);
     }
-    let left = match there {
-        Some(there) => marks::advance(there, last.stamp, mark)?,
-        None => marks::begin(sender, mark)?,
-    };
-    // What could be played again does not count where signatures are required.
-    if left == Left::Nowhere && !gate.takes_bare() {
-        return Err(Reject::HmacLimit);
-    }
-    Ok(())
+    proven::verdict(index)
 }
 
 #[inline(always)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ha_common::address::RawAddress;
 use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::trailer::same_tag;
-use ha_common::hmac::{Key, Stamp, TRAILER, Trailer};
+use ha_common::hmac::{Key, Stamp, TRAILER, Timing, Trailer, untimely};
 use ha_common::layout::Slot;
 use ha_common::reject::Reject;
 use ha_common::units::Family;
@@ -50,8 +50,10 @@ impl HmacVerifier {
         let trailer = Trailer::read(*trailer)?;
         let key = self.keys.get(&trailer.key_id).ok_or(Reject::HmacKey)?;
         let mark = self.marks.get(&advert.source).copied();
-        slot.gate.freshness.judge(trailer.stamp, mark, now)?;
-        let known = mark.map(|mark| mark.mac);
+        let timing = slot.gate.judge_time(trailer.stamp, mark, now)?;
+        let right = timing == Timing::Right;
+        // One of a wrong time has no claim to a digest that others of its station spent.
+        let known = mark.filter(|_| right).map(|mark| mark.mac);
         if slot.budget.refuses(NO_MAC, known, now) {
             return Err(Reject::HmacLimit);
         }
@@ -66,7 +68,29 @@ impl HmacVerifier {
             slot.budget.note(NO_MAC, advert.length, now);
             return Err(Reject::HmacDigest);
         }
-        self.leave_mark(advert.source, trailer.stamp, now);
+        if !right {
+            // A recording has a right digest, and must not cost more than a forgery.
+            slot.budget.note(NO_MAC, advert.length, now);
+        }
+        let window = slot.gate.freshness;
+        if !right || !window.is_ours(trailer.stamp, now) {
+            slot.untimely.note(advert.source, trailer.stamp, now);
+        }
+        if timing == Timing::Doubted {
+            let leapt = mark.is_some_and(|mark| window.has_leapt(trailer.stamp, mark, now));
+            let (priority, interval) = (advert.priority, advert.interval);
+            let span = untimely::hold_off(slot, priority, interval, leapt, now);
+            if let Some(span) = span {
+                slot.deadline = now + span.0;
+            }
+            return Err(Reject::HmacStale);
+        }
+        if mark.is_none_or(|mark| right || trailer.stamp.is_after(Stamp(mark.stamp))) {
+            self.leave_mark(advert.source, trailer.stamp, now);
+        }
+        if right {
+            slot.untimely.held_since = 0;
+        }
         Ok(advert)
     }
 

@@ -165,6 +165,7 @@ impl Router {
     pub(super) fn look(&mut self, slot: &Slot, now: Instant, fx: &mut Effects) {
         self.unheard.count(slot.adverts);
         self.report_reject(slot, now, fx);
+        self.report_clock(slot, now, fx);
         self.report_fence(slot, fx);
         self.answer_untold_claims(slot, now, fx);
         let missed = self.detection.missed(slot);

@@ -7,6 +7,7 @@
 pub mod announcements;
 mod binding;
 pub mod claims;
+mod clocks;
 mod debounce;
 mod detection;
 mod effect;

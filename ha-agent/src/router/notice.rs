@@ -68,6 +68,7 @@ pub struct Notices {
     remembered: Vec<(Instant, String)>,
     rejects: Vec<(u8, [u8; 16])>,
     lists: Vec<IpAddr>,
+    clocks: Vec<IpAddr>,
 }
 
 impl Notices {
@@ -90,6 +91,11 @@ impl Notices {
     /// Whether adverts of this source that are rejected for this reason have not been told of yet.
     pub(super) fn is_new_reject(&mut self, reason: u8, source: [u8; 16]) -> bool {
         first_of(&mut self.rejects, (reason, source))
+    }
+
+    /// Whether it has not been told yet that the clock of this source is another one.
+    pub(super) fn is_new_clock(&mut self, source: IpAddr) -> bool {
+        first_of(&mut self.clocks, source)
     }
 
     /// Whether it has not been told yet that this source lists other addresses.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ha_common::election::{Claim, Notice};
+use ha_common::hmac::stamp::InSeconds;
 
 /// A notice of the election.
 pub fn of_notice(notice: &Notice) -> String {
@@ -39,6 +40,18 @@ pub fn of_claim(claim: &Claim) -> String {
         Mac(claim.mac),
         claim.address,
     )
+}
+
+/// The clock of another router is ahead of ours by so many units of stamps, or behind.
+pub fn of_clock(source: IpAddr, ahead: i64, enforced: bool) -> String {
+    let off = InSeconds(ahead.unsigned_abs());
+    let way = if ahead < 0 { "behind" } else { "ahead of" };
+    let effect = if enforced {
+        "its signed adverts are rejected unless they follow earlier ones"
+    } else {
+        "with mode = \"enforce\" its signed adverts would be rejected unless they follow earlier ones"
+    };
+    format!("the clock of {source} is {off} {way} ours: {effect}; synchronize both clocks")
 }
 
 /// A difference of address lists.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::format::span;
+use super::format::{count, span};
 
 /// Adverts with a keyed digest.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -17,6 +17,9 @@ pub struct Hmac {
     pub window_us: Option<u64>,
     /// Where adverts are verified before they count; `null` while none are received.
     pub verified: Option<Verified>,
+    /// Adverts with a right signature and another time than this host's clock shows, counted or rejected.
+    #[serde(default)]
+    pub untimely: u64,
 }
 
 /// Where adverts are verified.
@@ -41,8 +44,12 @@ impl Hmac {
             Some(window) => format!("within {}", span(window)),
             None => "increasing only".to_owned(),
         };
+        let untimely = match self.untimely {
+            0 => String::new(),
+            more => format!("; {} of another time", count(more, "advert")),
+        };
         format!(
-            "{}, {place}; signs with key {}, accepts {}; times {time}",
+            "{}, {place}; signs with key {}, accepts {}; times {time}{untimely}",
             self.mode,
             self.active,
             known.join(", ")

@@ -16,9 +16,11 @@ pub mod sha256;
 pub mod signing_clock;
 pub mod stamp;
 pub mod trailer;
+pub mod untimely;
 
 pub use self::key::{KEY_MAX, KEY_MIN, Key, Keyed};
-pub use self::policy::{HmacPolicy, mode};
+pub use self::policy::{HmacPolicy, Timing, mode};
 pub use self::signing_clock::SigningClock;
 pub use self::stamp::Stamp;
 pub use self::trailer::{TRAILER, Trailer};
+pub use self::untimely::Untimely;

@@ -31,6 +31,14 @@ pub struct ReplayState {
     pub mac: u64,
 }
 
+impl ReplayState {
+    /// The time that its sender says by now, by our monotonic clock.
+    #[inline(always)]
+    const fn expected(&self, now: u64) -> Stamp {
+        Stamp(self.stamp).after(Stamp::span(now.saturating_sub(self.at)))
+    }
+}
+
 impl ReplayWindow {
     /// UTC at this moment of `CLOCK_MONOTONIC`, in nanoseconds.
     #[inline(always)]
@@ -38,8 +46,20 @@ impl ReplayWindow {
         Stamp(self.utc_at_zero).after(Stamp::span(now))
     }
 
-    /// Judges the time of an advert that came at `now`. It is not authentic yet: this only ever refuses, so
-    /// that a flood of recorded adverts costs no digests.
+    /// Whether an advert that came at `now` is of our clock's time, as far as we ask.
+    #[inline(always)]
+    pub fn is_ours(&self, stamp: Stamp, now: u64) -> bool {
+        self.near(stamp, self.utc(now))
+    }
+
+    /// Whether its sender's time has leapt ahead since the last one. No recording has that, unless a clock was wrong:
+    /// the sender's when it was made, or ours now.
+    #[inline(always)]
+    pub fn has_leapt(&self, stamp: Stamp, mark: ReplayState, now: u64) -> bool {
+        stamp.is_after(mark.expected(now)) && !self.near(stamp, mark.expected(now))
+    }
+
+    /// Judges the time of an advert that came at `now`. It is not authentic yet.
     ///
     /// [`Reject::HmacStale`]: neither by our clock nor by the sender's own is it now.
     /// [`Reject::HmacReplay`]: the sender has said something at that time or later before.
@@ -51,8 +71,7 @@ impl ReplayWindow {
         };
         let last = Stamp(mark.stamp);
         if stamp.is_after(last) {
-            let expected = last.after(Stamp::span(now.saturating_sub(mark.at)));
-            return or_stale(self.near(stamp, expected) || self.near(stamp, utc));
+            return or_stale(self.near(stamp, mark.expected(now)) || self.near(stamp, utc));
         }
         // The sender's clock was wrong and has been set back. What it said by the wrong one is out of the
         // window, and cannot be played again after this.
@@ -198,6 +217,21 @@ mod tests {
         let replay = Err(Reject::HmacReplay);
         assert_eq!(freshness(0).judge(utc(7), Some(mark(7, 1)), NOW), replay);
         assert_eq!(freshness(0).judge(utc(6), Some(mark(7, 1)), NOW), replay);
+    }
+
+    #[test]
+    fn a_leap_ahead_is_told_from_a_recording() {
+        let judge = freshness(5);
+        for (seconds, mark, leapt) in [
+            (1_000_006, mark(1_000_000, 0), true),
+            (1_000_005, mark(1_000_000, 0), false),
+            (1_000_060, mark(1_000_000, 60), false),
+            (1_000_066, mark(1_000_000, 60), true),
+            (1_000_001, mark(1_000_000, 60), false),
+            (999_000, mark(1_000_000, 0), false),
+        ] {
+            assert_eq!(judge.has_leapt(utc(seconds), mark, NOW), leapt, "{seconds}");
+        }
     }
 
     /// docs/SECURITY.md says what follows from it.

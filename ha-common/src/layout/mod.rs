@@ -12,11 +12,12 @@ use crate::accept::AcceptFrom;
 use crate::address::RawAddress;
 use crate::hmac::budget::Budget;
 use crate::hmac::policy::HmacPolicy;
+use crate::hmac::untimely::Untimely;
 use crate::reject::Reject;
 use crate::units::Family;
 
 /// Changes whenever a layout below changes, so that pins of another version are recognised.
-pub const LAYOUT_VERSION: u32 = 7;
+pub const LAYOUT_VERSION: u32 = 8;
 /// First word of [`Meta`]: `HAgt` in memory.
 pub const META_MAGIC: u32 = 0x7467_4148;
 
@@ -178,6 +179,8 @@ pub struct Slot {
     pub last_new_peer: u64,
     /// Wrong digests in the running window.
     pub budget: Budget,
+    /// Adverts with a right digest and a wrong time.
+    pub untimely: Untimely,
 
     /// Valid adverts.
     pub adverts: u64,

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
 use ha_tests::lab::agent::{Agent, State};
 use ha_tests::lab::agent_config::Instance;
+use ha_tests::lab::agent_status::Notice;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::hmac::{hmac, key};
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, instance};
@@ -124,6 +125,46 @@ fn keeps_a_dead_master_alive(pair: &Pair, recording: &Recording, rate: u32) -> R
     );
     ensure!(counted(pair)? == heard + recording.count());
     pair.backup.wait_state(State::Master, PATIENCE)
+}
+
+/// Nobody can tell a recording from a living router whose clock is wrong. A host that has heard nobody else does not
+/// take over while it comes, and says whose clock it is about; once it has ended the host waits no longer than ever.
+#[test]
+fn a_host_that_starts_waits_for_a_recording_to_end_and_tells_of_a_clock() -> Result<()> {
+    let mut pair = pair("time", Some("1s"))?;
+    let recording = record_and_cut(&pair)?;
+    pair.on_backup.wait_present(PATIENCE)?;
+    pair.backup.process().signal(Signal::TERM)?;
+    pair.backup.process().wait(PATIENCE)?;
+    // Time itself is what is waited for.
+    let age = now().since(recording.last).to_duration();
+    std::thread::sleep((SHORTEST + LATENESS).saturating_sub(age));
+    let attacker = pair.lab.client_host().forger()?;
+    let begin = now();
+    let (again, played) = std::thread::scope(|scope| {
+        let playing = scope.spawn(|| {
+            let storm = attacker.storm(&recording.frames, 50, Duration::from_secs(3));
+            storm.map(|_| now())
+        });
+        (Agent::start_again(pair.h2()), playing.join())
+    });
+    pair.backup = again?;
+    let Ok(end) = played else {
+        anyhow::bail!("the attacker panicked");
+    };
+    let first = pair.capture.wait_advert(pair.h2(), 90, begin, PATIENCE)?.at;
+    let waited = first.since(end?).to_duration();
+    ensure!(
+        waited + LATENESS > TIMING.master_down() && waited < TIMING.master_down() + LATENESS,
+        "{waited:?} after the last one"
+    );
+    ensure!(counted(&pair)? == 0 && refused(&pair, "hmac_stale")? > 50);
+    let notices = pair.backup.only()?.notices;
+    let told = |it: &Notice| {
+        it.text.contains("the clock of 10.99.0.1 is") && it.text.contains("behind ours")
+    };
+    ensure!(notices.iter().any(told), "{notices:?}");
+    Ok(())
 }
 
 #[test]

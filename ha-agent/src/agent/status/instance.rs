@@ -72,7 +72,7 @@ pub(super) fn instance(
             why: it.why.clone(),
         }),
         transport: transport(config),
-        hmac: config.hmac.as_ref().map(|it| hmac(it, view)),
+        hmac: config.hmac.as_ref().map(|it| hmac(it, view, slot.as_ref())),
         virtual_mac: virtual_mac(view),
         addresses: addresses(agent, view, &config.addresses),
         excluded: addresses(agent, view, &config.excluded),
@@ -111,7 +111,7 @@ fn last_transition(view: &InstanceStatus, now: Now) -> Option<Transition> {
     })
 }
 
-fn hmac(hmac: &model::Hmac, view: &InstanceStatus) -> Hmac {
+fn hmac(hmac: &model::Hmac, view: &InstanceStatus, slot: Option<&Slot>) -> Hmac {
     let verified = view.datapath.as_ref().map(|it| match it.kernel_slot {
         Some(_) => Verified::Kernel,
         None => Verified::Socket,
@@ -124,6 +124,7 @@ fn hmac(hmac: &model::Hmac, view: &InstanceStatus) -> Hmac {
             .window
             .map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX)),
         verified,
+        untimely: slot.map_or(0, |slot| slot.untimely.adverts),
     }
 }
 

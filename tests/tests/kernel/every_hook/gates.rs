@@ -7,7 +7,7 @@ use ha_agent::datapath::socket_slot::SocketSlot;
 use ha_agent::net::receive::Received;
 use ha_common::hmac::replay::ReplayWindow;
 use ha_common::hmac::{HmacPolicy, Key, budget};
-use ha_common::layout::{Command, SlotKey, flags, op, state};
+use ha_common::layout::{Command, Slot, SlotKey, flags, op, state};
 use ha_common::reject::Reject;
 use ha_tests::vectors::build::Frame;
 use ha_tests::vectors::signed::Signer;
@@ -72,10 +72,20 @@ impl Gates {
 
     /// From here on an advert that counts arms the timer.
     pub(crate) fn backup(&mut self) {
+        self.wait_for(PATIENCE * 100);
+    }
+
+    /// The slots of both.
+    pub(crate) fn slots(&self) -> [Slot; 2] {
+        [self.lab.slot(), *self.soft.slot()]
+    }
+
+    /// As [`Self::backup`], with this long to go until a master counts as dead.
+    pub(crate) fn wait_for(&mut self, span: Duration) {
         let part = Command {
             op: op::SET_STATE,
             state: state::BACKUP,
-            arm_for: u64::try_from(PATIENCE.as_nanos()).expect("short") * 100,
+            arm_for: u64::try_from(span.as_nanos()).expect("short"),
             flags: flags::PREEMPT,
             ..self.command
         };
@@ -83,12 +93,16 @@ impl Gates {
         self.soft.command(&part, now());
     }
 
+    /// Gives a frame to both.
+    pub(crate) fn both_hear(&mut self, frame: &[u8]) {
+        self.lab.send(frame);
+        self.soft.receive(&received(self.receiver, frame), now());
+    }
+
     /// What both make of a frame; a panic if they differ, or if a refused one moved anything.
     pub(crate) fn hear(&mut self, frame: &[u8]) -> Result<(), Reject> {
         let before = (self.lab.slot(), *self.soft.slot());
-        self.lab.send(frame);
-        let received = received(self.receiver, frame);
-        self.soft.receive(&received, now());
+        self.both_hear(frame);
         let after = (self.lab.slot(), *self.soft.slot());
         let verdicts = [(before.0, after.0), (before.1, after.1)].map(|(before, after)| {
             let reasons = Reject::ALL.into_iter().filter(|reason| {

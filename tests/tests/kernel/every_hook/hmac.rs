@@ -1,6 +1,7 @@
 //! The gate: what an HMAC trailer must be, in the kernel and in the plain socket alike.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ha_agent::datapath::socket_slot::SocketSlot;
 use ha_common::hmac::{Key, mode};
@@ -94,6 +95,74 @@ fn an_advert_without_a_trailer_counts_until_one_is_required() {
                 "{receiver:?} {mode}"
             );
         }
+    }
+}
+
+/// Until signatures are enforced an advert without any counts: one of a wrong time is no worse.
+#[test]
+fn a_wrong_time_refuses_nobody_until_signatures_are_required() {
+    for receiver in RECEIVERS {
+        for mode in [mode::RECEIVE_ONLY, mode::PERMISSIVE] {
+            let mut gates = Gates::of(receiver, mode);
+            let right = stamp();
+            let off = (WINDOW + 5) * SECOND;
+            let stamps = [right - off, right, right, right - off, right + 9 * off];
+            for (number, stamp) in stamps.into_iter().enumerate() {
+                let frame = signed(receiver, signer(stamp), |_| {}, |_| {});
+                assert_eq!(gates.hear(&frame), Ok(()), "{receiver:?} {mode} {number}");
+            }
+            let forged = Signer {
+                secret: &OTHER,
+                ..signer(right - off)
+            };
+            let frame = signed(receiver, forged, |_| {}, |_| {});
+            assert_eq!(gates.hear(&frame), Err(Reject::HmacDigest));
+            // All but the first of the right time, and the forgery.
+            for slot in gates.slots() {
+                assert_eq!(slot.untimely.adverts, 4, "{receiver:?} {mode}");
+                assert_eq!(slot.untimely.stamp, right + 9 * off);
+                assert_eq!(slot.untimely.source, slot.master_address);
+            }
+        }
+    }
+}
+
+/// A host that has heard nobody yet, where signatures are enforced.
+#[test]
+fn a_router_of_another_time_takes_no_place_and_holds_a_take_over_off() {
+    let receiver = Receiver::V3Ipv4;
+    let off = (WINDOW + 5) * SECOND;
+    let mut gates = Gates::of(receiver, mode::ENFORCE);
+    gates.wait_for(Duration::from_millis(500));
+    let before = gates.slots();
+    let forged = Signer {
+        secret: &OTHER,
+        ..signer(stamp() - off)
+    };
+    let frame = signed(receiver, forged, |_| {}, |_| {});
+    assert_eq!(gates.hear(&frame), Err(Reject::HmacDigest), "moves nothing");
+    let living = signed(receiver, signer(stamp() - off), |_| {}, |_| {});
+    gates.both_hear(&living);
+    for (before, after) in before.into_iter().zip(gates.slots()) {
+        assert!(after.deadline > before.deadline, "it is waited for");
+        assert_eq!(after.rejects[Reject::HmacStale as usize], 1);
+        assert_eq!((after.adverts, after.events), (0, before.events));
+        assert_eq!(after.master_address, [0; 16]);
+        assert_eq!(after.untimely.adverts, 1);
+    }
+    // One of the right time is followed, and after it no stranger is waited for.
+    let right = signed(receiver, signer(stamp()), |_| {}, |_| {});
+    assert_eq!(gates.hear(&right), Ok(()));
+    gates.wait_for(Duration::from_millis(500));
+    let before = gates.slots();
+    gates.both_hear(&signed(
+        receiver,
+        signer(stamp() - off),
+        |it| it.source = [10, 99, 0, 77].into(),
+        |_| {},
+    ));
+    for (before, after) in before.into_iter().zip(gates.slots()) {
+        assert_eq!(after.deadline, before.deadline);
     }
 }
 
