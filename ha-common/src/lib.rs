@@ -18,6 +18,7 @@ pub mod election;
 pub mod fence;
 pub mod group;
 pub mod hmac;
+pub mod hold_off;
 pub mod lateness;
 pub mod layout;
 pub mod master_tracking;

@@ -2,7 +2,8 @@
 //! left for the digest. What it works on is in the scratch area.
 
 use ha_common::hmac::replay::ReplayState;
-use ha_common::hmac::{Stamp, Timing, untimely};
+use ha_common::hmac::{Stamp, Timing};
+use ha_common::hold_off;
 use ha_common::layout::Slot;
 use ha_common::reject::Reject;
 
@@ -65,7 +66,7 @@ fn judge(slot: *mut Slot, scratch: *mut Scratch) -> Result<(), Reject> {
     }
     if timing == Timing::Doubted {
         let leapt = there.is_some() && gate.freshness.has_leapt(stamp, last, now);
-        hold_off(slot, scratch, leapt, now);
+        wait(slot, scratch, leapt, now);
         return Err(Reject::HmacStale);
     }
     let left = match there {
@@ -84,11 +85,11 @@ fn judge(slot: *mut Slot, scratch: *mut Scratch) -> Result<(), Reject> {
 }
 
 #[inline(always)]
-fn hold_off(slot: *mut Slot, scratch: *mut Scratch, leapt: bool, now: u64) {
+fn wait(slot: *mut Slot, scratch: *mut Scratch, leapt: bool, now: u64) {
     // SAFETY: as in `judge`.
     let span = unsafe {
         let (priority, interval) = ((*scratch).priority, (*scratch).interval);
-        untimely::hold_off(&mut *slot, priority, interval, leapt, now)
+        hold_off::arm_for(&mut *slot, priority, interval, leapt, now)
     };
     if let Some(span) = span {
         timer::arm(slot, now, span.0);

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use ha_common::address::RawAddress;
 use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::trailer::same_tag;
-use ha_common::hmac::{Key, Stamp, TRAILER, Timing, Trailer, untimely};
+use ha_common::hmac::{Key, Stamp, TRAILER, Timing, Trailer};
+use ha_common::hold_off;
 use ha_common::layout::Slot;
 use ha_common::reject::Reject;
 use ha_common::units::Family;
@@ -79,7 +80,7 @@ impl HmacVerifier {
         if timing == Timing::Doubted {
             let leapt = mark.is_some_and(|mark| window.has_leapt(trailer.stamp, mark, now));
             let (priority, interval) = (advert.priority, advert.interval);
-            let span = untimely::hold_off(slot, priority, interval, leapt, now);
+            let span = hold_off::arm_for(slot, priority, interval, leapt, now);
             if let Some(span) = span {
                 slot.deadline = now + span.0;
             }
