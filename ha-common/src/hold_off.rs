@@ -65,7 +65,7 @@ mod tests {
             },
             ..fresh
         };
-        for (before, priority, leapt, arm_for) in [
+        for (before, priority, leapt, waits) in [
             (fresh, 200, false, REARM),
             // A lower one too: it would refuse our adverts, and go on.
             (fresh, 1, false, REARM),
@@ -79,14 +79,14 @@ mod tests {
             (slot(state::IDLE), 200, false, None),
         ] {
             let mut slot = before;
-            let found = hold_off(
+            let found = arm_for(
                 &mut slot,
                 Priority(priority),
                 Centiseconds(INTERVAL),
                 leapt,
                 START,
             );
-            assert_eq!(found, arm_for, "{priority} {leapt}");
+            assert_eq!(found, waits, "{priority} {leapt}");
             assert_eq!(slot.master_address, before.master_address, "no place");
             assert_eq!(slot.last_heard, before.last_heard);
         }
