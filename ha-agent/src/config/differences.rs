@@ -54,6 +54,11 @@ impl Differences {
         }
     }
 
+    /// A time.
+    fn span(&mut self, key: &'static str, pair: (&Duration, &Duration)) {
+        self.value(key, pair, |it| span(*it));
+    }
+
     /// A key of which it is only told that it has changed.
     fn list<T: PartialEq>(&mut self, key: &'static str, (old, new): (&T, &T)) {
         if old != new {
@@ -115,23 +120,19 @@ pub(super) fn router(old: &Instance, new: &Instance) -> Vec<Difference> {
     it.entries("routes", (routes, &new.routes), ToString::to_string);
     it.entries("rules", (rules, &new.rules), ToString::to_string);
     it.value("preempt", (preempt, &new.preempt), |it| *it);
-    let pair = (preempt_delay, &new.preempt_delay);
-    it.value("preempt_delay", pair, |it| span(*it));
+    it.span("preempt_delay", (preempt_delay, &new.preempt_delay));
     it.list("auth", (auth, &new.auth));
     it.0.extend(hmac_difference(hmac.as_ref(), new.hmac.as_ref()));
     it.entries("track", (track, &new.track), tracked);
     it.value("carrier", (carrier, &new.carrier), |it| carrier_name(*it));
-    let pair = (carrier_delay, &new.carrier_delay);
-    it.value("carrier_delay", pair, |it| span(*it));
-    let pair = (address_delay, &new.address_delay);
-    it.value("address_delay", pair, |it| span(*it));
+    it.span("carrier_delay", (carrier_delay, &new.carrier_delay));
+    it.span("address_delay", (address_delay, &new.address_delay));
     it.value("datapath", (datapath, &new.datapath), |it| it.name());
     it.value("consume", (consume, &new.consume), |it| consume_name(*it));
     let pair = (checksum, &new.checksum);
     it.value("checksum", pair, |it| checksum_name(*it));
     it.list("garp", (garp, &new.garp));
-    let pair = (start_delay, &new.start_delay);
-    it.value("start_delay", pair, |it| span(*it));
+    it.span("start_delay", (start_delay, &new.start_delay));
     it.value("virtual_mac", (virtual_mac, &new.virtual_mac), |it| {
         it.as_ref()
             .map_or("false".to_owned(), |mac| mac.device.clone())

@@ -84,7 +84,8 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let devices = MacvlanTable::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;
     let pinned = setup.pins.is_some();
-    let (kernel, rings, attacher) = kernel_half(setup.kernel, setup.pins, &bell)?;
+    let KernelHalf { maps, attacher } = kernel_half(setup.kernel, setup.pins, &bell)?;
+    let (kernel, rings) = maps.unzip();
     let now = clock::now();
     let names = reload::names(&setup.config);
     let mut driver = Driver {
@@ -134,19 +135,34 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     })
 }
 
+/// What the driver has in the kernel.
+struct KernelHalf {
+    maps: Option<(Kernel, Rings)>,
+    /// The thread that attaches the programs, or why there are none.
+    attacher: Result<Attacher, String>,
+}
+
 /// The parts of the kernel half, with the thread that attaches its programs; its bell is the driver's.
 fn kernel_half(
     kernel: Result<Loaded, String>,
     pins: Option<PinnedLinks>,
     bell: &Arc<Notifier>,
-) -> io::Result<(Option<Kernel>, Option<Rings>, Result<Attacher, String>)> {
+) -> io::Result<KernelHalf> {
     let loaded = match kernel {
         Ok(loaded) => loaded,
-        Err(why) => return Ok((None, None, Err(why))),
+        Err(why) => {
+            return Ok(KernelHalf {
+                maps: None,
+                attacher: Err(why),
+            });
+        }
     };
     let bell = Arc::clone(bell);
     let attacher = Attacher::start(loaded.programs, pins, move || bell.notify())?;
-    Ok((Some(loaded.kernel), Some(loaded.rings), Ok(attacher)))
+    Ok(KernelHalf {
+        maps: Some((loaded.kernel, loaded.rings)),
+        attacher: Ok(attacher),
+    })
 }
 
 fn instances_of(
