@@ -11,7 +11,7 @@ use crate::address::RawAddress;
 use crate::address::same;
 use crate::layout::{Slot, flags, state};
 use crate::timing::{has_ended, master_down, skew};
-use crate::units::{Centiseconds, Nanos, Priority, Version};
+use crate::units::{Centiseconds, Instant, Nanos, Priority, Version};
 use crate::wire::vrrp::Advert;
 
 /// Events that one slot may put into the ring in a window; the rest is counted.
@@ -98,6 +98,13 @@ pub fn awaits_preemption(slot: &Slot) -> bool {
     slot.master_priority != 0
         && slot.master_address != [0; 16]
         && is_preempted(slot, slot.master_priority)
+}
+
+/// When a backup will replace the master of lower priority that it hears, if it does.
+pub fn preempts_at(slot: &Slot, now: Instant) -> Option<Instant> {
+    let is_alive = was_heard_lately(slot, now.0) && slot.deadline > now.0;
+    (slot.state == state::BACKUP && is_alive && awaits_preemption(slot))
+        .then_some(Instant(slot.deadline))
 }
 
 /// RFC 9568 section 6.4.3, (700) to (770): every advert is news, for the election to weigh.

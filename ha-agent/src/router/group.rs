@@ -33,12 +33,16 @@ pub fn settle(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
         Verdict::Lead { by } => (None, deadline_of(members, &standings, by)),
         Verdict::Stay | Verdict::Leave(_) => (None, None),
     };
+    let has_run_out = |state: &MemberState| matches!(state, MemberState::Expired { .. });
+    let ran_out = standings.iter().position(has_run_out);
+    let ran_out = ran_out.and_then(|index| u16::try_from(index).ok());
+    let ran_out = ran_out.map(MemberId).filter(|_| waits_for.is_some());
     let each = (0..=u16::MAX)
         .map(MemberId)
         .zip(members.iter_mut().zip(standings));
     each.map(|(me, (member, standing))| {
         let mut fx = Effects::default();
-        member.wait_for(waits_for);
+        member.wait_for(waits_for, ran_out, &mut fx);
         if let Some(input) = verdict.input(me, standing) {
             member.obey(deadline, input, now, &mut fx);
         }

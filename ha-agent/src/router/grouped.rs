@@ -8,6 +8,7 @@ use ha_common::units::Instant;
 
 use super::effect::Effects;
 use super::membership::Membership;
+use super::notice::Notice;
 use super::{Router, params};
 
 impl Router {
@@ -65,12 +66,28 @@ impl Router {
         self.ran_out_at
     }
 
-    /// Another member keeps the group from taking over, or nobody does.
-    pub fn wait_for(&mut self, member: Option<MemberId>) {
-        if let Some(membership) = &mut self.membership
-            && std::mem::replace(&mut membership.waits_for, member) != member
+    /// Another member keeps the group from taking over although the timer of `ran_out` has run out, or nobody does.
+    pub fn wait_for(
+        &mut self,
+        member: Option<MemberId>,
+        ran_out: Option<MemberId>,
+        fx: &mut Effects,
+    ) {
+        let Some(membership) = &mut self.membership else {
+            return;
+        };
+        membership.ran_out = ran_out;
+        if std::mem::replace(&mut membership.waits_for, member) == member {
+            return;
+        }
+        self.changed = true;
+        if let Some(name) = member.and_then(|member| membership.name(member))
+            && self.election.expired_since().is_some()
         {
-            self.changed = true;
+            let group = &membership.group;
+            fx.say(Notice::Info(format!(
+                "would take over, but member {name} of group {group} cannot: the group waits for it"
+            )));
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Membership {
     pub lent: Option<GroupView>,
     /// The member that keeps the group from taking over although a timer has run out.
     pub waits_for: Option<MemberId>,
+    /// And the first member whose timer has run out.
+    pub ran_out: Option<MemberId>,
 }
 
 impl Membership {
@@ -25,6 +27,7 @@ impl Membership {
             members,
             lent: None,
             waits_for: None,
+            ran_out: None,
         }
     }
 

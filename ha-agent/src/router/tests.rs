@@ -1,5 +1,6 @@
 //! Routers on their own: what the lab cannot time.
 
+mod grouped;
 mod interface;
 
 use std::net::IpAddr;
@@ -101,6 +102,20 @@ impl Bench {
         let mut wanted = std::mem::take(&mut self.effects);
         wanted.retain(|effect| !matches!(effect, Effect::Report(_) | Effect::Say(_)));
         wanted
+    }
+}
+
+/// An advert of 10.99.0.`host`, each second.
+fn heard(host: u8, priority: u8, slot: Option<&Slot>) -> Event<'_> {
+    let advert = Advert {
+        source: IpAddr::from([10, 99, 0, host]),
+        priority: Priority(priority),
+        interval: Centiseconds(100),
+    };
+    Event::Advert {
+        advert,
+        other_list: None,
+        slot,
     }
 }
 

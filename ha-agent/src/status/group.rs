@@ -18,6 +18,9 @@ pub struct Group {
     /// Why the group is in `fault` or held in `initialize`: the first instance that is the reason, and its
     /// own reason.
     pub reason: Option<String>,
-    /// While one of the instances hears no master: the one that keeps the group from taking over.
+    /// While one of the instances would take over: the one that keeps the group from it.
     pub waits_for: Option<String>,
+    /// And the one that would.
+    #[serde(default)]
+    pub would_take_over: Option<String>,
 }

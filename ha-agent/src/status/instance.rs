@@ -51,6 +51,10 @@ pub struct Instance {
     pub preempt: bool,
     /// While a backup's preempt delay runs: until when it leaves a healthy master of lower priority alone.
     pub preempt_wait: Option<Countdown>,
+    /// While a backup is to replace a master of lower priority that it hears: when its timer runs out. A member of a
+    /// sync group waits for the others then.
+    #[serde(default)]
+    pub takes_over: Option<Countdown>,
     /// Who is master; `null` if nobody is known to be.
     pub master: Option<Master>,
     /// The virtual addresses, in configured order.

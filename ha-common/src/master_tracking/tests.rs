@@ -128,6 +128,19 @@ fn a_master_that_is_to_be_preempted_is_noted_and_told_once_and_sets_no_timer() {
 }
 
 #[test]
+fn when_a_backup_preempts_is_its_deadline_while_the_lower_master_speaks() {
+    let mut slot = slot(state::BACKUP);
+    slot.deadline = START + 36 * MS;
+    let at = |millis| Instant(START + millis * MS);
+    assert_eq!(preempts_at(&slot, at(0)), None, "nobody was heard");
+    hear(&mut slot, &advert(1, 80), START);
+    assert_eq!(preempts_at(&slot, at(1)), Some(at(36)));
+    assert_eq!(preempts_at(&slot, at(36)), None, "it is over");
+    hear(&mut slot, &advert(2, 90), START + 2 * MS);
+    assert_eq!(preempts_at(&slot, at(3)), None, "that one counts");
+}
+
+#[test]
 fn a_followed_master_whose_priority_falls_is_news_and_sets_no_timer_any_more() {
     let mut slot = slot(state::BACKUP);
     hear(&mut slot, &advert(1, 200), START);

@@ -38,6 +38,8 @@ pub struct Group {
     pub reason: Option<String>,
     /// Who keeps it from taking over.
     pub waits_for: Option<String>,
+    /// Who would take over.
+    pub would_take_over: Option<String>,
 }
 
 /// The thread that sends adverts.
@@ -106,6 +108,8 @@ pub struct Instance {
     pub tracked: Vec<Tracked>,
     /// Until when it leaves a healthy master alone.
     pub preempt_wait: Option<Ahead>,
+    /// When it preempts.
+    pub takes_over: Option<Ahead>,
     /// Intervals between adverts.
     pub interval: Interval,
     /// Who is master.

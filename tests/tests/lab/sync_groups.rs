@@ -292,9 +292,15 @@ fn a_backup_that_is_deaf_on_one_segment_says_so_and_leaves_the_group_where_it_is
         it.waits_for.is_some()
     })?;
     ensure!(
-        group.state == State::Backup && group.waits_for.as_deref() == Some("web"),
+        group.state == State::Backup
+            && group.waits_for.as_deref() == Some("web")
+            && group.would_take_over.as_deref() == Some("dns"),
         "{group:?}"
     );
+    agents
+        .second
+        .process()
+        .wait_for_line("dns: would take over, but member web of group", PATIENCE)?;
     ensure!(stage.on_first.present() == [true; 2] && stage.on_second.present() == [false; 2]);
 
     // Nobody is in the way any more once the master leaves.

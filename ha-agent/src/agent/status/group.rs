@@ -1,6 +1,6 @@
 //! The sync groups as `status` shows them.
 
-use ha_common::election::Role;
+use ha_common::election::{MemberId, Role};
 
 use super::instance::state;
 use crate::config::model;
@@ -26,16 +26,15 @@ pub(super) fn groups(groups: &[model::Group], picture: &PublishedStatus) -> Vec<
 fn shown(name: &str, views: &[&InstanceStatus]) -> Option<Group> {
     let first = views.first()?;
     let membership = first.membership.as_ref()?;
-    let waits_for = membership
-        .waits_for
-        .and_then(|member| membership.name(member));
+    let named = |member: Option<MemberId>| Some(membership.name(member?)?.to_owned());
     Some(Group {
         name: name.to_owned(),
         state: common(views.iter().map(|view| state(view.role))),
         priority: first.priority.0,
         instances: membership.members.to_vec(),
         reason: views.iter().find_map(|view| reason(view)),
-        waits_for: waits_for.map(str::to_owned),
+        waits_for: named(membership.waits_for),
+        would_take_over: named(membership.ran_out),
     })
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ha_common::election::Role;
 use ha_common::layout::Slot;
+use ha_common::master_tracking;
 use ha_common::units::{Centiseconds, Instant, Version};
 
 use super::datapath::{consume, datapath, timer};
@@ -27,6 +28,7 @@ use crate::status::instance::{
     Address, Checksum, Counters, Family, Instance, Interval, Master, Notice, PrioritySum, State,
     Transition, Unsent, Weight,
 };
+use crate::status::moment::Countdown;
 use crate::status::rejects::RejectCounts;
 use crate::status::virtual_mac::{MacAddress, VirtualMac};
 
@@ -64,6 +66,7 @@ pub(super) fn instance(
         tracked: tracked::tracked(&view.tracked, now),
         preempt: config.preempt,
         preempt_wait: view.preempt_at.map(|at| now.ahead(at)),
+        takes_over: takes_over(view, slot.as_ref(), now),
         master: master(view, slot.as_ref(), now),
         source: view.source,
         unsent: view.unsent.as_ref().map(|it| Unsent {
@@ -166,6 +169,11 @@ fn priority_sum(view: &InstanceStatus) -> PrioritySum {
     }
 }
 
+fn takes_over(view: &InstanceStatus, slot: Option<&Slot>, now: Now) -> Option<Countdown> {
+    let slot = slot.filter(|_| view.role == Role::Backup)?;
+    master_tracking::preempts_at(slot, now.monotonic).map(|at| now.ahead(at))
+}
+
 fn master(view: &InstanceStatus, slot: Option<&Slot>, now: Now) -> Option<Master> {
     let config = &view.config;
     if view.role == Role::Master {
@@ -181,7 +189,7 @@ fn master(view: &InstanceStatus, slot: Option<&Slot>, now: Now) -> Option<Master
     let slot = slot.filter(|slot| slot.master_address != [0; 16])?;
     let silent = now.monotonic.since(Instant(slot.last_heard));
     // One that has been silent for longer than any master may be is none.
-    if silent > ha_common::master_tracking::down_interval(slot) {
+    if silent > master_tracking::down_interval(slot) {
         return None;
     }
     Some(Master {

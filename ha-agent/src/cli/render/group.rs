@@ -26,8 +26,9 @@ pub(super) fn render_groups(out: &mut String, groups: &[Group]) {
         }
         if let Some(member) = &group.waits_for {
             let text = format!(
-                "{}: a member has no master, and {member} keeps the group from taking over",
-                group.name
+                "{}: {} would take over, and {member} keeps the group from it",
+                group.name,
+                group.would_take_over.as_deref().unwrap_or("a member")
             );
             field(out, "waits", WARN, &text);
         }

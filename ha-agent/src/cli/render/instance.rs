@@ -14,8 +14,8 @@ use super::tracked::render_tracked;
 use crate::status::fence::FenceState;
 use crate::status::format::{count, span};
 use crate::status::instance::{
-    Checksum, Consume, Counters, Datapath, Instance, Master, PrioritySum, Rejected, TimerKind,
-    Transition, Unsent,
+    Checksum, Consume, Counters, Datapath, Instance, PrioritySum, Rejected, TimerKind, Transition,
+    Unsent,
 };
 use crate::status::rejects::RejectCounts;
 
@@ -42,7 +42,7 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
     }
     field(out, "priority", PLAIN, &priority(&instance.priority));
     render_tracked(out, &instance.tracked);
-    field(out, "master", PLAIN, &master(instance.master.as_ref()));
+    field(out, "master", PLAIN, &master(instance));
     render_held(out, instance);
     render_unsent(out, instance.unsent.as_ref());
     if let Some(hmac) = &instance.hmac {
@@ -117,8 +117,8 @@ fn priority(priority: &PrioritySum) -> String {
     text
 }
 
-fn master(master: Option<&Master>) -> String {
-    let Some(master) = master else {
+fn master(instance: &Instance) -> String {
+    let Some(master) = &instance.master else {
         return "no master heard".to_owned();
     };
     let mut text = if master.is_self {
@@ -135,6 +135,10 @@ fn master(master: Option<&Master>) -> String {
         Some(Checksum::PseudoHeader) => text.push_str(", checksum with pseudo-header"),
         Some(Checksum::Payload) => text.push_str(", checksum without pseudo-header"),
         None => {}
+    }
+    if let Some(takes_over) = &instance.takes_over {
+        let left = span(takes_over.in_us);
+        let _ = write!(text, "; lower than ours: this host takes over in {left}");
     }
     text
 }

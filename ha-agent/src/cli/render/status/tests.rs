@@ -118,6 +118,22 @@ fn a_running_preempt_delay_and_an_unusual_multiplier_are_said() {
 }
 
 #[test]
+fn a_backup_that_is_to_preempt_says_whom_and_when() {
+    let mut status = sample::status();
+    status.instances[1].takes_over = Some(Countdown {
+        at: "2026-03-01T12:00:30.000Z".to_owned(),
+        in_us: 1_200_000,
+    });
+    let text = plain(&status, Detail::IfFew);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    assert!(
+        text.contains("; lower than ours: this host takes over in 1.2 s"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_group_is_shown_with_its_state_and_with_who_is_in_the_way() {
     let mut status = sample::status();
     assert!(!plain(&status, Detail::IfFew).contains("GROUP"));
@@ -131,6 +147,7 @@ fn a_group_is_shown_with_its_state_and_with_who_is_in_the_way() {
         instances: vec!["web".to_owned(), "web6".to_owned()],
         reason: None,
         waits_for: None,
+        would_take_over: None,
     };
     let faulty = Group {
         reason: Some("web: check nginx failed".to_owned()),
@@ -138,6 +155,7 @@ fn a_group_is_shown_with_its_state_and_with_who_is_in_the_way() {
     };
     let waiting = Group {
         waits_for: Some("web6".to_owned()),
+        would_take_over: Some("web".to_owned()),
         ..group(State::Backup)
     };
     status.groups = vec![faulty, waiting];
@@ -149,7 +167,7 @@ fn a_group_is_shown_with_its_state_and_with_who_is_in_the_way() {
         "pair   fault   80        web, web6\n",
         "pair   backup  80        web, web6\n",
         "  reason      pair: web: check nginx failed\n",
-        "  waits       pair: a member has no master, and web6 keeps the group from taking over\n",
+        "  waits       pair: web would take over, and web6 keeps the group from it\n",
     ] {
         assert!(text.contains(line), "no {line:?} in\n{text}");
     }
