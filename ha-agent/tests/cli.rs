@@ -41,7 +41,7 @@ impl Handler for Agent {
         })
     }
 
-    async fn reload(&self) -> Result<Reloaded, ErrorReply> {
+    async fn reload(&self, _: bool) -> Result<Reloaded, ErrorReply> {
         Err(ErrorReply {
             kind: ErrorKind::Config,
             message: "invalid configuration".to_owned(),

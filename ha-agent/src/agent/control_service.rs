@@ -37,8 +37,8 @@ impl Handler for Agent {
         })
     }
 
-    async fn reload(&self) -> Result<Reloaded, ErrorReply> {
-        reload::reload(self).await
+    async fn reload(&self, force: bool) -> Result<Reloaded, ErrorReply> {
+        reload::reload(self, force).await
     }
 
     async fn datapath(

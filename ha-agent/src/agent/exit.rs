@@ -18,7 +18,7 @@ pub enum Exit {
     Privilege = 4,
     /// There is no agent to ask.
     NotRunning = 5,
-    /// The host lacks something: a safe runtime directory, memory, descriptors.
+    /// The host lacks something: a safe runtime directory, memory, descriptors, what a reload names.
     /// Not a kernel that is too old: without BPF a plain socket does.
     Environment = 6,
     /// Another agent has the runtime directory or the pins.
@@ -37,7 +37,7 @@ Exit codes:
   3  invalid or unreadable configuration
   4  root or a capability is missing
   5  no agent is running (status, reload, datapath)
-  6  the host lacks something: a safe runtime directory, memory
+  6  the host lacks something: a safe runtime directory, memory, what a reload names
   7  another agent is running here, or uses the same pins
   8  the reload is in force, and an instance is in FAULT because of it";
 }

@@ -110,6 +110,13 @@ impl From<ErrorReply> for Failure {
                 Exit::Config,
                 Some("the running configuration stays in force; fix the file and reload again"),
             ),
+            ErrorKind::HostLacks => (
+                Exit::Environment,
+                Some(
+                    "the running configuration stays in force; fix the file, or carry this out with `ha-agent \
+                     reload --force`",
+                ),
+            ),
             ErrorKind::Request => (
                 Exit::General,
                 Some("the running agent may have a different version; compare `ha-agent version`"),

@@ -16,6 +16,7 @@ pub mod peers;
 mod preflight;
 mod recording;
 mod reload;
+mod reload_costs;
 mod reload_summary;
 mod running;
 mod serve;

@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::reload_summary;
 use super::running::Agent;
+use super::{reload_costs, reload_summary};
+use crate::config::model::Instance;
 use crate::config::{self, Config, Problem};
 use crate::control::protocol::{ErrorKind, ErrorReply, Reloaded};
 use crate::driver::Command;
@@ -20,9 +21,9 @@ use crate::os::clock;
 /// waits for its answer.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Reloads, and logs what came of it.
-pub(super) async fn reload(agent: &Agent) -> Result<Reloaded, ErrorReply> {
-    let outcome = agent.reload_now().await;
+/// Reloads, and logs what came of it; `force`: also if that costs an instance its part.
+pub(super) async fn reload(agent: &Agent, force: bool) -> Result<Reloaded, ErrorReply> {
+    let outcome = agent.reload_now(force).await;
     say(&outcome);
     outcome
 }
@@ -40,8 +41,18 @@ impl Agent {
         })
     }
 
+    /// Whether an instance of the running configuration is in no FAULT.
+    fn takes_part(&self, instance: &Instance) -> bool {
+        let picture = self.published.picture();
+        let view = picture
+            .views
+            .iter()
+            .find(|it| it.config.name == instance.name);
+        view.is_some_and(|view| view.role != Role::Fault)
+    }
+
     /// Reads the file again; what is wrong with it changes nothing.
-    async fn reload_now(&self) -> Result<Reloaded, ErrorReply> {
+    async fn reload_now(&self, force: bool) -> Result<Reloaded, ErrorReply> {
         let _one_at_a_time = self.reloading.lock().await;
         let file = self.file.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&file))
@@ -53,11 +64,23 @@ impl Agent {
             details: error.lines(),
         })?;
         let (old, _) = self.config();
-        let changes = reload_summary::phrases(&config::plan(&old, &new));
+        let plan = config::plan(&old, &new);
+        let costs = reload_costs::costs(&plan, &self.links.borrow(), |it| self.takes_part(it));
+        if !costs.is_empty() && !force {
+            return Err(ErrorReply {
+                kind: ErrorKind::HostLacks,
+                message:
+                    "the reload would take an instance out for want of what this host does not have"
+                        .to_owned(),
+                details: costs,
+            });
+        }
+        let changes = reload_summary::phrases(&plan);
         // It takes a restart, and until then each reload says so.
         new.node = old.node.clone();
         let mut warnings: Vec<String> = new.warnings.iter().map(Problem::one_line).collect();
         warnings.extend(self.outgrown(&new));
+        warnings.extend(costs);
         let new = Arc::new(new);
         if let Some(checks) = self.checks.lock().await.as_mut() {
             checks
@@ -107,7 +130,9 @@ fn say(outcome: &Result<Reloaded, ErrorReply>) {
         Ok(reloaded) => info!("reloaded: {}", reloaded.changes.join("; ")),
         Err(error) => {
             let stays = match error.kind {
-                ErrorKind::Config => ", the running configuration stays in force",
+                ErrorKind::Config | ErrorKind::HostLacks => {
+                    ", the running configuration stays in force"
+                }
                 _ => "",
             };
             warn!("reload failed{stays}: {}", error.message);

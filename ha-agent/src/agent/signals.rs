@@ -43,7 +43,7 @@ impl Signals {
 
 async fn reload_by_signal(agent: Arc<Agent>) {
     systemd::reloading();
-    // Nobody gets the answer but the log.
-    let _ = reload::reload(&agent).await;
+    // Nobody gets the answer but the log, and a signal cannot say that it means what it costs.
+    let _ = reload::reload(&agent, false).await;
     systemd::ready();
 }

@@ -40,7 +40,11 @@ pub enum Command {
     /// List the hosts that send adverts, how regularly, and what was rejected
     Peers(PeersOptions),
     /// Reload the configuration; an invalid file changes nothing
-    Reload,
+    Reload {
+        /// Carry it out even if it puts an instance in FAULT because this host lacks what the file names
+        #[arg(long)]
+        force: bool,
+    },
     /// Switch one instance to another datapath, at once and without a reload
     #[command(after_help = datapath::HELP)]
     Datapath(DatapathOptions),

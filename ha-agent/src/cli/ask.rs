@@ -9,8 +9,8 @@ use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Command, Reply};
 
 /// Makes the agent read its configuration again and says what that changed.
-pub(super) fn reload(runtime_dir: &Path) -> Result<(), Failure> {
-    let reply = Client::connect(runtime_dir)?.ask(&Command::Reload)?;
+pub(super) fn reload(runtime_dir: &Path, force: bool) -> Result<(), Failure> {
+    let reply = Client::connect(runtime_dir)?.ask(&Command::Reload { force })?;
     let Reply::Reload(reloaded) = reply else {
         return Err(unexpected());
     };

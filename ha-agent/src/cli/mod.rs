@@ -43,7 +43,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Status(options) => status::status(runtime_dir, &options),
         Command::Peers(options) => peers::peers(&dirs, &options),
         Command::Datapath(options) => datapath::datapath(runtime_dir, &options),
-        Command::Reload => ask::reload(runtime_dir),
+        Command::Reload { force } => ask::reload(runtime_dir, force),
         Command::Version => ask::version(runtime_dir),
     }
 }

@@ -1,7 +1,8 @@
 //! The control protocol: one JSON object a line, each way.
 //!
-//! A request is `{"v":1,"cmd":"status"}`. `datapath` alone has arguments:
-//! `{"v":1,"cmd":"datapath","instance":"web","datapath":"socket"}`. An answer has one key that says
+//! A request is `{"v":1,"cmd":"status"}`. Two commands have arguments:
+//! `{"v":1,"cmd":"datapath","instance":"web","datapath":"socket"}` and, at will,
+//! `{"v":1,"cmd":"reload","force":true}`. An answer has one key that says
 //! what it is: `status`, `peers`, `reload`, `datapath`, `version` or `error`. `watch` is answered with
 //! `status` lines until either side closes. [`parse_request`] is pure, so that it can be fuzzed.
 
@@ -30,7 +31,10 @@ pub enum Command {
     /// A snapshot now, on every change, and at least every second.
     Watch,
     /// Read the configuration again.
-    Reload,
+    Reload {
+        /// `force`: also if that puts an instance in FAULT for want of something that this host does not have.
+        force: bool,
+    },
     /// What the kernel counted per peer.
     Peers,
     /// Receive the adverts of an instance by another datapath, until a reload changes its `datapath` or
@@ -54,7 +58,7 @@ impl Command {
         match self {
             Self::Status => "status",
             Self::Watch => "watch",
-            Self::Reload => "reload",
+            Self::Reload { .. } => "reload",
             Self::Peers => "peers",
             Self::Datapath { .. } => "datapath",
             Self::Version => "version",
@@ -71,9 +75,12 @@ impl Command {
                     datapath.name()
                 )
             }
-            Self::Status | Self::Watch | Self::Reload | Self::Peers | Self::Version => {
-                String::new()
-            }
+            Self::Reload { force: true } => ",\"force\":true".to_owned(),
+            Self::Reload { force: false }
+            | Self::Status
+            | Self::Watch
+            | Self::Peers
+            | Self::Version => String::new(),
         };
         format!(
             "{{\"v\":{PROTOCOL_VERSION},\"cmd\":\"{}\"{arguments}}}\n",
@@ -135,7 +142,7 @@ pub fn parse_request(line: &[u8]) -> Result<Command, RequestError> {
     let command = match raw.cmd.as_str() {
         "status" => Command::Status,
         "watch" => Command::Watch,
-        "reload" => Command::Reload,
+        "reload" => return raw.reload_command(),
         "peers" => Command::Peers,
         "datapath" => return raw.datapath_command(),
         "version" => Command::Version,
@@ -153,6 +160,8 @@ struct RawRequest {
     instance: Option<String>,
     #[serde(default, deserialize_with = "not_null")]
     datapath: Option<String>,
+    #[serde(default, deserialize_with = "not_null")]
+    force: Option<bool>,
 }
 
 impl RawRequest {
@@ -161,6 +170,7 @@ impl RawRequest {
             command: "datapath",
             key,
         };
+        needless("datapath", &[("force", self.force.is_some())])?;
         let instance = self.instance.ok_or_else(|| missing("instance"))?;
         let name = self.datapath.ok_or_else(|| missing("datapath"))?;
         let datapath = DatapathChoice::named(&name)
@@ -168,21 +178,41 @@ impl RawRequest {
         Ok(Command::Datapath { instance, datapath })
     }
 
+    fn reload_command(self) -> Result<Command, RequestError> {
+        let others = [
+            ("instance", self.instance.is_some()),
+            ("datapath", self.datapath.is_some()),
+        ];
+        needless("reload", &others)?;
+        Ok(Command::Reload {
+            force: self.force.unwrap_or_default(),
+        })
+    }
+
     fn without_arguments(self, command: Command) -> Result<Command, RequestError> {
-        let keys = [("instance", self.instance), ("datapath", self.datapath)];
-        match keys.into_iter().find(|(_, value)| value.is_some()) {
-            Some((key, _)) => Err(RequestError::Needless {
-                command: command.name(),
-                key,
-            }),
-            None => Ok(command),
-        }
+        let all = [
+            ("instance", self.instance.is_some()),
+            ("datapath", self.datapath.is_some()),
+            ("force", self.force.is_some()),
+        ];
+        needless(command.name(), &all)?;
+        Ok(command)
+    }
+}
+
+/// Fails at the first of these arguments that is there.
+fn needless(command: &'static str, arguments: &[(&'static str, bool)]) -> Result<(), RequestError> {
+    match arguments.iter().find(|(_, is_there)| *is_there) {
+        Some((key, _)) => Err(RequestError::Needless { command, key }),
+        None => Ok(()),
     }
 }
 
 /// A key that is there has a value.
-fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(deserializer).map(Some)
+fn not_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// The beginning of a text from outside, with nothing in it that could play with a terminal.
@@ -275,6 +305,9 @@ pub enum ErrorKind {
     UnknownInstance,
     /// The configuration is wrong; the running one stays.
     Config,
+    /// The configuration names something that this host does not have, which would cost an instance its part; the running
+    /// one stays. `force` carries it out.
+    HostLacks,
     /// The agent could not do it.
     Failed,
 }
@@ -308,7 +341,7 @@ mod tests {
         let commands = [
             Command::Status,
             Command::Watch,
-            Command::Reload,
+            Command::Reload { force: false },
             Command::Peers,
             datapath("web", DatapathChoice::Only(model::Datapath::Socket)),
             Command::Version,
@@ -318,6 +351,10 @@ mod tests {
             let line = command.to_line();
             assert_eq!(parse_request(line.trim_end().as_bytes()), Ok(command));
         }
+        let forced = Command::Reload { force: true };
+        let line = r#"{"v":1,"cmd":"reload","force":true}"#;
+        assert_eq!(forced.to_line().trim_end(), line);
+        assert_eq!(parse_request(line.as_bytes()), Ok(forced));
     }
 
     fn datapath(instance: &str, datapath: DatapathChoice) -> Command {
@@ -360,6 +397,14 @@ mod tests {
                 "the command \"reload\" takes no \"datapath\"",
             ),
             (
+                r#"{"v":1,"cmd":"status","force":true}"#,
+                "the command \"status\" takes no \"force\"",
+            ),
+            (
+                r#"{"v":1,"cmd":"datapath","instance":"web","datapath":"tc","force":true}"#,
+                "the command \"datapath\" takes no \"force\"",
+            ),
+            (
                 r#"{"v":1,"cmd":"datapath","instance":"web","datapath":"xdp"}"#,
                 "unknown datapath \"xdp\"; known are auto, tc, native, generic, socket",
             ),
@@ -369,6 +414,7 @@ mod tests {
         }
         for line in [
             r#"{"v":1,"cmd":"status","instance":null}"#,
+            r#"{"v":1,"cmd":"reload","force":"yes"}"#,
             r#"{"v":1,"cmd":"datapath","instance":"web","datapath":null}"#,
             r#"{"v":1,"cmd":"datapath","instance":["web"],"datapath":"tc"}"#,
             r#"{"v":1,"cmd":"datapath","instance":"a","instance":"b","datapath":"tc"}"#,

@@ -37,8 +37,8 @@ pub trait Handler: Send + Sync + 'static {
     /// The peers, from the agent's own maps. Called on a blocking thread.
     fn peers(&self) -> Result<Peers, ErrorReply>;
 
-    /// Reads the configuration again and applies what changed.
-    fn reload(&self) -> impl Future<Output = Result<Reloaded, ErrorReply>> + Send;
+    /// Reads the configuration again and applies what changed; `force`: whatever it costs.
+    fn reload(&self, force: bool) -> impl Future<Output = Result<Reloaded, ErrorReply>> + Send;
 
     /// Receives the adverts of an instance by another datapath.
     fn datapath(
@@ -180,8 +180,8 @@ async fn answer<H: Handler>(command: Command, handler: &Arc<H>) -> Vec<u8> {
             let handler = Arc::clone(handler);
             blocking(move || handler.peers().map_or_else(Reply::Error, Reply::Peers)).await
         }
-        Command::Reload => {
-            let result = handler.reload().await;
+        Command::Reload { force } => {
+            let result = handler.reload(force).await;
             encode(&result.map_or_else(Reply::Error, Reply::Reload))
         }
         Command::Datapath { instance, datapath } => {

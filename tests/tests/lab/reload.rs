@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use ha_tests::lab::agent::{Agent, State, config_file};
+use ha_tests::lab::agent::{Agent, State, config_file, invoke};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
@@ -167,6 +167,37 @@ fn an_instance_that_a_reload_puts_in_fault_is_in_the_answer_once() -> Result<()>
     ensure!(said.out.contains("nothing changed"), "{said:?}");
     pair.undisturbed_since(begin)?;
     Ok(())
+}
+
+#[test]
+fn a_misspelt_interface_is_refused_by_command_and_signal_and_carried_out_by_force() -> Result<()> {
+    let pair = Pair::start()?;
+    let misspelt = Instance {
+        interface: "eht0".to_owned(),
+        ..instance(100)
+    };
+    rewrite(&pair, misspelt)?;
+    let begin = now();
+    let said = pair.master.reload()?;
+    ensure!(said.code == Some(6) && said.out.is_empty(), "{said:?}");
+    let cost = "instance web would be in FAULT: interface eth0 -> eht0, and there is no interface eht0; did you mean \
+                eth0?";
+    for part in [cost, "stays in force", "ha-agent reload --force"] {
+        ensure!(said.err.contains(part), "no {part:?} in {said:?}");
+    }
+    let mark = pair.master.process().mark();
+    pair.master.process().signal(Signal::HUP)?;
+    pair.master
+        .process()
+        .wait_for_line_after(mark, cost, PATIENCE)?;
+    pair.undisturbed_since(begin)?;
+    ensure!(pair.master.state()? == State::Master);
+
+    let said = invoke(pair.h1(), &["reload", "--force"])?;
+    ensure!(said.code == Some(8), "{said:?}");
+    ensure!(said.out.contains("interface eth0 -> eht0"), "{said:?}");
+    pair.on_master.wait_absent(PATIENCE)?;
+    pair.backup.wait_state(State::Master, PATIENCE)
 }
 
 #[test]

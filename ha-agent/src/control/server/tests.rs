@@ -37,7 +37,7 @@ impl Handler for Agent {
         Err(ErrorReply::new(ErrorKind::Failed, "no maps here"))
     }
 
-    async fn reload(&self) -> Result<Reloaded, ErrorReply> {
+    async fn reload(&self, _: bool) -> Result<Reloaded, ErrorReply> {
         Ok(Reloaded {
             changes: vec!["instance web: priority 100 -> 90".to_owned()],
             ..Reloaded::default()
@@ -159,7 +159,7 @@ async fn every_command_is_answered_on_one_connection() {
         panic!("no version");
     };
     assert_eq!(version.pid, std::process::id());
-    let Reply::Reload(reloaded) = client.ask(Command::Reload).await else {
+    let Reply::Reload(reloaded) = client.ask(Command::Reload { force: false }).await else {
         panic!("no reload");
     };
     assert_eq!(reloaded.changes.len(), 1);
