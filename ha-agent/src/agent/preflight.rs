@@ -15,7 +15,7 @@ use crate::datapath::attach::XdpLinks;
 use crate::datapath::object::{self, LoadOptions, Loaded};
 use crate::datapath::pins::{self, Claim, Found, PinError, PinnedLinks, Room};
 use crate::datapath::reader::Reader;
-use crate::net::links::LinkTable;
+use crate::net::links::{Link, LinkTable};
 use crate::suggest::nearest;
 
 /// Names what is broken on purpose, comma-separated: `no-kernel`, `no-timer`, `deaf-ring`. For trying what stands
@@ -93,7 +93,7 @@ pub(super) fn say_missing_interfaces(config: &Config, links: &LinkTable) {
 /// What is said of interfaces that are not there, if any is missing: their names once each, and what may have been
 /// meant.
 fn missing_interfaces(config: &Config, links: &LinkTable) -> Option<String> {
-    let known: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
+    let known: Vec<&str> = links.iter().flat_map(Link::names).collect();
     let mut missing: Vec<String> = Vec::new();
     for name in config.instances.iter().map(|it| it.interface.as_str()) {
         let meant = nearest(name, known.iter().copied());

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ha_common::layout::SlotKey;
 use ha_common::units::{Instant, Nanos};
 
 use super::detector::SlotBackend;
@@ -15,7 +16,7 @@ use super::port::{self, Opening, Port};
 use super::thread::Driver;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::config::model::{Config, Consume, Datapath};
-use crate::net::links::Link;
+use crate::net::links::{Link, LinkTable};
 use crate::router::{Event, InterfaceState};
 
 /// Adverts a second on one interface up to which `consume = "auto"` passes them on.
@@ -238,10 +239,19 @@ impl Driver {
         reception: Reception,
         now: Instant,
     ) {
-        let consume = consume_on(&self.config, &link.name);
+        let consume = consume_on(&self.config, &self.system.links, link.index);
+        let twin = self.twin(index, link);
         let Some(instance) = self.instances.get_mut(index) else {
             return;
         };
+        if let Some(twin) = twin {
+            let why = format!(
+                "instance {twin} has the same VRID on {} under another name",
+                link.name
+            );
+            instance.tell(Event::BindFailed(why), &mut self.system, now);
+            return;
+        }
         let rules = instance.rules_from(source);
         let config = Arc::clone(instance.config());
         let opening = Opening {
@@ -266,9 +276,25 @@ impl Driver {
         }
     }
 
+    /// Another instance of this virtual router on an interface that has several names: the configuration compares names.
+    fn twin(&self, index: usize, link: &Link) -> Option<Arc<str>> {
+        let config = self.instances.get(index)?.config();
+        let key = SlotKey::new(link.index, config.family, config.vrid.get());
+        let mut others = self.instances.iter().enumerate();
+        let (_, twin) = others.find(|(other, instance)| {
+            let port = instance.port.as_ref();
+            *other != index && port.is_some_and(|port| port.detector.key == key)
+        })?;
+        Some(Arc::clone(twin.name()))
+    }
+
     fn decide_consume(&mut self, now: Instant) {
+        let links = Arc::clone(&self.system.links);
         for instance in &mut self.instances {
-            let auto = consume_on(&self.config, &instance.config().interface);
+            let Some(link) = links.by_name(&instance.config().interface) else {
+                continue;
+            };
+            let auto = consume_on(&self.config, &links, link.index);
             let consume = wants_consume(instance.config().consume, auto);
             instance.set_consume(consume, &mut self.system, now);
         }
@@ -315,12 +341,17 @@ impl Driver {
 }
 
 /// Whether the adverts of an interface are too many to be passed on by default.
-fn consume_on(config: &Config, interface: &str) -> bool {
+fn consume_on(config: &Config, links: &LinkTable, ifindex: u32) -> bool {
+    let is_there = |name: &str| {
+        links
+            .by_name(name)
+            .is_some_and(|link| link.index == ifindex)
+    };
     // In hundredths of an advert a second, so that slow ones count too.
     let rate: u32 = config
         .instances
         .iter()
-        .filter(|instance| instance.interface == interface)
+        .filter(|instance| is_there(&instance.interface))
         .map(|instance| 10_000 / u32::from(instance.advert_interval.0.max(1)))
         .fold(0, u32::saturating_add);
     rate > CONSUME_ABOVE * 100

@@ -62,9 +62,15 @@ impl Driver {
     }
 
     fn rival(&self, instance: &Instance, choice: DatapathChoice) -> Option<&Instance> {
+        let links = &self.system.links;
+        let shared = |it: &str, other: &str| {
+            let index = |name: &str| links.by_name(name).map(|link| link.index);
+            // One interface may have several names.
+            it == other || index(it).is_some() && index(it) == index(other)
+        };
         self.instances.iter().find(|other| {
             other.id != instance.id
-                && other.config().interface == instance.config().interface
+                && shared(&other.config().interface, &instance.config().interface)
                 && hooks::names_program(choice)
                 && hooks::names_program(other.choice())
                 && other.choice() != choice

@@ -47,10 +47,10 @@ pub fn interface(name: &str) -> Result<Link, InterfaceError> {
     })?;
     let mut existing = Vec::new();
     for link in found {
-        if link.name == name {
+        if link.names().any(|own| own == name) {
             return Ok(link);
         }
-        existing.push(link.name);
+        existing.extend(link.names().map(str::to_owned));
     }
     Err(InterfaceError::Missing {
         name: name.to_owned(),

@@ -25,6 +25,9 @@ const IFLA_AF_SPEC: u16 = 26;
 const IFLA_CARRIER: u16 = 33;
 const IFLA_CARRIER_CHANGES: u16 = 35;
 const IFLA_XDP: u16 = 43;
+const IFLA_PROP_LIST: u16 = 52;
+/// In `IFLA_PROP_LIST`.
+const IFLA_ALT_IFNAME: u16 = 53;
 
 /// `IFLA_INFO_KIND` and `IFLA_INFO_DATA`, in `IFLA_LINKINFO`.
 const IFLA_INFO_KIND: u16 = 1;
@@ -41,6 +44,7 @@ pub(crate) struct RawLink<'a> {
     /// `IFF_*`.
     pub(super) flags: u32,
     pub(super) name: Cow<'a, str>,
+    pub(super) alternative_names: Vec<Cow<'a, str>>,
     /// Only an Ethernet address.
     pub(super) address: Option<[u8; 6]>,
     pub(super) mtu: u32,
@@ -91,6 +95,10 @@ impl<'a> RawLink<'a> {
             IFLA_IFALIAS => self.alias = Some(text_of(value)),
             IFLA_AF_SPEC => self.af_spec = value,
             IFLA_XDP => self.xdp = value,
+            IFLA_PROP_LIST => {
+                let names = attributes(value).filter(|(kind, _)| *kind == IFLA_ALT_IFNAME);
+                self.alternative_names = names.map(|(_, name)| text_of(name)).collect();
+            }
             IFLA_LINKINFO => {
                 self.kind = attribute(value, IFLA_INFO_KIND).map(text_of);
                 self.data = attribute(value, IFLA_INFO_DATA).unwrap_or_default();

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::{Agent, State};
-use ha_tests::lab::agent_config::{AgentConfig, Instance};
+use ha_tests::lab::agent_config::{AgentConfig, Instance, Track};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::netns::Namespace;
-use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, by_auto};
+use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, by_auto, instance};
 use ha_tests::lab::process::Signal;
 use ha_tests::lab::{Host, Lab, Pair, VIP};
 
@@ -97,6 +97,50 @@ fn a_renamed_interface_is_gone_until_it_has_its_name_again() -> Result<()> {
     })?;
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()
+}
+
+/// `interface` and `track` by names that the kernel's own tools take as well.
+#[test]
+fn an_interface_is_found_by_its_alternative_name_and_keeps_the_address_when_its_own_one_changes()
+-> Result<()> {
+    const LONG: &str = "enp3s0f0np0-a-long-one";
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    host.run(&[
+        "ip", "link", "property", "add", "dev", "eth0", "altname", LONG,
+    ])?;
+    let named = Instance {
+        interface: LONG.to_owned(),
+        track: vec![Track::interface(LONG, toml::Table::new())],
+        ..instance(100)
+    };
+    let twin = Instance {
+        name: "twin".to_owned(),
+        addresses: vec!["10.99.0.101/24".to_owned()],
+        ..instance(100)
+    };
+    let mut config = AgentConfig::new(host, named);
+    config.instance.push(twin);
+    let agent = Agent::start(host, &config)?;
+    let before = agent.wait("master", |it| it.state == State::Master)?;
+    let twin = agent.wait_instance("twin", "in FAULT", PATIENCE, |it| it.state == State::Fault)?;
+    let reason = twin.reason.context("no reason")?;
+    ensure!(reason.contains("under another name"), "{reason}");
+
+    host.ns().batch("link set eth0 name lan0\n")?;
+    // The other one has lost its interface by then.
+    agent.wait_instance("twin", "gone", PATIENCE, |it| it.ifindex.is_none())?;
+    let after = agent.instance(&before.name)?;
+    ensure!(
+        after.state == State::Master && after.transitions == before.transitions,
+        "{after:?}"
+    );
+    host.run(&[
+        "ip", "link", "property", "del", "dev", "lan0", "altname", LONG,
+    ])?;
+    agent
+        .wait("in FAULT", |it| it.state == State::Fault)
+        .map(drop)
 }
 
 /// Modern kernels rename an interface that is up, without as much as a carrier change.

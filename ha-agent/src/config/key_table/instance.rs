@@ -18,9 +18,10 @@ pub static INSTANCE: Section = Section {
         ),
         Key::new(
             "interface",
-            Format::Words("the name of an interface, 1 to 15 bytes"),
+            Format::Words("the name of an interface, or an alternative one, 1 to 127 bytes"),
             Default::Needed("\"eth0\""),
-            "The network interface. It may come later and go; while it is not there, the instance is in FAULT.",
+            "The network interface, by its name or an alternative one (`ip link property`). It may come later and go; \
+             while it is not there, the instance is in FAULT.",
         )
         .reload(Reload::Identity),
         Key::new(
@@ -346,9 +347,9 @@ pub static TRACK: Section = Section {
         ),
         Key::new(
             "interface",
-            Format::Words("the name of an interface, 1 to 15 bytes"),
+            Format::Words("the name of an interface, or an alternative one, 1 to 127 bytes"),
             Default::Words("needed without `check`"),
-            "Another interface, by name: it fails if it is gone, switched off or without carrier.",
+            "Another interface, by its name or an alternative one: it fails if it is gone, switched off or without carrier.",
         ),
         Key::new(
             "weight",

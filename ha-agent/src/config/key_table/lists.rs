@@ -60,7 +60,7 @@ pub static ROUTE: Section = Section {
         ),
         Key::new(
             "dev",
-            Format::Words("the name of an interface, 1 to 15 bytes"),
+            Format::Words("the name of an interface, or an alternative one, 1 to 127 bytes"),
             Default::Words("the instance's"),
             "The interface.",
         ),

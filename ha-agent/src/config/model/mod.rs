@@ -77,7 +77,7 @@ pub enum LogFormat {
 pub struct Instance {
     /// `name`: unique.
     pub name: String,
-    /// `interface`: its name, at most 15 bytes; it may come later and go.
+    /// `interface`: its name or an alternative one, at most 127 bytes; it may come later and go.
     pub interface: String,
     /// `vrid`.
     pub vrid: Vrid,

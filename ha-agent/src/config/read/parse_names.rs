@@ -6,6 +6,8 @@ use super::table::Field;
 const MAX_NAME_BYTES: usize = 64;
 /// The longest name of an interface: the kernel's `IFNAMSIZ` less its closing zero.
 const MAX_INTERFACE_BYTES: usize = 15;
+/// The longest alternative name: `ALTIFNAMSIZ` (`linux/if.h`) less its closing zero.
+const MAX_ALTERNATIVE_BYTES: usize = 127;
 /// The longest name in `/proc/PID/comm`: the kernel's `TASK_COMM_LEN` less its closing zero.
 const MAX_COMM_BYTES: usize = 15;
 /// The longest list of a program and its arguments.
@@ -30,12 +32,23 @@ pub(crate) fn is_name(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
-/// The name of a network interface, by the kernel's own rules (`dev_valid_name`).
+/// What a network interface is called, by its name or an alternative one (ip-link(8), `altname`).
 pub(crate) fn interface(field: &Field<'_>) -> Option<String> {
+    let expected =
+        "the name of an interface, or an alternative one: 1 to 127 bytes without space, '/' or ':'";
+    interface_name(field, expected, MAX_ALTERNATIVE_BYTES)
+}
+
+/// The name of a network interface itself, by the kernel's own rules (`dev_valid_name`).
+pub(crate) fn interface_itself(field: &Field<'_>) -> Option<String> {
     let expected = "the name of an interface: 1 to 15 bytes without space, '/' or ':'";
+    interface_name(field, expected, MAX_INTERFACE_BYTES)
+}
+
+fn interface_name(field: &Field<'_>, expected: &str, longest: usize) -> Option<String> {
     let text = field.text(expected)?;
     let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':');
-    let fits = (1..=MAX_INTERFACE_BYTES).contains(&text.len());
+    let fits = (1..=longest).contains(&text.len());
     if fits && !text.contains(bad) && text != "." && text != ".." {
         return Some(text.to_owned());
     }

@@ -53,7 +53,7 @@ pub(crate) fn read(field: &Field<'_>) -> Option<RequestedMac> {
         return field.wrong("true, false or { device = \"NAME\" }");
     }
     let mut table = field.table()?;
-    let device = table.required("device", parse_names::interface);
+    let device = table.required("device", parse_names::interface_itself);
     table.finish();
     device.map(|name| RequestedMac::Named(name.into_inner()))
 }

@@ -15,7 +15,7 @@ pub(crate) fn read(field: &Field<'_>, family: Option<Family>) -> Option<VirtualR
     let network = |f: &Field<'_>| read_network(f, family).map(Some);
     let from = t.optional("from", None, network);
     let to = t.optional("to", None, network);
-    let iif = t.optional("iif", None, |f| parse_names::interface(f).map(Some));
+    let iif = t.optional("iif", None, |f| parse_names::interface_itself(f).map(Some));
     let fwmark = t.optional("fwmark", None, |f| {
         let mark = f.integer(", a mark of the firewall")?;
         u32::try_from(mark).ok().map(Some)

@@ -17,10 +17,10 @@ const INSTANCE_CASES: &[Case] = &[
         "interface = |true",
         &["`interface` must be the name of an interface", "not true"],
     ),
-    ("interface = |\"\"", &["1 to 15 bytes"]),
+    ("interface = |\"\"", &["1 to 127 bytes"]),
     (
-        "interface = |\"sixteen-bytes-xx\"",
-        &["1 to 15 bytes", "sixteen-bytes-xx"],
+        "interface = |\"enp3s0f0np0-enp3s0f0np0-enp3s0f0np0-enp3s0f0np0-enp3s0f0np0-enp3s0f0np0-enp3s0f0np0-enp3s0f0np0-enp3s0f0np0-enp3s0f0np0-12345678\"",
+        &["1 to 127 bytes", "enp3s0f0np0-"],
     ),
     ("interface = |\"a/b\"", &["without space, '/'"]),
     ("interface = |\"a b\"", &["without space"]),

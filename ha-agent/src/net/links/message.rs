@@ -2,7 +2,7 @@
 
 use crate::net::raw_link::RawLink;
 
-use super::table::{Link, LinkKind, LinkLayer};
+use super::link::{Link, LinkKind, LinkLayer};
 
 /// Of `linux/if_arp.h`, what libc lacks.
 const ARPHRD_RAWIP: u16 = 519;
@@ -27,6 +27,11 @@ pub(crate) fn link_from_message(message: &RawLink<'_>) -> Option<Link> {
         // The table knows.
         life: 0,
         name: message.name.clone().into_owned(),
+        alternative_names: message
+            .alternative_names
+            .iter()
+            .map(|name| name.clone().into_owned())
+            .collect(),
         mac: message.address,
         mtu: message.mtu,
         admin_up: message.is_up(),

@@ -16,8 +16,9 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use tokio::sync::watch as tokio_watch;
 
+use super::link::Link;
 use super::message::link_from_message;
-use super::table::{Link, LinkTable};
+use super::table::LinkTable;
 use super::upkeep::Upkeep;
 use crate::net::interface;
 use crate::net::netlink::NetlinkError;
@@ -329,6 +330,20 @@ mod tests {
             .await;
             lab.ip("link set renamed up");
             until(watch, near, |link| link.is_some_and(Link::is_up)).await;
+
+            // Of one that is switched off the kernel tells nothing of this; it is found when the table is read.
+            lab.ip("link property add dev renamed altname enp3s0f0np0-a-long-one");
+            let is_named = |table: &Arc<LinkTable>| {
+                table
+                    .by_name("enp3s0f0np0-a-long-one")
+                    .map(|link| link.index)
+                    == Some(near)
+            };
+            let named = watch.table.wait_for(is_named);
+            tokio::time::timeout(PATIENCE, named)
+                .await
+                .unwrap()
+                .unwrap();
 
             lab.ip("link add extra type veth peer name other");
             let is_there = watch

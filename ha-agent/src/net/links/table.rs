@@ -1,153 +1,19 @@
-//! Interfaces and the table of them.
+//! The table of interfaces.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use netlink_packet_route::address::{AddressFlags, AddressScope};
 
+use super::link::{Link, LinkKind};
 use crate::net::observed::ObservedAddress;
-
-/// One interface.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Link {
-    /// The index; it never changes, and an interface that is made anew has another one.
-    pub index: u32,
-    /// Which interface of that index this is: an index can be used again, even for an interface of the same
-    /// name, such as one that was in another network namespace meanwhile. What was attached to the one
-    /// before is gone.
-    pub life: u64,
-    /// The name, which can change.
-    pub name: String,
-    /// The Ethernet address; `None` on links that have none.
-    pub mac: Option<[u8; 6]>,
-    /// The largest IP packet, in bytes.
-    pub mtu: u32,
-    /// Switched on (`IFF_UP`).
-    pub admin_up: bool,
-    /// The kernel would send on it: carrier is there and the operational state allows it.
-    pub oper_up: bool,
-    /// How often the carrier has come or gone: it tells a flap that was too quick to be seen.
-    pub carrier_changes: u32,
-    /// How often addresses were taken from it, as far as that was heard: memberships of groups may have gone
-    /// along, also if the addresses were back before anybody looked.
-    pub address_losses: u64,
-    /// The bridge, bond or VRF that it belongs to.
-    pub master: Option<u32>,
-    /// The interface beneath: a VLAN's or macvlan's parent, the other end of a veth pair.
-    pub parent: Option<u32>,
-    /// What it is.
-    pub kind: LinkKind,
-    /// What its frames begin with.
-    pub link_layer: LinkLayer,
-    /// Whether it receives every frame of its segment (`IFF_PROMISC`): then cards do not filter by VLAN either.
-    pub promiscuous: bool,
-    /// Its addresses, in the kernel's order.
-    pub addresses: Vec<ObservedAddress>,
-}
-
-/// What the frames of an interface begin with (`ARPHRD_*` of `linux/if_arp.h`).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LinkLayer {
-    /// An Ethernet header.
-    Ethernet,
-    /// The IP header: tun, `WireGuard`, GRE, PPP.
-    Network,
-    /// A header of another kind, such as `InfiniBand`'s.
-    Other,
-}
-
-/// What an interface is, as far as the agent treats it differently.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum LinkKind {
-    /// A device of a driver that says nothing about its kind: physical NICs, virtio, loopback.
-    Device,
-    /// IEEE 802.1Q.
-    Vlan {
-        /// 1 to 4094.
-        id: u16,
-    },
-    Bridge,
-    Bond,
-    /// A macvlan or macvtap.
-    Macvlan,
-    /// One end of a veth pair.
-    Veth,
-    /// A VRF (virtual routing and forwarding domain).
-    Vrf {
-        /// Its routing table.
-        table: u32,
-    },
-    /// Anything else, by the kernel's name for it.
-    Other(String),
-}
-
-impl Link {
-    /// True if frames can be sent and received.
-    pub fn is_up(&self) -> bool {
-        self.admin_up && self.oper_up
-    }
-
-    /// The address that IPv4 adverts are sent from: the first primary one of global scope, else
-    /// any other; never one that the agent added, nor one that `is_virtual` knows (where the
-    /// kernel keeps no marks, or the administrator configured the same one).
-    ///
-    /// RFC 9568 section 7.2 (source), RFC 3768 section 7.2 (source).
-    pub fn primary_ipv4(&self, is_virtual: impl Fn(IpAddr) -> bool) -> Option<Ipv4Addr> {
-        self.addresses
-            .iter()
-            .filter(|present| !present.ours && !is_virtual(present.net.addr()))
-            .filter_map(|present| match present.net.addr() {
-                IpAddr::V4(address) => Some((present, address)),
-                IpAddr::V6(_) => None,
-            })
-            // The first of the least: the kernel's order decides among equals.
-            .min_by_key(|(present, _)| {
-                let secondary = present.flags.contains(AddressFlags::Secondary);
-                (present.scope != AddressScope::Universe, secondary)
-            })
-            .map(|(_, address)| address)
-    }
-
-    /// The address that IPv6 adverts are sent from: a link-local one that can be used already, and
-    /// is not a virtual one.
-    pub fn link_local(&self, is_virtual: impl Fn(IpAddr) -> bool) -> Option<Ipv6Addr> {
-        self.addresses
-            .iter()
-            .filter(|present| !present.ours && present.usable() && !is_virtual(present.net.addr()))
-            .find_map(|present| match present.net.addr() {
-                IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
-                _ => None,
-            })
-    }
-
-    /// The address that IPv6 adverts to peers beyond the link are sent from: the first that means something
-    /// there, can be used already, and is not a virtual one.
-    pub fn global_ipv6(&self, is_virtual: impl Fn(IpAddr) -> bool) -> Option<Ipv6Addr> {
-        self.addresses
-            .iter()
-            .filter(|present| !present.ours && present.usable() && !is_virtual(present.net.addr()))
-            .find_map(|present| match present.net.addr() {
-                IpAddr::V6(address) if !address.is_unicast_link_local() => Some(address),
-                _ => None,
-            })
-    }
-
-    /// True if this address is on the interface and can be used already.
-    pub fn can_send_from(&self, address: IpAddr) -> bool {
-        self.addresses
-            .iter()
-            .any(|present| present.net.addr() == address && present.usable())
-    }
-}
 
 /// Every interface of the network namespace, by index.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LinkTable {
     /// Shared between tables, so that showing a new one copies only what has changed.
     links: BTreeMap<u32, Arc<Link>>,
-    /// The index of each name.
+    /// The index of each name, the alternative ones included: the kernel takes none twice.
     names: Arc<HashMap<String, u32>>,
     /// Lives that were given out.
     lives: u64,
@@ -164,7 +30,7 @@ impl LinkTable {
         self.links.get(&index).map(Arc::as_ref)
     }
 
-    /// The interface with this name.
+    /// The interface with this name, or this alternative one.
     pub fn by_name(&self, name: &str) -> Option<&Link> {
         self.get(*self.names.get(name)?)
     }
@@ -233,7 +99,7 @@ impl LinkTable {
 
     pub(super) fn remove_link(&mut self, index: u32) {
         if let Some(link) = self.links.remove(&index) {
-            self.forget_name(&link);
+            self.forget_names(&link);
         }
     }
 
@@ -242,19 +108,23 @@ impl LinkTable {
         if known.as_deref() == Some(&link) {
             return;
         }
-        if let Some(known) = known.filter(|known| known.name != link.name) {
-            self.forget_name(&known);
+        if let Some(known) = known.filter(|known| !known.names().eq(link.names())) {
+            self.forget_names(&known);
         }
-        if self.names.get(&link.name) != Some(&link.index) {
-            Arc::make_mut(&mut self.names).insert(link.name.clone(), link.index);
+        for name in link.names() {
+            if self.names.get(name) != Some(&link.index) {
+                Arc::make_mut(&mut self.names).insert(name.to_owned(), link.index);
+            }
         }
         self.links.insert(link.index, Arc::new(link));
     }
 
     /// Two interfaces may swap their names: the name is then another's already.
-    fn forget_name(&mut self, link: &Link) {
-        if self.names.get(&link.name) == Some(&link.index) {
-            Arc::make_mut(&mut self.names).remove(&link.name);
+    fn forget_names(&mut self, link: &Link) {
+        for name in link.names() {
+            if self.names.get(name) == Some(&link.index) {
+                Arc::make_mut(&mut self.names).remove(name);
+            }
         }
     }
 
@@ -293,7 +163,10 @@ fn keep_order(read: &mut [ObservedAddress], known: &[ObservedAddress]) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use netlink_packet_route::address::{AddressFlags, AddressScope};
+
     use super::*;
+    use crate::net::links::LinkLayer;
 
     pub(crate) fn present(net: &str) -> ObservedAddress {
         ObservedAddress {
@@ -310,6 +183,7 @@ pub(crate) mod tests {
             index,
             life: 0,
             name: name.to_owned(),
+            alternative_names: Vec::new(),
             mac: Some([2, 0, 0, 0, 0, 1]),
             mtu: 1500,
             admin_up: true,
@@ -331,74 +205,6 @@ pub(crate) mod tests {
             table.put_link(link.clone());
         }
         table
-    }
-
-    /// RFC 9568 section 7.2 (source), RFC 3768 section 7.2 (source).
-    #[test]
-    fn the_primary_address_is_never_a_virtual_one() {
-        let ours = ObservedAddress {
-            ours: true,
-            ..present("10.99.0.100/24")
-        };
-        let secondary = ObservedAddress {
-            flags: AddressFlags::Secondary,
-            ..present("10.99.0.3/24")
-        };
-        let near = ObservedAddress {
-            scope: AddressScope::Link,
-            ..present("169.254.1.1/16")
-        };
-        let addresses = [
-            present("fd00::1/64"),
-            ours,
-            near,
-            secondary,
-            present("10.99.0.101/24"),
-            present("10.99.0.1/24"),
-        ];
-        let link = link(2, "eth0", &addresses);
-        let listed: IpAddr = "10.99.0.101".parse().unwrap();
-        assert_eq!(
-            link.primary_ipv4(|a| a == listed),
-            Some(Ipv4Addr::new(10, 99, 0, 1))
-        );
-        assert_eq!(
-            link.primary_ipv4(|_| false),
-            Some(Ipv4Addr::new(10, 99, 0, 101))
-        );
-        assert_eq!(link.primary_ipv4(|_| true), None);
-    }
-
-    #[test]
-    fn a_link_local_address_counts_once_it_can_be_used() {
-        let tentative = ObservedAddress {
-            flags: AddressFlags::Tentative,
-            ..present("fe80::1/64")
-        };
-        let virtual_one = ObservedAddress {
-            ours: true,
-            ..present("fe80::64/64")
-        };
-        assert_eq!(
-            link(2, "eth0", &[tentative, virtual_one]).link_local(|_| false),
-            None
-        );
-        let ready = link(
-            2,
-            "eth0",
-            &[virtual_one, present("fd00::1/64"), present("fe80::1/64")],
-        );
-        assert_eq!(
-            ready.link_local(|_| false),
-            Some("fe80::1".parse().unwrap())
-        );
-        assert_eq!(
-            ready.global_ipv6(|_| false),
-            Some("fd00::1".parse().unwrap())
-        );
-        assert!(ready.can_send_from("fe80::1".parse().unwrap()));
-        let waiting = link(2, "eth0", &[tentative]);
-        assert!(!waiting.can_send_from("fe80::1".parse().unwrap()));
     }
 
     #[test]
@@ -446,6 +252,25 @@ pub(crate) mod tests {
         );
         table.remove_link(4);
         assert_eq!(index(&table, "eth0"), None);
+    }
+
+    #[test]
+    fn an_alternative_name_leads_to_its_interface_for_as_long_as_it_has_it() {
+        let named = |index, name: &str, other: &str| Link {
+            alternative_names: vec![other.to_owned()],
+            ..link(index, name, &[])
+        };
+        let mut table = table(&[
+            named(2, "eth0", "enp3s0f0np0-a-long-one"),
+            link(3, "eth1", &[]),
+        ]);
+        let index = |table: &LinkTable, name| table.by_name(name).map(|link| link.index);
+        assert_eq!(index(&table, "enp3s0f0np0-a-long-one"), Some(2));
+        table.put_link(named(2, "lan0", "enp3s0f0np0-a-long-one"));
+        assert_eq!(index(&table, "enp3s0f0np0-a-long-one"), Some(2));
+        table.put_link(link(2, "lan0", &[]));
+        assert_eq!(index(&table, "enp3s0f0np0-a-long-one"), None);
+        assert_eq!(index(&table, "lan0"), Some(2));
     }
 
     #[test]
