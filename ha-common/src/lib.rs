@@ -24,6 +24,7 @@ pub mod layout;
 pub mod master_tracking;
 pub mod peer;
 pub mod reject;
+pub mod retry;
 pub mod slot;
 pub mod timing;
 pub mod units;

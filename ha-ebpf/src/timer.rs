@@ -6,8 +6,8 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::helpers::generated::{
     bpf_timer_cancel, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
 };
-use ha_common::lateness;
 use ha_common::layout::{Event, Slot, event, flags, state, status};
+use ha_common::{lateness, retry};
 
 use crate::maps::HA_SLOTS;
 use crate::{atomic, count, events};
@@ -15,8 +15,6 @@ use crate::{atomic, count, events};
 const CLOCK_MONOTONIC: u64 = 1;
 const ENOMEM: i64 = 12;
 const EBUSY: i64 = 16;
-/// How soon an event that the ring had no room for is tried again: 5 ms.
-const RETRY: u64 = 5_000_000;
 
 /// Gives the slot its timer: one of `ha_common::layout::status`.
 #[inline(always)]
@@ -157,8 +155,10 @@ unsafe extern "C" fn on_deadline(_map: *mut c_void, index: *mut u32, slot: *mut 
             forget_expiry(slot);
             count::bump(&raw mut (*slot).fired);
         } else {
-            (*slot).expiry_unsent = 1;
-            start(slot, now + RETRY, RETRY);
+            let times = (*slot).expiry_unsent.saturating_add(1);
+            (*slot).expiry_unsent = times;
+            let span = retry::after(times);
+            start(slot, now + span, span);
         }
     }
     0

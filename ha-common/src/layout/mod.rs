@@ -159,7 +159,7 @@ pub struct Slot {
     /// When the kernel's timer fires; zero: it is not running. Never later than the deadline, but earlier after
     /// adverts: the timer starts itself anew then.
     pub armed_until: u64,
-    /// 1: the deadline passed, and the event for it could not be put into the ring yet.
+    /// How often the event for a deadline that passed could not be put into the ring; zero: it could, or none passed.
     pub expiry_unsent: u32,
     /// Zero.
     pub pad_expiry: u32,

@@ -90,7 +90,8 @@ fn a_deadline_is_told_at_once_however_full_of_adverts_the_other_ring_is() {
 fn a_deadline_that_found_its_ring_full_is_told_when_there_is_room() {
     let (mut lab, _) = overflowed();
     let slot = lab.slot();
-    assert_eq!((slot.expiry_unsent, slot.fired), (1, 0));
+    assert_eq!(u64::from(slot.expiry_unsent), slot.dropped);
+    assert_eq!(slot.fired, 0);
     let drained_at = now();
     let last = lab.drain().into_iter().rfind(|event| event.slot == 0);
     let event = last.or_else(|| lab.event(PATIENCE)).expect("tried again");
@@ -100,11 +101,26 @@ fn a_deadline_that_found_its_ring_full_is_told_when_there_is_room() {
     println!("told {} us after the ring was emptied", waited / 1000);
     assert!(
         waited < 100_000_000,
-        "retried every 5 ms, yet it took {waited} ns"
+        "retried within some 10 ms, yet it took {waited} ns"
     );
     let slot = lab.slot();
     assert_eq!((slot.expiry_unsent, slot.fired), (0, 1));
     assert_eq!(lab.event(Duration::from_millis(20)), None, "told once");
+}
+
+/// An agent that is dead reads nothing ever again.
+#[test]
+fn a_ring_that_stays_full_is_tried_less_and_less_often() {
+    let (lab, _) = overflowed();
+    let begin = now();
+    let patience = Instant::now() + PATIENCE;
+    while lab.slot().dropped < 7 {
+        assert!(Instant::now() < patience, "it gave up");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // From the second to the seventh: 10, 20, 40, 80 and 160 ms, of which this host may have slept over the first ones.
+    let took = now() - begin;
+    assert!(took > 200_000_000, "five more tries in {took} ns");
 }
 
 #[test]
