@@ -13,6 +13,7 @@ use super::thread::Driver;
 use crate::datapath::reader::group_of;
 use crate::net::links::LinkTable;
 use crate::net::virtual_mac::Left;
+use crate::os::clock;
 use crate::reconcile::configured_routing::routing_of;
 use crate::reconcile::leftovers::{self, Removed};
 use crate::router::notice::Notice;
@@ -63,7 +64,11 @@ impl Driver {
     /// The devices that an earlier agent made and that no instance of this one wants as they are.
     fn clear_devices(&mut self) -> Result<(), String> {
         let (instances, links) = (&self.instances, &self.system.links);
+        let (sender, published) = (&self.system.sender, &self.system.published);
         let is_wanted = |device: &Left| {
+            // Each that goes is waited for.
+            sender.renew(clock::now());
+            published.turned();
             let mut instances = instances.iter();
             instances.any(|instance| instance.wants_device(device, links))
         };

@@ -25,6 +25,10 @@ use crate::router::health::Health;
 /// hold up the lease and the deadlines. 255 virtual routers at 10 ms send as many in 40 ms.
 const PACKETS_IN_A_TURN: usize = 1024;
 
+/// Events of the rings, likewise. While a segment carries adverts one way alone, worse masters that do not hear this
+/// host send more than can be answered, for ever.
+const EVENTS_IN_A_TURN: usize = 256;
+
 impl Driver {
     /// Until told to leave.
     pub(super) fn run(&mut self) {
@@ -151,11 +155,15 @@ impl Driver {
         .min()
     }
 
+    /// What is left wakes the next turn at once.
     pub(super) fn drain_ring(&mut self, now: Instant) -> bool {
         let mut touched = false;
-        while let Some(event) = self.next_event() {
+        for _ in 0..EVENTS_IN_A_TURN {
+            let Some(event) = self.next_event() else {
+                break;
+            };
             // A master that dies takes hundreds of virtual routers along: this can last.
-            self.system.sender.renew(clock::now());
+            self.system.renew();
             touched |= self.on_event(&event, now);
             touched |= self.sync_groups(now.max(Instant(event.at)));
         }

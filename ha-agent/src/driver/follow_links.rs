@@ -45,6 +45,7 @@ impl Driver {
                 break;
             };
             let link = links.by_name(&instance.config().interface);
+            self.system.renew();
             self.follow_link(index, link, &virtual_addresses, now);
             self.verify(index, now);
         }
@@ -73,6 +74,7 @@ impl Driver {
             gone.extend(instance.close_port(&mut self.system, now));
         }
         for port in gone {
+            self.system.renew();
             self.release(&port);
             // What was attached to it went with it, also if another one has its index by now.
             let lives = |link: &Link| link.life == port.life;

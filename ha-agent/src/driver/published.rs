@@ -189,7 +189,7 @@ impl StatusPublisher {
         self.picture.load_full()
     }
 
-    /// How many turns the driver has made: it lives while this grows.
+    /// How many turns the driver has made, and steps of long ones: it lives while this grows.
     pub fn turns(&self) -> u64 {
         self.turns.load(Ordering::Relaxed)
     }
@@ -199,7 +199,7 @@ impl StatusPublisher {
         &self.changed
     }
 
-    /// The driver has made one more turn.
+    /// The driver has made one more turn, or one more step of it.
     pub(super) fn turned(&self) {
         self.turns.fetch_add(1, Ordering::Relaxed);
     }

@@ -69,6 +69,7 @@ impl Driver {
     ) {
         // An address or a route may move from one instance to another: it is let go before it is taken.
         for change in plan.changes() {
+            self.system.renew();
             if let Some(instance) = kept.get_mut(&RouterId::of(change.new)) {
                 instance.drop_routing(change.new, &mut self.system);
                 instance.drop_addresses(change.new, &mut self.system, now);
@@ -77,6 +78,7 @@ impl Driver {
         let ids = kept.values().map(|instance| instance.id + 1);
         let mut next_id = ids.max().unwrap_or(0);
         for step in &plan.steps {
+            self.system.renew();
             let config = || Arc::new(step.section().clone());
             let instance = match (kept.remove(&RouterId::of(step.section())), step) {
                 (Some(mut instance), Step::Change(_)) => {
@@ -107,6 +109,7 @@ impl Driver {
             .filter_map(|instance| instance.close_port(&mut self.system, now))
             .collect();
         for port in &ports {
+            self.system.renew();
             self.release(port);
         }
         self.receivers.keep_only(|_, _| None);

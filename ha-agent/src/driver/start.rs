@@ -86,14 +86,13 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let pinned = setup.pins.is_some();
     let KernelHalf { maps, attacher } = kernel_half(setup.kernel, setup.pins, &bell)?;
     let (kernel, rings) = maps.unzip();
-    let now = clock::now();
     let names = reload::names(&setup.config);
     let mut driver = Driver {
-        instances: instances_of(&setup.config, &names, now, &setup.recorder),
+        instances: instances_of(&setup.config, &names, clock::now(), &setup.recorder),
         config: setup.config,
         hooks: Hooks::new(attacher, pinned),
         receivers: Receivers::default(),
-        published: setup.published,
+        published: Arc::clone(&setup.published),
         groups: Vec::new(),
         health: Vec::new(),
         leftovers: Leftovers::default(),
@@ -111,6 +110,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
             sender,
             reporter: setup.reporter,
             recorder: setup.recorder,
+            published: setup.published,
             checks: names,
         },
         rings,

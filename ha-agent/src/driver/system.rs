@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::published::StatusPublisher;
 use super::report::Reporter;
 use super::sender::Sender;
 use crate::datapath::kernel::Kernel;
@@ -10,6 +11,7 @@ use crate::net::announce::Announcer;
 use crate::net::links::LinkTable;
 use crate::net::routing::RoutingTable;
 use crate::net::virtual_mac::MacvlanTable;
+use crate::os::clock;
 use crate::record::Recorder;
 
 /// What all instances share.
@@ -32,6 +34,19 @@ pub(crate) struct System {
     pub(crate) reporter: Reporter,
     /// What the elections are told and want.
     pub(crate) recorder: Recorder,
+    /// Where the driver shows itself.
+    pub(crate) published: Arc<StatusPublisher>,
     /// Names of the checks by number, and behind them what is said when something else that is tracked fails.
     pub(crate) checks: Arc<[String]>,
+}
+
+impl System {
+    /// The driver lives, however long its turn takes: to be said in each loop over virtual routers in which the kernel is
+    /// waited for. The adverts of all others go on, and systemd's watchdog has no reason to end the agent.
+    ///
+    /// The fence is told at the end of a turn only: what others have said meanwhile is not answered yet.
+    pub(crate) fn renew(&self) {
+        self.sender.renew(clock::now());
+        self.published.turned();
+    }
 }

@@ -164,6 +164,7 @@ impl Instance {
         let mut changed = self.router.take_changed();
         // What an effect leads to comes before the next one.
         for effect in fx {
+            system.renew();
             changed |= self.perform(effect, system, now);
         }
         self.dirty |= changed;
@@ -245,6 +246,7 @@ impl Instance {
 
     /// The interface is gone, or its address changed: without the port nothing can be done.
     pub(crate) fn close_port(&mut self, system: &mut System, now: Instant) -> Option<Port> {
+        system.renew();
         system.sender.end(self.id, LastAdvert::None);
         let port = self.port.take();
         self.tell(Event::Unbound, system, now);
