@@ -122,7 +122,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         .name("ha-driver".to_owned())
         .spawn(move || {
             // Nobody waits for it if the starter is gone.
-            let _ = tell.send(realtime::schedule());
+            let _ = tell.send(realtime::schedule(realtime::DRIVER));
             driver.run();
         })?;
     let driver_realtime = told.recv().map_err(io::Error::other)?;

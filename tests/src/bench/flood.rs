@@ -26,7 +26,7 @@ impl Flood {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            realtime::schedule();
+            realtime::schedule(realtime::DRIVER);
             // Whole rounds, so that every router's turn comes at the exact interval throughout.
             while !stopped.load(Ordering::Relaxed) {
                 forger.storm(&frames, rate, Duration::from_secs(1))?;

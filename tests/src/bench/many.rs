@@ -329,7 +329,7 @@ impl Ends {
         SockRef::from(&socket).set_read_timeout(Some(PATIENCE))?;
         socket.bind(&SocketAddr::new(0, ADDRESS_GROUP))?;
         Ok(Self(std::thread::spawn(move || {
-            realtime::schedule();
+            realtime::schedule(realtime::DRIVER);
             let mut begin = None;
             loop {
                 let (datagram, _) = socket.recv_from_full().context("no address came")?;

@@ -66,7 +66,7 @@ impl Master {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::spawn(move || {
             // The starter waits for it.
-            let _ = tell.send(realtime::schedule());
+            let _ = tell.send(realtime::schedule(realtime::DRIVER));
             own.speak(&forger, &frames);
         });
         let ability = told.recv().context("the master's thread has gone")?;

@@ -196,7 +196,7 @@ impl Sender {
             .name("ha-sender".to_owned())
             .spawn(move || {
                 // Only a starter that is gone already does not listen.
-                let _ = tell.send(realtime::schedule());
+                let _ = tell.send(realtime::schedule(realtime::SENDER));
                 run(&for_thread);
             })?;
         let ability = told.recv().unwrap_or_else(|_| Ability {
