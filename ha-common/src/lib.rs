@@ -26,6 +26,7 @@ pub mod peer;
 pub mod reject;
 pub mod retry;
 pub mod slot;
+pub mod stand_still;
 pub mod timing;
 pub mod units;
 pub mod wire;

@@ -43,7 +43,7 @@ impl Driver {
             let ready = self.wait();
             let now = clock::now();
             self.system.sender.renew(now);
-            let mut touched = false;
+            let mut touched = self.look_at_clocks(now);
             if ready.ring {
                 count(&self.published.wakeups.events);
                 touched |= self.drain_ring(now);

@@ -8,6 +8,7 @@ use super::instance::Instance;
 use super::published::count;
 use super::thread::Driver;
 use crate::os::clock;
+use crate::router::Event;
 use crate::router::notice::Notice;
 
 /// Bounds of the time between two rounds.
@@ -41,6 +42,19 @@ impl Driver {
             }
         }
         touched
+    }
+
+    /// The machine may have stood still: what masters hear next is of those who took over, and the gates judge it by the
+    /// wall clock as it is now. True if it was so.
+    pub(super) fn look_at_clocks(&mut self, now: Instant) -> bool {
+        let Some(span) = self.system.sender.take_stand_still(now) else {
+            return false;
+        };
+        self.follow_the_wall_clock(now);
+        for instance in &mut self.instances {
+            instance.tell(Event::StoodStill(span), &mut self.system, now);
+        }
+        true
     }
 
     /// The gates of signed adverts reckon by the monotonic clock, and are told when the other one was set.

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use ha_common::hmac::Stamp;
+use ha_common::stand_still::Lead;
 use ha_common::units::{Instant, NANOS_PER_SECOND};
 use nix::time::{ClockId, clock_gettime};
+
+/// Clocks that are read within so many nanoseconds are read together: 1 ms.
+const TOGETHER: u64 = 1_000_000;
 
 pub fn now() -> Instant {
     // The clock exists on every kernel that this builds for; zero would only make deadlines late.
@@ -21,7 +25,28 @@ pub fn now() -> Instant {
 
 /// UTC, nanoseconds since 1970.
 pub fn utc() -> u64 {
-    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| {
+    since_its_zero(ClockId::CLOCK_REALTIME)
+}
+
+/// By how much other clocks are ahead of [`now`]; to be compared with an earlier answer.
+pub fn lead() -> Lead {
+    let mut lead = Lead { boot: 0, wall: 0 };
+    // A thread that had to wait between two of these would take the wait for a clock that was set.
+    for _ in 0..4 {
+        let before = now();
+        lead = Lead {
+            boot: since_its_zero(ClockId::CLOCK_BOOTTIME).saturating_sub(before.0),
+            wall: utc().saturating_sub(before.0),
+        };
+        if now().since(before).0 < TOGETHER {
+            break;
+        }
+    }
+    lead
+}
+
+fn since_its_zero(clock: ClockId) -> u64 {
+    clock_gettime(clock).map_or(0, |time| {
         u64::try_from(Duration::from(time).as_nanos()).unwrap_or(u64::MAX)
     })
 }

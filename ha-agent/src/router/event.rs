@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ha_common::election::{Advert, Claim, FaultCause};
 use ha_common::layout::Slot;
-use ha_common::units::Instant;
+use ha_common::units::{Instant, Nanos};
 
 use super::health::Health;
 use super::membership::Membership;
@@ -67,6 +67,8 @@ pub enum Event<'a> {
         /// The slot, read since.
         slot: Option<&'a Slot>,
     },
+    /// The machine may have stood still for so long, and no deadline shows it.
+    StoodStill(Nanos),
     /// Adverts do not leave, or leave again.
     Sending(SendingNews),
     /// The addresses are on the interface.

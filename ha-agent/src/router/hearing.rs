@@ -32,7 +32,7 @@ impl Router {
         if slot.is_some_and(|slot| self.is_overheard(advert, slot)) {
             return;
         }
-        self.feed(now, Input::Advert(*advert), fx);
+        self.feed(now, self.meaning_of(advert, now), fx);
         if self.detection.needs_watching() && self.role() == Role::Backup {
             fx.push(Effect::ReadSlot);
         }

@@ -24,6 +24,7 @@ pub mod priority;
 pub mod readiness;
 mod reporting;
 pub mod sending;
+mod stand_still;
 pub mod tracked;
 mod unheard;
 mod wanted;
@@ -78,6 +79,8 @@ pub struct Router {
     /// A takeover waits for the slot's word.
     promoting: Option<Promoting>,
     unheard: Unheard,
+    /// Until when a master takes others for those who took over from it.
+    wary_until: Instant,
     claims: Claims,
     notices: Notices,
     transitions: u64,
@@ -113,6 +116,7 @@ impl Router {
             deadline: None,
             promoting: None,
             unheard: Unheard::default(),
+            wary_until: Instant(0),
             claims: Claims::default(),
             notices: Notices::default(),
             transitions: 0,
@@ -261,6 +265,7 @@ impl Router {
             Event::Promoted(promoted) => self.promoted(promoted, now, fx),
             Event::Slot(slot) => self.look(slot, now, fx),
             Event::SenderStopped { since, slot } => self.sender_stopped(since, slot, now, fx),
+            Event::StoodStill(span) => self.stood_still(span, now),
             Event::Sending(news) => self.on_sending(news, now, fx),
             Event::AddressesHeld => self.held(now, fx),
             Event::AddressesRefused(why) => self.refused(why, now, fx),

@@ -418,3 +418,38 @@ fn a_late_last_word_does_not_make_a_later_master_of_lower_priority_unhealthy() {
         "it was lowered as master"
     );
 }
+
+/// A virtual machine that was paused: its own clock shows nothing, and who took over speaks each second.
+#[test]
+fn a_master_whose_machine_stood_still_yields_to_whom_it_hears_next() {
+    for (extra, stood_still, heard_at, yields) in [
+        ("preempt = false", 60_000, 5_900, true),
+        // It has the right to take it back.
+        ("", 60_000, 5_900, false),
+        // Nobody can have taken over in so short a time.
+        ("preempt = false", 2_000, 5_900, false),
+        // One that speaks later has not: it is new.
+        ("preempt = false", 60_000, 6_000, false),
+    ] {
+        let mut bench = Bench::master(extra);
+        bench.take();
+        bench.tell(5_000, Event::StoodStill(Nanos::from_millis(stood_still)));
+        assert_eq!(bench.take(), [], "it waits and listens");
+        let advert = Advert {
+            source: IpAddr::from([10, 99, 0, 1]),
+            priority: Priority(90),
+            interval: Centiseconds(100),
+        };
+        let event = Event::Advert {
+            advert,
+            other_list: None,
+            slot: None,
+        };
+        bench.tell(heard_at, event);
+        let is_silent = |it: &Effect| *it == Effect::StopAdverts(LastAdvert::None);
+        let wanted = bench.take();
+        let case = format!("{extra:?} {stood_still} {heard_at}: {wanted:?}");
+        assert_eq!(bench.router.role() == Role::Backup, yields, "{case}");
+        assert_eq!(wanted.iter().any(is_silent), yields, "{case}");
+    }
+}

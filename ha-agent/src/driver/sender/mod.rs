@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 
 use ha_common::election::LastAdvert;
 use ha_common::hmac::SigningClock;
+use ha_common::stand_still::ClockWatch;
 use ha_common::units::{Instant, Nanos};
 
 use super::advert_signer::AdvertSigner;
@@ -161,6 +162,9 @@ struct Table {
     schedule: Schedule,
     outlets: Vec<Outlet>,
     times: Times,
+    clock_watch: ClockWatch,
+    /// The machine may have stood still so long, and the driver has not been told.
+    stood_still: Option<Nanos>,
 }
 
 #[derive(Debug)]
@@ -301,6 +305,14 @@ impl Sender {
         self.shared.lock().schedule.take_news(id)
     }
 
+    /// For how long the machine may have stood still since somebody last asked. Then adverts wait, so that whoever took
+    /// over meanwhile is heard before anything is sent.
+    pub fn take_stand_still(&self, now: Instant) -> Option<Nanos> {
+        let mut table = self.shared.lock();
+        table.look_at_clocks(now);
+        table.stood_still.take()
+    }
+
     /// What a virtual router sends is counted here.
     pub fn sent(&self, id: usize) -> Arc<Sent> {
         Arc::clone(&self.shared.lock().outlet(id).sent)
@@ -364,6 +376,16 @@ impl Table {
         self.outlet(id).adverts = None;
     }
 
+    /// Before anything is sent. True if the driver is to hear of it.
+    fn look_at_clocks(&mut self, now: Instant) -> bool {
+        let Some(span) = self.clock_watch.look(clock::lead()) else {
+            return false;
+        };
+        self.schedule.stood_still(span, now);
+        self.stood_still = Some(span);
+        true
+    }
+
     /// Does what is to be done at `now`, and says until when the thread waits.
     fn turn(&mut self, now: Instant, sender_stats: &SenderStats) -> Option<Instant> {
         let lease = sender_stats.lease_until();
@@ -394,8 +416,10 @@ impl Table {
 fn run(shared: &Shared) {
     let mut table = shared.lock();
     while !shared.quit.load(Ordering::Relaxed) {
-        let next = table.turn(clock::now(), &shared.sender_stats);
-        if table.schedule.take_call() {
+        let now = clock::now();
+        let stood_still = table.look_at_clocks(now);
+        let next = table.turn(now, &shared.sender_stats);
+        if table.schedule.take_call() || stood_still {
             shared.driver.notify();
         }
         table = match next {

@@ -83,6 +83,8 @@ struct Entry {
     timing: Option<Timing>,
     /// Stopped by the sender itself, and silent since then; the driver is to look at the slot.
     stopped: Option<Instant>,
+    /// Its next advert waits an interval longer, once: a clock that is set again and again must not silence it.
+    waits: bool,
     /// Whether the kernel takes its adverts.
     refusals: Refusals,
 }
@@ -173,6 +175,22 @@ impl Schedule {
         self.calls_driver |= news;
     }
 
+    /// The machine may have stood still for `span` until now, of which due times know nothing: where others may have
+    /// taken over meanwhile, nothing is sent for an interval, in which they are heard. Not where the others would miss
+    /// even that.
+    pub fn stood_still(&mut self, span: Nanos, now: Instant) {
+        for id in 0..self.routers.len() {
+            let Some(timing) = self.timing(id) else {
+                continue;
+            };
+            let misses_none = timing.overslept.0 >= 2 * timing.interval.0;
+            if span > timing.overslept && misses_none && !self.routers[id].waits {
+                self.routers[id].waits = true;
+                self.queue.put(id, now + timing.interval);
+            }
+        }
+    }
+
     /// Whether there is something new for the driver to look at, since this was last asked.
     pub fn take_call(&mut self) -> bool {
         std::mem::take(&mut self.calls_driver)
@@ -204,6 +222,7 @@ impl Schedule {
                 now + timing.interval
             };
             self.queue.put(id, next);
+            self.entry(id).waits = false;
         }
         Step::Send {
             id,
