@@ -91,13 +91,16 @@ impl Detector {
         let peers = listed(config);
         match (&mut self.backend, kernel) {
             (SlotBackend::KernelMap(slot), Some(kernel)) => {
-                kernel.list_peers(self.key, &peers)?;
-                kernel.set_keys(self.key, &keys)?;
+                let lists = kernel
+                    .list_peers(self.key, &peers)
+                    .and(kernel.set_keys(self.key, &keys));
+                // Also if a list is incomplete: a gate that stays open, or an old priority, would be worse.
                 self.timer = kernel.configure(&Command {
                     slot: *slot,
                     ..command
                 })?;
                 self.sequence = kernel.slot(*slot)?.events;
+                return lists;
             }
             (SlotBackend::KernelMap(_), None) => {}
             (SlotBackend::Socket(soft), _) => {

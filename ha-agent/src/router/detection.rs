@@ -3,12 +3,25 @@
 use ha_common::address::known_ip;
 use ha_common::election::{Advert, Claim, Role};
 use ha_common::lateness;
-use ha_common::layout::Slot;
+use ha_common::layout::{Slot, state};
 use ha_common::units::{Centiseconds, Family, Instant, Nanos, Priority};
 
 /// For how long after an event more of them may have been left out: the slot's limit of events has a window
 /// of a tenth of this, and rounds of the watchdog that pass slots over are less than half of it apart.
 const RESTLESS: Nanos = Nanos::from_millis(1000);
+
+/// In so many looks in a row a slot must differ from what the election says: one may come between a change and its
+/// command.
+const LOOKS: u8 = 2;
+
+/// How a slot differs from what the election says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Disagreement {
+    /// It plays another part.
+    Part,
+    /// It has another priority.
+    Priority,
+}
 
 /// What is known of a slot from one look to the next.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +41,8 @@ pub(super) struct Detection {
     last_claim: Option<Claim>,
     /// Frames that the fence had dropped, in and out.
     fenced: Option<(u64, u64)>,
+    /// In how many looks in a row the slot was not what the election says.
+    disagreed: u8,
 }
 
 impl Detection {
@@ -94,6 +109,27 @@ impl Detection {
         }
     }
 
+    /// A command to the slot may have failed, or something else has written it: how it differs from what it was told,
+    /// in several looks in a row.
+    pub(super) fn disagrees(
+        &mut self,
+        slot: &Slot,
+        role: Role,
+        priority: Priority,
+    ) -> Option<Disagreement> {
+        let found = disagreement(slot, role, priority);
+        self.disagreed = if found.is_some() {
+            self.disagreed + 1
+        } else {
+            0
+        };
+        if self.disagreed < LOOKS {
+            return None;
+        }
+        self.disagreed = 0;
+        found
+    }
+
     /// True if events did not come since the last look.
     pub(super) fn missed(&mut self, slot: &Slot) -> bool {
         let lost = slot.dropped.saturating_add(slot.suppressed);
@@ -127,6 +163,23 @@ impl Detection {
         let outgoing = dropped.1.saturating_sub(before.1);
         let lasted = slot.fenced_at.saturating_sub(slot.fenced_since) / 1_000_000;
         (incoming > 0 || outgoing > 0).then_some((incoming, outgoing, lasted))
+    }
+}
+
+fn disagreement(slot: &Slot, role: Role, priority: Priority) -> Option<Disagreement> {
+    let part = match role {
+        // What an earlier life has left in it is looked at when the router is bound.
+        Role::Initialize => return None,
+        Role::Backup => state::BACKUP,
+        Role::Master => state::MASTER,
+        Role::Hold | Role::Fault | Role::Stopped => state::IDLE,
+    };
+    if slot.state != part {
+        Some(Disagreement::Part)
+    } else if part != state::IDLE && slot.own_priority != priority.0 {
+        Some(Disagreement::Priority)
+    } else {
+        None
     }
 }
 

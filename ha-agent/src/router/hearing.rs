@@ -7,7 +7,7 @@ use ha_common::master_tracking;
 use ha_common::reject::Reject;
 use ha_common::units::Instant;
 
-use super::detection::contender;
+use super::detection::{Disagreement, contender};
 use super::effect::{Effect, Effects};
 use super::notice::Notice;
 use super::{Promoting, Router, words};
@@ -169,6 +169,9 @@ impl Router {
         self.report_fence(slot, fx);
         self.answer_untold_claims(slot, now, fx);
         let missed = self.detection.missed(slot);
+        if self.mend_slot(slot, now, fx) {
+            return;
+        }
         match (slot.state, self.role()) {
             (state::BACKUP, Role::Backup) if slot.deadline != 0 => {
                 if self.detection.acts_at(slot, now) <= now {
@@ -191,6 +194,33 @@ impl Router {
             }
             _ => {}
         }
+    }
+
+    /// Sets a slot again that is not what the election says: without its part nothing would ever be heard of a master's
+    /// death, or of another master. True if it was another part.
+    fn mend_slot(&mut self, slot: &Slot, now: Instant, fx: &mut Effects) -> bool {
+        let rules = self.election.detector_rules();
+        let Some(how) = self.detection.disagrees(slot, self.role(), rules.priority) else {
+            return false;
+        };
+        let what = match how {
+            Disagreement::Part => "the detector did not play the part of the election's state",
+            Disagreement::Priority => "the detector had another priority than the election",
+        };
+        self.warn(now, format!("{what}; it was told again"), fx);
+        if how == Disagreement::Priority {
+            fx.push(Effect::UpdateDetector(rules));
+            return false;
+        }
+        let part = match self.role() {
+            Role::Master => Detector::Master,
+            Role::Backup => Detector::Backup {
+                arm_for: rules.initial_down(),
+            },
+            Role::Initialize | Role::Hold | Role::Fault | Role::Stopped => Detector::Idle,
+        };
+        self.detect(part, rules, fx);
+        true
     }
 
     /// If the sender stopped by itself, or is about to, somebody else may have been master meanwhile: the slot is asked

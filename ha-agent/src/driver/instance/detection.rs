@@ -203,7 +203,20 @@ impl Instance {
             .detector
             .configure(kernel, self.router.config(), rules, now);
         port.detector.sequence = sequence;
+        if done.is_ok() {
+            self.detector_retry.clear();
+        } else {
+            self.detector_retry.failed(now);
+        }
         self.say_if_failed(done, system);
+    }
+
+    /// The slot could not be configured, or not wholly.
+    pub(super) fn configure_detector_again(&mut self, system: &mut System, now: Instant) {
+        if self.port.is_none() {
+            return self.detector_retry.clear();
+        }
+        self.reconfigure_detector(&self.detector_rules(), system, now);
     }
 
     fn say_if_failed(&self, done: Result<(), KernelError>, system: &System) {

@@ -51,6 +51,8 @@ pub(crate) struct Instance {
     /// The device of its virtual MAC could not be switched, and why.
     device_retry: Retry,
     device_error: String,
+    /// The slot could not be configured.
+    detector_retry: Retry,
     /// What it needs on its interface could not be had.
     bind_retry: Retry,
     latency: Option<Nanos>,
@@ -88,6 +90,7 @@ impl Instance {
             routing: PlacedRouting::default(),
             device_retry: Retry::default(),
             device_error: String::new(),
+            detector_retry: Retry::default(),
             bind_retry: Retry::default(),
             latency: None,
             last: None,
@@ -260,6 +263,7 @@ impl Instance {
             self.addresses.next_deadline(),
             self.routing.next_deadline(),
             self.device_retry.next_deadline(),
+            self.detector_retry.next_deadline(),
             self.bind_retry.next_deadline(),
         ]
         .into_iter()
@@ -278,6 +282,10 @@ impl Instance {
         }
         if self.routing.is_due(now) {
             self.routing_due(system, now);
+            changed = true;
+        }
+        if self.detector_retry.is_due(now) {
+            self.configure_detector_again(system, now);
             changed = true;
         }
         if self.device_retry.is_due(now) {
