@@ -103,9 +103,18 @@ impl Driver {
             instance.link_changed(InterfaceState::Gone, &mut self.system, now);
             return;
         };
-        let source = port::source_of(link, instance.config(), |address| {
-            virtuals.contains(&address)
-        });
+        let routing = &mut self.system.routing;
+        let present = instance.port.as_ref().map(|port| port.path.source);
+        let source = port::source_of(
+            link,
+            instance.config(),
+            |address| virtuals.contains(&address),
+            // Without a route, as on an interface that is down, it stays what it is, or the first that can be used.
+            |peer| {
+                let routed = routing.source_towards(peer, link.index);
+                routed.unwrap_or_default().or(present)
+            },
+        );
         let Some(source) = source else {
             let state = if instance.can_use(link) && instance.config().source.is_some() {
                 InterfaceState::NoSource

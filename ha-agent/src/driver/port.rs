@@ -14,7 +14,7 @@ use super::detector::{Detector, SlotBackend};
 use super::hooks::{Hooks, Reception};
 use super::receivers::Receivers;
 use crate::config::model::virtual_address::VirtualAddress;
-use crate::config::model::{Datapath, Instance as Config};
+use crate::config::model::{Datapath, Instance as Config, Transport};
 use crate::datapath::error::KernelError;
 use crate::datapath::kernel::{Kernel, Timer};
 use crate::datapath::socket_slot::SocketSlot;
@@ -289,15 +289,46 @@ fn free_left_slot(kernel: &mut Kernel, key: SlotKey) -> Result<(), KernelError> 
     Ok(())
 }
 
+/// With unicast, the address that routing picks, which the peers know this host by: of a network with them in it, else what
+/// the kernel would send to the first of them from (`routed`).
+fn source_to_peers(
+    link: &Link,
+    config: &Config,
+    is_virtual: impl Fn(IpAddr) -> bool,
+    routed: impl FnOnce(IpAddr) -> Option<IpAddr>,
+) -> Option<IpAddr> {
+    let Transport::Unicast(unicast) = &config.transport else {
+        return None;
+    };
+    let beyond = advert_path::needs_global_source(&config.transport);
+    let peers = unicast.peers.iter().map(|peer| peer.address);
+    // Those beyond the link cannot be sent to from an address that means nothing there.
+    let peers = peers.filter(|peer| !beyond || !is_link_local(*peer));
+    let peers: Vec<IpAddr> = peers.collect();
+    link.source_towards(&peers, &is_virtual).or_else(|| {
+        let source = routed(*peers.first()?)?;
+        (link.owns(source) && !is_virtual(source)).then_some(source)
+    })
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
 /// The address that an instance's adverts leave from, if the interface has one: the configured one; else
-/// not a virtual one, unless an owner has nothing else. What this agent added itself is never it.
+/// not a virtual one, unless an owner has nothing else. What this agent added itself is never it. `routed`: what the
+/// kernel would send to an address from.
 pub(crate) fn source_of(
     link: &Link,
     config: &Config,
     is_virtual: impl Fn(IpAddr) -> bool,
+    routed: impl FnOnce(IpAddr) -> Option<IpAddr>,
 ) -> Option<IpAddr> {
     if let Some(source) = config.source {
         return link.can_send_from(source).then_some(source);
+    }
+    if let Some(source) = source_to_peers(link, config, &is_virtual, routed) {
+        return Some(source);
     }
     let beyond = advert_path::needs_global_source(&config.transport);
     let source = |is_virtual: &dyn Fn(IpAddr) -> bool| match config.family {
@@ -309,4 +340,50 @@ pub(crate) fn source_of(
         let owner = config.priority.is_owner();
         owner.then(|| source(&|_| false)).flatten()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::links::tests::{link, present};
+
+    fn source(peers: &str, routed: Option<&str>) -> Option<IpAddr> {
+        let text = format!(
+            "[[instance]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"10.99.0.100/24\"]\n\
+             {peers}\n"
+        );
+        let config = crate::config::parse("test.toml", &text).unwrap();
+        let nets = ["192.168.1.1/24", "10.99.0.1/24", "10.98.0.1/24"].map(present);
+        let routed = routed.map(|it| it.parse().unwrap());
+        source_of(
+            &link(2, "eth0", &nets),
+            &config.instances[0],
+            |_| false,
+            |_| routed,
+        )
+    }
+
+    #[test]
+    fn unicast_leaves_from_where_routing_has_it_and_multicast_from_the_first_address() {
+        let [first, direct, routed] = ["192.168.1.1", "10.99.0.1", "10.98.0.1"];
+        let gone = "10.97.0.1";
+        for (peers, answer, expected) in [
+            ("", Some(routed), first),
+            ("peers = [\"10.99.0.2\"]", Some(routed), direct),
+            ("peers = [\"172.16.0.1\"]", Some(routed), routed),
+            ("peers = [\"172.16.0.1\"]", Some(gone), first),
+            ("peers = [\"172.16.0.1\"]", None, first),
+            (
+                "peers = [\"10.99.0.2\"]\nsource = \"192.168.1.1\"",
+                Some(routed),
+                first,
+            ),
+        ] {
+            assert_eq!(
+                source(peers, answer),
+                Some(expected.parse().unwrap()),
+                "{peers}"
+            );
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::iter;
+use std::net::IpAddr;
 
 /// `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`, which are no part of the kind.
 const FLAGS: u16 = 0xc000;
@@ -33,6 +34,15 @@ pub(super) fn u16_of(value: &[u8]) -> Option<u16> {
 
 pub(super) fn u32_of(value: &[u8]) -> Option<u32> {
     value.first_chunk().copied().map(u32::from_ne_bytes)
+}
+
+/// An address of a family (`AF_INET` or `AF_INET6`).
+pub(super) fn ip_of(family: u8, value: &[u8]) -> Option<IpAddr> {
+    match i32::from(family) {
+        libc::AF_INET => value.first_chunk::<4>().copied().map(IpAddr::from),
+        libc::AF_INET6 => value.first_chunk::<16>().copied().map(IpAddr::from),
+        _ => None,
+    }
 }
 
 /// A text of the kernel's, which ends with a zero. An alias may be of any bytes and a name of nearly any: what is not

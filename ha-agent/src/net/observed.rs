@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use netlink_packet_route::address::{AddressFlags, AddressScope};
 
-use super::attributes::{attributes, u32_of};
+use super::attributes::{attributes, ip_of, u32_of};
 
 /// `RTM_NEWADDR` and `RTM_DELADDR` (linux/rtnetlink.h).
 pub(super) const NEW_ADDRESS: u16 = 20;
@@ -67,6 +67,12 @@ impl ObservedAddress {
         Some((u32::from_ne_bytes(index), present))
     }
 
+    /// True if the kernel would send to this address directly, from this one.
+    pub fn reaches(&self, address: IpAddr) -> bool {
+        let network = self.peer.unwrap_or(self.net.addr());
+        IpNet::new(network, self.net.prefix_len()).is_ok_and(|network| network.contains(&address))
+    }
+
     /// False while duplicate address detection runs or after it has failed: nothing may be sent
     /// from such an address.
     pub fn usable(&self) -> bool {
@@ -74,14 +80,6 @@ impl ObservedAddress {
             .flags
             .intersects(AddressFlags::Tentative | AddressFlags::Dadfailed)
             || self.flags.contains(AddressFlags::Optimistic)
-    }
-}
-
-fn ip_of(family: u8, value: &[u8]) -> Option<IpAddr> {
-    match i32::from(family) {
-        libc::AF_INET => value.first_chunk::<4>().copied().map(IpAddr::from),
-        libc::AF_INET6 => value.first_chunk::<16>().copied().map(IpAddr::from),
-        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ mod route;
 pub use route::{RTPROT_HA_AGENT, Route};
 
 use std::fmt;
+use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::route::{RouteMessage, RouteProtocol};
@@ -24,7 +25,7 @@ use crate::config::model::virtual_route::VirtualRoute;
 
 use super::address::Outcome;
 use super::netlink::{NetlinkError, Refusal, RouteSocket};
-use message::{read_route, read_rule, route_message, rule_message};
+use message::{NEW_ROUTE, asking, read_route, read_rule, read_source, route_message, rule_message};
 
 /// A route or a rule.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -142,6 +143,24 @@ impl RoutingTable {
         // Routes went with their interface, or with its IPv6; the kernel forgets a table with its last one.
         let already = [Errno::ESRCH, Errno::ENOENT, Errno::ENODEV];
         Ok(report("removing", routing, answers, &already))
+    }
+
+    /// The address that the kernel would send from to this one by this interface, if it has a route.
+    pub fn source_towards(
+        &mut self,
+        address: IpAddr,
+        ifindex: u32,
+    ) -> Result<Option<IpAddr>, NetlinkError> {
+        let request = RouteNetlinkMessage::GetRoute(asking(address, ifindex));
+        let answer = self.socket.get(&request, |kind, payload| match kind {
+            NEW_ROUTE => read_source(payload),
+            _ => None,
+        });
+        match answer {
+            // There is no route.
+            Err(NetlinkError::Refused(_)) => Ok(None),
+            other => other,
+        }
     }
 
     /// Every route and rule of ours, in any table.

@@ -47,6 +47,28 @@ fn the_plain_socket_takes_over_from_a_unicast_master_at_the_deadline() -> Result
     take_over_and_come_back(&pair(|it| it.by("socket"))?, "socket")
 }
 
+/// The peers know this host by an address that is not its interface's first.
+#[test]
+fn adverts_leave_from_the_network_that_the_peers_are_in_though_another_comes_first() -> Result<()> {
+    let lab = Lab::new(2)?;
+    for number in 1..=2 {
+        let host = lab.host(number);
+        let own = host.ipv4();
+        host.ns().batch(&format!(
+            "address del {own}/24 dev eth0\n\
+             address add 192.168.1.{number}/24 dev eth0\n\
+             address add {own}/24 dev eth0\n"
+        ))?;
+    }
+    let to = |host: u8| [lab.host(host).ipv4().into()];
+    let (first, second) = (
+        instance(100).to_peers(&to(2)),
+        instance(90).to_peers(&to(1)),
+    );
+    let pair = Pair::in_lab(lab, first, second)?;
+    take_over_and_come_back(&pair, &kind_under_test())
+}
+
 /// A good advert of the highest priority, by unicast to a host.
 fn forged(to: &Host, source: Ipv4Addr) -> Advert {
     Advert {

@@ -5,7 +5,7 @@ use super::key::{Default, Format, Key, Section};
 pub(super) const SOURCE: Key = Key::new(
     "source",
     Format::Words("an IP address"),
-    Default::Words("the interface's primary address, for IPv6 its link-local one"),
+    Default::Words("the interface's primary address, for IPv6 its link-local one; with peers the one that routing picks"),
     "The address on the interface that adverts leave from; while it is missing there, the instance is in FAULT.",
 )
 .foreign(&[("unicast_src_ip", "source"), ("mcast_src_ip", "source")]);

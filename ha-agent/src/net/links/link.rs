@@ -1,5 +1,6 @@
 //! An interface.
 
+use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_route::address::{AddressFlags, AddressScope};
@@ -139,6 +140,36 @@ impl Link {
             })
     }
 
+    /// The address that adverts to these peers are sent from, where the interface has a network with some of them: of the
+    /// one that has most, as routing would choose it, the address that is meant to stay.
+    pub fn source_towards(
+        &self,
+        peers: &[IpAddr],
+        is_virtual: impl Fn(IpAddr) -> bool,
+    ) -> Option<IpAddr> {
+        let reached =
+            |present: &ObservedAddress| peers.iter().filter(|peer| present.reaches(**peer)).count();
+        self.addresses
+            .iter()
+            .filter(|present| !present.ours && present.usable() && !is_virtual(present.net.addr()))
+            .map(|present| (present, reached(present)))
+            .filter(|(_, reached)| *reached > 0)
+            // The first of the least: the kernel's order decides among equals.
+            .min_by_key(|(present, reached)| {
+                let deprecated = present.flags.contains(AddressFlags::Deprecated);
+                // Of IPv6 the same flag says that it is a temporary one (RFC 8981).
+                let secondary = present.flags.contains(AddressFlags::Secondary);
+                (Reverse(*reached), deprecated, secondary)
+            })
+            .map(|(present, _)| present.net.addr())
+    }
+
+    /// True if this address is on the interface, can be used already, and is none that the agent added.
+    pub fn owns(&self, address: IpAddr) -> bool {
+        let mut own = self.addresses.iter().filter(|present| !present.ours);
+        own.any(|present| present.net.addr() == address && present.usable())
+    }
+
     /// True if this address is on the interface and can be used already.
     pub fn can_send_from(&self, address: IpAddr) -> bool {
         self.addresses
@@ -186,6 +217,63 @@ mod tests {
             Some(Ipv4Addr::new(10, 99, 0, 101))
         );
         assert_eq!(link.primary_ipv4(|_| true), None);
+    }
+
+    /// As hosts are: the management network first, virtual and temporary addresses between.
+    #[test]
+    fn peers_are_sent_to_from_the_network_that_they_are_in() {
+        let with = |net: &str, flags| ObservedAddress {
+            flags,
+            ..present(net)
+        };
+        let ours = ObservedAddress {
+            ours: true,
+            ..present("10.99.0.100/24")
+        };
+        let other_end = ObservedAddress {
+            peer: Some("10.77.0.2".parse().unwrap()),
+            ..present("10.77.0.1/32")
+        };
+        let link = link(
+            2,
+            "eth0",
+            &[
+                present("192.168.1.1/24"),
+                ours,
+                with("10.99.0.3/24", AddressFlags::Secondary),
+                present("10.99.0.101/24"),
+                present("10.99.0.1/24"),
+                other_end,
+                present("fd00:1::1/64"),
+                with("fd00::a/64", AddressFlags::Deprecated),
+                with("fd00::b/64", AddressFlags::Secondary),
+                with("fd00::c/64", AddressFlags::Tentative),
+                present("fd00::1/64"),
+            ],
+        );
+        let listed: IpAddr = "10.99.0.101".parse().unwrap();
+        for (peers, source) in [
+            (&["10.99.0.2"][..], Some("10.99.0.1")),
+            (
+                &["192.168.1.2", "10.99.0.2", "10.99.0.4"],
+                Some("10.99.0.1"),
+            ),
+            (&["192.168.1.2", "10.99.0.2"], Some("192.168.1.1")),
+            (&["10.77.0.2"], Some("10.77.0.1")),
+            (&["172.16.0.1"], None),
+            (&["fd00::2"], Some("fd00::1")),
+            (&["fd00:2::2"], None),
+        ] {
+            let peers: Vec<IpAddr> = peers.iter().map(|peer| peer.parse().unwrap()).collect();
+            let source = source.map(|source| source.parse().unwrap());
+            assert_eq!(
+                link.source_towards(&peers, |it| it == listed),
+                source,
+                "{peers:?}"
+            );
+        }
+        assert!(link.owns("10.99.0.1".parse().unwrap()));
+        assert!(!link.owns("10.99.0.100".parse().unwrap()));
     }
 
     #[test]

@@ -15,6 +15,31 @@ use crate::config::model::virtual_route::RouteKind;
 use crate::config::model::virtual_rule::VirtualRule;
 
 use super::route::{RTPROT_HA_AGENT, Route};
+use crate::net::attributes::{attribute, ip_of};
+
+/// `RTM_NEWROUTE` (linux/rtnetlink.h).
+pub(super) const NEW_ROUTE: u16 = 24;
+
+/// The message that asks for the route to an address by an interface.
+pub(super) fn asking(address: IpAddr, ifindex: u32) -> RouteMessage {
+    let to = IpNet::from(address);
+    let mut message = RouteMessage::default();
+    message.header.address_family = netlink_family(address_family(&to));
+    message.header.destination_prefix_length = to.prefix_len();
+    message.attributes = vec![
+        RouteAttribute::Destination(address.into()),
+        RouteAttribute::Oif(ifindex),
+    ];
+    message
+}
+
+/// The source of a route that was asked for (`struct rtmsg`, `RTA_PREFSRC`).
+pub(super) fn read_source(payload: &[u8]) -> Option<IpAddr> {
+    const HEADER: usize = 12;
+    const PREFERRED_SOURCE: u16 = 7;
+    let family = *payload.first()?;
+    ip_of(family, attribute(payload.get(HEADER..)?, PREFERRED_SOURCE)?)
+}
 
 /// The message that names a route exactly.
 pub(super) fn route_message(route: &Route) -> RouteMessage {

@@ -192,6 +192,22 @@ fn root_a_thousand_routes_are_one_quick_batch() {
 }
 
 #[test]
+fn root_the_kernel_says_from_where_it_would_send_and_that_it_has_no_route() {
+    lab::run(|lab| {
+        lab.ip("address add 192.168.1.1/24 dev near");
+        lab.ip("address add 10.99.0.1/24 dev near");
+        lab.ip("address add fd00::1/64 dev near nodad");
+        lab.ip("route add 172.16.0.0/12 via 10.99.0.254");
+        lab.ip("route add fd00:1::/64 via fd00::fe");
+        let mut table = RoutingTable::open().unwrap();
+        let mut source = |to: &str| table.source_towards(to.parse().unwrap(), lab.near).unwrap();
+        assert_eq!(source("172.16.0.9"), Some("10.99.0.1".parse().unwrap()));
+        assert_eq!(source("fd00:1::9"), Some("fd00::1".parse().unwrap()));
+        assert_eq!(source("fd00:2::9"), None);
+    });
+}
+
+#[test]
 fn root_removals_of_ours_and_of_rules_are_heard_and_nothing_else() {
     lab::run(|lab| {
         let runtime = tokio::runtime::Builder::new_current_thread()
