@@ -39,6 +39,8 @@ pub struct Frame {
     pub vlan: Option<u16>,
     /// What it says.
     pub kind: Kind,
+    /// All of it, without the tag.
+    pub bytes: Vec<u8>,
 }
 
 impl Frame {
@@ -281,6 +283,7 @@ fn listen(ports: &[Port], number: usize, heard: &Heard) {
             port: number,
             vlan,
             kind,
+            bytes: untagged,
         });
         heard.changed.notify_all();
     }

@@ -4,9 +4,13 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use ha_common::hmac::{Stamp, TRAILER};
+use ha_common::units::Instant;
 use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::agent_status::{self, State};
+use ha_tests::lab::clock;
 use ha_tests::lab::hmac::hmac;
+use ha_tests::lab::wait_until;
 use ha_tests::vectors::Receiver;
 use ha_tests::vectors::signed::Signer;
 use ha_tests::vm::agent::config;
@@ -44,6 +48,52 @@ fn adverts(secret: &[u8], from: u64) -> impl Iterator<Item = Vec<u8>> {
 fn count(instance: &agent_status::Instance, reason: &str) -> u64 {
     let rejects = &instance.counters.rejects;
     rejects.get(reason).copied().unwrap_or_default()
+}
+
+/// The times of a guest's signed adverts, each with when it came.
+fn times(vm: &Vm, since: Instant) -> Vec<(Instant, Stamp)> {
+    let frames = vm.segment().frames_since(since);
+    let signed = frames.iter().filter(|it| it.vrrp().is_some());
+    signed
+        .filter_map(|frame| {
+            let trailer = frame.bytes.last_chunk::<TRAILER>()?;
+            let time = trailer.get(4..12)?.try_into().ok()?;
+            Some((frame.at, Stamp(u64::from_be_bytes(time))))
+        })
+        .collect()
+}
+
+/// Nobody refuses a master whose clock is set: each advert is where the last one lets it be expected.
+#[test]
+fn a_masters_adverts_go_on_while_its_clock_is_set() -> Result<()> {
+    let instance = Instance {
+        advert_interval: Duration::from_millis(200),
+        ..Instance::default()
+    };
+    let keyed = hmac(vec![key()], 1, "enforce");
+    let file = config(vec![instance.with("hmac", keyed)])?;
+    let vm = Vm::boot(Card::VirtioNet, &[file])?;
+    vm.bring_up("eth0", &format!("{OWN}/24"))?;
+    let secret = std::str::from_utf8(&SECRET)?;
+    vm.run(&format!("umask 077; echo '{secret}' > {KEY}"))?;
+    let agent = GuestAgent::start(&vm)?;
+    agent.wait_instance("web", "leads", PATIENCE, |it| it.state == State::Master)?;
+    let begin = clock::now();
+    for seconds in [3600, -7200, 60] {
+        let set = clock::now();
+        vm.run(&format!("date -s @$(($(date +%s) + {seconds}))"))?;
+        let enough = || times(&vm, set).len() >= 15;
+        wait_until(PATIENCE, "adverts after the clock was set", enough)?;
+    }
+    let said = times(&vm, begin);
+    for pair in said.windows(2) {
+        let [(before, last), (now, next)] = [pair[0], pair[1]];
+        let elapsed = Stamp::span(now.since(before).0);
+        let off = next.ahead_of(last.after(elapsed));
+        ensure!(next.is_after(last), "it went back");
+        ensure!(off.unsigned_abs() < 1 << 32, "{off} off after {elapsed}");
+    }
+    Ok(())
 }
 
 #[test]
