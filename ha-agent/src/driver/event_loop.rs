@@ -11,7 +11,6 @@ use nix::sys::time::TimeSpec;
 use tokio::sync::oneshot;
 
 use super::command::Command;
-use super::detector::SlotBackend;
 use super::instance::Instance;
 use super::published::{PublishedStatus, count};
 use super::sender::LEASE;
@@ -158,15 +157,22 @@ impl Driver {
     /// What is left wakes the next turn at once.
     pub(super) fn drain_ring(&mut self, now: Instant) -> bool {
         let mut touched = false;
-        for _ in 0..EVENTS_IN_A_TURN {
+        // A master that dies takes hundreds of virtual routers along. All of their first adverts go out before any
+        // address is added: they are what stops the other backups.
+        self.system.defers_addresses = true;
+        let mut events = 0;
+        while events < EVENTS_IN_A_TURN {
             let Some(event) = self.next_event() else {
                 break;
             };
-            // A master that dies takes hundreds of virtual routers along: this can last.
+            // No more than one of each: a flood of adverts is what must have an end.
+            events += usize::from(event.kind != event::MASTER_DOWN);
             self.system.renew();
             touched |= self.on_event(&event, now);
             touched |= self.sync_groups(now.max(Instant(event.at)));
         }
+        self.system.defers_addresses = false;
+        self.take_deferred(now);
         touched
     }
 
@@ -182,13 +188,10 @@ impl Driver {
     }
 
     fn on_event(&mut self, event: &Pushed, now: Instant) -> bool {
-        let slot = event.slot;
-        let at = |instance: &&mut Instance| {
-            instance.port.as_ref().is_some_and(
-                |port| matches!(port.detector.backend, SlotBackend::KernelMap(index) if index == slot),
-            )
+        let Some(index) = self.instance_at(event.slot) else {
+            return false;
         };
-        let Some(instance) = self.instances.iter_mut().find(at) else {
+        let Some(instance) = self.instances.get_mut(index) else {
             return false;
         };
         let system = &mut self.system;
@@ -337,6 +340,7 @@ impl Driver {
 
     fn ticks(&mut self, now: Instant) -> bool {
         let mut touched = false;
+        self.system.defers_addresses = true;
         for instance in &mut self.instances {
             if instance.next_deadline().is_none_or(|at| at > now) {
                 continue;
@@ -344,6 +348,8 @@ impl Driver {
             count(&self.published.wakeups.timers);
             touched |= instance.tick(&mut self.system, now);
         }
+        self.system.defers_addresses = false;
+        self.take_deferred(now);
         touched
     }
 

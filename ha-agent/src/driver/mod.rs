@@ -32,6 +32,7 @@ pub(crate) mod switch;
 mod switch_datapath;
 mod sync_groups;
 mod system;
+mod take_deferred;
 mod thread;
 mod watchdog;
 

@@ -1,5 +1,6 @@
 //! Starting the driver: what it needs is opened, then its thread goes.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -93,6 +94,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         hooks: Hooks::new(attacher, pinned),
         receivers: Receivers::default(),
         published: Arc::clone(&setup.published),
+        by_slot: HashMap::new(),
         groups: Vec::new(),
         health: Vec::new(),
         leftovers: Leftovers::default(),
@@ -112,6 +114,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
             recorder: setup.recorder,
             published: setup.published,
             checks: names,
+            defers_addresses: false,
         },
         rings,
         commands,

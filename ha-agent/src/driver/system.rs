@@ -36,6 +36,8 @@ pub(crate) struct System {
     pub(crate) recorder: Recorder,
     /// Where the driver shows itself.
     pub(crate) published: Arc<StatusPublisher>,
+    /// Addresses are put in place once all that has happened is decided: [`Driver::take_deferred`](super::thread::Driver).
+    pub(crate) defers_addresses: bool,
     /// Names of the checks by number, and behind them what is said when something else that is tracked fails.
     pub(crate) checks: Arc<[String]>,
 }

@@ -1,5 +1,6 @@
 //! What the driver's thread owns.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -24,6 +25,8 @@ use crate::router::health::Health;
 pub(super) struct Driver {
     pub(super) config: Arc<Config>,
     pub(super) instances: Vec<Instance>,
+    /// The place in `instances` of the one that has a slot, as it was found last.
+    pub(super) by_slot: HashMap<u32, usize>,
     pub(super) groups: Vec<Group>,
     pub(super) health: Vec<(String, Health)>,
     /// What it acts by; apart from the rest, so that an instance may use it while the list is walked.

@@ -32,8 +32,13 @@ impl Instance {
     pub(super) fn want(&mut self, wanted: Wanted, system: &mut System, now: Instant) -> bool {
         match wanted {
             Wanted::Undecided => false,
+            Wanted::Everything if system.defers_addresses => {
+                self.is_to_take = true;
+                true
+            }
             Wanted::Everything => self.take_addresses(system, now),
             Wanted::Nothing => {
+                self.is_to_take = false;
                 self.give_up_addresses(system, now);
                 true
             }
@@ -44,33 +49,55 @@ impl Instance {
     /// RFC 9568 section 6.4.3 (arp, accept), RFC 3768 section 6.4.3 (arp, accept).
     /// True if anything changed that is shown.
     fn take_addresses(&mut self, system: &mut System, now: Instant) -> bool {
-        let Some(port) = &self.port else { return false };
-        let places = port.places.clone();
-        let added = match system.addresses.add(&places) {
+        if self.port.is_none() {
+            return false;
+        }
+        let outcomes = system.addresses.add(self.places());
+        self.took(outcomes.map_err(|error| error.to_string()), system, now);
+        true
+    }
+
+    /// Whether its addresses are to be put in place, once that is not deferred any more.
+    pub(crate) fn is_to_take(&self) -> bool {
+        self.is_to_take
+    }
+
+    /// Where its addresses belong.
+    pub(crate) fn places(&self) -> &[AddressSpec] {
+        self.port.as_ref().map_or(&[], |port| &port.places)
+    }
+
+    /// The kernel was asked to add all of them.
+    pub(crate) fn took(
+        &mut self,
+        outcomes: Result<Outcomes, String>,
+        system: &mut System,
+        now: Instant,
+    ) {
+        self.is_to_take = false;
+        self.dirty = true;
+        let places = self.places().to_vec();
+        let added = match outcomes {
             Ok(outcomes) => self.addresses.added(&places, outcomes, now),
-            Err(error) => {
-                self.unknown_outcome(&error, system, now);
-                return true;
-            }
+            Err(error) => return self.unknown_outcome(error, system, now),
         };
         self.tell_foreign(&added.was_there, system, now);
-        if self
+        let was_in_place = self.addresses.is_in_place();
+        let is_listed = self
             .port
             .as_ref()
-            .is_some_and(|port| port.detector.is_listed())
-        {
-            // A master's addresses changed: the fence is told of the new ones.
+            .is_some_and(|port| port.detector.is_listed());
+        if is_listed && (was_in_place || !self.addresses.foreign().is_empty()) {
+            // A master's addresses changed, or some are not ours: the fence is told of those that are.
             self.list_for_fence(true, system);
         }
-        let was_in_place = self.addresses.is_in_place();
         if self.is_refused(&added, was_in_place, system, now) {
-            return true;
+            return;
         }
         self.addresses.set_in_place();
         self.addresses.settle(None, false, now);
         self.add_routing(system, now);
         self.tell(Event::AddressesHeld, system, now);
-        true
     }
 
     /// What a master cannot be without is a fault, and told as one. An address that is not in the adverts, or one that
@@ -110,13 +137,13 @@ impl Instance {
     }
 
     /// Nothing is known of what the kernel did: what a master needs it does not count on; the next look tells.
-    fn unknown_outcome(&mut self, error: &NetlinkError, system: &mut System, now: Instant) {
+    fn unknown_outcome(&mut self, error: String, system: &mut System, now: Instant) {
         self.addresses.lost_track();
         self.addresses.settle(None, true, now);
         if self.addresses.is_in_place() {
-            self.say(Notice::Failed(error.to_string()), system);
+            self.say(Notice::Failed(error), system);
         } else {
-            self.tell(Event::AddressesRefused(error.to_string()), system, now);
+            self.tell(Event::AddressesRefused(error), system, now);
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Instance {
     /// Index and life of the interface that it was on before it was lost.
     pub(crate) was_on: Option<(u32, u64)>,
     addresses: Addresses,
+    /// They are to be put in place once all that has happened is decided.
+    is_to_take: bool,
     routing: PlacedRouting,
     /// The device of its virtual MAC could not be switched, and why.
     device_retry: Retry,
@@ -87,6 +89,7 @@ impl Instance {
             port: None,
             was_on: None,
             addresses: Addresses::default(),
+            is_to_take: false,
             routing: PlacedRouting::default(),
             device_retry: Retry::default(),
             device_error: String::new(),
