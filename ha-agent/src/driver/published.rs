@@ -23,6 +23,7 @@ use crate::os::notifier::Notifier;
 use crate::reconcile::missing::Missing;
 use crate::router::claims::Claims;
 use crate::router::membership::Membership;
+use crate::router::notice::Told;
 use crate::router::sending::Unsent;
 use crate::router::tracked::TrackedItem;
 
@@ -78,8 +79,8 @@ pub struct InstanceStatus {
     pub routing_errors: HashMap<usize, String>,
     /// Routes and rules put back.
     pub routing_restored: u64,
-    /// What was said once.
-    pub notices: Vec<(Instant, String)>,
+    /// What is wrong, and was said once.
+    pub notices: Vec<Told>,
 }
 
 impl InstanceStatus {

@@ -6,20 +6,24 @@ use ha_common::layout::Slot;
 use ha_common::units::Instant;
 
 use super::effect::Effects;
+use super::notice::{Notice, Subject};
 use super::{Router, words};
 
 impl Router {
     /// Says whose adverts are of another time than this host's clock shows: of each sender once.
-    pub(super) fn report_clock(&mut self, slot: &Slot, now: Instant, fx: &mut Effects) {
+    pub(super) fn report_clock(&mut self, slot: &Slot, fx: &mut Effects) {
         let Some(ahead) = ahead_of_ours(slot) else {
             return;
         };
         let Some(source) = known_ip(self.config.family, slot.untimely.source) else {
             return;
         };
-        if self.notices.is_new_clock(source) {
-            let enforced = slot.gate.mode == mode::ENFORCE;
-            self.warn(now, words::of_clock(source, ahead, enforced), fx);
+        let enforced = slot.gate.mode == mode::ENFORCE;
+        let text = words::of_clock(source, ahead, enforced);
+        let seen = Instant(slot.untimely.at);
+        if self.notices.see(Subject::Clock(source), text.clone(), seen) {
+            self.changed = true;
+            fx.say(Notice::Warning(text));
         }
     }
 }

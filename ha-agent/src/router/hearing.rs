@@ -4,7 +4,6 @@ use ha_common::address::known_ip;
 use ha_common::election::{Advert, Claim, Detector, Input, Role};
 use ha_common::layout::{Slot, state};
 use ha_common::master_tracking;
-use ha_common::reject::Reject;
 use ha_common::units::Instant;
 
 use super::detection::{Disagreement, contender};
@@ -25,10 +24,9 @@ impl Router {
         fx: &mut Effects,
     ) {
         self.changed = true;
-        if let Some(theirs) = other_list {
-            self.list_differs(advert, theirs, now, fx);
-        }
+        self.compare(advert, other_list, now, fx);
         self.hint_at_start_delay(advert, now, fx);
+        self.note_other_master(advert, slot, now, fx);
         if slot.is_some_and(|slot| self.is_overheard(advert, slot)) {
             return;
         }
@@ -41,29 +39,13 @@ impl Router {
     /// Whether this is no news of the master that a backup follows, which is the slot's to say: the last word of one
     /// that has yielded to it may come late. Taken for the master's, it would pass for what the next one's priority
     /// has once been, and `preempt = false` would not keep us from a master that never was better.
-    fn is_overheard(&self, advert: &Advert, slot: &Slot) -> bool {
+    pub(super) fn is_overheard(&self, advert: &Advert, slot: &Slot) -> bool {
         self.role() == Role::Backup
             && slot.state == state::BACKUP
             && !advert.priority.is_release()
             && advert.source != self.election.rules().own_address
             && known_ip(self.config.family, slot.master_address)
                 .is_some_and(|followed| followed != advert.source)
-    }
-
-    /// RFC 9568 section 7.1 (list-log, list-report), RFC 3768 section 7.1 (list-log, list-report).
-    fn list_differs(&mut self, advert: &Advert, theirs: u8, now: Instant, fx: &mut Effects) {
-        let source = advert.source;
-        if !self.notices.is_new_list(source) {
-            return;
-        }
-        let ours = self.config.addresses.len();
-        self.notices
-            .remember(now, words::of_list(source, theirs, ours));
-        fx.say(Notice::ListDiffers {
-            source,
-            theirs,
-            ours,
-        });
     }
 
     /// Another one is heard while we are master, which may say something of our port.
@@ -164,8 +146,9 @@ impl Router {
     /// kernel's was late it is what stands behind it.
     pub(super) fn look(&mut self, slot: &Slot, now: Instant, fx: &mut Effects) {
         self.unheard.count(slot.adverts);
-        self.report_reject(slot, now, fx);
-        self.report_clock(slot, now, fx);
+        self.report_reject(slot, fx);
+        self.report_clock(slot, fx);
+        self.look_at_differences(slot, now, fx);
         self.report_fence(slot, fx);
         self.answer_untold_claims(slot, now, fx);
         let missed = self.detection.missed(slot);
@@ -268,28 +251,5 @@ impl Router {
             "the fence was up for {lasted} ms or more: this agent stalled while another host was master; \
              {incoming} frames to the addresses and {outgoing} frames from them were dropped"
         )));
-    }
-
-    /// RFC 9568 section 7.1 (log), RFC 3768 section 7.1 (log, interval-log, interval-report).
-    fn report_reject(&mut self, slot: &Slot, now: Instant, fx: &mut Effects) {
-        let last = slot.last_reject;
-        let (Some(reject), Some(source)) = (
-            Reject::from_index(usize::from(last.reason)),
-            known_ip(self.config.family, last.source),
-        ) else {
-            return;
-        };
-        if last.at == 0 || !self.notices.is_new_reject(last.reason, last.source) {
-            return;
-        }
-        self.changed = true;
-        self.notices.remember(
-            now,
-            format!("adverts from {source} are rejected: {}", reject.name()),
-        );
-        fx.say(Notice::Rejected {
-            reason: reject.name(),
-            source,
-        });
     }
 }

@@ -10,6 +10,7 @@ pub mod claims;
 mod clocks;
 mod debounce;
 mod detection;
+mod differences;
 mod effect;
 mod event;
 pub mod group;
@@ -18,6 +19,7 @@ pub mod health;
 mod hearing;
 pub mod membership;
 pub mod notice;
+mod other_masters;
 mod own_interface;
 mod params;
 pub mod priority;
@@ -50,6 +52,7 @@ use claims::Claims;
 use detection::Detection;
 use membership::Membership;
 use notice::{Notice, Notices};
+use other_masters::OtherMasters;
 use params::params;
 use readiness::Readiness;
 use unheard::Unheard;
@@ -82,6 +85,7 @@ pub struct Router {
     /// Until when a master takes others for those who took over from it.
     wary_until: Instant,
     claims: Claims,
+    other_masters: OtherMasters,
     notices: Notices,
     transitions: u64,
     /// Whether anything that `status` shows may have changed.
@@ -118,7 +122,8 @@ impl Router {
             unheard: Unheard::default(),
             wary_until: Instant(0),
             claims: Claims::default(),
-            notices: Notices::default(),
+            other_masters: OtherMasters::default(),
+            notices: Notices::new(now),
             transitions: 0,
             changed: true,
         }
@@ -472,6 +477,7 @@ impl Router {
     /// A reload has changed the configuration.
     fn configured(&mut self, old: &Config, now: Instant, fx: &mut Effects) {
         self.changed = true;
+        self.notices.forget(now);
         if self.role() == Role::Master && !old.held().eq(self.config.held()) {
             self.announcements = None;
             self.holds = false;

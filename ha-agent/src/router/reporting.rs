@@ -5,13 +5,14 @@ use ha_common::units::Instant;
 
 use super::effect::{Effect, Effects};
 use super::membership::Membership;
-use super::notice::Notice;
+use super::notice::{Notice, Subject};
 use super::{Router, priority, words};
 
 impl Router {
     pub(super) fn report(&mut self, transition: Transition, fx: &mut Effects) {
         self.transitions += 1;
         self.unheard.follow(&transition);
+        self.forget_other_masters(fx);
         if transition.from == Role::Master {
             self.readiness.stop_waiting();
         }
@@ -52,16 +53,20 @@ impl Router {
 
     pub(super) fn remark(&mut self, remark: Remark, now: Instant, fx: &mut Effects) {
         self.changed = true;
-        self.notices.remember(now, words::of_notice(&remark));
+        if let Remark::IntervalDiffers { source, .. } = remark {
+            return self.interval_differs(remark, source, now, fx);
+        }
+        let text = words::of_notice(&remark);
+        self.notices.see(Subject::Event(text.clone()), text, now);
         fx.say(Notice::Election(remark));
     }
 
     /// Something that a person should mend, told once for as long as it stays the same.
     pub fn warn(&mut self, now: Instant, text: String, fx: &mut Effects) {
-        if self.notices.is_new(&text) {
+        let subject = Subject::Event(text.clone());
+        if self.notices.see(subject, text.clone(), now) {
             self.changed = true;
-            fx.say(Notice::Warning(text.clone()));
-            self.notices.remember(now, text);
+            fx.say(Notice::Warning(text));
         }
     }
 }

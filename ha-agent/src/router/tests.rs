@@ -1,5 +1,6 @@
 //! Routers on their own: what the lab cannot time.
 
+mod differences;
 mod grouped;
 mod interface;
 

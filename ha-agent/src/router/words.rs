@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ha_common::election::{Claim, Notice};
 use ha_common::hmac::stamp::InSeconds;
+use ha_common::units::Priority;
 
 /// A notice of the election.
 pub fn of_notice(notice: &Notice) -> String {
@@ -62,6 +63,22 @@ pub fn of_list(source: IpAddr, theirs: u8, ours: usize) -> String {
     )
 }
 
+/// Another host is master as well.
+pub fn of_second_master(source: IpAddr, priority: Priority) -> String {
+    format!(
+        "{source} is master as well, with priority {priority}: it receives no adverts from this host, or rejects them; \
+         check the firewall and `ha-agent status` on that host"
+    )
+}
+
+/// Of two masters this host follows the other one.
+pub fn of_overheard_master(source: IpAddr, priority: Priority) -> String {
+    format!(
+        "{source} advertises beside the master, with priority {priority}: it receives no adverts from it, or rejects \
+         them; check the firewall and `ha-agent status` on that host"
+    )
+}
+
 /// Written with colons.
 struct Mac([u8; 6]);
 
@@ -73,4 +90,12 @@ impl fmt::Display for Mac {
         }
         Ok(())
     }
+}
+
+/// A virtual address that is on the interface of a host that is not master.
+pub fn of_foreign(address: IpAddr) -> String {
+    format!(
+        "{address} is on the interface although this host is not master, and the agent has not put it there: two hosts \
+         may answer for it; remove it from the host's network configuration"
+    )
 }

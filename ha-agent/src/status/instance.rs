@@ -106,7 +106,7 @@ pub struct Instance {
     pub claims: Claims,
     /// The last refused advert of a plausible peer.
     pub last_rejected: Option<Rejected>,
-    /// What is wrong and was logged once, such as a peer with another list of addresses.
+    /// What is wrong and was logged once, such as a peer with another list of addresses; not what is over.
     pub notices: Vec<Notice>,
 }
 
@@ -421,11 +421,14 @@ pub struct Difference {
     pub got: String,
 }
 
-/// Something wrong that was logged once.
+/// Something wrong that was logged once. It ends when it is no longer so.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Notice {
     /// When it was first seen.
     pub at: WallTime,
+    /// When it was last seen.
+    #[serde(default)]
+    pub last: Option<WallTime>,
     /// One sentence.
     pub text: String,
 }

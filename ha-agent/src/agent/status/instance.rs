@@ -95,9 +95,10 @@ pub(super) fn instance(
         notices: view
             .notices
             .iter()
-            .map(|(at, text)| Notice {
-                at: now.moment(*at),
-                text: text.clone(),
+            .map(|told| Notice {
+                at: now.moment(told.since),
+                last: Some(now.moment(told.last)),
+                text: told.text.clone(),
             })
             .collect(),
     }

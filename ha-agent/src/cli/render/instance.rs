@@ -71,11 +71,15 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
         render_rejected(out, rejected);
     }
     for notice in &instance.notices {
-        let text = format!(
-            "{} (first seen {} ago)",
-            notice.text,
-            span(notice.at.ago_us)
-        );
+        let first = span(notice.at.ago_us);
+        let text = match &notice.last {
+            Some(last) if last.ago_us < notice.at.ago_us => format!(
+                "{} (first seen {first} ago, last {} ago)",
+                notice.text,
+                span(last.ago_us)
+            ),
+            Some(_) | None => format!("{} (first seen {first} ago)", notice.text),
+        };
         field(out, "notice", WARN, &text);
     }
 }

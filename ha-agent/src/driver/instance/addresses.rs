@@ -1,7 +1,7 @@
 //! The virtual addresses on the interface: what the router wants is compared with what is there, and the kernel is
 //! asked for the difference.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -377,23 +377,18 @@ impl Instance {
 
     /// A virtual address that somebody else has put on a host that is not master is an address on two hosts.
     fn look_for_foreign(&mut self, present: &Present<'_>, system: &mut System, now: Instant) {
-        if self.router.wanted() == Wanted::Everything {
+        let is_master = self.router.wanted() == Wanted::Everything;
+        let mut theirs = BTreeSet::new();
+        if is_master {
             self.take_stock(present, system);
-            return;
+        } else if !self.config().priority.is_owner() {
+            theirs.extend(self.compare(present, system, |addresses, look| {
+                addresses.look_for_foreign(look)
+            }));
         }
-        if self.config().priority.is_owner() {
-            return;
-        }
-        let theirs = self.compare(present, system, |addresses, look| {
-            addresses.look_for_foreign(look)
-        });
-        self.warn_of(
-            &theirs.into_iter().collect(),
-            "is on the interface although this host is not master, and the agent has not put it there: two hosts \
-             may answer for it; remove it from the host's network configuration",
-            system,
-            now,
-        );
+        let mut fx = Effects::default();
+        self.router.find_foreign(&theirs, now, &mut fx);
+        self.carry_out(fx, system, now);
     }
 
     fn take_stock(&mut self, present: &Present<'_>, system: &mut System) {

@@ -56,7 +56,7 @@ impl Instance {
             missing: self.missing(),
             routing_errors: self.routing.errors(),
             routing_restored: self.routing.restored(),
-            notices: router.notices().remembered().to_vec(),
+            notices: router.notices().told().to_vec(),
         }
     }
 
