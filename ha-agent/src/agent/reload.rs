@@ -21,10 +21,15 @@ use crate::os::clock;
 /// waits for its answer.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Reloads, and logs what came of it; `force`: also if that costs an instance its part.
+/// Reloads, logs what came of it, and keeps it for `status`; `force`: also if that costs an instance its part.
 pub(super) async fn reload(agent: &Agent, force: bool) -> Result<Reloaded, ErrorReply> {
     let outcome = agent.reload_now(force).await;
     say(&outcome);
+    let error = outcome.as_ref().err().cloned();
+    *agent
+        .last_reload
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some((clock::now(), error));
     outcome
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::checks::{CheckStatus, Checks};
 use crate::config::Config;
+use crate::control::protocol::ErrorReply;
 use crate::datapath::reader::Reader;
 use crate::driver::published::{InstanceStatus, StatusPublisher};
 use crate::driver::sender::SenderStats;
@@ -25,6 +26,8 @@ pub(super) struct Agent {
     pub(super) file: PathBuf,
     /// The running configuration, and when it was read.
     pub(super) config: Lock<(Arc<Config>, Instant)>,
+    /// When the last reload ended, and why it failed if it did.
+    pub(super) last_reload: Lock<Option<(Instant, Option<ErrorReply>)>>,
     pub(super) started: Instant,
     pub(super) pins: Result<PathBuf, String>,
     pub(super) published: Arc<StatusPublisher>,

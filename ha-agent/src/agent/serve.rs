@@ -71,6 +71,7 @@ pub(super) async fn until_told(
     let agent = Arc::new(Agent {
         file: absolute(&options.config),
         config: std::sync::Mutex::new((Arc::clone(&config), clock::now())),
+        last_reload: std::sync::Mutex::default(),
         started: clock::now(),
         pins: half.pin_dir,
         published: Arc::clone(&published),

@@ -52,8 +52,22 @@ pub struct Node {
     pub config: PathBuf,
     /// When that was last read successfully.
     pub loaded: WallTime,
+    /// The last reload, by command or signal; `null`: there was none.
+    #[serde(default)]
+    pub last_reload: Option<LastReload>,
     /// Where its maps and links survive it.
     pub pins: Pins,
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LastReload {
+    /// When it ended.
+    pub at: WallTime,
+    /// Why it failed, in one sentence; `null`: it is in force.
+    pub error: Option<String>,
+    /// More of the reason, such as every problem of the file, each in one line.
+    pub details: Vec<String>,
 }
 
 /// Whether maps and links outlive the agent.

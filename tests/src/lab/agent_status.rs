@@ -76,8 +76,19 @@ pub struct Node {
     pub name: String,
     /// The agent's process.
     pub pid: u32,
+    /// What came of the last reload.
+    pub last_reload: Option<LastReload>,
     /// Whether its maps and links outlive it.
     pub pins: Pins,
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LastReload {
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Each reason in one line.
+    pub details: Vec<String>,
 }
 
 /// Whether maps and links outlive the agent.

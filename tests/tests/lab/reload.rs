@@ -8,7 +8,7 @@ use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::process::Signal;
-use ha_tests::lab::{Lab, Pair, VIP};
+use ha_tests::lab::{Lab, Pair, VIP, wait_until};
 
 /// A second address of the instance.
 const SECOND: &str = "10.99.0.101";
@@ -241,12 +241,22 @@ fn a_bad_file_changes_nothing_and_the_complaint_names_line_and_column() -> Resul
     let place = format!("{}:{line}:12", path.display());
     ensure!(said.err.contains(&place), "no {place} in {said:?}");
     ensure!(said.out.is_empty(), "{said:?}");
+    let last = pair.master.status()?.node.last_reload.context("none")?;
+    ensure!(last.error.is_some_and(|it| it.contains("invalid")));
+    ensure!(last.details.iter().any(|it| it.contains(&place)));
 
+    // By signal, the log and the status alone can say it.
+    let worse = bad.replace("vrid = 51", "vrid = 0");
+    fs::write(&path, &worse)?;
     let mark = pair.master.process().mark();
     pair.master.process().signal(Signal::HUP)?;
     pair.master
         .process()
         .wait_for_line_after(mark, &format!(":{line}:12"), PATIENCE)?;
+    wait_until(PATIENCE, "status has the reload by signal", || {
+        let last = pair.master.status().ok().and_then(|it| it.node.last_reload);
+        last.is_some_and(|it| it.details.iter().any(|it| it.contains("vrid")))
+    })?;
     pair.capture.wait_advert(pair.h1(), 100, now(), PATIENCE)?;
     let found = pair.master.only()?;
     ensure!(found.state == State::Master && found.priority.base == 100);
@@ -256,6 +266,8 @@ fn a_bad_file_changes_nothing_and_the_complaint_names_line_and_column() -> Resul
     fs::write(&path, good)?;
     let said = pair.master.reload_ok()?;
     ensure!(said.out.contains("nothing changed"), "{said:?}");
+    let last = pair.master.status()?.node.last_reload.context("none")?;
+    ensure!(last.error.is_none(), "{last:?}");
     pair.is_settled()
 }
 

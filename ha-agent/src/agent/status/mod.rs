@@ -10,6 +10,7 @@ mod routing;
 mod tracked;
 mod transport;
 
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -21,7 +22,9 @@ use crate::config::Problem;
 use crate::driver::published;
 use crate::driver::published::PublishedStatus;
 use crate::os::{clock, realtime};
-use crate::status::agent::{Ability, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups};
+use crate::status::agent::{
+    Ability, LastReload, Lease, LeaseState, Node, Pins, Sender, Status, Wakeups,
+};
 use crate::status::watches::{Unwatched, Watches};
 
 use check::checks;
@@ -45,6 +48,7 @@ pub(super) fn status(agent: &Agent) -> Status {
             started: now.moment(agent.started),
             config: agent.file.clone(),
             loaded: now.moment(loaded),
+            last_reload: last_reload(agent, now),
             pins: match &agent.pins {
                 Ok(dir) => Pins::Pinned { dir: dir.clone() },
                 Err(why) => Pins::Unpinned { why: why.clone() },
@@ -68,6 +72,20 @@ pub(super) fn status(agent: &Agent) -> Status {
             .chain(descriptors::warning(&config))
             .collect(),
     }
+}
+
+fn last_reload(agent: &Agent, now: Now) -> Option<LastReload> {
+    let last = agent
+        .last_reload
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let (at, error) = last?;
+    Some(LastReload {
+        at: now.moment(at),
+        error: error.as_ref().map(|it| it.message.clone()),
+        details: error.map(|it| it.details).unwrap_or_default(),
+    })
 }
 
 fn wakeups(counted: &published::Wakeups) -> Wakeups {

@@ -9,7 +9,7 @@ use super::held::render_missing;
 use super::instance::render_instance;
 use super::state::{priority_sum, state_style};
 use super::text::{BAD, BOLD, Cell, DIM, GOOD, PLAIN, Table, WARN, clean, field, paint};
-use crate::status::agent::{LeaseState, Node, Pins, Sender, Status, Wakeups};
+use crate::status::agent::{LastReload, LeaseState, Node, Pins, Sender, Status, Wakeups};
 use crate::status::checks::{Check, CheckKind, CheckState};
 use crate::status::format::{count, span};
 use crate::status::instance::{Instance, Master};
@@ -17,6 +17,9 @@ use crate::status::watches::Watches;
 
 /// Up to this many instances are all shown in detail.
 const FEW: usize = 4;
+
+/// Of the reasons of a failed reload, this many are shown.
+const DETAILS: usize = 5;
 
 /// Which instances are shown in detail.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,7 @@ fn render_node(out: &mut String, node: &Node) {
     let read = span(node.loaded.ago_us);
     let config = format!("{}, read {read} ago", node.config.display());
     field(out, "config", PLAIN, &config);
+    render_failed_reload(out, node.last_reload.as_ref());
     match &node.pins {
         Pins::Pinned { dir } => field(out, "pinned", PLAIN, &dir.display().to_string()),
         Pins::Unpinned { why } => field(out, "unpinned", WARN, why),
@@ -77,6 +81,28 @@ fn render_watches(out: &mut String, watches: &Watches) {
             );
             field(out, what, BAD, &text);
         }
+    }
+}
+
+/// Nothing is said of one that is in force: the time of reading says it.
+fn render_failed_reload(out: &mut String, last: Option<&LastReload>) {
+    let Some(LastReload {
+        at,
+        error: Some(error),
+        details,
+    }) = last
+    else {
+        return;
+    };
+    let text = format!("failed {} ago ({}): {error}", span(at.ago_us), at.at);
+    field(out, "reload", BAD, &text);
+    for line in details.iter().take(DETAILS) {
+        field(out, "", BAD, line);
+    }
+    let more = details.len().saturating_sub(DETAILS);
+    if more > 0 {
+        let text = format!("and {more} more; `ha-agent reload` lists all of them");
+        field(out, "", BAD, &text);
     }
 }
 

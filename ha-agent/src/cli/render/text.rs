@@ -47,7 +47,10 @@ pub(super) fn paint(style: Style, text: &str) -> String {
 /// Appends `  label       value`, the value wrapped under itself.
 pub(super) fn field(out: &mut String, label: &str, style: Style, value: &str) {
     let value = clean(value);
-    let lines = textwrap::wrap(&value, WIDTH - VALUE_COLUMN);
+    // A path or a name that is broken at its hyphen cannot be copied.
+    let options = textwrap::Options::new(WIDTH - VALUE_COLUMN)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let lines = textwrap::wrap(&value, options);
     for (index, line) in lines.iter().enumerate() {
         let label = if index == 0 { label } else { "" };
         let pad = VALUE_COLUMN.saturating_sub(2 + display_width(label));

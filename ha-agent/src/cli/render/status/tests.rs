@@ -134,6 +134,37 @@ fn a_backup_that_is_to_preempt_says_whom_and_when() {
 }
 
 #[test]
+fn a_reload_that_failed_is_shown_with_its_reasons_and_one_that_did_not_is_not() {
+    let mut status = sample::status();
+    let at = status.node.loaded.clone();
+    let mut last = LastReload {
+        at: WallTime {
+            ago_us: 12_000_000,
+            ..at
+        },
+        error: None,
+        details: Vec::new(),
+    };
+    status.node.last_reload = Some(last.clone());
+    assert!(!plain(&status, Detail::IfFew).contains("  reload"));
+    last.error = Some("invalid configuration: /etc/ha-agent/ha-agent.toml".to_owned());
+    last.details = (1..8)
+        .map(|line| format!("x.toml:{line}:1: error"))
+        .collect();
+    status.node.last_reload = Some(last);
+    let text = plain(&status, Detail::IfFew);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let words = words.join(" ");
+    for part in [
+        "reload failed 12 s ago (2026-03-01T12:00:00.250Z): invalid configuration: /etc/ha-agent/ha-agent.toml \
+         x.toml:1:1: error ",
+        "x.toml:5:1: error and 2 more; `ha-agent reload` lists all of them ",
+    ] {
+        assert!(words.contains(part), "no {part:?} in\n{text}");
+    }
+}
+
+#[test]
 fn a_group_is_shown_with_its_state_and_with_who_is_in_the_way() {
     let mut status = sample::status();
     assert!(!plain(&status, Detail::IfFew).contains("GROUP"));
