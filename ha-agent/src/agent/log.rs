@@ -1,10 +1,10 @@
-//! The driver's reports as log lines: one INFO line for each transition, to FAULT as well; WARN for what a
-//! person must look at.
+//! The driver's reports as log lines: one line for each transition, INFO or for FAULT WARN; WARN for what a person must
+//! look at.
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
-use ha_common::election::Notice as Remark;
+use ha_common::election::{Notice as Remark, Role};
 use ha_common::units::Nanos;
 use tracing::{error, info, warn};
 
@@ -52,8 +52,12 @@ fn line(report: &Report) {
         } => {
             let late = report.latency.map(past_deadline).unwrap_or_default();
             let (from, to) = (transition.from, transition.to);
-            info!(%instance, %from, %to, cause, priority, "{instance}: {from} -> {to}: {cause} (priority \
-             {priority}){late}");
+            let text = format!("{instance}: {from} -> {to}: {cause} (priority {priority}){late}");
+            if to == Role::Fault {
+                warn!(%instance, %from, %to, cause, priority, "{text}");
+            } else {
+                info!(%instance, %from, %to, cause, priority, "{text}");
+            }
         }
         Notice::Election(remark) => {
             let text = words::of_notice(remark);

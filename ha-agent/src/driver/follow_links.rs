@@ -121,7 +121,7 @@ impl Driver {
             } else if instance.can_use(link) {
                 InterfaceState::NoAddress
             } else {
-                InterfaceState::Down
+                useless(link)
             };
             instance.link_changed(state, &mut self.system, now);
             // A master that waits for its own address may have lost the virtual ones with it.
@@ -202,7 +202,7 @@ impl Driver {
             let until = now + Nanos::from(left);
             self.settling_until = Some(self.settling_until.map_or(until, |at| at.min(until)));
         } else {
-            instance.link_changed(InterfaceState::Down, &mut self.system, now);
+            instance.link_changed(useless(link), &mut self.system, now);
         }
     }
 
@@ -348,6 +348,15 @@ impl Driver {
             .keep_only(|entry| filter_entries.contains(entry));
         self.receivers
             .keep_only(|ifindex, family| groups.get(&(ifindex, family as u8)).cloned());
+    }
+}
+
+/// Why nothing can be sent on an interface that is not good enough to run on.
+fn useless(link: &Link) -> InterfaceState {
+    if link.admin_up {
+        InterfaceState::NoCarrier
+    } else {
+        InterfaceState::Down
     }
 }
 

@@ -4,12 +4,13 @@ use ha_common::election::{Detector, Input, Role};
 use ha_common::layout::{Slot, state};
 use ha_common::units::{Instant, Priority};
 
+use super::detection::contender;
 use super::effect::{Effect, Effects};
 use super::event::{Binding, InterfaceState};
 use super::notice::Notice;
 use super::own_interface::InterfaceNews;
 use super::wanted::Wanted;
-use super::{Router, readiness};
+use super::{Router, readiness, words};
 
 impl Router {
     /// What it wants on its host now.
@@ -89,7 +90,9 @@ impl Router {
         if !resumes {
             fx.push(Effect::Want(Wanted::Nothing));
         }
-        if !resumes && slot.is_some_and(|slot| slot.state == state::MASTER) {
+        if let Some(slot) = slot.filter(|slot| !resumes && slot.state == state::MASTER) {
+            let other = contender(self.config.family, slot).filter(|_| binding.in_place);
+            fx.say(Notice::Warning(words::of_no_resume(other)));
             // A slot that goes from master to backup keeps whom it has heard beside it, as who has been told of already.
             // This life has been told of nobody: its first advert is to be news.
             self.detect(Detector::Idle, self.election.detector_rules(), fx);

@@ -111,8 +111,10 @@ pub enum InterfaceState {
     /// There is none of that name.
     #[default]
     Gone,
-    /// Switched off, or no carrier.
+    /// Switched off.
     Down,
+    /// Switched on and without carrier, or of no use for another reason.
+    NoCarrier,
     /// It works, but has no address of the family.
     NoAddress,
     /// It works, but has not the address that adverts are to leave from.

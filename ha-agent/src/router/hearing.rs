@@ -223,7 +223,9 @@ impl Router {
         {
             self.feed(now, Input::TakenOver(advert), fx);
         }
+        self.silent_since = Some(since);
         self.feed(now, Input::SenderStopped, fx);
+        self.silent_since = None;
     }
 
     /// The election was told of a contender by nobody: the event was lost.

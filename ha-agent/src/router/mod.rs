@@ -88,6 +88,8 @@ pub struct Router {
     other_masters: OtherMasters,
     notices: Notices,
     transitions: u64,
+    /// While it is told that its sender stopped: since when.
+    silent_since: Option<Instant>,
     /// Whether anything that `status` shows may have changed.
     changed: bool,
 }
@@ -125,6 +127,7 @@ impl Router {
             other_masters: OtherMasters::default(),
             notices: Notices::new(now),
             transitions: 0,
+            silent_since: None,
             changed: true,
         }
     }
@@ -228,8 +231,10 @@ impl Router {
         }
         self.announce_due(now, fx);
         let owed = self.owes_refusal();
+        let before = self.readiness.tracked().to_vec();
         if self.readiness.on_timeout(now) || owed {
             self.changed = true;
+            self.tell_of_interfaces(&before, fx);
             self.reassess(now, fx);
         }
     }
@@ -241,7 +246,7 @@ impl Router {
                 self.readiness.sending_mut().set_outlet(outlet, now);
                 self.on_interface(state, now, fx);
             }
-            Event::Links(links) => self.changed |= self.readiness.on_links(links, now),
+            Event::Links(links) => self.on_links(links, now, fx),
             Event::Renamed(name) => self.renamed(name, fx),
             Event::Bound(binding, slot) => self.bound(&binding, slot, now, fx),
             Event::Unbound => self.unbound(),
@@ -288,7 +293,7 @@ impl Router {
             } => {
                 let old = std::mem::replace(&mut self.config, config);
                 self.readiness.configure(&self.config, checks, names, now);
-                self.readiness.on_links(links, now);
+                self.on_links(links, now, fx);
                 self.configured(&old, now, fx);
             }
             Event::Membership(membership) => self.join(membership, now, fx),
@@ -395,8 +400,13 @@ impl Router {
 
     /// Tells the election what changed of this fitness and priority.
     fn apply(&mut self, fitness: Fitness, priority: Priority, now: Instant, fx: &mut Effects) {
-        if priority != self.election.rules().priority {
+        let before = self.election.rules().priority;
+        if priority != before {
             self.feed(now, Input::Priority(priority), fx);
+            let sum = self.priority_in_words();
+            fx.say(Notice::Info(format!(
+                "priority {before} -> {priority}: {sum}"
+            )));
         }
         if fitness == self.told {
             return;

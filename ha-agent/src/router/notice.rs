@@ -80,6 +80,8 @@ pub(super) enum Subject {
     Clock(IpAddr),
     /// An address that somebody else has put on the interface of a host that is not master.
     ForeignAddress(IpAddr),
+    /// This agent stalled: the last time.
+    Stall,
     /// Something that happened, and that nothing ends.
     Event(String),
 }
@@ -172,7 +174,7 @@ impl Notices {
     /// The configuration is another one: what is still wrong will be seen anew.
     pub(super) fn forget(&mut self, now: Instant) {
         self.told
-            .retain(|told| matches!(told.subject, Subject::Event(_)));
+            .retain(|told| matches!(told.subject, Subject::Event(_) | Subject::Stall));
         self.from = now;
     }
 }

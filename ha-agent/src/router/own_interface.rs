@@ -93,7 +93,7 @@ impl OwnInterface {
         let delay = match self.seen {
             _ if self.is_over => Nanos(0),
             InterfaceState::Gone | InterfaceState::Up => Nanos(0),
-            InterfaceState::Down => self.carrier_delay,
+            InterfaceState::Down | InterfaceState::NoCarrier => self.carrier_delay,
             InterfaceState::NoAddress | InterfaceState::NoSource => self.address_delay,
         };
         Some(self.lost? + delay)
@@ -116,7 +116,7 @@ impl OwnInterface {
 mod tests {
     use std::time::Duration;
 
-    use InterfaceState::{Down, Gone, NoAddress, NoSource, Up};
+    use InterfaceState::{Down, Gone, NoAddress, NoCarrier, NoSource, Up};
 
     use super::*;
     use crate::config::parse;
@@ -153,6 +153,7 @@ mod tests {
             ],
             &[
                 ((10, Down, true), (Up, Some(210))),
+                ((20, NoCarrier, true), (Up, Some(210))),
                 ((209, Up, true), (Up, None)),
             ],
             // Each loss is waited for anew.

@@ -118,14 +118,14 @@ impl Readiness {
     pub(super) fn words_of_wait(&self, config: &Config, span: Nanos) -> String {
         let cause = match self.interface.seen() {
             InterfaceState::Gone | InterfaceState::Up => FaultCause::InterfaceGone,
-            InterfaceState::Down => FaultCause::InterfaceDown,
+            InterfaceState::Down | InterfaceState::NoCarrier => FaultCause::InterfaceDown,
             InterfaceState::NoAddress => FaultCause::NoOwnAddress,
             InterfaceState::NoSource => FaultCause::SourceMissing,
         };
         format!(
             "{}: {}; this master gives up in {:.1} s unless that ends",
             config.interface,
-            Cause::Fault(cause),
+            self.words_of_fault(cause),
             span.to_duration().as_secs_f64()
         )
     }
@@ -296,7 +296,9 @@ impl Readiness {
     pub(super) fn assess(&self, config: &Config, now: Instant) -> Fitness {
         match self.interface.counts() {
             InterfaceState::Gone => return Fitness::Unfit(FaultCause::InterfaceGone),
-            InterfaceState::Down => return Fitness::Unfit(FaultCause::InterfaceDown),
+            InterfaceState::Down | InterfaceState::NoCarrier => {
+                return Fitness::Unfit(FaultCause::InterfaceDown);
+            }
             InterfaceState::NoAddress => return Fitness::Unfit(FaultCause::NoOwnAddress),
             InterfaceState::NoSource => return Fitness::Unfit(FaultCause::SourceMissing),
             InterfaceState::Up => {}
@@ -367,9 +369,18 @@ impl Readiness {
                 if let (FaultCause::InterfaceGone, Some(name)) = (cause, &self.renamed) {
                     return Some(renamed(interface, name));
                 }
-                Some(Cause::Fault(cause).with_names(&self.names).to_string())
+                Some(self.words_of_fault(cause))
             }
         }
+    }
+
+    /// A fault in words. A cable that was pulled is told from an interface that was switched off.
+    pub(super) fn words_of_fault(&self, cause: FaultCause) -> String {
+        if (cause, self.interface.seen()) == (FaultCause::InterfaceDown, InterfaceState::NoCarrier)
+        {
+            return "interface has no carrier".to_owned();
+        }
+        Cause::Fault(cause).with_names(&self.names).to_string()
     }
 
     /// Why adverts cannot leave although sockets and slot are there, in words.

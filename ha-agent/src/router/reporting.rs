@@ -1,11 +1,13 @@
 //! What a router tells people: each transition, and each oddity once.
 
-use ha_common::election::{Notice as Remark, Role, Transition};
+use ha_common::election::{Cause, FaultCause, Notice as Remark, Role, Transition};
 use ha_common::units::Instant;
 
 use super::effect::{Effect, Effects};
+use super::health::Health;
 use super::membership::Membership;
 use super::notice::{Notice, Subject};
+use super::tracked::{ObservedLinks, TrackedItem};
 use super::{Router, priority, words};
 
 impl Router {
@@ -21,17 +23,45 @@ impl Router {
 
     /// A change of state that has just been made, in words.
     pub fn describe(&self, transition: Transition) -> Notice {
-        let cause = transition.cause.with_names(self.readiness.names());
-        let group = self.membership.as_ref().map(Membership::names);
+        let cause = match transition.cause {
+            Cause::Fault(fault @ FaultCause::InterfaceDown) => self.readiness.words_of_fault(fault),
+            cause => {
+                let group = self.membership.as_ref().map(Membership::names);
+                let cause = cause.with_names(self.readiness.names());
+                cause.in_group(group).to_string()
+            }
+        };
         Notice::Transition {
             transition,
-            cause: cause.in_group(group).to_string(),
+            cause,
             priority: self.priority_in_words(),
         }
     }
 
+    /// The interfaces that are tracked may have changed.
+    pub(super) fn on_links(&mut self, links: &ObservedLinks, now: Instant, fx: &mut Effects) {
+        let before = self.readiness.tracked().to_vec();
+        self.changed |= self.readiness.on_links(links, now);
+        self.tell_of_interfaces(&before, fx);
+    }
+
+    /// Says which tracked interface has come or gone, once that counts. One that works from the start is no news.
+    pub(super) fn tell_of_interfaces(&self, before: &[TrackedItem], fx: &mut Effects) {
+        for (item, was) in self.readiness.tracked().iter().zip(before) {
+            let Some(link) = item.link.filter(|_| item.health != was.health) else {
+                continue;
+            };
+            let text = format!("tracked {}: {link}", item.track.subject);
+            match (item.health, was.health) {
+                (Health::Down, _) => fx.say(Notice::Warning(text)),
+                (Health::Up, Health::Down) => fx.say(Notice::Info(text)),
+                _ => {}
+            }
+        }
+    }
+
     /// The sum, and what its group makes of it.
-    fn priority_in_words(&self) -> String {
+    pub(super) fn priority_in_words(&self) -> String {
         let sum = priority::in_words(self.config.priority, self.readiness.tracked());
         let Some(membership) = &self.membership else {
             return sum;
@@ -55,6 +85,11 @@ impl Router {
         self.changed = true;
         if let Remark::IntervalDiffers { source, .. } = remark {
             return self.interval_differs(remark, source, now, fx);
+        }
+        if let (Remark::SendingAgain, Some(since)) = (remark, self.silent_since) {
+            let text = words::of_stall(now.since(since));
+            self.notices.see(Subject::Stall, text.clone(), now);
+            return fx.say(Notice::Warning(text));
         }
         let text = words::of_notice(&remark);
         self.notices.see(Subject::Event(text.clone()), text, now);

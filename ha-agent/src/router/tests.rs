@@ -3,6 +3,7 @@
 mod differences;
 mod grouped;
 mod interface;
+mod said;
 
 use std::net::IpAddr;
 use std::sync::Arc;

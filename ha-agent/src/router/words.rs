@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ha_common::election::{Claim, Notice};
+use ha_common::election::{Advert, Claim, Notice};
 use ha_common::hmac::stamp::InSeconds;
-use ha_common::units::Priority;
+use ha_common::units::{Nanos, Priority};
 
 /// A notice of the election.
 pub fn of_notice(notice: &Notice) -> String {
@@ -61,6 +61,26 @@ pub fn of_list(source: IpAddr, theirs: u8, ours: usize) -> String {
         "{source} advertises a different list of virtual addresses ({theirs}) than this host is configured for \
          ({ours}): use the same list on all hosts"
     )
+}
+
+/// This agent stood still while it was master.
+pub fn of_stall(span: Nanos) -> String {
+    format!(
+        "this agent stalled: no advert was sent for {:.1} s; no other host has taken over, and it sends again",
+        span.to_duration().as_secs_f64()
+    )
+}
+
+/// An earlier agent ended as master, and this one does not carry on: another host has taken over, or what a master has
+/// is not all there.
+pub fn of_no_resume(other: Option<Advert>) -> String {
+    let why = match other {
+        Some(Advert {
+            source, priority, ..
+        }) => format!("{source} with priority {priority} was heard as master since"),
+        None => "its addresses, or the device that holds them, are not all there".to_owned(),
+    };
+    format!("an earlier agent was master when it ended; this one does not resume: {why}")
 }
 
 /// Another host is master as well.

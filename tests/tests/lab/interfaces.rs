@@ -68,7 +68,7 @@ fn a_pulled_plug_is_a_fault_and_a_new_plug_a_clean_way_back() -> Result<()> {
         found
             .reason
             .as_deref()
-            .is_some_and(|it| it.contains("down"))
+            .is_some_and(|it| it.contains("no carrier"))
     );
     pair.on_master.wait_absent(PATIENCE)?;
     at_deadline(&pair.takeover_since(pulled)?, LATENESS)?;

@@ -135,7 +135,7 @@ fn a_transition_to_fault_is_one_info_line_like_every_other() -> Result<()> {
         .filter(|text| text.contains("-> FAULT: "))
         .collect();
     ensure!(
-        faults.len() == 1 && faults[0].contains(" INFO "),
+        faults.len() == 1 && faults[0].contains(" WARN "),
         "{faults:?}"
     );
     Ok(())

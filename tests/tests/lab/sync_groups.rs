@@ -170,7 +170,7 @@ fn a_cable_pulled_from_one_member_moves_all_and_put_back_it_brings_all_back() ->
         "{group:?}"
     );
     let reason = group.reason.context("no reason")?;
-    ensure!(reason == "dns: interface is down", "{reason}");
+    ensure!(reason == "dns: interface has no carrier", "{reason}");
     let web = agents.first.instance("web")?;
     ensure!(web.group.as_deref() == Some("pair"));
     ensure!(
