@@ -1,7 +1,7 @@
 //! What a router makes of adverts, claims, deadlines and its slot.
 
 use ha_common::address::known_ip;
-use ha_common::election::{Advert, Claim, Detector, Input, Role};
+use ha_common::election::{Advert, Claim, Detector, Input, Rank, Role};
 use ha_common::layout::{Slot, state};
 use ha_common::master_tracking;
 use ha_common::units::Instant;
@@ -10,6 +10,7 @@ use super::detection::{Disagreement, contender};
 use super::effect::{Effect, Effects};
 use super::notice::Notice;
 use super::{Promoting, Router, words};
+use crate::config::model::Transport;
 use crate::config::model::virtual_address::VirtualAddress;
 
 impl Router {
@@ -30,10 +31,30 @@ impl Router {
         if slot.is_some_and(|slot| self.is_overheard(advert, slot)) {
             return;
         }
+        if self.yields_unheard(advert, now, fx) {
+            return;
+        }
         self.feed(now, self.meaning_of(advert, now), fx);
         if self.detection.needs_watching() && self.role() == Role::Backup {
             fx.push(Effect::ReadSlot);
         }
+    }
+
+    /// A master whose adverts do not leave is heard by nobody, and so has no say against one that it hears. True if it
+    /// has given up for that.
+    fn yields_unheard(&mut self, advert: &Advert, now: Instant, fx: &mut Effects) -> bool {
+        let is_other = self.election.rules().rank(advert) == Rank::Worse;
+        let is_unicast = matches!(self.config.transport, Transport::Unicast(_));
+        let yields = self.role() == Role::Master
+            && is_other
+            && self
+                .readiness
+                .sending_mut()
+                .yields_to(advert.source, is_unicast, now);
+        if yields {
+            self.reassess(now, fx);
+        }
+        yields
     }
 
     /// Whether this is no news of the master that a backup follows, which is the slot's to say: the last word of one

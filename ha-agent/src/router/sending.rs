@@ -18,6 +18,11 @@ const LINES_APART: Nanos = Nanos::from_millis(60_000);
 /// route may have had less for a while.
 const TOO_LONG_WAIT: Nanos = Nanos::from_millis(60_000);
 
+/// How long a master whose adverts did not leave stays out after it heard another one: at first, and at most. Each
+/// time it comes back it may be a second master for as long as the others wait.
+const MUTE_WAIT: Nanos = Nanos::from_millis(5_000);
+const MUTE_WAIT_MAX: Nanos = Nanos::from_millis(320_000);
+
 /// What adverts leave by: the interface, or the device of the virtual MAC above it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outlet {
@@ -49,7 +54,7 @@ pub enum SendingNews {
 }
 
 /// What is known of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Sending {
     outlet: Option<Outlet>,
     unsent: Option<Unsent>,
@@ -57,11 +62,58 @@ pub struct Sending {
     told: bool,
     /// Adverts were too long for this MTU, which is believed until then.
     too_small: Option<(u32, Instant)>,
+    /// It has yielded because its adverts do not leave, and stays out until then.
+    mute: Option<Mute>,
+    /// How long it stays out the next time.
+    mute_wait: Nanos,
+}
+
+/// A master whose adverts did not leave, and that heard another one.
+#[derive(Clone, Debug)]
+struct Mute {
+    until: Instant,
+    why: String,
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Self {
+            outlet: None,
+            unsent: None,
+            told_at: None,
+            told: false,
+            too_small: None,
+            mute: None,
+            mute_wait: MUTE_WAIT,
+        }
+    }
 }
 
 impl Sending {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.too_small.map(|(_, until)| until)
+        let too_small = self.too_small.map(|(_, until)| until);
+        let mute = self.mute.as_ref().map(|mute| mute.until);
+        [too_small, mute].into_iter().flatten().min()
+    }
+
+    /// A master hears another one, which does not hear it if none of its adverts leaves, or none to that peer. Then it
+    /// yields, and stays out for longer each time. True if so.
+    pub(super) fn yields_to(&mut self, other: IpAddr, is_unicast: bool, now: Instant) -> bool {
+        let Some(unsent) = &self.unsent else {
+            return false;
+        };
+        if is_unicast && unsent.to != other {
+            return false;
+        }
+        self.mute = Some(Mute {
+            until: now + self.mute_wait,
+            why: format!(
+                "no advert was sent: {}; {other} is master, and this host leaves the addresses to it",
+                unsent.why
+            ),
+        });
+        self.mute_wait = Nanos(self.mute_wait.0 * 2).min(MUTE_WAIT_MAX);
+        true
     }
 
     /// Adverts that do not leave.
@@ -80,6 +132,7 @@ impl Sending {
         let present = self.outlet.as_ref().map(|outlet| outlet.mtu);
         let still = |(mtu, until): &(u32, Instant)| Some(*mtu) == present && now < *until;
         self.too_small = self.too_small.filter(still);
+        self.mute = self.mute.take().filter(|mute| now < mute.until);
     }
 
     /// A new master's adverts have not been refused yet.
@@ -90,6 +143,9 @@ impl Sending {
 
     /// Why no advert can leave, if so.
     pub(super) fn shortfall(&self, config: &Config) -> Option<String> {
+        if let Some(mute) = &self.mute {
+            return Some(mute.why.clone());
+        }
         let outlet = self.outlet.as_ref()?;
         if let Some(shortfall) = Shortfall::of(config, outlet) {
             return Some(shortfall.to_string());
@@ -111,6 +167,7 @@ impl Sending {
             SendingNews::Unsent(unsent) => unsent,
             SendingNews::Leave => {
                 self.unsent = None;
+                self.mute_wait = MUTE_WAIT;
                 if std::mem::take(&mut self.told) {
                     fx.say(Notice::Info("adverts are sent again".to_owned()));
                 }

@@ -4,6 +4,7 @@ mod differences;
 mod grouped;
 mod interface;
 mod said;
+mod unsent;
 
 use std::net::IpAddr;
 use std::sync::Arc;
