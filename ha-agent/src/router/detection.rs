@@ -23,6 +23,20 @@ pub(super) enum Disagreement {
     Priority,
 }
 
+/// How long a neighbour that failed to find this host's MAC waits until it asks again: `retrans_time` of Linux, and
+/// RETRANS_TIMER of RFC 4861 section 10.
+const NEIGHBOUR_RETRY: Nanos = Nanos::from_millis(1_000);
+
+/// How long a backup listens at first, where the election says `arm_for`. By unicast it hears nobody while its peers
+/// look for its MAC, for which they do not send: while its link was away their entries for it have failed.
+pub(super) fn first_wait(arm_for: Nanos, interval: Centiseconds, is_unicast: bool) -> Nanos {
+    if is_unicast {
+        arm_for.max(Nanos(NEIGHBOUR_RETRY.0 + 2 * interval.nanos().0))
+    } else {
+        arm_for
+    }
+}
+
 /// What is known of a slot from one look to the next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Detection {
@@ -190,4 +204,25 @@ pub(super) fn contender(family: Family, slot: &Slot) -> Option<Advert> {
         priority: Priority(slot.master_priority),
         interval: Centiseconds(slot.master_interval),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unicast_backup_first_listens_for_as_long_as_its_peers_may_look_for_it() {
+        let wait = |millis, centiseconds, is_unicast| {
+            let wait = first_wait(
+                Nanos::from_millis(millis),
+                Centiseconds(centiseconds),
+                is_unicast,
+            );
+            wait.0 / 1_000_000
+        };
+        assert_eq!(wait(360, 10, true), 1200);
+        assert_eq!(wait(36, 1, true), 1020);
+        assert_eq!(wait(3609, 100, true), 3609);
+        assert_eq!(wait(360, 10, false), 360);
+    }
 }

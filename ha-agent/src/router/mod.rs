@@ -46,7 +46,7 @@ pub use effect::{Effect, Effects, Fed};
 pub use event::{Binding, Event, InterfaceState};
 pub use wanted::Wanted;
 
-use crate::config::model::Instance as Config;
+use crate::config::model::{Instance as Config, Transport};
 use announcements::{AnnouncePlan, Cadence, Spread};
 use claims::Claims;
 use detection::Detection;
@@ -69,6 +69,8 @@ pub struct Router {
     /// The fitness that the election was last told of.
     told: Fitness,
     detection: Detection,
+    /// Its slot plays a part in which it hears others: until then nobody may have known where this host is.
+    listens: bool,
     announcements: Option<AnnouncePlan>,
     /// Whether the addresses are in place.
     holds: bool,
@@ -114,6 +116,7 @@ impl Router {
             config,
             told: Fitness::Waiting,
             detection: Detection::default(),
+            listens: false,
             announcements: None,
             holds: false,
             membership: None,
@@ -374,6 +377,15 @@ impl Router {
 
     fn detect(&mut self, part: Detector, rules: Rules, fx: &mut Effects) {
         self.detection.assign();
+        let part = match part {
+            Detector::Backup { arm_for } if !self.listens => {
+                let is_unicast = matches!(self.config.transport, Transport::Unicast(_));
+                let arm_for = detection::first_wait(arm_for, rules.interval, is_unicast);
+                Detector::Backup { arm_for }
+            }
+            part => part,
+        };
+        self.listens = part != Detector::Idle;
         fx.push(Effect::Detect { part, rules });
         if matches!(part, Detector::Backup { .. }) {
             fx.push(Effect::ReadSlot);

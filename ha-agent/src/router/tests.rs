@@ -1,6 +1,7 @@
 //! Routers on their own: what the lab cannot time.
 
 mod differences;
+mod first_wait;
 mod grouped;
 mod interface;
 mod said;

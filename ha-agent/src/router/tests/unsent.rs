@@ -22,7 +22,7 @@ fn it_yields_to_whoever_it_hears_and_stays_out_for_longer_each_time() {
         bench.take();
         bench.tell(now, heard(9, 90, None));
         assert_eq!(bench.router.role(), Role::Fault);
-        assert!(bench.take().contains(&Effect::ReleaseAddresses));
+        assert!(bench.take().contains(&Effect::Want(Wanted::Nothing)));
         let why = bench.router.obstacle(at(now)).unwrap();
         assert!(
             why.contains("Operation not permitted") && why.contains("10.99.0.9"),
