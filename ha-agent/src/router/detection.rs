@@ -1,7 +1,7 @@
 //! What the detector's slot shows that no event told, and when to look at it.
 
 use ha_common::address::known_ip;
-use ha_common::election::{Advert, Claim, Role};
+use ha_common::election::{Advert, Claim, Detector, Role};
 use ha_common::lateness;
 use ha_common::layout::{Slot, state};
 use ha_common::units::{Centiseconds, Family, Instant, Nanos, Priority};
@@ -24,12 +24,12 @@ pub(super) enum Disagreement {
 }
 
 /// How long a neighbour that failed to find this host's MAC waits until it asks again: `retrans_time` of Linux, and
-/// RETRANS_TIMER of RFC 4861 section 10.
+/// `RETRANS_TIMER` of RFC 4861 section 10.
 const NEIGHBOUR_RETRY: Nanos = Nanos::from_millis(1_000);
 
 /// How long a backup listens at first, where the election says `arm_for`. By unicast it hears nobody while its peers
 /// look for its MAC, for which they do not send: while its link was away their entries for it have failed.
-pub(super) fn first_wait(arm_for: Nanos, interval: Centiseconds, is_unicast: bool) -> Nanos {
+fn first_wait(arm_for: Nanos, interval: Centiseconds, is_unicast: bool) -> Nanos {
     if is_unicast {
         arm_for.max(Nanos(NEIGHBOUR_RETRY.0 + 2 * interval.nanos().0))
     } else {
@@ -42,6 +42,8 @@ pub(super) fn first_wait(arm_for: Nanos, interval: Centiseconds, is_unicast: boo
 pub(super) struct Detection {
     /// The kernel's timer keeps the deadline.
     kernel_timer: bool,
+    /// The slot plays a part in which it hears others: until then nobody may have known where this host is.
+    listens: bool,
     /// When to look at the slot.
     look_at: Option<Instant>,
     /// Until when it is looked at in each of the watchdog's rounds.
@@ -88,9 +90,23 @@ impl Detection {
         role != Role::Backup || !self.kernel_timer || now < self.restless_until
     }
 
-    /// The slot plays another part from now on; a backup's is read next, and then it is known when to look again.
-    pub(super) fn assign(&mut self) {
+    /// The slot plays another part from now on; a backup's is read next, and then it is known when to look again. The
+    /// part may wait longer: one that begins to listen is heard by its peers before it decides anything.
+    pub(super) fn assign(
+        &mut self,
+        part: Detector,
+        interval: Centiseconds,
+        is_unicast: bool,
+    ) -> Detector {
         self.look_at = None;
+        let began = !std::mem::replace(&mut self.listens, part != Detector::Idle);
+        match part {
+            Detector::Backup { arm_for } if began => {
+                let arm_for = first_wait(arm_for, interval, is_unicast);
+                Detector::Backup { arm_for }
+            }
+            part => part,
+        }
     }
 
     /// Looks once the kernel's timer cannot be trusted with a deadline.

@@ -5,6 +5,7 @@
 //! simulation and the replay of recordings run the same code.
 
 pub mod announcements;
+mod announcing;
 mod binding;
 pub mod claims;
 mod clocks;
@@ -35,7 +36,6 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use ha_common::election::{Action, Detector, Election, FaultCause, Input, Params, Role, Rules};
@@ -47,7 +47,7 @@ pub use event::{Binding, Event, InterfaceState};
 pub use wanted::Wanted;
 
 use crate::config::model::{Instance as Config, Transport};
-use announcements::{AnnouncePlan, Cadence, Spread};
+use announcements::{AnnouncePlan, Spread};
 use claims::Claims;
 use detection::Detection;
 use membership::Membership;
@@ -69,8 +69,6 @@ pub struct Router {
     /// The fitness that the election was last told of.
     told: Fitness,
     detection: Detection,
-    /// Its slot plays a part in which it hears others: until then nobody may have known where this host is.
-    listens: bool,
     announcements: Option<AnnouncePlan>,
     /// Whether the addresses are in place.
     holds: bool,
@@ -116,7 +114,6 @@ impl Router {
             config,
             told: Fitness::Waiting,
             detection: Detection::default(),
-            listens: false,
             announcements: None,
             holds: false,
             membership: None,
@@ -376,16 +373,8 @@ impl Router {
     }
 
     fn detect(&mut self, part: Detector, rules: Rules, fx: &mut Effects) {
-        self.detection.assign();
-        let part = match part {
-            Detector::Backup { arm_for } if !self.listens => {
-                let is_unicast = matches!(self.config.transport, Transport::Unicast(_));
-                let arm_for = detection::first_wait(arm_for, rules.interval, is_unicast);
-                Detector::Backup { arm_for }
-            }
-            part => part,
-        };
-        self.listens = part != Detector::Idle;
+        let is_unicast = matches!(self.config.transport, Transport::Unicast(_));
+        let part = self.detection.assign(part, rules.interval, is_unicast);
         fx.push(Effect::Detect { part, rules });
         if matches!(part, Detector::Backup { .. }) {
             fx.push(Effect::ReadSlot);
@@ -447,52 +436,6 @@ impl Router {
     fn held(&mut self, now: Instant, fx: &mut Effects) {
         self.readiness.accept();
         self.holds = self.role() == Role::Master;
-        self.announce_due(now, fx);
-    }
-
-    /// RFC 9568 sections 8.1.2 (announce), 8.2.2 (announce); RFC 3768 section 8.2 (announce).
-    fn announce(&mut self, now: Instant, fx: &mut Effects) {
-        // What is not here must not be claimed to be.
-        if self.readiness.is_refused() {
-            return;
-        }
-        if let Some(plan) = &mut self.announcements {
-            plan.announce_again();
-        } else {
-            let addresses = self.config.held().count();
-            let cadence = Cadence::from(self.config.garp);
-            self.announcements = Some(AnnouncePlan::new(cadence, addresses, self.spread, now));
-        }
-        self.announce_due(now, fx);
-    }
-
-    fn announce_due(&mut self, now: Instant, fx: &mut Effects) {
-        if !self.holds {
-            return;
-        }
-        if let Some(plan) = &mut self.announcements
-            && let Some(portion) = plan.due(now)
-        {
-            fx.push(Effect::Announce(portion));
-        }
-    }
-
-    fn announced(
-        &mut self,
-        portion: &Range<usize>,
-        sent: usize,
-        full: bool,
-        now: Instant,
-        fx: &mut Effects,
-    ) {
-        let Some(plan) = &mut self.announcements else {
-            return;
-        };
-        if sent == portion.len() {
-            plan.sent();
-        } else if full {
-            plan.put_off(portion, portion.start.saturating_add(sent));
-        }
         self.announce_due(now, fx);
     }
 
