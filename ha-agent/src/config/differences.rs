@@ -92,6 +92,7 @@ pub(super) fn router(old: &Instance, new: &Instance) -> Vec<Difference> {
         auth,
         hmac,
         track,
+        last_resort,
         carrier,
         carrier_delay,
         address_delay,
@@ -124,6 +125,9 @@ pub(super) fn router(old: &Instance, new: &Instance) -> Vec<Difference> {
     it.list("auth", (auth, &new.auth));
     it.0.extend(hmac_difference(hmac.as_ref(), new.hmac.as_ref()));
     it.entries("track", (track, &new.track), tracked);
+    it.value("last_resort", (last_resort, &new.last_resort), |it| {
+        it.map_or("none".to_owned(), |it| it.to_string())
+    });
     it.value("carrier", (carrier, &new.carrier), |it| carrier_name(*it));
     it.span("carrier_delay", (carrier_delay, &new.carrier_delay));
     it.span("address_delay", (address_delay, &new.address_delay));

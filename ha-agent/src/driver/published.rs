@@ -45,6 +45,8 @@ pub struct InstanceStatus {
     pub preempt_at: Option<Instant>,
     /// What is advertised.
     pub priority: Priority,
+    /// That this is the last resort, and why.
+    pub last_resort: Option<String>,
     /// What is tracked.
     pub tracked: Vec<TrackedItem>,
     /// Its place in a sync group.
@@ -95,6 +97,7 @@ impl InstanceStatus {
             since: Instant(0),
             reason: None,
             preempt_at: None,
+            last_resort: None,
             tracked: Vec::new(),
             membership: None,
             source: None,

@@ -153,7 +153,7 @@ impl Router {
         }
     }
 
-    fn end_notice(&mut self, subject: &Subject, fx: &mut Effects) {
+    pub(super) fn end_notice(&mut self, subject: &Subject, fx: &mut Effects) {
         if let Some(text) = self.notices.end(subject) {
             self.changed = true;
             fx.say(over(&text));

@@ -42,7 +42,7 @@ impl Router {
     pub fn own(&self, now: Instant) -> MemberReport {
         MemberReport {
             fitness: self.readiness.assess(&self.config, now),
-            priority: self.readiness.priority(&self.config),
+            priority: self.readiness.priority(&self.config, now),
         }
     }
 

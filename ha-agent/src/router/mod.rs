@@ -385,6 +385,7 @@ impl Router {
     /// members, later; only what faults the router itself does so at once.
     fn reassess(&mut self, now: Instant, fx: &mut Effects) {
         self.moved = true;
+        self.tell_of_last_resort(now, fx);
         let fitness = self.readiness.assess(&self.config, now);
         match (fitness, &self.membership) {
             (Fitness::Waiting | Fitness::Ready, Some(_)) => {}
@@ -393,7 +394,7 @@ impl Router {
                 self.apply(fitness, priority, now, fx);
             }
             (_, None) => {
-                let priority = self.readiness.priority(&self.config);
+                let priority = self.readiness.priority(&self.config, now);
                 self.apply(fitness, priority, now, fx);
             }
         }
@@ -404,7 +405,7 @@ impl Router {
         let before = self.election.rules().priority;
         if priority != before {
             self.feed(now, Input::Priority(priority), fx);
-            let sum = self.priority_in_words();
+            let sum = self.priority_in_words(now);
             fx.say(Notice::Info(format!(
                 "priority {before} -> {priority}: {sum}"
             )));
@@ -452,7 +453,7 @@ impl Router {
         let own = self.election.rules().own_address;
         let priority = match self.membership.as_ref().and_then(|it| it.lent) {
             Some(lent) => lent.priority,
-            None => self.readiness.priority(&self.config),
+            None => self.readiness.priority(&self.config, now),
         };
         let params = params(&self.config, own, priority, self.membership.is_some());
         self.feed(now, Input::Configure(params), fx);

@@ -80,6 +80,8 @@ pub(super) enum Subject {
     Clock(IpAddr),
     /// An address that somebody else has put on the interface of a host that is not master.
     ForeignAddress(IpAddr),
+    /// It takes part as a last resort.
+    LastResort,
     /// This agent stalled: the last time.
     Stall,
     /// Something that happened, and that nothing ends.

@@ -214,9 +214,25 @@ impl Readiness {
         self.names = names;
     }
 
-    /// The sum of the configured priority and what is tracked.
-    pub(super) fn priority(&self, config: &Config) -> Priority {
-        priority::effective(config.priority, &self.tracked)
+    /// The sum of the configured priority and what is tracked; on its last resort, that if it is lower.
+    pub(super) fn priority(&self, config: &Config, now: Instant) -> Priority {
+        let sum = priority::effective(config.priority, &self.tracked);
+        match self.last_resort(config, now) {
+            Some((priority, _)) => priority.min(sum),
+            None => sum,
+        }
+    }
+
+    /// The priority with which it takes part although something that it tracks has failed, and what that is.
+    pub(super) fn last_resort(
+        &self,
+        config: &Config,
+        now: Instant,
+    ) -> Option<(Priority, FaultCause)> {
+        match (config.last_resort, self.assess_tracked(now)) {
+            (Some(priority), Fitness::Unfit(cause)) => Some((priority, cause)),
+            (None, _) | (_, Fitness::Ready | Fitness::Waiting) => None,
+        }
     }
 
     /// What the priority would be if all that has no result yet were well, and the state that goes with it.
@@ -317,7 +333,10 @@ impl Readiness {
         if let Some(cause) = self.kept_out {
             return Fitness::Unfit(cause);
         }
-        self.assess_tracked(now)
+        match self.assess_tracked(now) {
+            Fitness::Unfit(_) if config.last_resort.is_some() => Fitness::Ready,
+            fitness => fitness,
+        }
     }
 
     fn assess_tracked(&self, now: Instant) -> Fitness {

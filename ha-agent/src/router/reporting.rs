@@ -34,7 +34,7 @@ impl Router {
         Notice::Transition {
             transition,
             cause,
-            priority: self.priority_in_words(),
+            priority: self.priority_in_words(transition.at),
         }
     }
 
@@ -60,9 +60,33 @@ impl Router {
         }
     }
 
+    /// That it takes part as a last resort, and why, in words.
+    pub fn last_resort(&self, now: Instant) -> Option<String> {
+        let (priority, cause) = self.readiness.last_resort(&self.config, now)?;
+        let why = self.readiness.words_of_fault(cause);
+        Some(format!("{priority} as a last resort: {why}"))
+    }
+
+    /// Says when it begins to take part as a last resort only, and when that is over.
+    pub(super) fn tell_of_last_resort(&mut self, now: Instant, fx: &mut Effects) {
+        match self.last_resort(now) {
+            Some(words) => {
+                let text = format!("takes part with priority {words}");
+                if self.notices.see(Subject::LastResort, text.clone(), now) {
+                    self.changed = true;
+                    fx.say(Notice::Warning(text));
+                }
+            }
+            None => self.end_notice(&Subject::LastResort, fx),
+        }
+    }
+
     /// The sum, and what its group makes of it.
-    pub(super) fn priority_in_words(&self) -> String {
-        let sum = priority::in_words(self.config.priority, self.readiness.tracked());
+    pub(super) fn priority_in_words(&self, now: Instant) -> String {
+        let mut sum = priority::in_words(self.config.priority, self.readiness.tracked());
+        if let Some(last_resort) = self.last_resort(now) {
+            sum = format!("{sum}, {last_resort}");
+        }
         let Some(membership) = &self.membership else {
             return sum;
         };

@@ -4,6 +4,7 @@ mod differences;
 mod first_wait;
 mod grouped;
 mod interface;
+mod last_resort;
 mod said;
 mod unsent;
 

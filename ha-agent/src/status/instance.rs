@@ -173,6 +173,9 @@ pub struct PrioritySum {
     pub weights: Vec<Weight>,
     /// What is advertised and compared.
     pub effective: u8,
+    /// While it takes part as a last resort, by `last_resort`: that priority, and what has failed.
+    #[serde(default)]
+    pub last_resort: Option<String>,
     /// The member of its sync group whose lower sum counts in place of its own.
     pub capped_by: Option<String>,
 }

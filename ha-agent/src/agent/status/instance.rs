@@ -163,6 +163,7 @@ fn priority_sum(view: &InstanceStatus) -> PrioritySum {
         base: view.config.priority.0,
         weights: weighted.collect(),
         effective: view.priority.0,
+        last_resort: view.last_resort.clone(),
         capped_by: view.membership.as_ref().and_then(|membership| {
             let member = membership.name(membership.lent?.capped_by?);
             member.map(str::to_owned)

@@ -25,7 +25,9 @@ pub(super) fn priority_sum(priority: &PrioritySum) -> String {
         sum = sum.saturating_add(i32::from(weight.adds));
     }
     let effective = priority.effective;
-    if let Some(member) = &priority.capped_by {
+    if let Some(last_resort) = &priority.last_resort {
+        let _ = write!(text, ", {last_resort}");
+    } else if let Some(member) = &priority.capped_by {
         let _ = write!(text, ", {effective} by {member}");
     } else if sum != i32::from(effective) {
         let _ = write!(text, " = {effective} (clamped)");

@@ -6,7 +6,7 @@ use ha_common::units::{Family, Version};
 
 use super::{addresses, advert_size, transport};
 use crate::config::diagnostics::Report;
-use crate::config::model::{Auth, Carrier, ChecksumFlavour, Subject};
+use crate::config::model::{Auth, Carrier, ChecksumFlavour, Subject, Track};
 use crate::config::read::RawInstance;
 
 /// Reports what does not go together.
@@ -18,6 +18,7 @@ pub(crate) fn check(report: &Report<'_>, raw: &RawInstance) {
     tracked_once(report, raw);
     timers(report, raw);
     own_interface(report, raw);
+    last_resort(report, raw);
     if raw
         .priority
         .as_ref()
@@ -112,6 +113,32 @@ fn own_interface(report: &Report<'_>, raw: &RawInstance) {
             );
             report.warn(&at.span(), message);
         }
+    }
+}
+
+/// It is for a failure that would be a fault, and only a host that preempts takes the addresses from one that is on it.
+fn last_resort(report: &Report<'_>, raw: &RawInstance) {
+    let Some(at) = raw.last_resort.as_ref() else {
+        return;
+    };
+    let Some(last_resort) = *at.get_ref() else {
+        return;
+    };
+    let priority = raw.priority.as_ref().map(|it| *it.get_ref());
+    if priority.is_some_and(|it| it.is_owner() || last_resort >= it) {
+        let message = "`last_resort` must be lower than `priority`, and goes with none of 255: an owner's priority \
+                       never changes";
+        report.error(&at.span(), message);
+    }
+    if raw.preempt.as_ref().is_some_and(|it| !it.get_ref()) {
+        let message = "`last_resort` goes with preempt = true: with preempt = false, a host that is well again would \
+                       leave the addresses to one that is not";
+        report.error(&at.span(), message);
+    }
+    let decides = |track: &Track| track.weight.is_none();
+    if raw.all_track && !raw.track.iter().any(|track| decides(track.get_ref())) {
+        let message = "`last_resort` changes nothing: nothing is tracked without weight";
+        report.warn(&at.span(), message);
     }
 }
 

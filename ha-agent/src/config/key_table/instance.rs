@@ -163,6 +163,14 @@ pub static INSTANCE: Section = Section {
             ("track_file", "track"),
             ("track_process", "track"),
         ]),
+        // Below every usual priority, and above 0, which means leaving.
+        Key::new(
+            "last_resort",
+            Format::Integer(1, 253),
+            Default::Words("none: FAULT"),
+            "The priority with which this instance takes part while something fails that it tracks without weight, in \
+             place of FAULT: where that fails on all hosts, the best of them serves on.",
+        ),
         Key::new(
             "carrier",
             Format::Choice(&["fault", "ignore"]),

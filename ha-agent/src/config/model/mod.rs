@@ -124,6 +124,8 @@ pub struct Instance {
     pub hmac: Option<Hmac>,
     /// `track`.
     pub track: Vec<Track>,
+    /// `last_resort`: the priority in place of a fault by what is tracked, 1 to 253; default none.
+    pub last_resort: Option<Priority>,
     /// `carrier`; default fault.
     pub carrier: Carrier,
     /// `carrier_delay`: how long a master's own interface may be down until that is a fault; default 0, at most 1 min.

@@ -35,6 +35,7 @@ pub(crate) struct RawInstance {
     pub(crate) track: Vec<At<Track>>,
     /// False if there are more that could not be read.
     pub(crate) all_track: bool,
+    pub(crate) last_resort: Option<At<Option<Priority>>>,
     pub(crate) carrier: Option<At<Carrier>>,
     carrier_delay: Option<At<Duration>>,
     address_delay: Option<At<Duration>>,
@@ -79,6 +80,7 @@ pub(super) fn read(mut table: Table<'_>) -> RawInstance {
         hmac: t.optional("hmac", None, |f| hmac::read(f, own_interval).map(Some)),
         track,
         all_track,
+        last_resort: t.optional("last_resort", None, |f| Some(Some(Priority(byte(f, "")?)))),
         carrier: t.optional("carrier", Carrier::Fault, read_carrier),
         carrier_delay: t.optional("carrier_delay", Duration::ZERO, Field::duration),
         address_delay: t.optional("address_delay", Duration::from_secs(3), Field::duration),
@@ -130,6 +132,7 @@ impl RawInstance {
             auth: value(self.auth.as_ref())?,
             hmac: value(self.hmac.as_ref())?,
             track: values(&self.track),
+            last_resort: value(self.last_resort.as_ref())?,
             carrier: value(self.carrier.as_ref())?,
             carrier_delay: value(self.carrier_delay.as_ref())?,
             address_delay: value(self.address_delay.as_ref())?,

@@ -32,6 +32,7 @@ fn the_documented_first_config_becomes_this_model() {
         preempt_delay: Duration::ZERO,
         auth: Auth::None,
         track: vec![Track::check("nginx")],
+        last_resort: None,
         carrier: Carrier::Fault,
         carrier_delay: Duration::ZERO,
         address_delay: Duration::from_secs(3),
@@ -112,6 +113,9 @@ fn every_key_of_an_instance_reaches_the_model() {
     assert_eq!(instance.start_delay, Duration::from_secs(90));
     assert_eq!(instance.carrier_delay, Duration::from_millis(200));
     assert_eq!(instance.address_delay, Duration::from_mins(1));
+
+    let instance = the_instance("last_resort = 10\ntrack = [{ interface = \"eth1\" }]");
+    assert_eq!(instance.last_resort, Some(Priority(10)));
 
     let instance = the_instance("down_multiplier = 10\npreempt_delay = \"1h\"");
     assert_eq!(instance.down_multiplier, 10);

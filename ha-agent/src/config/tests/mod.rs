@@ -7,6 +7,7 @@ mod groups;
 mod hmac;
 mod host;
 mod key_table;
+mod last_resort;
 mod loading;
 mod manual;
 mod owned_addresses;

@@ -170,6 +170,12 @@ fn each_key_of_an_instance_is_told_by_its_name_and_applies_live_or_starts_it_ane
         ),
         (
             "vrid = 1",
+            "vrid = 1\nlast_resort = 5",
+            &["last_resort"][..],
+            None,
+        ),
+        (
+            "vrid = 1",
             "vrid = 1\ncarrier_delay = \"1s\"\naddress_delay = \"0s\"",
             &["carrier_delay", "address_delay"][..],
             None,

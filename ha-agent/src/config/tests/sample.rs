@@ -6,7 +6,7 @@ use super::*;
 const SAMPLE: &str = include_str!("../../../../packaging/ha-agent.toml");
 
 /// Keys whose commented line is an example rather than a default.
-const EXAMPLES: [(&str, &str); 15] = [
+const EXAMPLES: [(&str, &str); 16] = [
     ("[node]", "name"),
     ("[[instance]]", "source"),
     ("[[instance]]", "peers"),
@@ -14,6 +14,7 @@ const EXAMPLES: [(&str, &str); 15] = [
     ("[[instance]]", "ttl"),
     ("[[instance]]", "check_source"),
     ("[[instance]]", "hmac"),
+    ("[[instance]]", "last_resort"),
     ("[[check]]", "body"),
     ("[[check]]", "host"),
     ("[[check]]", "pid_file"),

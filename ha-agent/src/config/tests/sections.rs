@@ -319,7 +319,7 @@ ha-agent.toml:6:12: error: `priority` must be a whole number from 1 to 255, not 
 ha-agent.toml:7:1: error: unknown key `colour` in [[instance]]; its keys are `name`, `interface`, \
 `vrid`, `version`, `priority`, `advert_interval`, `down_multiplier`, `addresses`, `excluded`, \
 `routes`, `rules`, `source`, `group`, `peers`, `peer_ttl`, `ttl`, `check_source`, `virtual_mac`, `preempt`, `preempt_delay`, `auth`, `hmac`, `track`, \
-`carrier`, `carrier_delay`, `address_delay`, `datapath`, `consume`, `checksum`, `garp`, `start_delay`
+`last_resort`, `carrier`, `carrier_delay`, `address_delay`, `datapath`, `consume`, `checksum`, `garp`, `start_delay`
     7 | colour = 1
       | ^^^^^^";
     assert_eq!(problems.to_string(), expected);

@@ -273,6 +273,11 @@ const INSTANCE_CASES: &[Case] = &[
         "garp = { |refesh = \"1h\" }",
         &["unknown key `refesh` in `garp`; did you mean `refresh`?"],
     ),
+    // last_resort
+    (
+        "last_resort = |254",
+        &["`last_resort` must be a whole number from 1 to 253, not 254"],
+    ),
     // carrier_delay, address_delay
     (
         "carrier_delay = |\"61s\"",

@@ -65,6 +65,8 @@ const FILE: &str = r#"
     ttl = 200
     check_source = false
     checksum = "payload"
+    last_resort = 5
+    track = [{ check = "nginx" }]
 
     [[instance]]
     name = "mate"

@@ -39,6 +39,7 @@ impl Instance {
             reason: router.obstacle(clock::now()),
             preempt_at: election.preempt_wait(),
             priority: election.rules().priority,
+            last_resort: router.last_resort(clock::now()),
             tracked: readiness.tracked().to_vec(),
             membership: router.membership().cloned(),
             source: self.port.as_ref().map(|port| port.path.source),
