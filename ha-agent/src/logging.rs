@@ -37,11 +37,20 @@ const DEFAULT_FILTER: &str = "info";
 #[derive(Debug, Error)]
 pub enum LoggingError {
     /// The filter is none.
-    #[error("\"{filter}\" is not a log filter such as `debug` or `info,ha_agent::net=trace`")]
+    #[error("\"{filter}\" is not a log filter such as `debug` or `info,ha_ebpf=debug`")]
     Filter {
         /// What was given.
         filter: String,
         source: ParseError,
+    },
+    /// A word of it is neither a level nor a part of the agent: as a filter it would silence everything else.
+    #[error(
+        "\"{word}\" is no log level; the levels are off, error, warn, info, debug and trace, and `info,ha_ebpf=debug` also \
+         logs each advert that the BPF program rejects"
+    )]
+    Level {
+        /// What was given.
+        word: String,
     },
     /// Somebody else in this process logs already.
     #[error("logging was set up twice")]
@@ -89,10 +98,27 @@ fn choose_filter(filter: Option<&str>) -> Result<EnvFilter, LoggingError> {
     let filter = filter
         .or(from_env.as_deref().filter(|text| !text.trim().is_empty()))
         .unwrap_or(DEFAULT_FILTER);
+    if let Some(word) = filter
+        .split(',')
+        .map(str::trim)
+        .find(|it| !is_level_or_part(it))
+    {
+        return Err(LoggingError::Level {
+            word: word.to_owned(),
+        });
+    }
     EnvFilter::try_new(filter).map_err(|source| LoggingError::Filter {
         filter: filter.to_owned(),
         source,
     })
+}
+
+/// A word without `=` is a level, or the name of whose lines are wanted, all others' being dropped: a misspelt level, or
+/// syslog's `warning`, would silence the agent. Words with more to them are left to the parser.
+fn is_level_or_part(word: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    is_level || word.is_empty() || word.contains(['=', '[']) || word.starts_with("ha_")
 }
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
@@ -258,6 +284,23 @@ mod tests {
     fn a_filter_that_is_none_is_refused_with_examples() {
         let error = choose_filter(Some("ha_agent=loud")).unwrap_err();
         assert!(error.to_string().contains("such as `debug`"), "{error}");
-        assert!(choose_filter(Some("info,ha_agent::net=trace")).is_ok());
+        for wrong in ["warning", "verbose", "info,loud", "5x"] {
+            let error = choose_filter(Some(wrong)).unwrap_err();
+            assert!(
+                matches!(error, LoggingError::Level { .. }),
+                "{wrong}: {error}"
+            );
+            assert!(error.to_string().contains("error, warn, info"), "{error}");
+        }
+        for right in [
+            "warn",
+            "WARN",
+            "info,ha_agent::net=trace",
+            "ha_ebpf",
+            "off",
+            "info,",
+        ] {
+            assert!(choose_filter(Some(right)).is_ok(), "{right}");
+        }
     }
 }
