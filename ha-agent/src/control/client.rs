@@ -13,8 +13,8 @@ use super::socket::SOCKET_NAME;
 
 /// How long an answer may take; a reload can take a while.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
-/// How long connecting may take; it only waits if the agent does not accept.
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// How long connecting may take, and a sign of life: an agent gives one at once, whatever else it does.
+const LIFE_WAIT: Duration = Duration::from_secs(2);
 /// The longest answer in bytes: thousands of instances fit.
 const MAX_ANSWER: u64 = 64 << 20;
 
@@ -65,9 +65,25 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the agent that runs with this runtime directory.
+    /// Connects to the agent that runs with this runtime directory. One that hangs is found out soon, however long
+    /// answers may take.
     pub fn connect(runtime_dir: &Path) -> Result<Self, ClientError> {
-        Self::connect_within(runtime_dir, CONNECT_WAIT, ANSWER_WAIT)
+        Self::connect_to_living(runtime_dir, LIFE_WAIT, ANSWER_WAIT)
+    }
+
+    fn connect_to_living(
+        runtime_dir: &Path,
+        life_wait: Duration,
+        answer_wait: Duration,
+    ) -> Result<Self, ClientError> {
+        let mut client = Self::connect_within(runtime_dir, life_wait, life_wait)?;
+        // Answered by the task that reads requests, without a look at anything else.
+        client.ask(&Command::Version)?;
+        let socket = client.stream.get_ref();
+        socket
+            .set_read_timeout(Some(answer_wait))
+            .map_err(|error| explain(error, &client.path))?;
+        Ok(client)
     }
 
     /// The same for somebody who can do without an answer: how long to wait for a connection, and for each
@@ -169,6 +185,9 @@ mod tests {
         let mut client = Client::connect_within(dir.path(), short, short).unwrap();
         let error = client.ask(&Command::Peers).unwrap_err();
         assert!(matches!(error, ClientError::Silent { .. }), "{error}");
+        // Though an answer may take its time, a sign of life may not.
+        let error = Client::connect_to_living(dir.path(), short, ANSWER_WAIT).unwrap_err();
+        assert!(matches!(error, ClientError::Silent { .. }), "{error}");
     }
 
     #[test]
@@ -179,7 +198,7 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             stream.write_all(b"{\"version\":").unwrap();
         });
-        let mut client = Client::connect(dir.path()).unwrap();
+        let mut client = Client::connect_within(dir.path(), ANSWER_WAIT, ANSWER_WAIT).unwrap();
         let error = client.ask(&Command::Version).unwrap_err();
         agent.join().unwrap();
         assert!(matches!(error, ClientError::Closed), "{error}");
@@ -189,7 +208,7 @@ mod tests {
     fn the_reason_for_being_closed_is_read_even_if_the_request_could_not_be_written() {
         let dir = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
-        let mut client = Client::connect(dir.path()).unwrap();
+        let mut client = Client::connect_within(dir.path(), ANSWER_WAIT, ANSWER_WAIT).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
         stream
             .write_all(b"{\"error\":{\"kind\":\"too_many_clients\",\"message\":\"full\"}}\n")
@@ -203,7 +222,7 @@ mod tests {
     fn an_answer_of_another_kind_of_agent_is_not_mistaken_for_silence() {
         let dir = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
-        let mut client = Client::connect(dir.path()).unwrap();
+        let mut client = Client::connect_within(dir.path(), ANSWER_WAIT, ANSWER_WAIT).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"{\"moon\":1}\n").unwrap();
         let error = client.ask(&Command::Status).unwrap_err();
