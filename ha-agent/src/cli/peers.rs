@@ -25,7 +25,7 @@ pub struct PeersOptions {
 const WAIT: Duration = Duration::from_secs(2);
 
 /// Shows the peers that a running agent knows, also those that its plain sockets heard; without its answer,
-/// what the pinned maps say.
+/// what the pinned maps say. Where none runs that is a failure all the same: what they say may be long past.
 pub(super) fn peers(dirs: &Dirs, options: &PeersOptions) -> Result<(), Failure> {
     let asked = Client::connect_within(&dirs.runtime_dir, WAIT, WAIT)
         .and_then(|mut client| client.ask(&Command::Peers));
@@ -40,13 +40,20 @@ pub(super) fn peers(dirs: &Dirs, options: &PeersOptions) -> Result<(), Failure> 
     let Ok(peers) = crate::agent::peers::pinned(&dirs.pin_dir) else {
         return Err(error.into());
     };
-    if !matches!(error, ClientError::NotRunning { .. }) {
-        // Apart from the answer, which a program may read. Nobody is left to tell if stderr is closed.
-        let _ = writeln!(
-            io::stderr(),
-            "ha-agent: {error}; reading the pinned maps instead, which lack what plain sockets received"
+    if matches!(error, ClientError::NotRunning { .. }) {
+        show(&peers, options)?;
+        let error = Failure::from(error);
+        let message = format!(
+            "{}; these are the pinned maps that an earlier agent left",
+            error.message
         );
+        return Err(Failure { message, ..error });
     }
+    // Apart from the answer, which a program may read. Nobody is left to tell if stderr is closed.
+    let _ = writeln!(
+        io::stderr(),
+        "ha-agent: {error}; reading the pinned maps instead, which lack what plain sockets received"
+    );
     show(&peers, options)
 }
 

@@ -255,13 +255,10 @@ impl Agent {
 
 /// What `ha-agent peers --json` says on a host, whether or not an agent runs there.
 pub fn peers(host: &Host) -> Result<serde_json::Value> {
-    let dirs = [utf8(&host.run_dir())?, utf8(&host.bpf_dir())?];
-    let text = ask(
-        host,
-        "peers",
-        &["--runtime-dir", &dirs[0], "--pin-dir", &dirs[1]],
-    )?;
-    serde_json::from_str(&text).context("peers --json is no JSON")
+    let said = invoke(host, &["peers", "--json"])?;
+    // 5: nobody runs, and the pinned maps were read.
+    ensure!(matches!(said.code, Some(0 | 5)), "{said:?}");
+    serde_json::from_str(&said.out).context("peers --json is no JSON")
 }
 
 /// Runs the program with these arguments on a host, in the host's directories: what it said.

@@ -83,7 +83,11 @@ fn counters_outlive_a_killed_agent_and_peers_needs_none() -> Result<()> {
         adverts().is_ok_and(|count| count >= first + 3)
     })?;
     let text = agent::invoke(pair.h2(), &["peers"])?;
-    ensure!(text.code == Some(0) && text.out.contains(&h1), "{text:?}");
+    ensure!(text.code == Some(5) && text.out.contains(&h1), "{text:?}");
+    ensure!(
+        text.err.contains("pinned maps that an earlier agent left"),
+        "{text:?}"
+    );
     let counted = adverts()?;
     let again = Agent::start_again(pair.h2())?;
     again.wait_state(State::Backup, PATIENCE)?;
