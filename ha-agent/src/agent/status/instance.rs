@@ -20,6 +20,7 @@ use crate::config::model;
 use crate::config::model::Datapath;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::driver::published::InstanceStatus;
+use crate::net::links::LinkTable;
 use crate::net::routing::RoutingEntry;
 use crate::status::claims::{Claimant, Claims};
 use crate::status::fence::{Fence, FenceState};
@@ -48,7 +49,7 @@ pub(super) fn instance(
             .as_ref()
             .map(|membership| membership.group.to_string()),
         interface: config.interface.clone(),
-        ifindex: view.ifindex,
+        ifindex: ifindex(view, &agent.links.borrow()),
         family: Family::from(config.family),
         vrid: config.vrid.get(),
         version: config.version as u8,
@@ -102,6 +103,12 @@ pub(super) fn instance(
             })
             .collect(),
     }
+}
+
+/// An interface is there whether or not the instance can use it.
+fn ifindex(view: &InstanceStatus, links: &LinkTable) -> Option<u32> {
+    let by_name = || links.by_name(&view.config.interface);
+    view.ifindex.or_else(|| Some(by_name()?.index))
 }
 
 fn last_transition(view: &InstanceStatus, now: Now) -> Option<Transition> {
@@ -320,4 +327,28 @@ fn claims(view: &InstanceStatus, now: Now) -> Claims {
 
 fn rejects(slot: &Slot) -> RejectCounts {
     RejectCounts::new(slot.rejects)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::parse;
+    use crate::net::links::tests::{link, table};
+
+    #[test]
+    fn an_interface_is_denied_only_if_it_is_not_there() {
+        let text = "[[instance]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"10.99.0.1\"]\n";
+        let config = parse("test.toml", text).unwrap().instances.remove(0);
+        let mut view = InstanceStatus::new(Arc::new(config));
+        let (there, gone) = (
+            table(&[link(7, "eth0", &[])]),
+            table(&[link(7, "eth1", &[])]),
+        );
+        assert_eq!(ifindex(&view, &there), Some(7));
+        assert_eq!(ifindex(&view, &gone), None);
+        view.ifindex = Some(3);
+        assert_eq!(ifindex(&view, &there), Some(3));
+    }
 }

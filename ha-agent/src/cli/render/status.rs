@@ -21,6 +21,9 @@ const FEW: usize = 4;
 /// Of the reasons of a failed reload, this many are shown.
 const DETAILS: usize = 5;
 
+/// What is said while no lease is renewed.
+const NO_LEASE: &str = "not needed while this host is master of nothing";
+
 /// Which instances are shown in detail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Detail<'a> {
@@ -219,6 +222,7 @@ fn render_sender(out: &mut String, sender: &Sender) {
     field(out, "sender", if fine { PLAIN } else { WARN }, &text);
     let lease = &sender.lease;
     let (text, style) = match lease.state {
+        LeaseState::Held if lease.left_us == 0 => (NO_LEASE.to_owned(), PLAIN),
         LeaseState::Held => (format!("held for {}", span(lease.left_us)), PLAIN),
         LeaseState::Lapsed => ("lapsed: the driver hangs".to_owned(), BAD),
     };
