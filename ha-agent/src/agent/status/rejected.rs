@@ -1,15 +1,20 @@
 //! The last rejected advert, field by field.
 
 use ha_common::accept::TtlRange;
+use ha_common::hmac::TRAILER;
 use ha_common::layout::Slot;
 use ha_common::reject::Reject;
-use ha_common::units::{Instant, Version};
+use ha_common::units::{Family, Instant, Version};
 
 use super::now::Now;
 use super::transport::{accepted_ttl, destination, wanted_source};
 use crate::agent::peers::address;
+use crate::config::model::Instance;
 use crate::driver::published::InstanceStatus;
 use crate::status::instance::{Difference, Rejected};
+
+/// Bytes before the list (RFC 9568 section 5.1).
+const HEADER: usize = 8;
 
 pub(super) fn rejected(view: &InstanceStatus, slot: &Slot, now: Now) -> Option<Rejected> {
     let last = slot.last_reject;
@@ -59,6 +64,10 @@ fn differences(view: &InstanceStatus, slot: &Slot) -> Vec<Difference> {
         (version_type >> 4).to_string(),
     );
     compare("type", "1".to_owned(), (version_type & 0x0f).to_string());
+    // What follows means something else in another version.
+    if slot.version != version_type >> 4 {
+        return found;
+    }
     compare(
         "address count",
         config.addresses.len().to_string(),
@@ -73,7 +82,13 @@ fn differences(view: &InstanceStatus, slot: &Slot) -> Vec<Difference> {
         let millis = |centis: u16| format!("{} ms", u32::from(centis) * 10);
         compare("interval", millis(slot.own_interval), millis(theirs));
     }
-    if last.reason == Reject::Checksum as u8 {
+    if config.hmac.is_none() && is_signed(config, count, last.length) {
+        compare(
+            "hmac",
+            "no signature: `hmac` is not configured here".to_owned(),
+            "a message that is 28 bytes longer than its list: it is signed".to_owned(),
+        );
+    } else if last.reason == Reject::Checksum as u8 {
         compare(
             "checksum",
             "a correct one".to_owned(),
@@ -91,6 +106,16 @@ fn differences(view: &InstanceStatus, slot: &Slot) -> Vec<Difference> {
         );
     }
     found
+}
+
+/// Whether a message is longer than its header and its list of so many addresses by just what a signature takes.
+fn is_signed(config: &Instance, count: u8, length: u16) -> bool {
+    let address = match config.family {
+        Family::V4 => 4,
+        Family::V6 => 16,
+    };
+    let password = if config.version == Version::V2 { 8 } else { 0 };
+    usize::from(length) == HEADER + usize::from(count) * address + password + TRAILER
 }
 
 fn span_of(ttl: TtlRange) -> String {
@@ -134,4 +159,73 @@ fn signature(view: &InstanceStatus, reason: u8) -> Option<(String, &'static str)
         ),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ha_common::layout::LastReject;
+
+    use super::*;
+    use crate::config::parse;
+
+    /// What is said of a message with this header, length in bytes and reason, at a router of version 3 with one address.
+    fn said(header: [u8; 8], length: u16, reason: Reject) -> Vec<String> {
+        let text = "[[instance]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"10.99.0.1\"]\n";
+        let config = parse("test.toml", text).unwrap().instances.remove(0);
+        let view = InstanceStatus::new(Arc::new(config));
+        let mut slot = Slot {
+            version: 3,
+            own_interval: 100,
+            ..Slot::default()
+        };
+        let destination = match destination(&slot) {
+            std::net::IpAddr::V4(it) => it.octets(),
+            std::net::IpAddr::V6(_) => panic!("IPv4"),
+        };
+        let mut raw = [0; 16];
+        raw[..4].copy_from_slice(&destination);
+        slot.last_reject = LastReject {
+            at: 1,
+            destination: raw,
+            header,
+            reason: reason as u8,
+            ttl: 255,
+            length,
+            ..LastReject::default()
+        };
+        let found = differences(&view, &slot);
+        let line = |it: &Difference| format!("{}: {} / {}", it.field, it.expected, it.got);
+        found.iter().map(line).collect()
+    }
+
+    #[test]
+    fn of_another_version_nothing_is_said_that_means_something_else_in_it() {
+        // Version 2 with an interval of 1 s: the byte that is half an interval of version 3.
+        assert_eq!(
+            said([0x21, 51, 100, 1, 0, 1, 0, 0], 20, Reject::Version),
+            ["version: 3 / 2"]
+        );
+        assert_eq!(
+            said([0x31, 51, 100, 1, 0, 200, 0, 0], 12, Reject::Interval),
+            ["interval: 1000 ms / 2000 ms"]
+        );
+    }
+
+    #[test]
+    fn a_signed_advert_where_nothing_is_signed_is_called_so() {
+        let header = [0x31, 51, 100, 1, 0, 100, 0, 0];
+        assert_eq!(
+            said(header, 8 + 4 + 28, Reject::Checksum),
+            [
+                "hmac: no signature: `hmac` is not configured here / a message that is 28 bytes longer than its list: it \
+              is signed"
+            ]
+        );
+        assert_eq!(
+            said(header, 8 + 4, Reject::Checksum),
+            ["checksum: a correct one / a wrong one"]
+        );
+    }
 }
