@@ -137,6 +137,10 @@ pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failu
             take_off(pin_dir.as_deref().ok());
         }
     }
+    let pin_dir = match (&kernel, pin_dir) {
+        (Err(_), Ok(_)) => Err("there are no BPF programs, and so nothing to pin".to_owned()),
+        (_, pin_dir) => pin_dir,
+    };
     Ok(Half {
         kernel,
         pin_dir,

@@ -254,6 +254,8 @@ fn without_the_kernel_half_it_runs_by_plain_socket_and_log_and_status_say_why() 
     ensure!(found.receives_by("socket"));
     let why = found.datapath.refusal("tc");
     ensure!(why.contains("CAP_BPF"), "{why:?}");
+    let pins = agent.status()?.node.pins;
+    ensure!(pins.state == "unpinned", "{pins:?}");
     Ok(())
 }
 
