@@ -29,7 +29,10 @@ const BPF_FS: FsType = FsType(0xcafe_4a11);
 #[derive(Debug, Error)]
 pub enum PinError {
     /// The directory is not there and cannot be made.
-    #[error("cannot create {path}: {source}; choose another with --pin-dir")]
+    #[error(
+        "cannot create {path}: {source}; mount a bpffs above it (`mount -t bpf bpf /sys/fs/bpf`), or choose another \
+         directory with --pin-dir"
+    )]
     Create { path: PathBuf, source: io::Error },
     /// There is no bpffs and none can be mounted.
     #[error("{path} is not on a bpffs and none can be mounted there: {source}")]
