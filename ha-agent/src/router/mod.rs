@@ -292,6 +292,9 @@ impl Router {
                 names,
             } => {
                 let old = std::mem::replace(&mut self.config, config);
+                if *self.name != *self.config.name {
+                    self.name = Arc::from(self.config.name.as_str());
+                }
                 self.readiness.configure(&self.config, checks, names, now);
                 self.on_links(links, now, fx);
                 self.configured(&old, now, fx);
@@ -448,6 +451,10 @@ impl Router {
             self.announcements = None;
             self.holds = false;
             fx.push(Effect::Want(Wanted::Everything));
+            self.announce(now, fx);
+        } else if self.announcements.is_some() && old.garp != self.config.garp {
+            // A master goes on by the new plan, from its beginning: whoever changes it wants neighbours to hear.
+            self.announcements = None;
             self.announce(now, fx);
         }
         let own = self.election.rules().own_address;

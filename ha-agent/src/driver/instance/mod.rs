@@ -39,6 +39,8 @@ use notice_filter::NoticeFilter;
 pub(crate) struct Instance {
     /// Its number: in the sender's table and in what is published.
     pub(crate) id: usize,
+    /// Its name in a recording: that of its beginning, whatever it is renamed to.
+    recorded_as: Arc<str>,
     router: Router,
     /// The datapath that a command has set.
     pub(crate) switch: Option<Switch>,
@@ -84,6 +86,7 @@ impl Instance {
         recorder.begins(router.name(), now, &params);
         Self {
             id,
+            recorded_as: Arc::clone(router.name()),
             router,
             switch: None,
             port: None,
@@ -165,7 +168,7 @@ impl Instance {
             let (input, actions) = (fed.input, fed.actions);
             system
                 .recorder
-                .fed(self.router.name(), fed.at, &input, &actions, &system.checks);
+                .fed(&self.recorded_as, fed.at, &input, &actions, &system.checks);
         }
         let mut changed = self.router.take_changed();
         // What an effect leads to comes before the next one.
