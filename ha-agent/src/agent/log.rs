@@ -52,12 +52,7 @@ fn line(report: &Report) {
         } => {
             let late = report.latency.map(past_deadline).unwrap_or_default();
             let (from, to) = (transition.from, transition.to);
-            let text = format!("{instance}: {from} -> {to}: {cause} (priority {priority}){late}");
-            if to == Role::Fault {
-                warn!(%instance, %from, %to, cause, priority, "{text}");
-            } else {
-                info!(%instance, %from, %to, cause, priority, "{text}");
-            }
+            transition_line(instance, (from, to), (cause, priority), &late);
         }
         Notice::Election(remark) => {
             let text = words::of_notice(remark);
@@ -114,6 +109,21 @@ fn line(report: &Report) {
         Notice::Info(what) => info!(%instance, "{instance}: {what}"),
         Notice::Warning(what) => warn!(%instance, "{instance}: {what}"),
         Notice::Failed(what) => error!(%instance, "{instance}: {what}"),
+    }
+}
+
+/// A change of state; one to FAULT is for a person to look at.
+fn transition_line(
+    instance: &str,
+    (from, to): (Role, Role),
+    (cause, priority): (&str, &str),
+    late: &str,
+) {
+    let text = format!("{instance}: {from} -> {to}: {cause} (priority {priority}){late}");
+    if to == Role::Fault {
+        warn!(%instance, %from, %to, cause, priority, "{text}");
+    } else {
+        info!(%instance, %from, %to, cause, priority, "{text}");
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) enum Disagreement {
 }
 
 /// How long a neighbour that failed to find this host's MAC waits until it asks again: `retrans_time` of Linux, and
-/// `RETRANS_TIMER` of RFC 4861 section 10.
+/// `RETRANS_TIMER` of RFC 4861.
 const NEIGHBOUR_RETRY: Nanos = Nanos::from_millis(1_000);
 
 /// How long a backup listens at first, where the election says `arm_for`. By unicast it hears nobody while its peers

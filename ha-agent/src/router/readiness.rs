@@ -261,9 +261,9 @@ impl Readiness {
         self.refused_wait = REFUSED_WAIT;
     }
 
-    /// Until when refused addresses keep it out.
+    /// Until when refused addresses keep it out, or adverts that did not leave.
     pub fn refused_until(&self) -> Option<Instant> {
-        self.refused_until
+        self.refused_until.max(self.sending.mute_until())
     }
 
     pub(super) fn is_refused(&self) -> bool {

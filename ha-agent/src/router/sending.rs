@@ -92,8 +92,17 @@ impl Default for Sending {
 impl Sending {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let too_small = self.too_small.map(|(_, until)| until);
-        let mute = self.mute.as_ref().map(|mute| mute.until);
-        [too_small, mute].into_iter().flatten().min()
+        [too_small, self.mute_until()].into_iter().flatten().min()
+    }
+
+    /// How long it stays out once its adverts do not leave and it hears another master.
+    pub fn would_stay_out(&self) -> Nanos {
+        self.mute_wait
+    }
+
+    /// Until when it stays out because its adverts did not leave.
+    pub(super) fn mute_until(&self) -> Option<Instant> {
+        self.mute.as_ref().map(|mute| mute.until)
     }
 
     /// A master hears another one, which does not hear it if none of its adverts leaves, or none to that peer. Then it

@@ -128,6 +128,10 @@ pub fn bound(world: &World) -> Nanos {
     // Whoever was refused its addresses tries again when it has waited long enough, and not before.
     let refused = world.nodes.iter().filter_map(Node::refused_until).max();
     let refused = refused.map_or(Nanos(0), |until| until.since(world.now));
+    // Whoever has not seen yet that its adverts leave again may yield to one that it hears first.
+    let mute = world.nodes.iter().filter_map(Node::would_stay_out).max();
+    let mute = mute.filter(|_| world.network.has_refused());
+    let refused = Nanos(refused.0 + mute.unwrap_or_default().0);
     let passage = 2 * world.network.max_delay.0 + 4 * LATENCY.0;
     let correction = interval.nanos().0.max(WINDOW.0);
     Nanos(late.0 + refused.0 + CHECKS.0 + hold.0 + down.0 + correction + passage)

@@ -27,6 +27,8 @@ pub struct Network {
     /// Nodes whose link is down.
     unplugged: Vec<bool>,
     sending: Vec<Sending>,
+    /// Adverts of somebody have been refused in this schedule.
+    refused: bool,
     /// Lost frames in a thousand.
     pub loss: u16,
     /// Frames that arrive twice, in a thousand.
@@ -48,6 +50,7 @@ impl Network {
             sides: vec![0; nodes],
             unplugged: vec![false; nodes],
             sending: vec![Sending::Works; nodes],
+            refused: false,
             loss: 0,
             duplication: 0,
             reordering: 0,
@@ -70,6 +73,7 @@ impl Network {
     /// What the node's kernel makes of adverts from now on.
     pub fn set_sending(&mut self, node: usize, sending: Sending) {
         self.sending[node] = sending;
+        self.refused |= !matches!(sending, Sending::Works);
     }
 
     /// Frames arrive once and in order, and everybody may send.
@@ -78,6 +82,11 @@ impl Network {
         self.duplication = 0;
         self.reordering = 0;
         self.sending.fill(Sending::Works);
+    }
+
+    /// Whether adverts of anybody have been refused: whoever has not seen yet that they leave again may act on it.
+    pub fn has_refused(&self) -> bool {
+        self.refused
     }
 
     /// When the last frame arrives that is on its way.

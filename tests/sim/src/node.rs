@@ -156,7 +156,12 @@ impl Node {
         self.life == Life::Running && self.link && self.check && !self.refuses
     }
 
-    /// It has been refused its addresses, and stays out for that until then.
+    /// How long it stays out once it hears another master, if its adverts do not leave.
+    pub fn would_stay_out(&self) -> Option<Nanos> {
+        Some(self.router.as_ref()?.readiness().sending().would_stay_out())
+    }
+
+    /// Until when refused addresses, or adverts that did not leave, keep it out.
     pub fn refused_until(&self) -> Option<Instant> {
         self.router.as_ref()?.readiness().refused_until()
     }
