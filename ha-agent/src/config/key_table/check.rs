@@ -66,7 +66,7 @@ pub static CHECK: Section = Section {
             "body",
             Format::Words("1 to 65536 bytes of text"),
             Default::Words("none"),
-            "With http: a text that must be in the first 64 KiB of the answer.",
+            "With http: a text that must be in the first 64 KiB of the answer; without it the status line decides.",
         ),
         key(
             "host",

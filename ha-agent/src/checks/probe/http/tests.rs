@@ -152,14 +152,35 @@ async fn the_text_is_found_across_pieces_and_only_within_the_first_64_kib() {
     }
 }
 
+/// Server-sent events, a long poll, a download, a server that closes early.
+#[tokio::test]
+async fn without_a_text_to_look_for_the_status_decides_whatever_becomes_of_the_body() {
+    let silent = |head: &'static str| {
+        serve(move |mut stream, _| async move {
+            let _ = stream.write_all(head.as_bytes()).await;
+            std::future::pending::<()>().await;
+        })
+    };
+    for probe in [
+        silent("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await,
+        silent("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal").await,
+        silent("HTTP/1.0 200 OK\r\n\r\n").await,
+        say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await,
+    ] {
+        assert_eq!(text(probe).await, (true, "status 200".to_owned()));
+    }
+}
+
 #[tokio::test]
 async fn an_endless_body_ends_the_probe_at_64_kib() {
-    let probe = serve(|mut stream, _| async move {
+    let mut probe = serve(|mut stream, _| async move {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
         while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
     })
     .await;
-    assert!(text(probe).await.0);
+    probe.body = Some("healthy".into());
+    let (passed, text) = text(probe).await;
+    assert!(!passed && text.contains("first 64 KiB"), "{text}");
 }
 
 #[tokio::test]
@@ -189,7 +210,9 @@ async fn an_answer_that_breaks_off_fails() {
         "HTTP/1.1 200",
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
     ] {
-        let (passed, text) = text(say(answer).await).await;
+        let mut probe = say(answer).await;
+        probe.body = Some("healthy".into());
+        let (passed, text) = text(probe).await;
         assert!(!passed, "{answer:?}: {text}");
     }
 }
@@ -209,11 +232,12 @@ async fn the_limit_covers_silence_and_dripping_headers_and_bodies() {
             }
         })
     };
-    for probe in [
+    for mut probe in [
         silent,
         drip("HTTP/1.1 200 OK\r\nX: ").await,
         drip("HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n").await,
     ] {
+        probe.body = Some("healthy".into());
         let began = Instant::now();
         let report = run(probe, Duration::from_millis(300)).await;
         assert!(began.elapsed() >= Duration::from_millis(300));
