@@ -1,6 +1,9 @@
 //! The counting `process` probe: as many processes of a name as there should be.
 
+use std::sync::Arc;
+
 use procfs::process::{Process, all_processes};
+use tokio::sync::Mutex;
 
 use super::process::COMM_LENGTH;
 use crate::checks::pidfd::Held;
@@ -20,8 +23,40 @@ pub(super) struct Count {
     pub(super) held: Vec<Held>,
 }
 
+/// Counts again and again, but never twice at once: /proc/PID/cmdline waits for the memory of its process, which may hang
+/// in the kernel, and each look that is abandoned keeps a thread.
+#[derive(Clone, Debug)]
+pub(super) struct Counter {
+    probe: CountProbe,
+    /// Locked while somebody looks.
+    looking: Arc<Mutex<()>>,
+}
+
+impl Counter {
+    pub(super) fn new(probe: &CountProbe) -> Self {
+        Self {
+            probe: probe.clone(),
+            looking: Arc::default(),
+        }
+    }
+
+    /// Counts, or says why that cannot be.
+    pub(super) async fn count(&self) -> Result<Count, String> {
+        let Ok(looking) = Arc::clone(&self.looking).try_lock_owned() else {
+            return Err("the previous count still hangs".to_owned());
+        };
+        let probe = self.probe.clone();
+        let look = tokio::task::spawn_blocking(move || {
+            let counted = count(&probe);
+            drop(looking);
+            counted
+        });
+        look.await.map_err(|error| error.to_string())
+    }
+}
+
 /// Counts. It blocks: for a thread of the runtime that may.
-pub(super) fn count(probe: &CountProbe) -> Count {
+fn count(probe: &CountProbe) -> Count {
     let comm = probe.name.get(..COMM_LENGTH).unwrap_or(&probe.name);
     let found: Vec<i32> = match all_processes() {
         Ok(all) => all
@@ -140,6 +175,16 @@ mod tests {
             let text = text.to_owned();
             assert_eq!(judge(&probe(min, max), found), (fits, text));
         }
+    }
+
+    #[tokio::test]
+    async fn while_a_count_hangs_no_other_is_begun() {
+        let counter = Counter::new(&probe(0, None));
+        let hanging = Arc::clone(&counter.looking).lock_owned().await;
+        let said = counter.clone().count().await.unwrap_err();
+        assert_eq!(said, "the previous count still hangs");
+        drop(hanging);
+        assert!(counter.count().await.unwrap().fits);
     }
 
     fn sleeper(program: &Path, seconds: &str) -> Child {

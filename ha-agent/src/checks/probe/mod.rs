@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::config::model::{Check, CountProbe, HttpProbe, Probe};
+use crate::config::model::{Check, HttpProbe, Probe};
 
 use super::error::CheckError;
 use super::exec::{ExecError, Leftovers, Runner};
@@ -17,6 +17,7 @@ mod http;
 mod process;
 mod tcp;
 
+use count::Counter;
 use finding::{Finding, Found};
 pub(super) use process::Finder;
 
@@ -35,7 +36,7 @@ enum Target {
     Http(Box<HttpProbe>),
     Tcp(SocketAddr),
     Process(Finder),
-    Count(CountProbe),
+    Count(Counter),
     Command(Runner),
     /// Nothing to run: the check is told of changes.
     Told,
@@ -61,7 +62,7 @@ impl Prober {
             Probe::Http(http) => Target::Http(Box::new(http.clone())),
             Probe::Tcp(address) => Target::Tcp(*address),
             Probe::Process(process) => Target::Process(Finder::new(process)),
-            Probe::ProcessCount(count) => Target::Count(count.clone()),
+            Probe::ProcessCount(count) => Target::Count(Counter::new(count)),
             Probe::File(_) => Target::Told,
             Probe::Command(command) => {
                 let identity = Identity::of(&check.name, &command.user)?;
@@ -102,7 +103,7 @@ impl Prober {
             Target::Http(check) => self.limited(http::probe(check)).await,
             Target::Tcp(address) => self.limited(tcp::probe(*address)).await,
             Target::Process(finder) => self.limited(process(finder)).await,
-            Target::Count(count) => self.limited(processes(count.clone())).await,
+            Target::Count(counter) => self.limited(processes(counter)).await,
             Target::Told => Finding::passed("reports changes by itself".into()),
             // Its limit is enforced where its processes are.
             Target::Command(runner) => self.command(runner).await,
@@ -142,14 +143,14 @@ async fn process(finder: &Finder) -> Finding {
     }
 }
 
-async fn processes(probe: CountProbe) -> Finding {
-    match tokio::task::spawn_blocking(move || count::count(&probe)).await {
+async fn processes(counter: &Counter) -> Finding {
+    match counter.count().await {
         Ok(count) if count.fits => Finding {
             held: count.held,
             ..Finding::passed(count.text)
         },
         Ok(count) => Finding::failed(count.text),
-        Err(error) => Finding::failed(error.to_string()),
+        Err(text) => Finding::failed(text),
     }
 }
 
