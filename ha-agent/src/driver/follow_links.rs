@@ -189,6 +189,10 @@ impl Driver {
         let Some(instance) = self.instances.get_mut(index) else {
             return;
         };
+        if let Some(port) = &mut instance.port {
+            // What is announced from here on says so.
+            port.router = link.forwards_ipv6;
+        }
         let mac = link.mac.unwrap_or_default();
         if instance.port.as_ref().is_some_and(|port| port.mac != mac) {
             instance.mac_changed(mac, &mut self.system, now);

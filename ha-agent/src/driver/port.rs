@@ -19,7 +19,6 @@ use crate::datapath::error::KernelError;
 use crate::datapath::kernel::{Kernel, Timer};
 use crate::datapath::socket_slot::SocketSlot;
 use crate::net::address::AddressSpec;
-use crate::net::interface::forwards_ipv6;
 use crate::net::links::Link;
 use crate::net::virtual_mac::{MacvlanTable, Wanted};
 
@@ -191,8 +190,7 @@ fn open_above(
         life: link.life,
         mac,
         path,
-        // Where it cannot be read, the host has no IPv6.
-        router: forwards_ipv6(link).unwrap_or(false),
+        router: link.forwards_ipv6,
         places: config
             .held()
             .map(|address| address_device::place(link.index, virtual_mac_device.as_ref(), address))

@@ -82,7 +82,7 @@ impl Announcer {
 
     /// Says once, for each address, that it lives at `mac` on this interface. `router` is the
     /// router flag of Neighbor Advertisements: set it if the host forwards IPv6
-    /// ([`forwards_ipv6`](super::interface::forwards_ipv6)). RFC 9568 section 6.4.1
+    /// ([`Link::forwards_ipv6`](super::links::Link::forwards_ipv6)). RFC 9568 section 6.4.1
     /// (router-flag) sets it always,
     /// because it speaks of routers; a host that claims to be one would be asked to route.
     pub fn announce(

@@ -3,7 +3,6 @@
 use crate::suggest::nearest;
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::{fs, io};
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
@@ -90,14 +89,6 @@ pub fn all() -> Result<Vec<Link>, NetlinkError> {
     Ok(links)
 }
 
-/// True if the host forwards IPv6 from this interface, and so is a router to its neighbours
-/// (sysctl `net.ipv6.conf.NAME.forwarding`).
-pub fn forwards_ipv6(link: &Link) -> io::Result<bool> {
-    // The kernel takes no name with a slash in it, so this one stays in its folder.
-    let path = format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name);
-    Ok(fs::read_to_string(path)?.trim() != "0")
-}
-
 fn suggestion(name: &str, existing: &[String]) -> String {
     nearest(name, existing.iter().map(String::as_str))
         .map(|candidate| format!("; did you mean {candidate}?"))
@@ -120,6 +111,8 @@ fn list(existing: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::net::lab;
     use crate::net::links::LinkKind;
@@ -171,9 +164,9 @@ mod tests {
             );
             assert!(link.link_local(|_| false).is_some());
             assert!(interface("lo").unwrap().is_up());
-            assert!(!forwards_ipv6(&link).unwrap());
+            assert!(!link.forwards_ipv6);
             fs::write("/proc/sys/net/ipv6/conf/near/forwarding", "1").unwrap();
-            assert!(forwards_ipv6(&link).unwrap());
+            assert!(interface("near").unwrap().forwards_ipv6);
             lab.ip("link set near down");
             assert!(!interface("near").unwrap().is_up());
             let error = interface("neat").unwrap_err().to_string();

@@ -18,6 +18,7 @@ pub mod joined;
 pub mod links;
 pub mod mac_filter;
 pub mod multicast;
+mod netconf;
 pub mod netlink;
 mod notifications;
 pub mod observed;

@@ -22,6 +22,7 @@ pub(super) mod group {
     pub(in crate::net) const IPV6_ADDRESS: u32 = 9;
     pub(in crate::net) const IPV6_ROUTE: u32 = 11;
     pub(in crate::net) const IPV6_RULE: u32 = 19;
+    pub(in crate::net) const IPV6_NETCONF: u32 = 25;
 }
 
 /// What came of asking for the next datagram.

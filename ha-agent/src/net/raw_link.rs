@@ -145,6 +145,16 @@ impl<'a> RawLink<'a> {
         u32_of(settings.get(at..)?).map(u32::cast_signed)
     }
 
+    /// Whether the host forwards IPv6 from it (`DEVCONF_FORWARDING` of `linux/ipv6.h`, which is the first); false without
+    /// IPv6.
+    pub(super) fn forwards_ipv6(&self) -> bool {
+        const INET6: u16 = 10;
+        /// `IFLA_INET6_CONF`.
+        const CONF: u16 = 2;
+        let settings = attribute(self.af_spec, INET6).and_then(|inet6| attribute(inet6, CONF));
+        settings.and_then(u32_of).is_some_and(|value| value != 0)
+    }
+
     /// The XDP program that is attached, and whether it is in generic mode (`IFLA_XDP`).
     pub(crate) fn xdp_program(&self) -> Option<(u32, bool)> {
         const ATTACHED: u16 = 2;

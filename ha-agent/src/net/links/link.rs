@@ -9,6 +9,10 @@ use crate::net::observed::ObservedAddress;
 
 /// One interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the kernel's flags, each by itself"
+)]
 pub struct Link {
     /// The index; it never changes, and an interface that is made anew has another one.
     pub index: u32,
@@ -43,6 +47,9 @@ pub struct Link {
     pub link_layer: LinkLayer,
     /// Whether it receives every frame of its segment (`IFF_PROMISC`): then cards do not filter by VLAN either.
     pub promiscuous: bool,
+    /// Whether the host forwards IPv6 from it, and so is a router to its neighbours (sysctl
+    /// `net.ipv6.conf.NAME.forwarding`).
+    pub forwards_ipv6: bool,
     /// Its addresses, in the kernel's order.
     pub addresses: Vec<ObservedAddress>,
 }

@@ -43,6 +43,7 @@ pub(crate) fn link_from_message(message: &RawLink<'_>) -> Option<Link> {
         parent: message.parent,
         kind: kind(message),
         link_layer: link_layer(message.layer),
+        forwards_ipv6: message.forwards_ipv6(),
         promiscuous: message.is_promiscuous(),
         addresses: Vec::new(),
     })

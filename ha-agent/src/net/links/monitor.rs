@@ -21,6 +21,7 @@ use super::message::link_from_message;
 use super::table::LinkTable;
 use super::upkeep::Upkeep;
 use crate::net::interface;
+use crate::net::netconf::{NEW_NETCONF, forwarding};
 use crate::net::netlink::NetlinkError;
 use crate::net::notifications::{Next, Notifications, group};
 use crate::net::observed::{DEL_ADDRESS, NEW_ADDRESS, ObservedAddress};
@@ -181,7 +182,12 @@ impl<R: Read> Monitor<R> {
     /// Reads the table, and sees to it before that what changes from here on is heard.
     fn keep_up(&mut self) {
         if self.notifications.is_none() {
-            let groups = [group::LINK, group::IPV4_ADDRESS, group::IPV6_ADDRESS];
+            let groups = [
+                group::LINK,
+                group::IPV4_ADDRESS,
+                group::IPV6_ADDRESS,
+                group::IPV6_NETCONF,
+            ];
             match Notifications::open(&groups, self.receive_buffer) {
                 Ok(notifications) => self.notifications = Some(notifications),
                 Err(error) => return self.upkeep.failed(unheard(&error), clock::now()),
@@ -250,6 +256,11 @@ fn apply(table: &mut LinkTable, kind: u16, payload: &[u8]) {
                 table.put_address(index, present);
             } else {
                 table.remove_address(index, &present);
+            }
+        }
+        NEW_NETCONF => {
+            if let Some((index, forwards)) = forwarding(payload) {
+                table.put_forwarding(index, forwards);
             }
         }
         _ => {}
@@ -344,6 +355,16 @@ mod tests {
                 .await
                 .unwrap()
                 .unwrap();
+
+            for (value, forwards) in [("1", true), ("0", false)] {
+                std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", value).unwrap();
+                until(watch, near, |link| {
+                    link.is_some_and(|l| l.forwards_ipv6 == forwards)
+                })
+                .await;
+                let read = interface::interface("renamed").unwrap();
+                assert_eq!(read.forwards_ipv6, forwards);
+            }
 
             lab.ip("link add extra type veth peer name other");
             let is_there = watch

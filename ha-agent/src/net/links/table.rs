@@ -141,6 +141,15 @@ impl LinkTable {
         }
     }
 
+    /// Tells whether the host forwards IPv6 from an interface.
+    pub(super) fn put_forwarding(&mut self, index: u32, forwards: bool) {
+        if let Some(link) = self.links.get_mut(&index)
+            && link.forwards_ipv6 != forwards
+        {
+            Arc::make_mut(link).forwards_ipv6 = forwards;
+        }
+    }
+
     pub(super) fn remove_address(&mut self, index: u32, present: &ObservedAddress) {
         if let Some(link) = self.links.get_mut(&index) {
             let link = Arc::make_mut(link);
@@ -193,6 +202,7 @@ pub(crate) mod tests {
             master: None,
             parent: None,
             link_layer: LinkLayer::Ethernet,
+            forwards_ipv6: false,
             promiscuous: false,
             kind: LinkKind::Device,
             addresses: addresses.to_vec(),
