@@ -16,7 +16,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::user::Identity;
-use super::{child, pidfd};
+use super::{child, orphans, pidfd};
 use crate::config::model::COMMAND_PATH;
 
 /// Bytes of output that are kept, the last ones.
@@ -165,10 +165,11 @@ impl Runner {
             .stderr(writer)
             .process_group(0);
         child::confine(&mut command, self.identity.as_ref());
-        let child = command.spawn()?;
+        let (child, own) = orphans::spawn(&mut command)?;
         // From here on the group is killed and reaped whatever happens.
         let mut group = Group {
             child: Some(child),
+            own: Some(own),
             pidfd: None,
             leftovers: self.leftovers,
             turn: Some(turn),
@@ -199,6 +200,8 @@ fn said(output: &str) -> String {
 struct Group {
     /// Until it is reaped; so long its pid, which is the group's number, cannot be used again.
     child: Option<Child>,
+    /// For as long as it is to be waited for here.
+    own: Option<orphans::Own>,
     pidfd: Option<AsyncFd<OwnedFd>>,
     leftovers: Leftovers,
     turn: Option<OwnedSemaphorePermit>,
@@ -235,18 +238,18 @@ impl Drop for Group {
         };
         kill(&child);
         let pidfd = self.pidfd.take();
-        let turn = self.turn.take();
+        let (turn, own) = (self.turn.take(), self.own.take());
         // A process that hangs in the kernel dies later: somebody else must wait for it.
         if let (Ok(runtime), Some(pidfd)) = (tokio::runtime::Handle::try_current(), pidfd) {
             runtime.spawn(async move {
                 pidfd::ended(&pidfd).await;
                 let _ = child.wait();
-                drop(turn);
+                drop((turn, own));
             });
         } else {
             std::thread::spawn(move || {
                 let _ = child.wait();
-                drop(turn);
+                drop((turn, own));
             });
         }
     }

@@ -33,6 +33,7 @@ mod exec;
 mod file;
 mod listener;
 mod machine;
+mod orphans;
 mod pidfd;
 mod probe;
 mod result_queue;
@@ -43,6 +44,7 @@ mod watcher;
 
 pub use error::CheckError;
 pub use event::{CheckEvent, Kind, Verdict};
+pub(crate) use orphans::collect as collect_orphans;
 pub use status::{CheckStatus, LastRun};
 
 /// All running checks. Dropping it stops them, without waiting.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
-use ha_tests::lab::agent::State;
+use ha_tests::lab::agent::{Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Check, Instance, Track};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::nginx::Nginx;
@@ -129,6 +129,69 @@ fn a_check_that_cannot_be_asked_for_want_of_descriptors_moves_nothing() -> Resul
         })
     })?;
     pair.undisturbed_since(began)
+}
+
+/// Process, parent and state of every process here.
+fn processes() -> Result<Vec<(String, String, String)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path().join("stat");
+        // One that ends meanwhile is none.
+        let Ok(stat) = fs::read_to_string(path) else {
+            continue;
+        };
+        let (pid, rest) = stat.split_once(' ').context("a pid")?;
+        let (_, rest) = rest.rsplit_once(')').context("a name")?;
+        let mut fields = rest.split_whitespace().map(str::to_owned);
+        let (state, parent) = (fields.next(), fields.next());
+        found.push((
+            pid.to_owned(),
+            parent.context("a parent")?,
+            state.context("a state")?,
+        ));
+    }
+    Ok(found)
+}
+
+/// As in a container: what a check's command leaves behind when it is killed is given to process 1.
+#[test]
+fn an_agent_that_is_process_1_collects_the_dead_and_still_hears_how_its_commands_end() -> Result<()>
+{
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let commands = [("leaves", "sleep 100 & sleep 100"), ("ends", "exit 0")];
+    let mut config = AgentConfig::new(host, instance(100));
+    for (name, script) in commands {
+        let argv = ["/bin/sh", "-c", script].map(toml::Value::from).to_vec();
+        config.check.push(Check {
+            name: name.to_owned(),
+            ..check(toml! { command = argv user = "root" }, OFTEN)
+        });
+    }
+    Agent::write_config(host, &config)?;
+    let launch = Launch {
+        under: vec!["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"],
+        ..Launch::default()
+    };
+    let agent = Agent::launch(host, &launch)?;
+    let starter = agent.process().pid().to_string();
+    wait_until(PATIENCE, "both have run twenty times", || {
+        let status = agent.status();
+        status.is_ok_and(|it| it.checks.iter().all(|check| check.runs > 20))
+    })?;
+    let checks = agent.status()?.checks;
+    let ends = checks.iter().find(|it| it.name == "ends");
+    ensure!(ends.is_some_and(|it| it.state == "up"), "{checks:?}");
+    let agent_pid = processes()?
+        .into_iter()
+        .find(|(_, parent, _)| *parent == starter);
+    let (agent_pid, _, _) = agent_pid.context("no agent")?;
+    wait_until(PATIENCE, "the dead are collected", || {
+        let zombie =
+            |(_, parent, state): &&(String, String, String)| *parent == agent_pid && state == "Z";
+        // One or two of this moment.
+        processes().is_ok_and(|all| all.iter().filter(zombie).count() < 3)
+    })
 }
 
 #[test]
