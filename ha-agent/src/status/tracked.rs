@@ -11,6 +11,9 @@ pub struct Tracked {
     pub state: TrackedState,
     /// What was found, where there is more to say than that it is up or down.
     pub found: Option<String>,
+    /// What the number in a file adds now, which is neither up nor down; `null` for everything else.
+    #[serde(default)]
+    pub adds: Option<i16>,
     /// `weight`; `null` if a failure faults the instance.
     pub weight: Option<i16>,
     /// `reverse`.

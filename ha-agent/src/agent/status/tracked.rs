@@ -15,6 +15,7 @@ pub(super) fn tracked(items: &[TrackedItem], now: Now) -> Vec<Tracked> {
             Health::Down => TrackedState::Down,
         },
         found: found(item),
+        adds: matches!(item.health, Health::Weight(_)).then(|| item.applied()),
         weight: item.weight(),
         reverse: item.track.reverse,
         counts_in_us: item

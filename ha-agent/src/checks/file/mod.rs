@@ -51,6 +51,8 @@ struct Finding {
     /// What is added to a priority, if the file is there for that.
     weight: Option<i16>,
     text: String,
+    /// The file is not there.
+    is_missing: bool,
 }
 
 /// Everything one file check needs, ready to run.
@@ -148,7 +150,7 @@ impl FileTask {
             Some(told) if told.weight != finding.weight => Kind::Weight,
             Some(_) => return,
         };
-        self.log(kind, &finding.text);
+        self.log(kind, &finding);
         self.update(|record| record.verdict(at, Some(finding.verdict)));
         let event = CheckEvent {
             name: Arc::clone(&self.name),
@@ -163,11 +165,14 @@ impl FileTask {
     }
 
     /// A file that is missing or malformed is worth one line, however often it is looked at.
-    fn log(&self, kind: Kind, text: &str) {
-        let check = &self.name;
+    fn log(&self, kind: Kind, finding: &Finding) {
+        let (check, text) = (&self.name, &finding.text);
+        // Where a file is there for its number, having none yet is how it should be.
+        let is_usual = finding.is_missing && finding.weight.is_some();
         match (kind, kind.verdict()) {
             (Kind::Weight, _) => debug!(%check, "{check}: {text}"),
             (_, Some(Verdict::Up)) => info!(%check, "{check} is up: {text}"),
+            (Kind::First(_), _) if is_usual => info!(%check, "{check}: {text}"),
             (_, Some(Verdict::Down) | None) => warn!(%check, "{check} is down: {text}"),
         }
     }
@@ -218,6 +223,7 @@ fn unseen(probe: &FileProbe, why: &str) -> Finding {
         verdict: Verdict::Down,
         weight: (probe.used_as == FileUse::Weight).then_some(0),
         text: format!("{} cannot be looked at: {why}", probe.path.display()),
+        is_missing: false,
     }
 }
 
@@ -233,13 +239,15 @@ fn judge(probe: &FileProbe, found: Found) -> Finding {
             verdict: verdict(is_there),
             weight: None,
             text,
+            is_missing: !is_there,
         },
         (FileUse::Missing, _) => Finding {
             verdict: verdict(!is_there),
             weight: None,
             text,
+            is_missing: !is_there,
         },
-        (FileUse::Weight, Found::Missing(_)) => without_number(&text),
+        (FileUse::Weight, Found::Missing(_)) => without_number(&text, true),
         (FileUse::Weight, Found::There(resolved)) => number_in(&probe.path, &resolved),
     }
 }
@@ -250,16 +258,18 @@ fn number_in(shown: &Path, resolved: &Path) -> Finding {
             verdict: Verdict::Up,
             weight: Some(number.clamped()),
             text: number.to_string(),
+            is_missing: false,
         },
-        Err(why) => without_number(&format!("{}: {why}", shown.display())),
+        Err(why) => without_number(&format!("{}: {why}", shown.display()), false),
     }
 }
 
-fn without_number(why: &str) -> Finding {
+fn without_number(why: &str, is_missing: bool) -> Finding {
     Finding {
         verdict: Verdict::Down,
         weight: Some(0),
         text: format!("{why}; nothing is added"),
+        is_missing,
     }
 }
 

@@ -27,6 +27,7 @@ fn line(one: &Tracked) -> String {
     };
     let mut text = format!("{}: ", one.name);
     match (&one.found, one.counts_in_us) {
+        (Some(found), None) if one.adds.is_some() => text.push_str(found),
         (Some(found), Some(left)) => {
             let _ = write!(text, "{found}, {state} for another {}", span(left));
         }
