@@ -105,6 +105,17 @@ impl Machine {
         }
     }
 
+    /// The same for a service that was up until its check was changed: `fall` failures in a row make it fall, and no less.
+    pub(super) fn of_one_that_was_up(policy: Policy, now: Instant) -> Self {
+        let mut machine = Self::new(policy, now);
+        machine.state = State::Up {
+            failures: 0,
+            passes: 0,
+            death: None,
+        };
+        machine
+    }
+
     /// When to call `handle` with `Input::Timer` at the latest; `None`: something is out that will report.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let probe = self.schedule.due();
@@ -399,7 +410,7 @@ impl Machine {
         let attempt = outage.attempt;
         if attempt >= limit {
             let detail = format!(
-                "{}; restart attempt {attempt} of {limit} failed: {error}",
+                "{}; restart attempt {attempt} of {limit} failed: {error}; none is left until it has been up again",
                 outage.cause
             );
             let was_up = outage.was_up;

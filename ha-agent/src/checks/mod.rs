@@ -69,7 +69,7 @@ impl Checks {
     /// Events come without delay. If the queue is full the checks go on, the latest verdict of each
     /// waits for room, and what it replaces is counted: a queue of twice the number of checks is ample.
     pub fn start(checks: Vec<Check>, events: mpsc::Sender<CheckEvent>) -> Result<Self, CheckError> {
-        let ready = prepare(checks, &events)?;
+        let ready = prepare(checks, &events, |_| false)?;
         Ok(Self {
             running: ready.into_iter().map(Ready::spawn).collect(),
             events,
@@ -91,12 +91,16 @@ impl Checks {
     }
 
     /// Makes `checks` the running ones. One that is the same as before goes on untouched; one that is
-    /// new or changed starts afresh, so a `First` event follows for it; the others end, with whatever
-    /// they were running. On an error nothing has changed.
+    /// new or changed starts afresh, so a `First` event follows for it (at once where it was up: it then takes `fall` failures
+    /// to fall); the others end, with whatever they were running. On an error nothing has changed.
     pub async fn apply(&mut self, checks: Vec<Check>) -> Result<(), CheckError> {
         let is_running = |check: &Check| self.running.iter().any(|running| running.check == *check);
         let fresh = checks.iter().filter(|check| !is_running(check)).cloned();
-        let fresh = prepare(fresh.collect(), &self.events)?;
+        let was_up = |check: &Check| {
+            let mut running = self.running.iter();
+            running.any(|running| running.check.name == check.name && running.is_up())
+        };
+        let fresh = prepare(fresh.collect(), &self.events, was_up)?;
 
         let (kept, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running)
             .into_iter()
@@ -113,6 +117,13 @@ impl Checks {
     /// Stops all checks and waits for their tasks; commands that still run are killed.
     pub async fn stop(self) {
         end(self.running).await;
+    }
+}
+
+impl Running {
+    fn is_up(&self) -> bool {
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        record.snapshot().verdict == Some(Verdict::Up)
     }
 }
 
@@ -149,6 +160,7 @@ enum Work {
 fn prepare(
     checks: Vec<Check>,
     events: &mpsc::Sender<CheckEvent>,
+    was_up: impl Fn(&Check) -> bool,
 ) -> Result<Vec<Ready>, CheckError> {
     let ready = |check: Check| {
         let record = Arc::new(Mutex::new(status::Record::new(&check)));
@@ -165,7 +177,9 @@ fn prepare(
             | Probe::Process(_)
             | Probe::ProcessCount(_)
             | Probe::Command(_) => {
-                Work::Probe(Box::new(task::Task::new(&check, shared, events.clone())?))
+                let was_up = was_up(&check);
+                let task = task::Task::new(&check, shared, events.clone(), was_up)?;
+                Work::Probe(Box::new(task))
             }
         };
         Ok(Ready {

@@ -31,6 +31,8 @@ pub struct CheckStatus {
     pub void: u64,
     /// Restart commands run.
     pub restarts: u64,
+    /// How the last attempt to restart it failed, and what follows; `None` while it is up, or nothing restarts it.
+    pub last_restart: Option<String>,
     /// The process whose death would be noticed at once.
     pub watched_pid: Option<u32>,
     /// Why deaths are noticed only by polling, where they could be noticed at once.
@@ -75,6 +77,7 @@ impl Record {
                 failures: 0,
                 void: 0,
                 restarts: 0,
+                last_restart: None,
                 watched_pid: None,
                 notice: None,
                 events_dropped: 0,

@@ -33,6 +33,8 @@ pub(super) struct Task {
     watcher: Watcher,
     probe: Running<Report>,
     command: Running<Result<(), String>>,
+    /// It was up when it was changed.
+    was_up: bool,
     /// Nobody could be asked the last time.
     unasked: bool,
     record: Arc<Mutex<Record>>,
@@ -40,11 +42,12 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// Fails if the check could never run.
+    /// Fails if the check could never run. `was_up`: one of its name was, until now.
     pub(super) fn new(
         check: &Check,
         record: Arc<Mutex<Record>>,
         events: mpsc::Sender<CheckEvent>,
+        was_up: bool,
     ) -> Result<Self, CheckError> {
         let restart = check.restart.as_ref().map(|restart| {
             let runner = Runner::new(&restart.command, None, Leftovers::Keep);
@@ -54,7 +57,12 @@ impl Task {
             name: check.name.as_str().into(),
             prober: Prober::new(check)?,
             restart,
-            machine: Machine::new(policy(check), now()),
+            machine: if was_up {
+                Machine::of_one_that_was_up(policy(check), now())
+            } else {
+                Machine::new(policy(check), now())
+            },
+            was_up,
             watcher: Watcher::new(check),
             probe: None,
             command: None,
@@ -66,6 +74,10 @@ impl Task {
 
     /// Runs until `stop` is dropped.
     pub(super) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
+        if self.was_up {
+            let detail = "it was up when it was changed".to_owned();
+            self.tell(now(), Kind::First(Verdict::Up), detail);
+        }
         loop {
             let deadline = self.machine.deadline();
             let input = tokio::select! {
@@ -203,6 +215,7 @@ impl Task {
             Kind::Restarted | Kind::RestartFailed => info!(%check, "{check}: {detail}"),
             Kind::Restarting => debug!(%check, "{check}: {detail}"),
         }
+        self.remember_restart(kind, &detail);
         let event = CheckEvent {
             name: Arc::clone(&self.name),
             kind,
@@ -212,6 +225,19 @@ impl Task {
         };
         let dropped = self.result_queue.push(event);
         self.update(|record| record.status_mut().events_dropped += dropped);
+    }
+
+    /// What `status` says of restarts: why the last attempt failed and what follows, until the service is up again.
+    fn remember_restart(&self, kind: Kind, detail: &str) {
+        let said = match kind {
+            Kind::RestartFailed => Some(detail.to_owned()),
+            Kind::Down | Kind::First(Verdict::Down) if self.restart.is_some() => {
+                Some(detail.to_owned())
+            }
+            Kind::Up | Kind::Restarted | Kind::First(Verdict::Up) => None,
+            Kind::Down | Kind::First(Verdict::Down) | Kind::Restarting | Kind::Weight => return,
+        };
+        self.update(|record| record.status_mut().last_restart = said);
     }
 
     fn update(&self, change: impl FnOnce(&mut Record)) {

@@ -25,6 +25,9 @@ pub struct Check {
     pub failures: u64,
     /// Restart commands that were run.
     pub restarts: u64,
+    /// How the last attempt to restart it failed, and what follows; `null` while it is up.
+    #[serde(default)]
+    pub last_restart: Option<String>,
     /// The process whose death is noticed at once; `null` while none is known.
     pub watched_pid: Option<u32>,
     /// Something about the check itself that a person should know, such as a user that is missing.

@@ -48,6 +48,7 @@ fn check(status: &CheckStatus, config: &model::Check, now: Now) -> Check {
         runs: status.runs,
         failures: status.failures,
         restarts: status.restarts,
+        last_restart: status.last_restart.clone(),
         watched_pid: status.watched_pid,
         notice: status.notice.clone(),
     }

@@ -269,7 +269,9 @@ fn a_command_that_fails_is_down_after_one_more_probe_and_says_why() {
     assert_eq!(bench.give(0, failed(true)), [Act::Tell(Kind::Down)]);
     assert_eq!(
         bench.words,
-        ["pid 7 died; restart attempt 1 of 1 failed: exit status: 1 (bad config)"]
+        [
+            "pid 7 died; restart attempt 1 of 1 failed: exit status: 1 (bad config); none is left until it has been up again"
+        ]
     );
     // While down nothing is restarted, however long it lasts.
     for _ in 0..100 {
@@ -386,6 +388,18 @@ fn a_service_that_is_out_at_the_start_is_started_before_the_first_result() {
         }
         assert_eq!(bench.give(0, result), expected);
     }
+}
+
+/// Also where a reload has changed what it asks.
+#[test]
+fn a_changed_check_of_a_service_that_was_up_counts_to_fall() {
+    let mut bench = Bench::new(policy(0));
+    bench.machine = Machine::of_one_that_was_up(policy(0), bench.now);
+    assert_eq!(bench.machine.view().verdict, Some(Verdict::Up));
+    assert_eq!(bench.wait(), (0, vec![Act::Probe]));
+    assert_eq!(bench.give(0, failed(false)), []);
+    bench.wait();
+    assert_eq!(bench.give(0, failed(false)), [Act::Tell(Kind::Down)]);
 }
 
 /// A service is not down because the agent has no descriptors.

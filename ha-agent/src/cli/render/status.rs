@@ -188,6 +188,9 @@ fn render_checks(out: &mut String, checks: &[Check]) {
     }
     table.render(out);
     for check in checks {
+        if let Some(failed) = &check.last_restart {
+            field(out, "restart", BAD, &format!("{}: {failed}", check.name));
+        }
         if let Some(notice) = &check.notice {
             field(out, "notice", WARN, &format!("{}: {notice}", check.name));
         }
