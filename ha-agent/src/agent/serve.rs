@@ -15,7 +15,7 @@ use super::options::RunOptions;
 use super::running::Agent;
 use super::signals::Signals;
 use super::{forward, log, preflight, recording, systemd};
-use crate::checks::{self, Checks};
+use crate::checks::Checks;
 use crate::config::Config;
 use crate::control::server::{ControlSocket, Limits, serve};
 use crate::driver::published::StatusPublisher;
@@ -66,7 +66,6 @@ pub(super) async fn until_told(
     let (change, changes) = watch::channel(0);
     tasks.spawn(forward::pass_changes(Arc::clone(&published), change));
     tasks.spawn(log::write(Arc::clone(&reports)));
-    tasks.spawn(checks::collect_orphans());
     let unheard = follow_network(&mut tasks, &watch, &handle);
     tasks.spawn(forward::pass_checks(found, handle.clone()));
     let agent = Arc::new(Agent {

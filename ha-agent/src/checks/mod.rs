@@ -44,7 +44,6 @@ mod watcher;
 
 pub use error::CheckError;
 pub use event::{CheckEvent, Kind, Verdict};
-pub(crate) use orphans::collect as collect_orphans;
 pub use status::{CheckStatus, LastRun};
 
 /// All running checks. Dropping it stops them, without waiting.
@@ -70,6 +69,8 @@ impl Checks {
     /// waits for room, and what it replaces is counted: a queue of twice the number of checks is ample.
     pub fn start(checks: Vec<Check>, events: mpsc::Sender<CheckEvent>) -> Result<Self, CheckError> {
         let ready = prepare(checks, &events, |_| false)?;
+        // It ends with the runtime: commands may die later than their checks.
+        tokio::spawn(orphans::collect());
         Ok(Self {
             running: ready.into_iter().map(Ready::spawn).collect(),
             events,

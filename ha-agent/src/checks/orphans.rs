@@ -49,7 +49,7 @@ pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, Own)> {
 }
 
 /// Collects the dead for as long as it is polled, if this is process 1. Within a tokio runtime.
-pub(crate) async fn collect() {
+pub(super) async fn collect() {
     if std::process::id() != 1 {
         return;
     }

@@ -61,12 +61,20 @@ impl News {
 /// How the rest of the agent talks to the driver.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    pub(super) queue: Queue<Command>,
+    queue: Queue<Command>,
     pub(super) news: Arc<News>,
-    pub(super) bell: Arc<Notifier>,
+    bell: Arc<Notifier>,
 }
 
 impl Handle {
+    pub(super) fn new(queue: Queue<Command>, bell: Arc<Notifier>) -> Self {
+        Self {
+            queue,
+            news: Arc::default(),
+            bell,
+        }
+    }
+
     /// Tells the driver of the interfaces, in place of those that it has not looked at yet.
     pub(crate) fn tell_links(&self, links: Arc<LinkTable>) {
         self.news.links.store(Some(links));
@@ -96,11 +104,7 @@ mod tests {
     #[test]
     fn of_many_tables_that_nobody_looked_at_only_the_newest_is_kept() {
         let (queue, commands) = mpsc::channel();
-        let handle = Handle {
-            queue,
-            news: Arc::default(),
-            bell: Arc::new(Notifier::new().unwrap()),
-        };
+        let handle = Handle::new(queue, Arc::new(Notifier::new().unwrap()));
         let tables: Vec<Arc<LinkTable>> = (0..100).map(|_| Arc::default()).collect();
         for table in &tables {
             handle.tell_links(Arc::clone(table));

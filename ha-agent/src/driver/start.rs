@@ -71,12 +71,7 @@ pub struct Started {
 pub fn start(setup: Setup) -> io::Result<Started> {
     let bell = Arc::new(Notifier::new()?);
     let (queue, commands) = mpsc::channel();
-    let news = Arc::default();
-    let handle = Handle {
-        queue,
-        news: Arc::clone(&news),
-        bell: Arc::clone(&bell),
-    };
+    let handle = Handle::new(queue, Arc::clone(&bell));
     let sender = Sender::start(Arc::clone(&bell))?;
     let (sender_realtime, sender_stats) = (sender.ability().clone(), sender.sender_stats());
     let (tell, told) = mpsc::sync_channel(1);
@@ -118,7 +113,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         },
         rings,
         commands,
-        news,
+        news: Arc::clone(&handle.news),
         bell,
     };
     let thread = std::thread::Builder::new()

@@ -164,7 +164,7 @@ impl Link {
             // The first of the least: the kernel's order decides among equals.
             .min_by_key(|(present, reached)| {
                 let deprecated = present.flags.contains(AddressFlags::Deprecated);
-                // Of IPv6 the same flag says that it is a temporary one (RFC 8981).
+                // Of IPv6 the same flag says that it is a temporary one (ip-address(8)).
                 let secondary = present.flags.contains(AddressFlags::Secondary);
                 (Reverse(*reached), deprecated, secondary)
             })
