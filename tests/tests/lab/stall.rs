@@ -70,6 +70,22 @@ fn thread_of(process: &Process, name: &str) -> Result<libc::pid_t> {
     anyhow::bail!("{} has no thread {name}", process.label())
 }
 
+/// On one processor the adverts of all others must not wait for a take-over of many.
+#[test]
+fn the_sender_comes_before_the_driver() -> Result<()> {
+    let lab = Lab::new(1)?;
+    let agent = Agent::master(lab.host(1), instance(100))?;
+    for (name, priority) in [("ha-sender", "41"), ("ha-driver", "40")] {
+        let tid = thread_of(agent.process(), name)?;
+        let stat = fs::read_to_string(format!("/proc/{tid}/stat"))?;
+        // The fields behind the name, which is the second: rt_priority is the 40th, proc_pid_stat(5).
+        let (_, fields) = stat.rsplit_once(')').context("no name")?;
+        let found = fields.split_whitespace().nth(40 - 3);
+        ensure!(found == Some(priority), "{name}: {found:?}");
+    }
+    Ok(())
+}
+
 /// Waits until host 1, which runs since `again`, leads; the address has moved there and back once.
 fn one_clean_way_back(pair: &Pair, since: Instant, again: Instant) -> Result<()> {
     pair.on_backup.wait_absent(PATIENCE)?;
