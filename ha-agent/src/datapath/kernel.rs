@@ -254,6 +254,18 @@ impl Kernel {
         unlisted.and(locked).and(forgotten)
     }
 
+    /// Remembers what this host has signed as a virtual router: a receiver's mark, under its own address. It outlives
+    /// the agent as the maps do, and goes with the slot.
+    pub fn remember_said(&mut self, own: PeerKey, said: ReplayState) -> Result<(), KernelError> {
+        let outcome = self.marks.insert(Raw(own), Raw(said), 0);
+        outcome.map_err(map_error(names::MAP_MARKS))
+    }
+
+    /// What an earlier agent has signed there, if anything is remembered.
+    pub fn said(&self, own: PeerKey) -> Option<ReplayState> {
+        self.marks.get(&Raw(own), 0).ok().map(|raw| raw.0)
+    }
+
     /// Forgets who has signed adverts for a slot: the next virtual router in it is another one.
     fn forget_senders(&mut self, slot: SlotKey) -> Result<(), KernelError> {
         let senders: Vec<_> = self.marks.keys().flatten().collect();

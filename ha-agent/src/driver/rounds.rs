@@ -37,6 +37,9 @@ impl Driver {
         let mut touched = self.drain_ring(now);
         let thorough = self.watchdog.is_thorough(self.system.kernel.as_ref(), now);
         for instance in &mut self.instances {
+            if thorough {
+                instance.remember_said(&mut self.system);
+            }
             if thorough || instance.router().is_restless(now) {
                 touched |= instance.look(&mut self.system, now);
             }

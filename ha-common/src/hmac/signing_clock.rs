@@ -5,6 +5,7 @@
 //! is dead to everybody while it lives. So a sender's time only drifts to where the wall clock is, in steps that
 //! receivers take although they miss some adverts.
 
+use super::replay::ReplayState;
 use super::stamp::Stamp;
 use crate::units::{Instant, Nanos};
 
@@ -49,6 +50,26 @@ impl SigningClock {
         stamp
     }
 
+    /// What was signed last, for [`Self::resume`].
+    pub fn said(&self) -> Option<ReplayState> {
+        self.last.map(|last| ReplayState {
+            stamp: last.stamp.0,
+            at: last.at.0,
+            mac: 0,
+        })
+    }
+
+    /// Goes on from what an earlier life has signed, unless this one has signed something: by its time, which the
+    /// receivers expect, and never by an earlier one. Both are of the same `CLOCK_MONOTONIC`.
+    pub fn resume(&mut self, left: ReplayState) {
+        if self.last.is_some() {
+            return;
+        }
+        let (stamp, at) = (Stamp(left.stamp), Instant(left.at));
+        self.last = Some(Signed { stamp, at });
+        self.utc_at_zero = Some(Stamp(stamp.0.wrapping_sub(Stamp::span(at.0))));
+    }
+
     /// What was said by this time has had no listeners for a while that nobody can tell, as of a machine that stood
     /// still: the next advert goes by the wall clock alone.
     pub fn forget_time(&mut self) {
@@ -81,7 +102,7 @@ const fn later(clock: Stamp, last: Stamp, window: u64) -> Stamp {
 
 #[cfg(test)]
 mod tests {
-    use super::super::replay::{ReplayState, ReplayWindow};
+    use super::super::replay::ReplayWindow;
     use super::*;
 
     const SECOND: u64 = 1 << 32;
@@ -194,6 +215,31 @@ mod tests {
         let first = clock.next(at(0), RIGHT, 0);
         let next = clock.next(at(1000), shifted(-3600), 0);
         assert_eq!(next, first.after(1), "without a window it only grows");
+    }
+
+    /// The agent was killed, and its clock has been set meanwhile: by an hour, or back by less than the window.
+    #[test]
+    fn what_an_earlier_life_has_signed_is_gone_on_from() {
+        for (window, step) in [(WINDOW, 3600), (WINDOW, -3600), (WINDOW, -3), (0, -3600)] {
+            let (mut earlier, mut receiver) = (SigningClock::default(), Receiver(None));
+            assert!(receiver.hears(earlier.next(at(0), RIGHT, window), at(0)));
+            let left = earlier.said().unwrap();
+            let mut clock = SigningClock::default();
+            clock.resume(left);
+            for second in 1..100 {
+                let now = at(second * 1000);
+                let stamp = clock.next(now, shifted(step), window);
+                assert!(stamp.is_after(Stamp(left.stamp)));
+                assert!(
+                    window == 0 || receiver.hears(stamp, now),
+                    "{step}: {second}"
+                );
+            }
+            let said = clock;
+            clock.resume(left);
+            assert_eq!(clock, said, "it has a time of its own");
+        }
+        assert_eq!(SigningClock::default().said(), None);
     }
 
     /// What is none yet is no time: from 2038 on zero is ahead of the clock, as serial numbers are compared.

@@ -8,6 +8,7 @@ mod device;
 mod interface;
 mod notice_filter;
 mod routing;
+mod signed;
 mod status;
 mod switching;
 
@@ -246,6 +247,7 @@ impl Instance {
         let held = port.detector.held(system.kernel.as_ref());
         self.addresses.set_recorded(held);
         self.port = Some(port);
+        self.recall_said(system);
         let slot = self.slot(system);
         let Some(binding) = self.binding(slot.as_ref(), system) else {
             return;

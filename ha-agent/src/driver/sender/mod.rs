@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 
 use ha_common::election::LastAdvert;
 use ha_common::hmac::SigningClock;
+use ha_common::hmac::replay::ReplayState;
 use ha_common::stand_still::ClockWatch;
 use ha_common::units::{Instant, Nanos};
 
@@ -303,6 +304,19 @@ impl Sender {
     /// somebody last asked.
     pub fn take_news(&self, id: usize) -> Option<SendingNews> {
         self.shared.lock().schedule.take_news(id)
+    }
+
+    /// What a virtual router has signed last, if it signs.
+    pub fn said(&self, id: usize) -> Option<ReplayState> {
+        let table = self.shared.lock();
+        let router = table.outlets.get(id)?.signs_as.as_ref()?;
+        table.times.get(router)?.said()
+    }
+
+    /// A virtual router goes on from what an earlier agent has signed.
+    pub fn resume_time(&self, router: RouterId, left: ReplayState) {
+        let mut table = self.shared.lock();
+        table.times.entry(router).or_default().resume(left);
     }
 
     /// For how long the machine may have stood still since somebody last asked. Then adverts wait, so that whoever took

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ha_agent::datapath::socket_slot::SocketSlot;
+use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::{Key, mode};
-use ha_common::layout::{Command, SlotKey, op};
+use ha_common::layout::{Command, PeerKey, SlotKey, op};
 use ha_common::reject::Reject;
 use ha_tests::vectors::build::{Checksum, Frame, sum_again};
 use ha_tests::vectors::signed::{Signer, TRAILER};
@@ -352,6 +353,30 @@ fn keys_are_taken_away_and_go_with_their_slot() {
     gates.lab.kernel.set_keys(key, &only).expect("keys");
     gates.soft.set_keys(&only);
     assert_eq!(gates.hear(&frame), Ok(()), "its mark is gone, too");
+}
+
+#[test]
+fn what_this_host_has_signed_is_remembered_until_its_slot_goes() {
+    let receiver = Receiver::V3Ipv4;
+    let mut gates = Gates::of(receiver, mode::ENFORCE);
+    let key = SlotKey::new(LOOPBACK, receiver.family(), VRID);
+    let own = PeerKey {
+        slot: key,
+        address: gates.command.own_address,
+    };
+    let kernel = &mut gates.lab.kernel;
+    assert_eq!(kernel.said(own), None);
+    for stamp in [7, 8] {
+        let said = ReplayState {
+            stamp,
+            at: now(),
+            mac: 0,
+        };
+        kernel.remember_said(own, said).expect("written");
+        assert_eq!(kernel.said(own), Some(said));
+    }
+    kernel.release(key, 0).expect("release");
+    assert_eq!(kernel.said(own), None);
 }
 
 /// What keepalived has sent opens the gate, by a clock that is set to its time, and not with any bit changed.
