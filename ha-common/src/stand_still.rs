@@ -9,6 +9,12 @@ use crate::units::Nanos;
 /// Clocks jump by less than this when they are read a little apart.
 const LEAST: u64 = 10_000_000;
 
+/// For how long a master that may have stood still says nothing and listens: whoever took over is heard once in an
+/// interval, and a little late at times. A backup waits for three.
+pub fn listening(interval: Nanos) -> Nanos {
+    Nanos(interval.0 + interval.0 / 4)
+}
+
 /// By how many nanoseconds other clocks are ahead of `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lead {

@@ -4,6 +4,7 @@ mod clsact;
 mod filter;
 mod hmac;
 mod matrix;
+mod stand_still;
 mod unit;
 mod vlan;
 mod vrf;

@@ -3,6 +3,7 @@
 //! says.
 
 use ha_common::election::Rules;
+use ha_common::stand_still::listening;
 use ha_common::timing::master_down;
 use ha_common::units::{Instant, Nanos};
 
@@ -176,7 +177,7 @@ impl Schedule {
     }
 
     /// The machine may have stood still for `span` until now, of which due times know nothing: where others may have
-    /// taken over meanwhile, nothing is sent for an interval, in which they are heard. Not where the others would miss
+    /// taken over meanwhile, nothing is sent for a while, in which they are heard. Not where the others would miss
     /// even that.
     pub fn stood_still(&mut self, span: Nanos, now: Instant) {
         for id in 0..self.routers.len() {
@@ -186,7 +187,7 @@ impl Schedule {
             let misses_none = timing.overslept.0 >= 2 * timing.interval.0;
             if span > timing.overslept && misses_none && !self.routers[id].waits {
                 self.routers[id].waits = true;
-                self.queue.put(id, now + timing.interval);
+                self.queue.put(id, now + listening(timing.interval));
             }
         }
     }

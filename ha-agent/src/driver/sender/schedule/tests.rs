@@ -157,19 +157,19 @@ fn refusals_that_last_are_news_and_a_new_start_forgets_them() {
 }
 
 #[test]
-fn after_a_stand_still_nothing_is_sent_for_an_interval() {
+fn after_a_stand_still_nothing_is_sent_for_a_while() {
     let seconds = |seconds: u64| Nanos::from_millis(seconds * 1000);
     let mut schedule = started(1);
     schedule.stood_still(seconds(2), at(400));
     assert_eq!(schedule.due(0), Some(at(1000)), "others still wait");
     schedule.stood_still(seconds(60), at(400));
-    assert_eq!(schedule.due(0), Some(at(1400)));
+    assert_eq!(schedule.due(0), Some(at(1650)));
     schedule.stood_still(seconds(60), at(900));
-    assert_eq!(schedule.due(0), Some(at(1400)), "it has waited");
-    let sent = schedule.next_step(at(1400), at(9000));
+    assert_eq!(schedule.due(0), Some(at(1650)), "it has waited");
+    let sent = schedule.next_step(at(1650), at(9000));
     assert!(matches!(sent, Step::Send { id: 0, .. }), "{sent:?}");
-    schedule.stood_still(seconds(60), at(1500));
-    assert_eq!(schedule.due(0), Some(at(2500)));
+    schedule.stood_still(seconds(60), at(1700));
+    assert_eq!(schedule.due(0), Some(at(2950)));
     let mut schedule = Schedule::default();
     let impatient = Timing {
         overslept: seconds(1),
