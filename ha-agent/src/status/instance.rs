@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use ha_common::election::Role;
 use ha_common::units;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -152,13 +153,14 @@ pub enum State {
     Fault,
 }
 
+/// As in the log: upper case, as operators know it.
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Initialize => "initialize",
-            Self::Backup => "backup",
-            Self::Master => "master",
-            Self::Fault => "fault",
+            Self::Initialize => Role::Initialize.name(),
+            Self::Backup => Role::Backup.name(),
+            Self::Master => Role::Master.name(),
+            Self::Fault => Role::Fault.name(),
         })
     }
 }

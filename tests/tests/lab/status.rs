@@ -31,15 +31,15 @@ fn status_tells_a_person_of_master_and_backup() -> Result<()> {
         &[
             "h1  ha-agent ",
             "  pinned      /",
-            "web       master  ",
-            "web  master for ",
+            "web       MASTER  ",
+            "web  MASTER for ",
             "  priority    100",
             "  master      this host (10.99.0.1), priority 100, every 100 ms",
             "  addresses   present: 10.99.0.100/24",
             "  datapath    tc (tcx): chosen because it costs other traffic nothing",
             "  timer       in the kernel, own interval 100 ms",
             "  consume     no, adverts are passed on to the host (",
-            "  changes     backup -> master ",
+            "  changes     BACKUP -> MASTER ",
             "  adverts     ",
             "  woken       ",
             "  lease       held for ",
@@ -48,8 +48,8 @@ fn status_tells_a_person_of_master_and_backup() -> Result<()> {
     status_says(
         pair.h2(),
         &[
-            "web       backup  ",
-            "web  backup for ",
+            "web       BACKUP  ",
+            "web  BACKUP for ",
             "  priority    90",
             "  master      10.99.0.1, priority 100, every 100 ms",
             "  addresses   absent: 10.99.0.100/24",
@@ -62,13 +62,13 @@ fn a_watch_shows_a_take_over_and_ends_with_the_agent() -> Result<()> {
     let pair = Pair::start()?;
     let watch = spawn(pair.h2(), "watch", &["status", "--watch"])?;
     let machine = spawn(pair.h2(), "watch-json", &["status", "--watch", "--json"])?;
-    watch.wait_for_line("web  backup for ", PATIENCE)?;
+    watch.wait_for_line("web  BACKUP for ", PATIENCE)?;
     let is = |state: &'static str| move |line: &str| json_state(line).as_deref() == Some(state);
     machine.wait_for_line_where(0, "a backup", PATIENCE, is("backup"))?;
 
     let mark = watch.mark();
     pair.cut_and_take_over(LATENESS)?;
-    watch.wait_for_line_after(mark, "web  master for ", PATIENCE)?;
+    watch.wait_for_line_after(mark, "web  MASTER for ", PATIENCE)?;
     machine.wait_for_line_where(0, "a master", PATIENCE, is("master"))?;
     for line in machine.lines() {
         serde_json::from_str::<Status>(&line.text)

@@ -195,8 +195,8 @@ fn a_group_is_shown_with_its_state_and_with_who_is_in_the_way() {
         "  group       pair\n",
         "  priority    90, 80 by web\n",
         "GROUP  STATE   PRIORITY  INSTANCES\n",
-        "pair   fault   80        web, web6\n",
-        "pair   backup  80        web, web6\n",
+        "pair   FAULT   80        web, web6\n",
+        "pair   BACKUP  80        web, web6\n",
         "  reason      pair: web: check nginx failed\n",
         "  waits       pair: web would take over, and web6 keeps the group from it\n",
     ] {
