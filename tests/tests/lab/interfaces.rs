@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::{Agent, State};
-use ha_tests::lab::agent_config::{AgentConfig, Instance, Track};
+use ha_tests::lab::agent_config::{AgentConfig, Instance, Track, kind_under_test};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::netns::Namespace;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, by_auto, instance};
@@ -97,6 +97,21 @@ fn a_renamed_interface_is_gone_until_it_has_its_name_again() -> Result<()> {
     })?;
     pair.cut_and_take_over(LATENESS)?;
     pair.heal()
+}
+
+/// The kernel takes any bytes for an alias, of an interface that is none of our business.
+#[test]
+fn an_interface_whose_alias_is_not_text_keeps_nobody_from_being_master() -> Result<()> {
+    let lab = Lab::new(1)?;
+    let host = lab.host(1);
+    let script = "ip link add odd type veth peer name even && ip link set dev odd alias \"$(printf '\\377')\"";
+    host.run(&["sh", "-c", script])?;
+    let mut instance = instance(100);
+    instance.extra.insert("virtual_mac".to_owned(), true.into());
+    let agent = Agent::master(host, instance)?;
+    let datapath = agent.only()?.datapath;
+    ensure!(datapath.kind == Some(kind_under_test()), "{datapath:?}");
+    agent.stop()
 }
 
 /// `interface` and `track` by names that the kernel's own tools take as well.
