@@ -63,9 +63,7 @@ pub(super) async fn until_told(
     })
     .map_err(environment)?;
     let handle = started.handle.clone();
-    let (change, changes) = watch::channel(0);
-    tasks.spawn(forward::pass_changes(Arc::clone(&published), change));
-    tasks.spawn(log::write(Arc::clone(&reports)));
+    let changes = follow_driver(&mut tasks, &published, &reports);
     let unheard = follow_network(&mut tasks, &watch, &handle);
     tasks.spawn(forward::pass_checks(found, handle.clone()));
     let agent = Arc::new(Agent {
@@ -100,6 +98,18 @@ pub(super) async fn until_told(
     recording::finish(recording).await;
     info!("stopped");
     Ok(())
+}
+
+/// Starts what passes on the driver's changes and writes what it reports.
+fn follow_driver(
+    tasks: &mut JoinSet<()>,
+    published: &Arc<StatusPublisher>,
+    reports: &Arc<Reports>,
+) -> watch::Receiver<u64> {
+    let (change, changes) = watch::channel(0);
+    tasks.spawn(forward::pass_changes(Arc::clone(published), change));
+    tasks.spawn(log::write(Arc::clone(reports)));
+    changes
 }
 
 /// Where the driver reports and shows itself.

@@ -54,6 +54,22 @@ impl Differences {
         }
     }
 
+    /// The same of one that is told as it is.
+    fn shown<T: PartialEq + Copy + fmt::Display>(&mut self, key: &'static str, pair: (&T, &T)) {
+        self.value(key, pair, |it| *it);
+    }
+
+    /// One that may not be there.
+    fn optional<T: PartialEq + fmt::Display>(
+        &mut self,
+        key: &'static str,
+        pair: (&Option<T>, &Option<T>),
+    ) {
+        self.value(key, pair, |it| {
+            it.as_ref().map_or("none".to_owned(), ToString::to_string)
+        });
+    }
+
     /// A time.
     fn span(&mut self, key: &'static str, pair: (&Duration, &Duration)) {
         self.value(key, pair, |it| span(*it));
@@ -107,27 +123,22 @@ pub(super) fn router(old: &Instance, new: &Instance) -> Vec<Difference> {
     it.value("interface", (interface, &new.interface), String::clone);
     it.value("vrid", (vrid, &new.vrid), |it| it.get());
     it.value("version", (version, &new.version), |it| *it as u8);
-    it.value("priority", (priority, &new.priority), |it| *it);
+    it.shown("priority", (priority, &new.priority));
     let pair = (advert_interval, &new.advert_interval);
     it.value("advert_interval", pair, |it| interval(*it));
-    let pair = (down_multiplier, &new.down_multiplier);
-    it.value("down_multiplier", pair, |it| *it);
+    it.shown("down_multiplier", (down_multiplier, &new.down_multiplier));
     it.entries("addresses", (addresses, &new.addresses), address);
-    it.value("source", (source, &new.source), |it| {
-        it.map_or("none".to_owned(), |it| it.to_string())
-    });
+    it.optional("source", (source, &new.source));
     it.0.extend(transport_difference(transport, &new.transport));
     it.entries("excluded", (excluded, &new.excluded), address);
     it.entries("routes", (routes, &new.routes), ToString::to_string);
     it.entries("rules", (rules, &new.rules), ToString::to_string);
-    it.value("preempt", (preempt, &new.preempt), |it| *it);
+    it.shown("preempt", (preempt, &new.preempt));
     it.span("preempt_delay", (preempt_delay, &new.preempt_delay));
     it.list("auth", (auth, &new.auth));
     it.0.extend(hmac_difference(hmac.as_ref(), new.hmac.as_ref()));
     it.entries("track", (track, &new.track), tracked);
-    it.value("last_resort", (last_resort, &new.last_resort), |it| {
-        it.map_or("none".to_owned(), |it| it.to_string())
-    });
+    it.optional("last_resort", (last_resort, &new.last_resort));
     it.value("carrier", (carrier, &new.carrier), |it| carrier_name(*it));
     it.span("carrier_delay", (carrier_delay, &new.carrier_delay));
     it.span("address_delay", (address_delay, &new.address_delay));

@@ -22,6 +22,7 @@ use crate::config::model::virtual_address::VirtualAddress;
 use crate::driver::published::InstanceStatus;
 use crate::net::links::LinkTable;
 use crate::net::routing::RoutingEntry;
+use crate::router::notice::Told;
 use crate::status::claims::{Claimant, Claims};
 use crate::status::fence::{Fence, FenceState};
 use crate::status::hmac::{Hmac, Verified};
@@ -70,11 +71,7 @@ pub(super) fn instance(
         takes_over: takes_over(view, slot.as_ref(), now),
         master: master(view, slot.as_ref(), now),
         source: view.source,
-        unsent: view.unsent.as_ref().map(|it| Unsent {
-            since: now.moment(it.since),
-            to: it.to,
-            why: it.why.clone(),
-        }),
+        unsent: unsent(view, now),
         transport: transport(config),
         hmac: config.hmac.as_ref().map(|it| hmac(it, view, slot.as_ref())),
         virtual_mac: virtual_mac(view),
@@ -93,16 +90,26 @@ pub(super) fn instance(
         counters: counters(view, slot.as_ref()),
         claims: claims(view, now),
         last_rejected: slot.as_ref().and_then(|slot| rejected(view, slot, now)),
-        notices: view
-            .notices
-            .iter()
-            .map(|told| Notice {
-                at: now.moment(told.since),
-                last: Some(now.moment(told.last)),
-                text: told.text.clone(),
-            })
-            .collect(),
+        notices: notices(view, now),
     }
+}
+
+fn unsent(view: &InstanceStatus, now: Now) -> Option<Unsent> {
+    let unsent = view.unsent.as_ref()?;
+    Some(Unsent {
+        since: now.moment(unsent.since),
+        to: unsent.to,
+        why: unsent.why.clone(),
+    })
+}
+
+fn notices(view: &InstanceStatus, now: Now) -> Vec<Notice> {
+    let of_one = |told: &Told| Notice {
+        at: now.moment(told.since),
+        last: Some(now.moment(told.last)),
+        text: told.text.clone(),
+    };
+    view.notices.iter().map(of_one).collect()
 }
 
 /// An interface is there whether or not the instance can use it.

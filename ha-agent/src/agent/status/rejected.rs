@@ -35,15 +35,9 @@ fn differences(view: &InstanceStatus, slot: &Slot) -> Vec<Difference> {
     let last = slot.last_reject;
     let [version_type, _, _, count, fourth, fifth, _, _] = last.header;
     let config = &view.config;
-    let mut found = Vec::new();
+    let mut found = Differences::default();
     let mut compare = |field: &str, expected: String, got: String| {
-        if expected != got {
-            found.push(Difference {
-                field: field.to_owned(),
-                expected,
-                got,
-            });
-        }
+        found.compare(field, expected, got);
     };
     let source = address(slot.family, last.source);
     let ttl = accepted_ttl(config, source);
@@ -66,7 +60,7 @@ fn differences(view: &InstanceStatus, slot: &Slot) -> Vec<Difference> {
     compare("type", "1".to_owned(), (version_type & 0x0f).to_string());
     // What follows means something else in another version.
     if slot.version != version_type >> 4 {
-        return found;
+        return found.0;
     }
     compare(
         "address count",
@@ -82,6 +76,33 @@ fn differences(view: &InstanceStatus, slot: &Slot) -> Vec<Difference> {
         let millis = |centis: u16| format!("{} ms", u32::from(centis) * 10);
         compare("interval", millis(slot.own_interval), millis(theirs));
     }
+    compare_trust(view, slot, &mut found);
+    found.0
+}
+
+/// What differs so far.
+#[derive(Default)]
+struct Differences(Vec<Difference>);
+
+impl Differences {
+    fn compare(&mut self, field: &str, expected: String, got: String) {
+        if expected != got {
+            self.0.push(Difference {
+                field: field.to_owned(),
+                expected,
+                got,
+            });
+        }
+    }
+}
+
+/// Checksum, signature and password.
+fn compare_trust(view: &InstanceStatus, slot: &Slot, found: &mut Differences) {
+    let (config, last) = (&view.config, slot.last_reject);
+    let [_, _, _, count, ..] = last.header;
+    let mut compare = |field: &str, expected: String, got: String| {
+        found.compare(field, expected, got);
+    };
     if config.hmac.is_none() && is_signed(config, count, last.length) {
         compare(
             "hmac",
@@ -105,7 +126,6 @@ fn differences(view: &InstanceStatus, slot: &Slot) -> Vec<Difference> {
             "a different one".to_owned(),
         );
     }
-    found
 }
 
 /// Whether a message is longer than its header and its list of so many addresses by just what a signature takes.
