@@ -67,14 +67,8 @@ fn differences(view: &InstanceStatus, slot: &Slot) -> Vec<Difference> {
         config.addresses.len().to_string(),
         count.to_string(),
     );
-    if config.version == Version::V2 {
-        compare("auth type", slot.auth_type.to_string(), fourth.to_string());
-        let seconds = |centis: u16| format!("{} s", centis / 100);
-        compare("interval", seconds(slot.own_interval), format!("{fifth} s"));
-    } else {
-        let theirs = u16::from_be_bytes([fourth & 0x0f, fifth]);
-        let millis = |centis: u16| format!("{} ms", u32::from(centis) * 10);
-        compare("interval", millis(slot.own_interval), millis(theirs));
+    for (field, expected, got) in fields_of_version(config, slot, fourth, fifth) {
+        compare(field, expected, got);
     }
     compare_trust(view, slot, &mut found);
     found.0
@@ -126,6 +120,26 @@ fn compare_trust(view: &InstanceStatus, slot: &Slot, found: &mut Differences) {
             "a different one".to_owned(),
         );
     }
+}
+
+/// What bytes four and five mean in the router's version: field, expected, got.
+fn fields_of_version(
+    config: &Instance,
+    slot: &Slot,
+    fourth: u8,
+    fifth: u8,
+) -> Vec<(&'static str, String, String)> {
+    if config.version == Version::V2 {
+        let seconds = |centis: u16| format!("{} s", centis / 100);
+        let interval = (seconds(slot.own_interval), format!("{fifth} s"));
+        return vec![
+            ("auth type", slot.auth_type.to_string(), fourth.to_string()),
+            ("interval", interval.0, interval.1),
+        ];
+    }
+    let theirs = u16::from_be_bytes([fourth & 0x0f, fifth]);
+    let millis = |centis: u16| format!("{} ms", u32::from(centis) * 10);
+    vec![("interval", millis(slot.own_interval), millis(theirs))]
 }
 
 /// Whether a message is longer than its header and its list of so many addresses by just what a signature takes.
