@@ -366,3 +366,23 @@ fn without_its_source_address_an_instance_is_in_fault_and_says_which_is_missing(
     host.run(&["ip", "address", "del", "10.99.0.71/24", "dev", "eth0"])?;
     agent.wait_state(State::Fault, PATIENCE)
 }
+
+/// Its peers' neighbour entries for it have failed while it was away, and nothing of theirs would arrive.
+#[test]
+fn a_host_whose_link_is_back_tells_its_peers_where_it_is() -> Result<()> {
+    let pair = pair(|it| Instance {
+        preempt: false,
+        ..it
+    })?;
+    let host = pair.h2();
+    host.run(&["ip", "link", "set", "eth0", "down"])?;
+    pair.backup.wait_state(State::Fault, PATIENCE)?;
+    let back = now();
+    host.run(&["ip", "link", "set", "eth0", "up"])?;
+    let own = host.ipv4().into();
+    pair.capture
+        .wait_announcement(host, own, back, PATIENCE)?;
+    pair.backup.wait_follows()?;
+    ensure!(pair.master.state()? == State::Master);
+    Ok(())
+}

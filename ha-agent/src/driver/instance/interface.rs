@@ -4,7 +4,7 @@ use ha_common::layout::{Slot, state};
 use ha_common::units::Instant;
 
 use super::Instance;
-use crate::config::model::Carrier;
+use crate::config::model::{Carrier, Transport};
 use crate::datapath::kernel::Kernel;
 use crate::driver::hooks::Reception;
 use crate::driver::port::Port;
@@ -34,7 +34,24 @@ impl Instance {
             name: link.name.clone(),
             mtu: link.mtu,
         });
+        let was = self.router.readiness().interface();
+        if state == InterfaceState::Up && was != InterfaceState::Up {
+            self.announce_source(system);
+        }
         self.tell(Event::Interface(state, outlet), system, now);
+    }
+
+    /// While the link was away the peers' neighbour entries for this host have failed: by unicast nothing of theirs
+    /// would arrive until they ask for its MAC again.
+    fn announce_source(&self, system: &System) {
+        let Some(port) = &self.port else { return };
+        if matches!(self.config().transport, Transport::Unicast(_)) {
+            let (mac, source) = (port.mac, port.path.source);
+            // Without it they ask a second later, which the first wait allows for.
+            let _ = system
+                .announcer
+                .announce(port.ifindex, mac, port.router, [source]);
+        }
     }
 
     /// What adverts leave by.

@@ -166,6 +166,8 @@ struct Table {
     clock_watch: ClockWatch,
     /// The machine may have stood still so long, and the driver has not been told.
     stood_still: Option<Nanos>,
+    /// When the thread wakes by itself; `None`: not at all.
+    wakes_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -241,8 +243,7 @@ impl Sender {
         table.schedule.start(id, adverts.timing, now);
         table.equip(id, adverts);
         table.advertise(id, now);
-        drop(table);
-        self.shared.changed.notify_one();
+        self.shared.changed_for(table, id);
     }
 
     /// The next adverts are these; the schedule stays unless the interval changed.
@@ -257,8 +258,7 @@ impl Sender {
         if at_once {
             table.advertise(id, now);
         }
-        drop(table);
-        self.shared.changed.notify_one();
+        self.shared.changed_for(table, id);
     }
 
     /// One advert at once, the next an interval later.
@@ -268,8 +268,7 @@ impl Sender {
         if table.schedule.advert_now(id, now) {
             table.advertise(id, now);
         }
-        drop(table);
-        self.shared.changed.notify_one();
+        self.shared.changed_for(table, id);
     }
 
     /// Stops, after one last advert if there is to be one.
@@ -350,6 +349,17 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Table> {
         // The table is valid between any two statements that could panic.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the thread if this virtual router's next advert is due before it would wake by itself. A thousand take-overs
+    /// that each woke it would make the driver wait for the table as often.
+    fn changed_for(&self, table: MutexGuard<'_, Table>, id: usize) {
+        let due = table.schedule.due(id);
+        let is_earlier = due.is_some_and(|due| table.wakes_at.is_none_or(|at| due < at));
+        drop(table);
+        if is_earlier {
+            self.changed.notify_one();
+        }
     }
 }
 
@@ -436,6 +446,7 @@ fn run(shared: &Shared) {
         if table.schedule.take_call() || stood_still {
             shared.driver.notify();
         }
+        table.wakes_at = next;
         table = match next {
             None => shared
                 .changed
