@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use ha_agent::config::model::{self, DatapathChoice};
-use ha_agent::control::protocol::{ErrorKind, ErrorReply, Reloaded, Switched};
+use ha_agent::control::protocol::{ErrorKind, ErrorReply, Reloaded, Switched, Upgrading};
 use ha_agent::control::server::{ControlSocket, Handler, Limits, SOCKET_NAME, serve};
 use ha_agent::status::agent::Status;
 use ha_agent::status::instance::{Datapath, Override};
@@ -39,6 +39,11 @@ impl Handler for Agent {
             peers: Vec::new(),
             frames: None,
         })
+    }
+
+    async fn upgrade(&self) -> Result<Upgrading, ErrorReply> {
+        let message = "a new program could not carry on, because the maps are not pinned";
+        Err(ErrorReply::new(ErrorKind::Failed, message))
     }
 
     async fn reload(&self, _: bool) -> Result<Reloaded, ErrorReply> {
@@ -200,6 +205,19 @@ fn a_switched_datapath_is_told_with_its_reason_its_end_and_what_is_on_the_interf
     assert_eq!(shown["datapath"]["kind"], "socket");
     assert_eq!(shown["datapath"]["override"]["configured"], "auto");
     assert_eq!(shown["program"], false);
+}
+
+#[test]
+fn an_upgrade_that_could_not_be_carried_on_from_is_refused_with_the_reason() {
+    let lab = start();
+    let output = run(lab.dir.path(), &["upgrade"]);
+    assert_eq!(
+        failure(&output),
+        (
+            Some(1),
+            "ha-agent: a new program could not carry on, because the maps are not pinned\n"
+        )
+    );
 }
 
 #[test]

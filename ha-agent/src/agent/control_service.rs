@@ -3,9 +3,9 @@
 use tokio::sync::watch;
 
 use super::running::Agent;
-use super::{peers, reload, status, switch_datapath};
+use super::{peers, reload, status, switch_datapath, upgrade};
 use crate::config::model::DatapathChoice;
-use crate::control::protocol::{ErrorReply, Reloaded, Switched};
+use crate::control::protocol::{ErrorReply, Reloaded, Switched, Upgrading};
 use crate::control::server::Handler;
 use crate::os::clock;
 use crate::status::agent::Status;
@@ -47,5 +47,9 @@ impl Handler for Agent {
         choice: DatapathChoice,
     ) -> Result<Switched, ErrorReply> {
         switch_datapath::datapath(self, instance, choice).await
+    }
+
+    async fn upgrade(&self) -> Result<Upgrading, ErrorReply> {
+        upgrade::upgrade(self).await
     }
 }

@@ -36,7 +36,7 @@ Exit codes:
   2  invalid command line
   3  invalid or unreadable configuration
   4  root or a capability is missing
-  5  no agent is running (status, peers, reload, datapath)
+  5  no agent is running (status, peers, reload, datapath, upgrade)
   6  the host lacks something: a safe runtime directory, memory, what a reload names
   7  another agent is running here, or uses the same pins
   8  the reload is in force, and an instance is in FAULT because of it";

@@ -24,6 +24,7 @@ mod signals;
 mod status;
 mod switch_datapath;
 mod systemd;
+mod upgrade;
 
 use tokio::runtime::{Builder, Runtime};
 use tracing::warn;
@@ -35,6 +36,7 @@ use dirs::Dirs;
 use exit::Exit;
 use failure::Failure;
 use options::RunOptions;
+use signals::Ending;
 
 pub use load_config::{load, load_for_this_host};
 
@@ -42,7 +44,7 @@ pub use load_config::{load, load_for_this_host};
 pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
     let config = load(&options.config, "choose another file with --config")?;
     let format = options.log_format.unwrap_or(config.node.log_format);
-    let _log = logging::start(format, options.log_level.as_deref())
+    let log = logging::start(format, options.log_level.as_deref())
         .map_err(|error| Failure::new(Exit::Usage, &error))?;
     for warning in &config.warnings {
         warn!("{}", warning.one_line());
@@ -57,7 +59,14 @@ pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
     let outcome = runtime.block_on(serve::until_told(config, dirs, options, socket));
     // Nothing that still runs there may hold up the end.
     runtime.shutdown_background();
-    outcome
+    match outcome? {
+        Ending::Stopped => Ok(()),
+        Ending::Upgrade(program) => {
+            // What it still has to say is said before there is nobody to say it.
+            drop(log);
+            Err(upgrade::become_program(&program))
+        }
+    }
 }
 
 fn runtime() -> Result<Runtime, Failure> {

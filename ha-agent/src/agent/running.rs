@@ -45,6 +45,8 @@ pub(super) struct Agent {
     pub(super) changes: watch::Receiver<u64>,
     pub(super) handle: Handle,
     pub(super) reloading: Mutex<()>,
+    /// The program that the agent is to go on as.
+    pub(super) upgrade: watch::Sender<Option<PathBuf>>,
 }
 
 impl Agent {

@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::options::RunOptions;
 use super::running::Agent;
-use super::signals::Signals;
+use super::signals::{Ending, Signals};
 use super::{forward, log, preflight, recording, systemd};
 use crate::checks::Checks;
 use crate::config::Config;
@@ -35,7 +35,7 @@ pub(super) async fn until_told(
     dirs: &Dirs,
     options: &RunOptions,
     socket: ControlSocket,
-) -> Result<(), Failure> {
+) -> Result<Ending, Failure> {
     let config = Arc::new(config);
     let mut signals = Signals::install()?;
     let memory = realtime::lock_memory();
@@ -84,20 +84,22 @@ pub(super) async fn until_told(
         changes,
         handle: handle.clone(),
         reloading: Mutex::new(()),
+        upgrade: watch::Sender::default(),
     });
     let control = Control::start(socket, &agent);
     tasks.spawn(systemd::prove(handle.clone(), published));
     tasks.spawn(systemd::ready_once(agent.changes.clone()));
     say_first(options);
-    signals.wait(&agent).await;
-    systemd::stopping();
-    end(&agent, &handle, started.thread).await;
+    let ending = signals.wait(&agent).await;
+    end(&ending, &agent, &handle, started.thread).await;
     control.stop().await;
     tasks.shutdown().await;
     say_last(&reports);
     recording::finish(recording).await;
-    info!("stopped");
-    Ok(())
+    if ending == Ending::Stopped {
+        info!("stopped");
+    }
+    Ok(ending)
 }
 
 /// Starts what passes on the driver's changes and writes what it reports.
@@ -180,9 +182,35 @@ fn say_last(reports: &Reports) {
     }
 }
 
+async fn end(ending: &Ending, agent: &Agent, handle: &Handle, thread: std::thread::JoinHandle<()>) {
+    match ending {
+        Ending::Stopped => {
+            systemd::stopping();
+            leave(agent, handle, thread).await;
+        }
+        Ending::Upgrade(_) => {
+            systemd::reloading();
+            hand_over(agent, handle).await;
+        }
+    }
+}
+
+/// The checks first, whose commands would outlive this program; then each master says once more that it is there, and
+/// the others wait their whole time from then on.
+async fn hand_over(agent: &Agent, handle: &Handle) {
+    if let Some(checks) = agent.checks.lock().await.take() {
+        checks.stop().await;
+    }
+    let (done, said) = oneshot::channel();
+    if handle.tell(Command::HandOver(done)) {
+        // Without an answer it is the same but for that advert.
+        let _ = said.await;
+    }
+}
+
 /// The driver first, which says priority 0 and removes the addresses before it answers; then the checks,
 /// so that no restart command runs on.
-async fn end(agent: &Agent, handle: &Handle, thread: std::thread::JoinHandle<()>) {
+async fn leave(agent: &Agent, handle: &Handle, thread: std::thread::JoinHandle<()>) {
     let (done, left) = oneshot::channel();
     if handle.tell(Command::Shutdown(done)) {
         // A driver that died without an answer has said why.

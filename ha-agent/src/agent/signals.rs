@@ -1,5 +1,6 @@
 //! The signals of a service manager.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,6 +17,15 @@ pub(super) struct Signals {
     hangup: Signal,
 }
 
+/// How the process ends.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Ending {
+    /// It leaves: the others take over.
+    Stopped,
+    /// It goes on as this program.
+    Upgrade(PathBuf),
+}
+
 impl Signals {
     pub(super) fn install() -> Result<Self, Failure> {
         let install = |kind| signal(kind).map_err(|error| Failure::new(Exit::Environment, &error));
@@ -26,12 +36,18 @@ impl Signals {
         })
     }
 
-    /// Until the process is to end; reloads meanwhile.
-    pub(super) async fn wait(&mut self, agent: &Arc<Agent>) {
+    /// Until the process is to end, and how; reloads meanwhile.
+    pub(super) async fn wait(&mut self, agent: &Arc<Agent>) -> Ending {
+        let mut upgrade = agent.upgrade.subscribe();
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return Ending::Stopped,
+                _ = self.interrupt.recv() => return Ending::Stopped,
+                Ok(program) = upgrade.wait_for(Option::is_some) => {
+                    if let Some(program) = program.clone() {
+                        return Ending::Upgrade(program);
+                    }
+                }
                 _ = self.hangup.recv() => {
                     // Beside this, for a file on a hung disk must not keep the agent from leaving.
                     tokio::spawn(reload_by_signal(Arc::clone(agent)));

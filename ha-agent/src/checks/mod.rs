@@ -19,6 +19,7 @@
 //! manager, or an administrator, may be restarting the service.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -45,6 +46,16 @@ mod watcher;
 pub use error::CheckError;
 pub use event::{CheckEvent, Kind, Verdict};
 pub use status::{CheckStatus, LastRun};
+
+/// Runs a command once, as the agent itself: whether it succeeded, and the end of what it printed. The error says why it
+/// did not end by itself. Within a tokio runtime.
+pub async fn run_once(argv: &[String], limit: Duration) -> Result<(bool, String), String> {
+    let runner = exec::Runner::new(argv, None, exec::Leftovers::Kill);
+    match runner.run(limit).await {
+        Ok(ended) => Ok((ended.status.success(), ended.output)),
+        Err(error) => Err(error.to_string()),
+    }
+}
 
 /// All running checks. Dropping it stops them, without waiting.
 #[derive(Debug)]

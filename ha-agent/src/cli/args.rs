@@ -48,6 +48,8 @@ pub enum Command {
     /// Switch one instance to another datapath, at once and without a reload
     #[command(after_help = datapath::HELP)]
     Datapath(DatapathOptions),
+    /// Have the running agent go on as the program that is installed now; addresses and adverts go on
+    Upgrade,
     /// Remove what a stopped agent left behind: programs, pins, addresses, routes, rules
     Cleanup(CleanupOptions),
     /// Show the versions of this program and of the running agent

@@ -9,6 +9,7 @@ mod output;
 mod peers;
 mod render;
 mod status;
+mod upgrade;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Peers(options) => peers::peers(&dirs, &options),
         Command::Datapath(options) => datapath::datapath(runtime_dir, &options),
         Command::Reload { force } => ask::reload(runtime_dir, force),
+        Command::Upgrade => upgrade::upgrade(runtime_dir),
         Command::Version => ask::version(runtime_dir),
     }
 }

@@ -3,8 +3,10 @@
 //! A request is `{"v":1,"cmd":"status"}`. Two commands have arguments:
 //! `{"v":1,"cmd":"datapath","instance":"web","datapath":"socket"}` and, at will,
 //! `{"v":1,"cmd":"reload","force":true}`. An answer has one key that says
-//! what it is: `status`, `peers`, `reload`, `datapath`, `version` or `error`. `watch` is answered with
+//! what it is: `status`, `peers`, `reload`, `datapath`, `upgrade`, `version` or `error`. `watch` is answered with
 //! `status` lines until either side closes. [`parse_request`] is pure, so that it can be fuzzed.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
@@ -45,13 +47,16 @@ pub enum Command {
         /// `datapath`: as the configuration writes it.
         datapath: DatapathChoice,
     },
+    /// Go on as the program that is installed now.
+    Upgrade,
     Version,
 }
 
 impl Command {
     /// Every command's name.
-    pub const NAMES: [&'static str; 6] =
-        ["status", "watch", "reload", "peers", "datapath", "version"];
+    pub const NAMES: [&'static str; 7] = [
+        "status", "watch", "reload", "peers", "datapath", "upgrade", "version",
+    ];
 
     /// `cmd` in a request.
     pub const fn name(&self) -> &'static str {
@@ -61,6 +66,7 @@ impl Command {
             Self::Reload { .. } => "reload",
             Self::Peers => "peers",
             Self::Datapath { .. } => "datapath",
+            Self::Upgrade => "upgrade",
             Self::Version => "version",
         }
     }
@@ -80,6 +86,7 @@ impl Command {
             | Self::Status
             | Self::Watch
             | Self::Peers
+            | Self::Upgrade
             | Self::Version => String::new(),
         };
         format!(
@@ -145,6 +152,7 @@ pub fn parse_request(line: &[u8]) -> Result<Command, RequestError> {
         "reload" => return raw.reload_command(),
         "peers" => Command::Peers,
         "datapath" => return raw.datapath_command(),
+        "upgrade" => Command::Upgrade,
         "version" => Command::Version,
         other => return Err(RequestError::UnknownCommand(quote(other, MAX_QUOTE))),
     };
@@ -240,6 +248,8 @@ pub enum Reply {
     Reload(Reloaded),
     /// To `datapath`: the instance receives so now.
     Datapath(Box<Switched>),
+    /// To `upgrade`: it is about to begin.
+    Upgrade(Upgrading),
     /// To `version`.
     Version(VersionInfo),
     /// To anything that was not done.
@@ -267,6 +277,13 @@ pub struct Switched {
     pub datapath: Datapath,
     /// Whether a program of ours is on the interface, for this instance or for another one.
     pub program: bool,
+}
+
+/// What the agent is about to become.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Upgrading {
+    /// The program that goes on, as an absolute path.
+    pub program: PathBuf,
 }
 
 /// The agent that answers.
@@ -344,6 +361,7 @@ mod tests {
             Command::Reload { force: false },
             Command::Peers,
             datapath("web", DatapathChoice::Only(model::Datapath::Socket)),
+            Command::Upgrade,
             Command::Version,
         ];
         assert_eq!(commands.each_ref().map(Command::name), Command::NAMES);

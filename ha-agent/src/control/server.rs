@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::protocol::{
     Command, ErrorKind, ErrorReply, MAX_REQUEST, PROTOCOL_VERSION, Reloaded, Reply, RequestError,
-    Switched, VersionInfo, parse_request,
+    Switched, Upgrading, VersionInfo, parse_request,
 };
 pub use super::socket::{ClaimError, ControlSocket, LOCK_NAME, SOCKET_NAME};
 use crate::config::model::DatapathChoice;
@@ -46,6 +46,9 @@ pub trait Handler: Send + Sync + 'static {
         instance: &str,
         choice: DatapathChoice,
     ) -> impl Future<Output = Result<Switched, ErrorReply>> + Send;
+
+    /// Goes on as the program that is installed now, soon after the answer.
+    fn upgrade(&self) -> impl Future<Output = Result<Upgrading, ErrorReply>> + Send;
 }
 
 /// The bounds of the server.
@@ -188,6 +191,10 @@ async fn answer<H: Handler>(command: Command, handler: &Arc<H>) -> Vec<u8> {
             let result = handler.datapath(&instance, datapath).await;
             let reply = result.map_or_else(Reply::Error, |it| Reply::Datapath(Box::new(it)));
             encode(&reply)
+        }
+        Command::Upgrade => {
+            let result = handler.upgrade().await;
+            encode(&result.map_or_else(Reply::Error, Reply::Upgrade))
         }
         Command::Version => encode(&Reply::Version(VersionInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),

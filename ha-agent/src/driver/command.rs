@@ -22,6 +22,8 @@ pub(crate) enum Command {
         /// What it says.
         health: Health,
     },
+    /// Another program is to carry on from here: each master says that it is there, and this driver does nothing more.
+    HandOver(oneshot::Sender<()>),
     /// A new configuration, already found valid; answered when it has been taken and what came of it is published.
     Reload(Arc<Config>, oneshot::Sender<()>),
     /// Receive the adverts of an instance by another datapath.

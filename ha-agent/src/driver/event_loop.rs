@@ -315,6 +315,7 @@ impl Driver {
                     count(&self.published.wakeups.commands);
                     continue;
                 }
+                Command::HandOver(done) => self.hand_over(done),
                 Command::Shutdown(done) => {
                     self.leave(now);
                     return Drained::Left(done);

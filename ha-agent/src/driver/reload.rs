@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use ha_common::election::Role;
 use ha_common::units::Instant;
+use tokio::sync::oneshot;
 
 use super::instance::Instance;
 use super::observed_links::tracked_links;
@@ -94,6 +96,20 @@ impl Driver {
                 }
             };
             self.instances.push(instance);
+        }
+    }
+
+    /// Leaves everything as it is for the program that this process becomes.
+    pub(super) fn hand_over(&self, done: oneshot::Sender<()>) -> ! {
+        for instance in &self.instances {
+            if instance.role() == Role::Master {
+                self.system.sender.now(instance.id);
+            }
+        }
+        // Whoever asked ends this process.
+        let _ = done.send(());
+        loop {
+            std::thread::park();
         }
     }
 

@@ -21,6 +21,14 @@ pub fn raise() {
     let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
 }
 
+/// Lowers the soft limit to what it was, for a program that this process becomes.
+pub fn restore() {
+    if let (Some(soft), Ok((_, hard))) = (inherited(), getrlimit(Resource::RLIMIT_NOFILE)) {
+        // A program that finds it raised already does without.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
+    }
+}
+
 /// The soft limit for programs that the agent starts, which may call select(2); `None` if it was not raised.
 pub fn inherited() -> Option<u64> {
     INHERITED.get().copied()

@@ -47,6 +47,7 @@ mod systemd;
 mod track;
 mod track_file;
 mod unicast;
+mod upgrade;
 mod vectors;
 mod virtual_mac;
 mod virtual_mac_life;

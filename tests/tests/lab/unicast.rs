@@ -380,8 +380,7 @@ fn a_host_whose_link_is_back_tells_its_peers_where_it_is() -> Result<()> {
     let back = now();
     host.run(&["ip", "link", "set", "eth0", "up"])?;
     let own = host.ipv4().into();
-    pair.capture
-        .wait_announcement(host, own, back, PATIENCE)?;
+    pair.capture.wait_announcement(host, own, back, PATIENCE)?;
     pair.backup.wait_follows()?;
     ensure!(pair.master.state()? == State::Master);
     Ok(())

@@ -52,6 +52,10 @@ impl Handler for Agent {
         let message = format!("{instance} cannot have {}", choice.name());
         Err(ErrorReply::new(ErrorKind::Failed, message))
     }
+
+    async fn upgrade(&self) -> Result<Upgrading, ErrorReply> {
+        Err(ErrorReply::new(ErrorKind::Failed, "nothing is pinned"))
+    }
 }
 
 struct Lab {
