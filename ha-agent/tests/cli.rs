@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ha_agent::config::model::{self, DatapathChoice};
 use ha_agent::control::protocol::{ErrorKind, ErrorReply, Reloaded, Switched, Upgrading};
-use ha_agent::control::server::{ControlSocket, Handler, Limits, SOCKET_NAME, serve};
+use ha_agent::control::server::{ControlSocket, Handler, Limits, SOCKET_NAME, Successor, serve};
 use ha_agent::status::agent::Status;
 use ha_agent::status::instance::{Datapath, Override};
 use ha_agent::status::peers::Peers;
@@ -41,7 +41,7 @@ impl Handler for Agent {
         })
     }
 
-    async fn upgrade(&self) -> Result<Upgrading, ErrorReply> {
+    async fn upgrade(&self, _: Successor) -> Result<Upgrading, ErrorReply> {
         let message = "a new program could not carry on, because the maps are not pinned";
         Err(ErrorReply::new(ErrorKind::Failed, message))
     }

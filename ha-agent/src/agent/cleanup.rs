@@ -55,7 +55,9 @@ pub fn service_end() -> End {
 }
 
 fn end_of(result: &str, status: &str) -> End {
-    if result == "success" {
+    if status == (Exit::HandedOver as u8).to_string() {
+        End::Restarted
+    } else if result == "success" {
         End::Stopped
     } else if is_restarted_after(result, status) {
         End::Restarted
@@ -242,6 +244,7 @@ mod tests {
             ("exit-code", "3", Final),
             ("exit-code", "4", Final),
             ("success", "0", Stopped),
+            ("success", "75", Restarted),
             ("timeout", "KILL", Final),
             ("", "", Final),
         ] {

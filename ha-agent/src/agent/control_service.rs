@@ -6,7 +6,7 @@ use super::running::Agent;
 use super::{peers, reload, status, switch_datapath, upgrade};
 use crate::config::model::DatapathChoice;
 use crate::control::protocol::{ErrorReply, Reloaded, Switched, Upgrading};
-use crate::control::server::Handler;
+use crate::control::server::{Handler, Successor};
 use crate::os::clock;
 use crate::status::agent::Status;
 use crate::status::peers::Peers;
@@ -49,7 +49,7 @@ impl Handler for Agent {
         switch_datapath::datapath(self, instance, choice).await
     }
 
-    async fn upgrade(&self) -> Result<Upgrading, ErrorReply> {
-        upgrade::upgrade(self).await
+    async fn upgrade(&self, by: Successor) -> Result<Upgrading, ErrorReply> {
+        upgrade::upgrade(self, by).await
     }
 }

@@ -25,6 +25,8 @@ pub enum Exit {
     AlreadyRunning = 7,
     /// A reload was carried out, and an instance is in FAULT because of it.
     Faulted = 8,
+    /// The agent has ended for the one that the service manager starts next, which carries on.
+    HandedOver = 75,
 }
 
 impl Exit {
@@ -39,7 +41,8 @@ Exit codes:
   5  no agent is running (status, peers, reload, datapath, upgrade)
   6  the host lacks something: a safe runtime directory, memory, what a reload names
   7  another agent is running here, or uses the same pins
-  8  the reload is in force, and an instance is in FAULT because of it";
+  8  the reload is in force, and an instance is in FAULT because of it
+ 75  everything stays for the agent that systemd starts next";
 }
 
 impl From<Exit> for ExitCode {
@@ -64,6 +67,7 @@ mod tests {
             Exit::Environment,
             Exit::AlreadyRunning,
             Exit::Faulted,
+            Exit::HandedOver,
         ];
         let listed: Vec<u8> = Exit::HELP
             .lines()

@@ -5,6 +5,7 @@ pub mod cleanup;
 mod control_service;
 mod descriptors;
 pub mod dirs;
+mod ending;
 pub mod exit;
 pub mod failure;
 mod forward;
@@ -33,10 +34,10 @@ use crate::control::server::ControlSocket;
 use crate::logging;
 
 use dirs::Dirs;
+use ending::Ending;
 use exit::Exit;
 use failure::Failure;
 use options::RunOptions;
-use signals::Ending;
 
 pub use load_config::{load, load_for_this_host};
 
@@ -66,6 +67,10 @@ pub fn run(dirs: &Dirs, options: &RunOptions) -> Result<(), Failure> {
             drop(log);
             Err(upgrade::become_program(&program))
         }
+        Ending::HandedOver => Err(Failure::text(
+            Exit::HandedOver,
+            "everything stays for the agent that is started next",
+        )),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ha_common::units::Instant;
 use tokio::sync::{Mutex, watch};
 
+use super::ending::Ending;
 use crate::checks::{CheckStatus, Checks};
 use crate::config::Config;
 use crate::control::protocol::ErrorReply;
@@ -45,8 +46,8 @@ pub(super) struct Agent {
     pub(super) changes: watch::Receiver<u64>,
     pub(super) handle: Handle,
     pub(super) reloading: Mutex<()>,
-    /// The program that the agent is to go on as.
-    pub(super) upgrade: watch::Sender<Option<PathBuf>>,
+    /// How the agent is to end, if it was asked to.
+    pub(super) ending: watch::Sender<Option<Ending>>,
 }
 
 impl Agent {

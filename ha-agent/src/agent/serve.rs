@@ -9,11 +9,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::{error, info, warn};
 
 use super::dirs::Dirs;
+use super::ending::Ending;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::options::RunOptions;
 use super::running::Agent;
-use super::signals::{Ending, Signals};
+use super::signals::Signals;
 use super::{forward, log, preflight, recording, systemd};
 use crate::checks::Checks;
 use crate::config::Config;
@@ -84,7 +85,7 @@ pub(super) async fn until_told(
         changes,
         handle: handle.clone(),
         reloading: Mutex::new(()),
-        upgrade: watch::Sender::default(),
+        ending: watch::Sender::default(),
     });
     let control = Control::start(socket, &agent);
     tasks.spawn(systemd::prove(handle.clone(), published));
@@ -94,11 +95,8 @@ pub(super) async fn until_told(
     end(&ending, &agent, &handle, started.thread).await;
     control.stop().await;
     tasks.shutdown().await;
-    say_last(&reports);
+    say_last(&reports, &ending);
     recording::finish(recording).await;
-    if ending == Ending::Stopped {
-        info!("stopped");
-    }
     Ok(ending)
 }
 
@@ -174,11 +172,14 @@ fn say_first(options: &RunOptions) {
     );
 }
 
-fn say_last(reports: &Reports) {
+fn say_last(reports: &Reports, ending: &Ending) {
     log::write_waiting(reports);
     let dropped = reports.dropped();
     if dropped > 0 {
         warn!("{dropped} events of the driver were not logged: the log is too slow");
+    }
+    if *ending == Ending::Stopped {
+        info!("stopped");
     }
 }
 
@@ -192,6 +193,7 @@ async fn end(ending: &Ending, agent: &Agent, handle: &Handle, thread: std::threa
             systemd::reloading();
             hand_over(agent, handle).await;
         }
+        Ending::HandedOver => hand_over(agent, handle).await,
     }
 }
 

@@ -1,10 +1,10 @@
 //! The signals of a service manager.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::ending::Ending;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::running::Agent;
@@ -15,15 +15,6 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-}
-
-/// How the process ends.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Ending {
-    /// It leaves: the others take over.
-    Stopped,
-    /// It goes on as this program.
-    Upgrade(PathBuf),
 }
 
 impl Signals {
@@ -38,14 +29,14 @@ impl Signals {
 
     /// Until the process is to end, and how; reloads meanwhile.
     pub(super) async fn wait(&mut self, agent: &Arc<Agent>) -> Ending {
-        let mut upgrade = agent.upgrade.subscribe();
+        let mut ending = agent.ending.subscribe();
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Ending::Stopped,
                 _ = self.interrupt.recv() => return Ending::Stopped,
-                Ok(program) = upgrade.wait_for(Option::is_some) => {
-                    if let Some(program) = program.clone() {
-                        return Ending::Upgrade(program);
+                Ok(asked) = ending.wait_for(Option::is_some) => {
+                    if let Some(ending) = asked.clone() {
+                        return ending;
                     }
                 }
                 _ = self.hangup.recv() => {

@@ -1,4 +1,5 @@
-//! `upgrade`: the program that is installed now takes the place of the one that runs, in the same process.
+//! `upgrade`: the program that is installed now takes the place of the one that runs, in the same process; `hand-over`:
+//! the service manager starts it in the next one.
 //!
 //! It is the way back from a crash, on purpose and without the pause before the restart: the addresses stay, the slots in
 //! the pinned maps say master, and the new program carries on from both. What it cannot carry on from is refused, and so
@@ -15,11 +16,13 @@ use std::{env, fs, io};
 use ha_common::election::Role;
 use tracing::info;
 
+use super::ending::Ending;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::running::Agent;
 use crate::checks;
 use crate::control::protocol::{ErrorKind, ErrorReply, Upgrading};
+use crate::control::server::Successor;
 use crate::driver::published::InstanceStatus;
 use crate::os::descriptors;
 
@@ -30,7 +33,7 @@ const CHECK_WAIT: Duration = Duration::from_secs(10);
 const REPLACED: &[u8] = b" (deleted)";
 
 /// Finds out whether the installed program can carry on, and has the agent end for it.
-pub(super) async fn upgrade(agent: &Agent) -> Result<Upgrading, ErrorReply> {
+pub(super) async fn upgrade(agent: &Agent, by: Successor) -> Result<Upgrading, ErrorReply> {
     let refused = |message: String| ErrorReply::new(ErrorKind::Failed, message);
     if let Err(why) = &agent.pins {
         return Err(refused(format!(
@@ -46,8 +49,12 @@ pub(super) async fn upgrade(agent: &Agent) -> Result<Upgrading, ErrorReply> {
     }
     let program = installed().map_err(|error| refused(error.to_string()))?;
     takes_configuration(&program, &agent.file).await?;
-    info!("goes on as {}", program.display());
-    agent.upgrade.send_replace(Some(program.clone()));
+    let ending = match by {
+        Successor::SameProcess => Ending::Upgrade(program.clone()),
+        Successor::NextProcess => Ending::HandedOver,
+    };
+    info!("{} carries on", program.display());
+    agent.ending.send_replace(Some(ending));
     Ok(Upgrading { program })
 }
 

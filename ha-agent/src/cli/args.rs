@@ -50,6 +50,8 @@ pub enum Command {
     Datapath(DatapathOptions),
     /// Have the running agent go on as the program that is installed now; addresses and adverts go on
     Upgrade,
+    /// For `ExecStop`: if systemd is restarting the service, leave everything to the next agent
+    HandOver,
     /// Remove what a stopped agent left behind: programs, pins, addresses, routes, rules
     Cleanup(CleanupOptions),
     /// Show the versions of this program and of the running agent

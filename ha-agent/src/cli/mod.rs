@@ -5,6 +5,7 @@ mod ask;
 mod check_config;
 pub mod cleanup;
 mod datapath;
+mod hand_over;
 mod output;
 mod peers;
 mod render;
@@ -46,6 +47,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Datapath(options) => datapath::datapath(runtime_dir, &options),
         Command::Reload { force } => ask::reload(runtime_dir, force),
         Command::Upgrade => upgrade::upgrade(runtime_dir),
+        Command::HandOver => hand_over::hand_over(runtime_dir),
         Command::Version => ask::version(runtime_dir),
     }
 }

@@ -47,8 +47,18 @@ pub trait Handler: Send + Sync + 'static {
         choice: DatapathChoice,
     ) -> impl Future<Output = Result<Switched, ErrorReply>> + Send;
 
-    /// Goes on as the program that is installed now, soon after the answer.
-    fn upgrade(&self) -> impl Future<Output = Result<Upgrading, ErrorReply>> + Send;
+    /// Goes on as the program that is installed now, soon after the answer; or ends for one that the service manager
+    /// starts.
+    fn upgrade(&self, by: Successor) -> impl Future<Output = Result<Upgrading, ErrorReply>> + Send;
+}
+
+/// Who carries on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Successor {
+    /// The installed program, in this process.
+    SameProcess,
+    /// One that the service manager starts.
+    NextProcess,
 }
 
 /// The bounds of the server.
@@ -192,16 +202,19 @@ async fn answer<H: Handler>(command: Command, handler: &Arc<H>) -> Vec<u8> {
             let reply = result.map_or_else(Reply::Error, |it| Reply::Datapath(Box::new(it)));
             encode(&reply)
         }
-        Command::Upgrade => {
-            let result = handler.upgrade().await;
-            encode(&result.map_or_else(Reply::Error, Reply::Upgrade))
-        }
+        Command::Upgrade => upgrade(handler, Successor::SameProcess).await,
+        Command::HandOver => upgrade(handler, Successor::NextProcess).await,
         Command::Version => encode(&Reply::Version(VersionInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             protocol: PROTOCOL_VERSION,
         })),
     }
+}
+
+async fn upgrade<H: Handler>(handler: &Arc<H>, by: Successor) -> Vec<u8> {
+    let result = handler.upgrade(by).await;
+    encode(&result.map_or_else(Reply::Error, Reply::Upgrade))
 }
 
 async fn snapshot<H: Handler>(handler: &Arc<H>) -> Vec<u8> {

@@ -5,7 +5,7 @@
 //! address is secondary to a virtual one wherever it came later: after `ip address del` and `add` by a network
 //! manager, or a renewed DHCP lease.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use ipnet::IpNet;
 use netlink_packet_route::address::AddressFlags;
@@ -17,33 +17,33 @@ pub(super) fn interfaces_to_promote_on<'a>(
     removed: &[(u32, IpNet)],
     present: impl Fn(u32) -> &'a [ObservedAddress],
 ) -> BTreeSet<u32> {
-    removed
-        .iter()
-        .filter(|it| takes_along(**it, removed, present(it.0)))
-        .map(|(ifindex, _)| *ifindex)
+    let mut by_interface: HashMap<u32, HashSet<IpNet>> = HashMap::new();
+    for (ifindex, net) in removed {
+        by_interface.entry(*ifindex).or_default().insert(*net);
+    }
+    let interfaces = by_interface.into_iter();
+    interfaces
+        .filter(|(ifindex, removed)| takes_along(removed, present(*ifindex)))
+        .map(|(ifindex, _)| ifindex)
         .collect()
 }
 
 /// What is not known to be there counts as primary: it may have come this moment.
-fn takes_along(
-    (ifindex, net): (u32, IpNet),
-    removed: &[(u32, IpNet)],
-    present: &[ObservedAddress],
-) -> bool {
-    let IpNet::V4(_) = net else {
-        return false;
-    };
-    let is_secondary = |found: &ObservedAddress| found.flags.contains(AddressFlags::Secondary);
-    if present
+fn takes_along(removed: &HashSet<IpNet>, present: &[ObservedAddress]) -> bool {
+    let is_secondary = |found: &&ObservedAddress| found.flags.contains(AddressFlags::Secondary);
+    let (going, staying): (Vec<IpNet>, Vec<IpNet>) = present
         .iter()
-        .any(|found| found.net == net && is_secondary(found))
-    {
+        .filter(is_secondary)
+        .map(|found| found.net)
+        .partition(|net| removed.contains(net));
+    let staying: HashSet<IpNet> = staying.iter().map(IpNet::trunc).collect();
+    if staying.is_empty() {
         return false;
     }
-    let goes = |found: &ObservedAddress| removed.contains(&(ifindex, found.net));
-    present
-        .iter()
-        .any(|found| is_secondary(found) && found.net.trunc() == net.trunc() && !goes(found))
+    let going: HashSet<IpNet> = going.into_iter().collect();
+    let is_primary_ipv4 = |net: &&IpNet| matches!(net, IpNet::V4(_)) && !going.contains(*net);
+    let mut primary = removed.iter().filter(is_primary_ipv4);
+    primary.any(|net| staying.contains(&net.trunc()))
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //! is wanted.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ha_common::units::{Instant, Nanos};
+use ipnet::IpNet;
 
 use super::missing::Missing;
 use super::restores::Restores;
@@ -43,8 +44,8 @@ impl<'a> Present<'a> {
 /// What is known of the addresses of one virtual router.
 #[derive(Debug, Default)]
 pub struct Addresses {
-    /// What this life has put there, and has not removed.
-    placed: HashSet<AddressSpec>,
+    /// What this life has put there, and has not removed, by interface and network.
+    placed: HashMap<(u32, IpNet), AddressSpec>,
     /// What an earlier life is known to have held.
     recorded: HashSet<IpAddr>,
     /// What was there and nobody knows to be ours: an administrator's, and to stay.
@@ -185,30 +186,26 @@ impl Addresses {
         self.unsure = false;
     }
 
-    fn is_ours(&self, look: &Look<'_>, ifindex: u32, found: &ObservedAddress) -> bool {
+    fn is_ours(&self, known: &Known<'_>, ifindex: u32, found: &ObservedAddress) -> bool {
         let address = found.net.addr();
-        let known = self.recorded.contains(&address) || self.has_placed(ifindex, found);
-        let is_configured = || look.places.iter().any(|it| it.net.addr() == address);
+        let is_known =
+            || self.recorded.contains(&address) || self.placed.contains_key(&(ifindex, found.net));
         // Kernels before 5.18 keep no marks, and then what is known is all there is. With marks, an address that was
         // removed and that somebody else has added since is theirs.
-        if look.marks {
-            found.ours && (known || is_configured())
+        if known.look.marks {
+            found.ours && (known.configured.contains(&address) || is_known())
         } else {
-            known
+            is_known()
         }
-    }
-
-    fn has_placed(&self, ifindex: u32, found: &ObservedAddress) -> bool {
-        let mut placed = self.placed.iter();
-        placed.any(|it| it.ifindex == ifindex && it.net == found.net)
     }
 
     /// What has to be done. Of those that are refused only what is due is tried again.
     pub fn difference(&self, look: &Look<'_>, now: Instant) -> Difference {
+        let known = Known::of(look);
         let ours = look
             .present
             .iter()
-            .filter(|(index, found)| self.is_ours(look, *index, found));
+            .filter(|(index, found)| self.is_ours(&known, *index, found));
         let spec = |(index, found): (u32, &ObservedAddress)| AddressSpec::found(index, found);
         match look.wanted {
             Wanted::Undecided => Difference::default(),
@@ -217,8 +214,9 @@ impl Addresses {
                 ..Difference::default()
             },
             Wanted::Everything => {
+                let places: HashSet<_> = look.places.iter().map(form_of).collect();
                 let remove = ours
-                    .filter(|(index, found)| !belongs(look.places, *index, found))
+                    .filter(|(index, found)| !places.contains(&(*index, found.net, found.peer)))
                     .map(spec)
                     .collect();
                 let add = self.lacking(look, now);
@@ -239,12 +237,11 @@ impl Addresses {
     }
 
     fn lacking(&self, look: &Look<'_>, now: Instant) -> Vec<AddressSpec> {
-        let is_there = |place: &AddressSpec| {
-            let mut present = look.present.iter();
-            present.any(|(index, found)| {
-                index == place.ifindex && found.net.addr() == place.net.addr()
-            })
-        };
+        let present = look.present.iter();
+        let present: HashSet<_> = present
+            .map(|(index, found)| (index, found.net.addr()))
+            .collect();
+        let is_there = |place: &AddressSpec| present.contains(&(place.ifindex, place.net.addr()));
         let waits = |place: &AddressSpec| {
             self.refused.contains_key(&place.net.addr()) && !self.retry.is_due(now)
         };
@@ -258,12 +255,12 @@ impl Addresses {
     /// Configured addresses that are there and are not ours, in the kernel's order. One that is there in two forms
     /// is named twice.
     pub fn look_for_foreign(&self, look: &Look<'_>) -> Vec<IpAddr> {
-        let is_configured = |address: IpAddr| look.places.iter().any(|it| it.net.addr() == address);
+        let known = Known::of(look);
         let present = look.present.iter();
         present
-            .filter(|(index, found)| !found.ours && !self.is_ours(look, *index, found))
+            .filter(|(index, found)| !found.ours && !self.is_ours(&known, *index, found))
             .map(|(_, found)| found.net.addr())
-            .filter(|address| is_configured(*address))
+            .filter(|address| known.configured.contains(address))
             .collect()
     }
 
@@ -275,8 +272,7 @@ impl Addresses {
             if theirs.contains(&address) {
                 self.foreign.insert(address);
             } else {
-                self.placed.insert(*place);
-                self.foreign.remove(&address);
+                self.put(*place);
             }
         }
     }
@@ -285,20 +281,19 @@ impl Addresses {
     /// is theirs. Without marks that cannot be seen. True if anything is another one's than before.
     pub fn take_stock(&mut self, look: &Look<'_>) -> bool {
         let before = self.foreign.clone();
-        self.foreign.retain(|address| {
-            let mut present = look.present.iter();
-            present.any(|(_, found)| found.net.addr() == *address)
-        });
-        for place in look.places.iter().filter(|_| look.marks) {
-            let found = look.present.on(place.ifindex).iter();
-            for found in found.filter(|found| found.net == place.net) {
-                if found.ours {
-                    self.placed.insert(*place);
-                    self.foreign.remove(&place.net.addr());
-                } else {
-                    self.placed.remove(place);
+        let present = look.present.iter();
+        let present: HashSet<IpAddr> = present.map(|(_, found)| found.net.addr()).collect();
+        self.foreign.retain(|address| present.contains(address));
+        let places = look.places.iter().filter(|_| look.marks);
+        let places: HashMap<_, _> = places.map(|it| ((it.ifindex, it.net), it)).collect();
+        for (index, found) in look.present.iter() {
+            match places.get(&(index, found.net)) {
+                Some(place) if found.ours => self.put(**place),
+                Some(place) => {
+                    self.placed.remove(&key(place));
                     self.foreign.insert(place.net.addr());
                 }
+                None => {}
             }
         }
         self.foreign != before
@@ -315,12 +310,11 @@ impl Addresses {
         for (place, outcome) in asked.iter().zip(outcomes) {
             match outcome {
                 Ok(Outcome::Done) => {
-                    self.placed.insert(*place);
-                    self.foreign.remove(&place.net.addr());
+                    self.put(*place);
                     added.new.push(*place);
                 }
                 Ok(Outcome::Already) => {
-                    if !self.placed.contains(place) {
+                    if !self.placed.contains_key(&key(place)) {
                         added.was_there.push(*place);
                     }
                 }
@@ -360,7 +354,7 @@ impl Addresses {
 
     /// What this life has put there, to remove it.
     pub fn placed(&self) -> Vec<AddressSpec> {
-        let mut placed: Vec<_> = self.placed.iter().copied().collect();
+        let mut placed: Vec<_> = self.placed.values().copied().collect();
         placed.sort_unstable();
         placed
     }
@@ -377,8 +371,7 @@ impl Addresses {
         for (place, outcome) in asked.iter().zip(outcomes) {
             match outcome {
                 Ok(_) => {
-                    self.placed
-                        .retain(|it| it.ifindex != place.ifindex || it.net != place.net);
+                    self.placed.remove(&key(place));
                     self.recorded.remove(&place.net.addr());
                     last = Some(place.net.addr());
                 }
@@ -414,6 +407,11 @@ impl Addresses {
         }
     }
 
+    fn put(&mut self, place: AddressSpec) {
+        self.placed.insert(key(&place), place);
+        self.foreign.remove(&place.net.addr());
+    }
+
     fn changed(&mut self, address: IpAddr, is_there: bool, now: Instant) {
         self.last_change = Some(LastChange {
             address,
@@ -423,12 +421,28 @@ impl Addresses {
     }
 }
 
-/// Whether an address is where one belongs, in the same form as far as the kernel tells it apart.
-fn belongs(places: &[AddressSpec], ifindex: u32, found: &ObservedAddress) -> bool {
-    let mut places = places.iter();
-    places.any(|place| {
-        (place.ifindex, place.net, place.form.peer) == (ifindex, found.net, found.peer)
-    })
+/// A look, and what is asked of it again and again.
+struct Known<'a> {
+    look: &'a Look<'a>,
+    configured: HashSet<IpAddr>,
+}
+
+impl<'a> Known<'a> {
+    fn of(look: &'a Look<'a>) -> Self {
+        Self {
+            look,
+            configured: look.places.iter().map(|it| it.net.addr()).collect(),
+        }
+    }
+}
+
+fn key(place: &AddressSpec) -> (u32, IpNet) {
+    (place.ifindex, place.net)
+}
+
+/// As far as the kernel tells addresses apart.
+fn form_of(place: &AddressSpec) -> (u32, IpNet, Option<IpAddr>) {
+    (place.ifindex, place.net, place.form.peer)
 }
 
 #[cfg(test)]

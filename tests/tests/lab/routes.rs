@@ -329,7 +329,10 @@ fn a_reload_changes_the_routes_that_changed_and_no_others() -> Result<()> {
         r#"[{ from = "10.99.0.100", table = 1000, priority = 100 }]"#,
     )?;
     let said = agent.reload_with(other)?;
-    ensure!(said.out.contains("routes changed"), "{said:?}");
+    ensure!(
+        said.out.contains("routes +default via 10.99.0.253"),
+        "{said:?}"
+    );
     told.wait(&["default via 10.99.0.253"])?;
     agent.wait("has the new route", |it| {
         it.routes[0].text.contains("10.99.0.253") && it.routes[0].present

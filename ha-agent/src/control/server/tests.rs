@@ -53,7 +53,7 @@ impl Handler for Agent {
         Err(ErrorReply::new(ErrorKind::Failed, message))
     }
 
-    async fn upgrade(&self) -> Result<Upgrading, ErrorReply> {
+    async fn upgrade(&self, _: Successor) -> Result<Upgrading, ErrorReply> {
         Err(ErrorReply::new(ErrorKind::Failed, "nothing is pinned"))
     }
 }

@@ -12,7 +12,7 @@ fn after(millis: u64) -> Instant {
 }
 
 fn place(net: &str) -> AddressSpec {
-    let net: ipnet::IpNet = net.parse().unwrap();
+    let net: IpNet = net.parse().unwrap();
     AddressSpec::of(INTERFACE, &VirtualAddress::from(net))
 }
 

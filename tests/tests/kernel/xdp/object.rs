@@ -45,12 +45,12 @@ fn shapes() -> [(&'static str, Shape); 13] {
             names::MAP_MARKS,
             (size_of::<PeerKey>(), size_of::<ReplayState>(), MAX_PEERS),
         ),
-        // 512 words of input, the rounds', the state, a digest and a mark: the program's own.
+        // 512 words of input, the rounds', the state, a digest, a mark, and what the advert says: the program's own.
         (
             names::MAP_SCRATCH,
             (
                 4,
-                2048 + 96 + 32 + 16 + size_of::<ReplayState>() + size_of::<PeerKey>(),
+                2048 + 96 + 32 + 16 + size_of::<ReplayState>() + size_of::<PeerKey>() + 8,
                 1,
             ),
         ),
