@@ -139,7 +139,7 @@ fn xdp_by_name_is_refused_while_the_card_takes_tags_out_of_frames() -> Result<()
 
     let (file, text) = config(vec![parent().with("datapath", "generic")])?;
     guest.vm.write(file, &text)?;
-    agent.reload()?;
+    agent.reload_into_fault()?;
     let found = faulted(&agent, &format!("generic: {why}"))?;
     let reason = found.reason.unwrap_or_default();
     ensure!(
