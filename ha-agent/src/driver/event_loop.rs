@@ -13,8 +13,10 @@ use tokio::sync::oneshot;
 use super::command::Command;
 use super::instance::Instance;
 use super::published::{PublishedStatus, count};
+use super::relevance::Relevance;
 use super::sender::LEASE;
 use super::thread::Driver;
+use crate::net::links::LinkTable;
 use crate::net::receive::Received;
 use crate::os::clock;
 use crate::router::Event;
@@ -27,6 +29,9 @@ const PACKETS_IN_A_TURN: usize = 1024;
 /// Events of the rings, likewise. While a segment carries adverts one way alone, worse masters that do not hear this
 /// host send more than can be answered, for ever.
 const EVENTS_IN_A_TURN: usize = 256;
+
+/// How long changes of interfaces that concern no virtual router, as far as can be seen, may wait to be looked at.
+const UNRELATED_WAIT: Nanos = Nanos::from_millis(1_000);
 
 impl Driver {
     /// Until told to leave.
@@ -72,6 +77,7 @@ impl Driver {
             touched |= self.watch(now);
             touched |= self.sync_groups(now);
             touched |= self.settle_links(now);
+            touched |= self.follow_unrelated(now);
             touched |= self.bind_again(now);
             touched |= self.clear_leftovers_again(now);
             self.show_alive();
@@ -147,6 +153,7 @@ impl Driver {
             at_once,
             self.watchdog.next_deadline(),
             self.settling_until,
+            self.unrelated_until,
             self.leftovers.next_deadline(),
         ]
         .into_iter()
@@ -257,6 +264,22 @@ impl Driver {
         touched
     }
 
+    /// Whether the interfaces have changed in something that a virtual router looks at.
+    fn concerns_us(&self, before: &LinkTable) -> bool {
+        let ports = self.instances.iter().filter_map(|it| it.port.as_ref());
+        let bound = ports.flat_map(|port| [port.ifindex, port.address_device()]);
+        Relevance::of(&self.config).concerns(before, &self.system.links, bound)
+    }
+
+    /// Looks at what has changed elsewhere on the host; true if it was time to.
+    fn follow_unrelated(&mut self, now: Instant) -> bool {
+        let due = self.unrelated_until.is_some_and(|at| at <= now);
+        if due {
+            self.follow_links(now);
+        }
+        due
+    }
+
     fn check_sender(&mut self, now: Instant) -> bool {
         let mut touched = false;
         for instance in &mut self.instances {
@@ -269,10 +292,14 @@ impl Driver {
     fn drain_commands(&mut self, now: Instant) -> Drained {
         let mut drained = Drained::Quiet;
         let links = self.news.take_links();
-        let links_changed = links.is_some();
+        let mut links_changed = false;
         if let Some(links) = links {
             count(&self.published.wakeups.links);
-            self.system.links = links;
+            let before = std::mem::replace(&mut self.system.links, links);
+            links_changed = self.concerns_us(&before);
+            if !links_changed {
+                self.unrelated_until.get_or_insert(now + UNRELATED_WAIT);
+            }
             drained = Drained::Touched;
         }
         if self.news.take_routes_removed() {

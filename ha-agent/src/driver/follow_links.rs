@@ -39,6 +39,7 @@ impl Driver {
         let needs = self.instances.iter().map(Instance::need);
         self.hooks.want(needs, &links);
         self.settling_until = None;
+        self.unrelated_until = None;
         self.renew_memberships(now);
         for index in 0..self.instances.len() {
             let Some(instance) = self.instances.get(index) else {

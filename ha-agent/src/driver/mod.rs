@@ -23,6 +23,7 @@ mod observed_links;
 mod port;
 pub mod published;
 mod receivers;
+mod relevance;
 mod reload;
 pub mod report;
 mod rounds;

@@ -96,6 +96,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         deaf: setup.deaf,
         watchdog: Watchdog::default(),
         settling_until: None,
+        unrelated_until: None,
         utc_at_zero: clock::utc_at_zero(),
         system: System {
             kernel,

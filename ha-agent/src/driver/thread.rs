@@ -43,6 +43,8 @@ pub(super) struct Driver {
     pub(super) watchdog: Watchdog,
     /// When interfaces that are without link by our own doing are looked at again.
     pub(super) settling_until: Option<Instant>,
+    /// When interfaces that have changed elsewhere on the host are looked at.
+    pub(super) unrelated_until: Option<Instant>,
     /// What the gates of signed adverts take for UTC.
     pub(super) utc_at_zero: Stamp,
 }

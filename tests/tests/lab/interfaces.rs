@@ -366,3 +366,48 @@ fn several_interfaces_fail_and_recover_one_by_one() -> Result<()> {
     })?;
     Ok(())
 }
+
+/// Containers come and go: each takes the kernel's lock of all network configuration, and is told to the agent.
+#[test]
+fn interfaces_that_come_and_go_elsewhere_on_the_host_move_nothing() -> Result<()> {
+    const ROUNDS: usize = 20;
+    const PAIRS: usize = 25;
+    let pair = Pair::auto()?;
+    let lines: String = (0..PAIRS)
+        .flat_map(|number| {
+            [
+                format!("link add c{number} type veth peer name d{number}\n"),
+                format!("link set c{number} up\n"),
+                format!("link del c{number}\n"),
+            ]
+        })
+        .collect();
+    let before = (pair.master.only()?, pair.backup.only()?);
+    let begin = now();
+    for _ in 0..ROUNDS {
+        pair.h1().ns().batch(&lines)?;
+    }
+    let end = now();
+    pair.on_master.undisturbed_since(begin)?;
+    let after = (pair.master.only()?, pair.backup.only()?);
+    ensure!(before.0.transitions == after.0.transitions);
+    ensure!(before.1.transitions == after.1.transitions);
+    let took = end.since(begin).to_duration();
+    let sent: Vec<_> = pair
+        .capture
+        .frames_since(begin)
+        .into_iter()
+        .filter(|frame| frame.vrrp().is_some() && frame.is_from(pair.h1()) && frame.at < end)
+        .collect();
+    let due = took.as_secs_f64() / TIMING.interval.as_secs_f64();
+    let count = u32::try_from(sent.len())?;
+    println!(
+        "{} interfaces in {took:?}, {count} adverts of {due:.1}",
+        ROUNDS * PAIRS * 2
+    );
+    ensure!(
+        (f64::from(count) - due).abs() <= due * 0.1 + 1.0,
+        "{count} adverts in {took:?}"
+    );
+    Ok(())
+}

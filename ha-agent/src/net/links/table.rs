@@ -35,6 +35,18 @@ impl LinkTable {
         self.get(*self.names.get(name)?)
     }
 
+    /// What is not in both tables as it is: each interface that came, went or changed, as it was and as it is.
+    pub fn changes_to<'a>(&'a self, newer: &'a Self) -> impl Iterator<Item = &'a Link> {
+        let is_in = |link: &Arc<Link>, table: &Self| {
+            let other = table.links.get(&link.index);
+            // One that both share is the same without a look at it.
+            other.is_some_and(|other| Arc::ptr_eq(link, other) || link == other)
+        };
+        let before = self.links.values().filter(move |link| !is_in(link, newer));
+        let after = newer.links.values().filter(move |link| !is_in(link, self));
+        before.chain(after).map(Arc::as_ref)
+    }
+
     /// The VLAN interfaces above this one, whose traffic a program on it can mistake for its own.
     pub fn vlans_above(&self, index: u32) -> impl Iterator<Item = &Link> {
         self.iter().filter(move |link| {
