@@ -100,7 +100,7 @@ fn an_unknown_command_is_answered_with_the_known_ones() {
     let error = parse_request(br#"{"v":1,"cmd":"promote\u001b[2J"}"#).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "unknown command \"promote\\u{1b}[2J\"; known are status, watch, reload, peers, datapath, version"
+        "unknown command \"promote\\u{1b}[2J\"; known are status, watch, reload, peers, datapath, upgrade, hand_over, version"
     );
 }
 
