@@ -12,7 +12,7 @@ use ha_tests::lab::agent::{self, Agent, Launch, State};
 use ha_tests::lab::agent_config::{AgentConfig, Instance};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, by_auto, instance};
-use ha_tests::lab::{Host, Lab, Pair, wait_until};
+use ha_tests::lab::{Host, Lab, Pair, VIP, wait_until};
 use nix::net::if_::if_nametoindex;
 
 #[test]
@@ -321,5 +321,32 @@ fn forge_version(meta: &Path) -> Result<()> {
     let at = std::mem::offset_of!(Meta, version);
     bytes[at] = bytes[at].wrapping_add(1);
     array.set(0, bytes, 0)?;
+    Ok(())
+}
+
+/// The lower master that it took over from has yielded, and was heard doing so: nobody else is master.
+#[test]
+fn a_crash_right_after_a_take_over_from_a_lower_master_is_no_outage() -> Result<()> {
+    let slow = |priority| Instance {
+        advert_interval: Duration::from_millis(500),
+        ..instance(priority)
+    };
+    let lab = Lab::new(2)?;
+    let (h1, h2) = (lab.host(1), lab.host(2));
+    let lower = Agent::master(h2, slow(90))?;
+    let watch = h1.vip_watch(VIP)?;
+    for _ in 0..4 {
+        let agent = Agent::master(h1, slow(100))?;
+        lower.wait_state(State::Backup, PATIENCE)?;
+        agent.process().kill()?;
+        let killed = now();
+        let again = Agent::start_again(h1)?;
+        again
+            .process()
+            .wait_for_line("resumed as master after the restart", PATIENCE)?;
+        watch.undisturbed_since(killed)?;
+        again.stop()?;
+        lower.wait_state(State::Master, PATIENCE)?;
+    }
     Ok(())
 }
