@@ -164,9 +164,6 @@ impl Driver {
     /// What is left wakes the next turn at once.
     pub(super) fn drain_ring(&mut self, now: Instant) -> bool {
         let mut touched = false;
-        // A master that dies takes hundreds of virtual routers along. All of their first adverts go out before any
-        // address is added: they are what stops the other backups.
-        self.system.defers_addresses = true;
         let mut events = 0;
         while events < EVENTS_IN_A_TURN {
             let Some(event) = self.next_event() else {
@@ -177,6 +174,10 @@ impl Driver {
             self.system.renew();
             touched |= self.on_event(&event, now);
             touched |= self.sync_groups(now.max(Instant(event.at)));
+            // A master that dies takes hundreds of virtual routers along. The first one, which may be the only one, has
+            // its addresses at once. Of the others all first adverts go out before any address is added: they are what
+            // stops the other backups.
+            self.system.defers_addresses = true;
         }
         self.system.defers_addresses = false;
         self.take_deferred(now);
@@ -368,13 +369,13 @@ impl Driver {
 
     fn ticks(&mut self, now: Instant) -> bool {
         let mut touched = false;
-        self.system.defers_addresses = true;
         for instance in &mut self.instances {
             if instance.next_deadline().is_none_or(|at| at > now) {
                 continue;
             }
             count(&self.published.wakeups.timers);
             touched |= instance.tick(&mut self.system, now);
+            self.system.defers_addresses = true;
         }
         self.system.defers_addresses = false;
         self.take_deferred(now);
