@@ -31,7 +31,8 @@ const PACKETS_IN_A_TURN: usize = 1024;
 const EVENTS_IN_A_TURN: usize = 256;
 
 /// How long changes of interfaces that concern no virtual router, as far as can be seen, may wait to be looked at.
-const UNRELATED_WAIT: Nanos = Nanos::from_millis(1_000);
+/// Sooner than an address that was added must have been shown (`reconcile`), or each router would ask the kernel.
+const UNRELATED_WAIT: Nanos = Nanos::from_millis(500);
 
 impl Driver {
     /// Until told to leave.
@@ -300,6 +301,9 @@ impl Driver {
             links_changed = self.concerns_us(&before);
             if !links_changed {
                 self.unrelated_until.get_or_insert(now + UNRELATED_WAIT);
+                for instance in &mut self.instances {
+                    instance.note_shown(&self.system, now);
+                }
             }
             drained = Drained::Touched;
         }

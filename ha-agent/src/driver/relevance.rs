@@ -59,7 +59,12 @@ impl<'a> Relevance<'a> {
             .collect();
         let is_related = |link: &Link| {
             let around = [Some(link.index), link.master, link.parent];
-            around.into_iter().flatten().any(|it| related.contains(&it))
+            // A master's own doing: of a thousand take-overs each would have all routers looked over.
+            let (old, new) = (before.get(link.index), after.get(link.index));
+            let is_own_doing = old
+                .zip(new)
+                .is_some_and(|(old, new)| new.has_only_gained_ours(old));
+            !is_own_doing && around.into_iter().flatten().any(|it| related.contains(&it))
         };
         before.changes_to(after).any(is_related)
     }
@@ -69,7 +74,8 @@ impl<'a> Relevance<'a> {
 mod tests {
     use super::*;
     use crate::config::parse;
-    use crate::net::links::tests::{link, table};
+    use crate::net::links::tests::{link, present, table};
+    use crate::net::observed::ObservedAddress;
 
     fn config(extra: &str) -> Config {
         let text = format!(
@@ -132,6 +138,26 @@ mod tests {
                 "{extra} {after:?}"
             );
         }
+    }
+
+    #[test]
+    fn addresses_that_the_agent_has_added_itself_concern_nobody_and_lost_ones_do() {
+        let own = present("10.99.0.1/24");
+        let ours = ObservedAddress {
+            ours: true,
+            ..present("10.99.0.100/24")
+        };
+        let theirs = present("10.99.0.100/24");
+        let config = config("");
+        let relevance = Relevance::of(&config);
+        let concerns = |before: &[ObservedAddress], after: &[ObservedAddress]| {
+            let of = |addresses| table(&[link(2, "eth0", addresses)]);
+            relevance.concerns(&of(before), &of(after), [2])
+        };
+        assert!(!concerns(&[own], &[own, ours]));
+        assert!(concerns(&[own, ours], &[own]));
+        assert!(concerns(&[own], &[own, theirs]));
+        assert!(concerns(&[own], &[ours]));
     }
 
     #[test]

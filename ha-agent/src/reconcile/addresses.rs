@@ -157,6 +157,11 @@ impl Addresses {
         self.next_deadline().is_some_and(|at| at <= now)
     }
 
+    /// Whether the table has yet to show what was done here.
+    pub fn awaits_table(&self) -> bool {
+        self.last_change.is_some()
+    }
+
     /// Whether a table with these addresses shows all that was done here.
     pub fn is_shown(&mut self, present: &Present<'_>, now: Instant) -> bool {
         let is_there =

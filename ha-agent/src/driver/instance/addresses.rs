@@ -13,6 +13,7 @@ use crate::config::model::virtual_address::VirtualAddress;
 use crate::driver::port::Port;
 use crate::driver::system::System;
 use crate::net::address::{AddressSpec, Outcomes};
+use crate::net::links::LinkTable;
 use crate::net::netlink::NetlinkError;
 use crate::reconcile::addresses::{Added, Difference, Look, Present};
 use crate::router::notice::Notice;
@@ -235,14 +236,27 @@ impl Instance {
         }
     }
 
-    /// The interfaces' table has changed.
-    pub(crate) fn verify_addresses(&mut self, system: &mut System, now: Instant) {
-        let links = std::sync::Arc::clone(&system.links);
+    /// The table has changed in nothing that concerns a router; it may show what was done here.
+    pub(crate) fn note_shown(&mut self, system: &System, now: Instant) {
+        if self.addresses.awaits_table() {
+            let present = self.tabled(system, &system.links);
+            self.addresses.is_shown(&present, now);
+        }
+    }
+
+    fn tabled<'t>(&self, system: &System, links: &'t LinkTable) -> Present<'t> {
         let mut present = Present::default();
         for index in self.address_interfaces(system) {
             let link = links.get(index);
             present.put(index, link.map_or(&[][..], |link| &link.addresses));
         }
+        present
+    }
+
+    /// The interfaces' table has changed.
+    pub(crate) fn verify_addresses(&mut self, system: &mut System, now: Instant) {
+        let links = std::sync::Arc::clone(&system.links);
+        let present = self.tabled(system, &links);
         if self.addresses.is_shown(&present, now) {
             self.bring_in_line(&present, Occasion::Table, system, now);
         }
@@ -398,26 +412,6 @@ impl Instance {
         if changed {
             // The fence is for ours.
             self.list_for_fence(true, system);
-        }
-    }
-
-    /// The Ethernet address changed: neighbours must learn the new one.
-    pub(crate) fn mac_changed(&mut self, mac: [u8; 6], system: &mut System, now: Instant) {
-        if let Some(port) = &mut self.port {
-            port.mac = mac;
-            if port.virtual_mac_device.is_none() {
-                // What claims our addresses with the old one is foreign from now on.
-                port.detector.own_mac = mac;
-            }
-        }
-        self.reconfigure_detector(&self.detector_rules(), system, now);
-        // The virtual MAC is the same whatever the interface's is.
-        let announced = self
-            .port
-            .as_ref()
-            .is_some_and(|port| port.virtual_mac_device.is_none());
-        if announced {
-            self.tell(Event::AddressesRestored, system, now);
         }
     }
 

@@ -102,6 +102,26 @@ impl Instance {
         self.bind_retry.is_due(now)
     }
 
+    /// The Ethernet address changed: neighbours must learn the new one.
+    pub(crate) fn mac_changed(&mut self, mac: [u8; 6], system: &mut System, now: Instant) {
+        if let Some(port) = &mut self.port {
+            port.mac = mac;
+            if port.virtual_mac_device.is_none() {
+                // What claims our addresses with the old one is foreign from now on.
+                port.detector.own_mac = mac;
+            }
+        }
+        self.reconfigure_detector(&self.detector_rules(), system, now);
+        // The virtual MAC is the same whatever the interface's is.
+        let announced = self
+            .port
+            .as_ref()
+            .is_some_and(|port| port.virtual_mac_device.is_none());
+        if announced {
+            self.tell(Event::AddressesRestored, system, now);
+        }
+    }
+
     /// How it receives has changed, and nothing of its port has.
     pub(crate) fn received_by(&mut self, reception: Reception, system: &System, now: Instant) {
         let Some(port) = &mut self.port else { return };

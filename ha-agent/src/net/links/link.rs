@@ -97,6 +97,20 @@ impl Link {
         std::iter::once(self.name.as_str()).chain(others)
     }
 
+    /// Whether all that has changed since is that addresses of the agent's own have come.
+    pub fn has_only_gained_ours(&self, before: &Self) -> bool {
+        let bare = |link: &Self| Self {
+            addresses: Vec::new(),
+            ..link.clone()
+        };
+        let is_known = |found: &&ObservedAddress| before.addresses.contains(found);
+        let stayed = self.addresses.iter().filter(is_known).count();
+        let came = self.addresses.iter().filter(|found| !is_known(found));
+        stayed == before.addresses.len()
+            && came.clone().all(|found| found.ours)
+            && bare(self) == bare(before)
+    }
+
     /// True if frames can be sent and received.
     pub fn is_up(&self) -> bool {
         self.admin_up && self.oper_up
