@@ -81,13 +81,18 @@ pub struct Cleaned {
 }
 
 impl Cleaned {
-    /// Takes a step's outcome in. The first problem counts: what follows may come of it.
-    fn take(&mut self, step: Result<Vec<String>, Failure>) {
-        match step {
-            Ok(done) => self.done.extend(done),
-            Err(problem) => {
-                self.problem.get_or_insert(problem);
-            }
+    /// A step could not be taken, or not wholly. The first problem counts: what follows may come of it.
+    fn take(&mut self, step: Result<(), Failure>) {
+        if let Err(problem) = step {
+            self.problem.get_or_insert(problem);
+        }
+    }
+
+    /// What a step has removed, and why others are still there.
+    fn removed<T>(&mut self, removed: Removed<T>, line: impl Fn(&T) -> String) {
+        self.done.extend(removed.done.iter().map(line));
+        if let Some(why) = removed.failure {
+            self.take(Err(Failure::text(Exit::General, why)));
         }
     }
 }
@@ -100,82 +105,81 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
     let _socket = ControlSocket::claim(&dirs.runtime_dir)?;
     let pins = pins::claim(&dirs.pin_dir)?;
     let mut cleaned = Cleaned::default();
-    cleaned.take(remove_routing());
-    cleaned.take(remove_devices());
+    let steps = &mut cleaned;
+    let step = remove_routing(steps);
+    steps.take(step);
+    let step = remove_devices(steps);
+    steps.take(step);
     if pins.is_some() {
-        cleaned.take(remove_held(&dirs.pin_dir));
+        let step = remove_held(&dirs.pin_dir, steps);
+        steps.take(step);
     }
-    cleaned.take(
-        super::load_config::load(file, "choose another file with --config")
-            .and_then(|config| remove_configured(&config)),
-    );
+    let step = super::load_config::load(file, "choose another file with --config")
+        .and_then(|config| remove_configured(&config, steps));
+    steps.take(step);
     // After the addresses: until they are away, the fence of a dead master keeps them quiet.
-    remove_filters(&mut cleaned);
+    let step = remove_filters(steps);
+    steps.take(step);
     if pins.is_some() {
-        cleaned.take(remove_pins(&dirs.pin_dir, xdp));
+        let step = remove_pins(&dirs.pin_dir, xdp, steps);
+        steps.take(step);
     }
     Ok(cleaned)
 }
 
 /// No agent runs that they could be of.
-fn remove_routing() -> Result<Vec<String>, Failure> {
+fn remove_routing(cleaned: &mut Cleaned) -> Result<(), Failure> {
     let mut table = RoutingTable::open().map_err(|error| general(&error))?;
     let removed =
         leftovers::remove_routing(&mut table, |_| false).map_err(|error| general(&error))?;
-    told(removed, |entry| format!("removed {entry}"))
+    cleaned.removed(removed, |entry| format!("removed {entry}"));
+    Ok(())
 }
 
-fn remove_devices() -> Result<Vec<String>, Failure> {
+fn remove_devices(cleaned: &mut Cleaned) -> Result<(), Failure> {
     let mut table = MacvlanTable::open().map_err(|error| general(&error))?;
     let removed =
         leftovers::remove_devices(&mut table, |_| false).map_err(|error| general(&error))?;
-    told(removed, |device| format!("removed {}", device.name))
+    cleaned.removed(removed, |device| format!("removed {}", device.name));
+    Ok(())
 }
 
 fn general(error: &NetlinkError) -> Failure {
     Failure::new(Exit::General, error)
 }
 
-fn told<T>(removed: Removed<T>, line: impl Fn(&T) -> String) -> Result<Vec<String>, Failure> {
-    match removed.failure {
-        Some(why) => Err(Failure::text(Exit::General, why)),
-        None => Ok(removed.done.iter().map(line).collect()),
-    }
-}
-
 /// Before Linux 6.6 the programs are filters, which nothing pins and which stay by themselves when an agent dies.
-fn remove_filters(cleaned: &mut Cleaned) {
-    let links = match interface::all() {
-        Ok(links) => links,
-        Err(error) => return cleaned.take(Err(Failure::new(Exit::General, &error))),
-    };
+fn remove_filters(cleaned: &mut Cleaned) -> Result<(), Failure> {
+    let links = interface::all().map_err(|error| Failure::new(Exit::General, &error))?;
     for link in links {
-        cleaned.take(match attach::remove_clsact_filters(&link) {
-            Ok(true) => Ok(vec![format!("removed the tc filters from {}", link.name)]),
-            Ok(false) => Ok(Vec::new()),
-            Err(error) => Err(Failure::text(
+        match attach::remove_clsact_filters(&link) {
+            Ok(true) => {
+                let line = format!("removed the tc filters from {}", link.name);
+                cleaned.done.push(line);
+            }
+            Ok(false) => {}
+            Err(error) => cleaned.take(Err(Failure::text(
                 Exit::General,
                 format!("cannot remove the tc filters from {}: {error}", link.name),
-            )),
-        });
+            ))),
+        }
     }
+    Ok(())
 }
 
 /// The addresses that the maps say were held when the agent died.
-fn remove_held(pin_dir: &Path) -> Result<Vec<String>, Failure> {
+fn remove_held(pin_dir: &Path, cleaned: &mut Cleaned) -> Result<(), Failure> {
     let held = reader::held(pin_dir).map_err(|error| Failure::new(Exit::General, &error))?;
     let mut table = open_table()?;
     let marks = table.supports_ifa_proto();
-    let mut done = Vec::new();
     for link in interface::all().map_err(|error| Failure::new(Exit::General, &error))? {
         let was_held = |ip: IpAddr| held.iter().any(|key| is_at(key, &link, ip));
         // An administrator's address may have been in a master's list; without marks the list must do.
-        let removed = remove(&mut table, &link, |present| {
-            (present.ours || !marks) && was_held(present.net.addr())
-        });
-        done.extend(removed?);
+        let is_meant =
+            |present: &ObservedAddress| (present.ours || !marks) && was_held(present.net.addr());
+        remove(&mut table, &link, is_meant, cleaned);
     }
-    Ok(done)
+    Ok(())
 }
 
 fn is_at(key: &FenceKey, link: &Link, ip: IpAddr) -> bool {
@@ -183,44 +187,45 @@ fn is_at(key: &FenceKey, link: &Link, ip: IpAddr) -> bool {
 }
 
 /// The configured addresses, for an agent that had no maps.
-fn remove_configured(config: &Config) -> Result<Vec<String>, Failure> {
+fn remove_configured(config: &Config, cleaned: &mut Cleaned) -> Result<(), Failure> {
     let mut table = open_table()?;
-    let mut done = Vec::new();
     for instance in &config.instances {
         // Without its interface it has no addresses either.
         let Ok(link) = interface::interface(&instance.interface) else {
             continue;
         };
         let held: HashSet<IpAddr> = instance.held().map(VirtualAddress::addr).collect();
-        let removed = remove(&mut table, &link, |present| {
-            present.ours && held.contains(&present.net.addr())
-        });
-        done.extend(removed?);
+        let is_meant =
+            |present: &ObservedAddress| present.ours && held.contains(&present.net.addr());
+        remove(&mut table, &link, is_meant, cleaned);
     }
-    Ok(done)
+    Ok(())
 }
 
-fn remove_pins(pin_dir: &Path, xdp: XdpLinks) -> Result<Vec<String>, Failure> {
+fn remove_pins(pin_dir: &Path, xdp: XdpLinks, cleaned: &mut Cleaned) -> Result<(), Failure> {
     let removed = pins::remove_all(pin_dir, xdp)?;
     // It stays if somebody else's pins are in it, and under the unit, which sees its parent read-only.
     let _ = fs::remove_dir(pin_dir);
-    Ok(match removed {
-        0 => Vec::new(),
-        _ => vec![format!("removed the pins in {}", pin_dir.display())],
-    })
+    if removed > 0 {
+        let line = format!("removed the pins in {}", pin_dir.display());
+        cleaned.done.push(line);
+    }
+    Ok(())
 }
 
-/// Removes those addresses of an interface that are meant.
+/// Removes those addresses of an interface that are meant; one interface that fails does not end it.
 fn remove(
     table: &mut AddressTable,
     link: &Link,
     is_meant: impl Fn(&ObservedAddress) -> bool,
-) -> Result<Vec<String>, Failure> {
-    let removed = leftovers::remove_addresses(table, link.index, &link.addresses, is_meant)
-        .map_err(|error| general(&error))?;
-    told(removed, |spec| {
-        format!("removed {} from {}", spec.net, link.name)
-    })
+    cleaned: &mut Cleaned,
+) {
+    match leftovers::remove_addresses(table, link.index, &link.addresses, is_meant) {
+        Ok(removed) => cleaned.removed(removed, |spec| {
+            format!("removed {} from {}", spec.net, link.name)
+        }),
+        Err(error) => cleaned.take(Err(general(&error))),
+    }
 }
 
 fn open_table() -> Result<AddressTable, Failure> {
@@ -230,6 +235,19 @@ fn open_table() -> Result<AddressTable, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_done_is_said_also_if_something_else_failed_and_the_first_problem_counts() {
+        let mut cleaned = Cleaned::default();
+        let half = Removed {
+            done: vec!["10.99.0.100/24"],
+            failure: Some("busy".to_owned()),
+        };
+        cleaned.removed(half, |it| format!("removed {it}"));
+        cleaned.take(Err(Failure::text(Exit::Config, "no file".to_owned())));
+        assert_eq!(cleaned.done, ["removed 10.99.0.100/24"]);
+        assert!(cleaned.problem.unwrap().to_string().contains("busy"));
+    }
 
     #[test]
     fn what_systemd_starts_again_is_told_from_what_it_gives_up() {

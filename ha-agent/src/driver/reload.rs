@@ -100,10 +100,12 @@ impl Driver {
     }
 
     /// Leaves everything as it is for the program that this process becomes.
-    pub(super) fn hand_over(&self, done: oneshot::Sender<()>) -> ! {
+    pub(super) fn hand_over(&mut self, done: oneshot::Sender<()>) -> ! {
         for instance in &self.instances {
             if instance.role() == Role::Master {
                 self.system.sender.now(instance.id);
+                // Its next signed advert must be later than this one.
+                instance.remember_said(&mut self.system);
             }
         }
         // Whoever asked ends this process.

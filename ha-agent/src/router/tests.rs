@@ -104,6 +104,16 @@ impl Bench {
         self.effects.extend(fx);
     }
 
+    /// Its one address was announced.
+    fn announced(&mut self, millis: u64) {
+        let event = Event::Announced {
+            portion: 0..1,
+            sent: 1,
+            full: false,
+        };
+        self.tell(millis, event);
+    }
+
     /// What it wanted, without what it tells people.
     fn take(&mut self) -> Vec<Effect> {
         let mut wanted = std::mem::take(&mut self.effects);
@@ -158,15 +168,7 @@ fn a_take_over_sends_its_advert_first_and_announces_once_the_addresses_are_there
     assert_eq!(bench.take(), [Effect::Announce(0..1)]);
     // The five of the first burst, one after the other.
     for _ in 0..4 {
-        let portion = 0..1;
-        bench.tell(
-            4000,
-            Event::Announced {
-                portion,
-                sent: 1,
-                full: false,
-            },
-        );
+        bench.announced(4000);
         assert_eq!(bench.take(), [Effect::Announce(0..1)]);
     }
 }
@@ -255,8 +257,8 @@ fn a_slot_that_has_heard_a_master_since_is_believed() {
     }
 }
 
-#[test]
-fn a_killed_master_is_resumed_if_everything_is_in_place_and_nobody_else_was_heard() {
+/// As a crash leaves it, and with a better router heard since.
+fn slots_of_a_dead_master() -> (Slot, Slot) {
     let slot = Slot {
         state: state::MASTER,
         family: 4,
@@ -273,6 +275,12 @@ fn a_killed_master_is_resumed_if_everything_is_in_place_and_nobody_else_was_hear
         master_address: raw(IpAddr::from([10, 99, 0, 1])),
         ..slot
     };
+    (slot, claimed)
+}
+
+#[test]
+fn a_killed_master_is_resumed_if_everything_is_in_place_and_nobody_else_was_heard() {
+    let (slot, claimed) = slots_of_a_dead_master();
     for (in_place, slot, resumes) in [
         (true, &slot, true),
         (false, &slot, false),

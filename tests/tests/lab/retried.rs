@@ -232,3 +232,28 @@ fn sockets_that_could_not_be_had_are_opened_once_they_can_be() -> Result<()> {
     }
     Ok(())
 }
+
+/// The same of a virtual MAC, whose device was up and answered for the address.
+#[test]
+fn the_device_of_a_crashed_master_goes_though_the_router_cannot_take_part() -> Result<()> {
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let agent = Agent::master(h1, instance(100).with("virtual_mac", true))?;
+    let device = agent.only()?.virtual_mac.context("no device")?.device;
+    agent.process().kill()?;
+    h1.run(&["ip", "addr", "del", &own_address(h1), "dev", "eth0"])?;
+    let is_there = || h1.try_run(&["ip", "link", "show", &device]);
+    ensure!(
+        is_there()?.code == Some(0),
+        "a killed agent removes nothing"
+    );
+    let agent = Agent::start_again(h1)?;
+    agent.wait_state(State::Fault, PATIENCE)?;
+    wait_until(PATIENCE, "the device is gone", || {
+        is_there().is_ok_and(|said| said.code != Some(0))
+    })?;
+    h1.run(&["ip", "addr", "add", &own_address(h1), "dev", "eth0"])?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    ensure!(is_there()?.code == Some(0));
+    Ok(())
+}

@@ -63,6 +63,15 @@ fn times(vm: &Vm, since: Instant) -> Vec<(Instant, Stamp)> {
         .collect()
 }
 
+/// A guest with the instance's configuration and its key.
+fn guest(instance: Instance) -> Result<Vm> {
+    let vm = Vm::boot(Card::VirtioNet, &[config(vec![instance])?])?;
+    vm.bring_up("eth0", &format!("{OWN}/24"))?;
+    let secret = std::str::from_utf8(&SECRET)?;
+    vm.run(&format!("umask 077; echo '{secret}' > {KEY}"))?;
+    Ok(vm)
+}
+
 /// Nobody refuses a master whose clock is set: each advert is where the last one lets it be expected.
 #[test]
 fn a_masters_adverts_go_on_while_its_clock_is_set() -> Result<()> {
@@ -71,11 +80,7 @@ fn a_masters_adverts_go_on_while_its_clock_is_set() -> Result<()> {
         ..Instance::default()
     };
     let keyed = hmac(vec![key()], 1, "enforce");
-    let file = config(vec![instance.with("hmac", keyed)])?;
-    let vm = Vm::boot(Card::VirtioNet, &[file])?;
-    vm.bring_up("eth0", &format!("{OWN}/24"))?;
-    let secret = std::str::from_utf8(&SECRET)?;
-    vm.run(&format!("umask 077; echo '{secret}' > {KEY}"))?;
+    let vm = guest(instance.with("hmac", keyed))?;
     let agent = GuestAgent::start(&vm)?;
     agent.wait_instance("web", "leads", PATIENCE, |it| it.state == State::Master)?;
     let begin = clock::now();
@@ -105,11 +110,7 @@ fn signed_adverts_are_told_from_forged_and_recorded_ones_in_the_guests_kernel() 
         priority: 90,
         ..Instance::default()
     };
-    let file = config(vec![instance.with("hmac", keyed)])?;
-    let vm = Vm::boot(Card::VirtioNet, &[file])?;
-    vm.bring_up("eth0", &format!("{OWN}/24"))?;
-    let secret = std::str::from_utf8(&SECRET)?;
-    vm.run(&format!("umask 077; echo '{secret}' > {KEY}"))?;
+    let vm = guest(instance.with("hmac", keyed))?;
     let agent = GuestAgent::start(&vm)?;
     agent.wait_instance("web", "takes part in the kernel", PATIENCE, |it| {
         matches!(it.state, State::Backup | State::Master) && it.timer.kind == "kernel"

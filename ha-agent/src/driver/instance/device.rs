@@ -5,7 +5,7 @@ use ha_common::units::Instant;
 
 use super::Instance;
 use crate::driver::system::System;
-use crate::net::links::{Link, LinkTable};
+use crate::net::links::{Link, LinkKind, LinkTable};
 use crate::net::virtual_mac::{Device, DeviceError, Left};
 use crate::router::notice::Notice;
 use crate::router::{Event, Wanted};
@@ -137,7 +137,9 @@ impl Instance {
         let mac = self.config().virtual_mac.as_ref();
         self.port.is_none()
             && self.router.wanted() == Wanted::Nothing
-            && mac.is_some_and(|mac| links.by_name(&mac.device).is_some())
+            && mac
+                .and_then(|mac| links.by_name(&mac.device))
+                .is_some_and(|link| link.kind == LinkKind::Macvlan)
     }
 
     /// Whether a device that was found is its own, or may be carried on with.

@@ -12,15 +12,7 @@ fn serving(extra: &str) -> Bench {
         "garp = {{ count = 1, repeat_count = 0 }}\n{extra}"
     ));
     bench.tell(4000, Event::AddressesHeld);
-    let portion = 0..1;
-    bench.tell(
-        4000,
-        Event::Announced {
-            portion,
-            sent: 1,
-            full: false,
-        },
-    );
+    bench.announced(4000);
     bench.take();
     bench
 }

@@ -66,22 +66,7 @@ fn a_stall_is_told_with_its_length_and_kept() {
 
 #[test]
 fn a_master_that_does_not_carry_on_after_a_crash_says_why() {
-    let slot = Slot {
-        state: state::MASTER,
-        family: 4,
-        version: 3,
-        down_multiplier: 3,
-        own_interval: 100,
-        ..Slot::default()
-    };
-    let claimed = Slot {
-        last_heard: at(0).0,
-        contested_since: at(0).0,
-        master_priority: 110,
-        master_interval: 100,
-        master_address: raw(IpAddr::from([10, 99, 0, 1])),
-        ..slot
-    };
+    let (slot, claimed) = slots_of_a_dead_master();
     for (in_place, slot, why) in [
         (false, &slot, Some("are not all there")),
         (true, &claimed, Some("10.99.0.1 with priority 110")),
