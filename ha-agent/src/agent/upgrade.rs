@@ -3,7 +3,7 @@
 //!
 //! It is the way back from a crash, on purpose and without the pause before the restart: the addresses stay, the slots in
 //! the pinned maps say master, and the new program carries on from both. What it cannot carry on from is refused, and so
-//! is a program that does not take the configuration: it would end, and the service with it.
+//! is a program that rejects the configuration: it would end, and the service with it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -81,7 +81,11 @@ async fn takes_configuration(program: &Path, file: &Path) -> Result<(), ErrorRep
     };
     Err(ErrorReply {
         kind: ErrorKind::Config,
-        message: format!("{} does not take {}", program.display(), file.display()),
+        message: format!(
+            "{} rejects {}; the running agent stays as it is: correct the file, and try again",
+            program.display(),
+            file.display()
+        ),
         details: vec![output],
     })
 }
