@@ -32,7 +32,7 @@ impl Handler for Agent {
         all.extend(self.reader.iter().flat_map(|reader| reader.peers()));
         Ok(Peers {
             pin_dir: self.pins.clone().ok(),
-            peers: peers::shown(&all, clock::now(), &self.links.borrow()),
+            peers: peers::shown(&all, clock::now(), &self.links.get()),
             frames: self.reader.as_deref().map(peers::frames),
         })
     }

@@ -14,11 +14,11 @@ use crate::net::links::LinkTable;
 use crate::net::retry::Trouble;
 use crate::net::route_monitor::RouteMonitor;
 use crate::os::async_fd;
+use crate::os::latest::Latest;
 use crate::router::health::Health;
 
-pub(super) async fn pass_links(mut table: watch::Receiver<Arc<LinkTable>>, driver: Handle) {
-    while table.changed().await.is_ok() {
-        let links = Arc::clone(&table.borrow_and_update());
+pub(super) async fn pass_links(mut table: Latest<Arc<LinkTable>>, driver: Handle) {
+    while let Some(links) = table.next().await {
         driver.tell_links(links);
     }
 }
@@ -31,13 +31,10 @@ pub(super) async fn pass_removals(mut removals: RouteMonitor, driver: Handle) {
 }
 
 /// Says when the kernel's news are not heard, and when they are again; what happens between is in `status`.
-pub(super) async fn say_troubles(
-    what: &'static str,
-    mut trouble: watch::Receiver<Option<Trouble>>,
-) {
+pub(super) async fn say_troubles(what: &'static str, mut trouble: Latest<Option<Trouble>>) {
     let mut was_troubled = false;
-    loop {
-        let now = trouble.borrow_and_update().clone();
+    let mut latest = Some(trouble.see());
+    while let Some(now) = latest {
         match &now {
             Some(trouble) if !was_troubled => {
                 warn!(
@@ -49,9 +46,7 @@ pub(super) async fn say_troubles(
             _ => {}
         }
         was_troubled = now.is_some();
-        if trouble.changed().await.is_err() {
-            return;
-        }
+        latest = trouble.next().await;
     }
 }
 

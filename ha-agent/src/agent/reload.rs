@@ -70,7 +70,7 @@ impl Agent {
         })?;
         let (old, _) = self.config();
         let plan = config::plan(&old, &new);
-        let costs = reload_costs::costs(&plan, &self.links.borrow(), |it| self.takes_part(it));
+        let costs = reload_costs::costs(&plan, &self.links.get(), |it| self.takes_part(it));
         if !costs.is_empty() && !force {
             return Err(ErrorReply {
                 kind: ErrorKind::HostLacks,

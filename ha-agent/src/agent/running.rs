@@ -17,6 +17,7 @@ use crate::driver::sender::SenderStats;
 use crate::driver::{Command, Handle};
 use crate::net::links::LinkTable;
 use crate::net::retry::Trouble;
+use crate::os::latest::Latest;
 use crate::os::realtime::Ability;
 
 /// How long a driver may take to show itself before the last picture must do.
@@ -33,9 +34,9 @@ pub(super) struct Agent {
     pub(super) pins: Result<PathBuf, String>,
     pub(super) published: Arc<StatusPublisher>,
     pub(super) reader: Option<Arc<Reader>>,
-    pub(super) links: watch::Receiver<Arc<LinkTable>>,
+    pub(super) links: Latest<Arc<LinkTable>>,
     /// Why the kernel's news of interfaces are not heard, and those of routes.
-    pub(super) watch_troubles: [watch::Receiver<Option<Trouble>>; 2],
+    pub(super) watch_troubles: [Latest<Option<Trouble>>; 2],
     pub(super) checks: Mutex<Option<Checks>>,
     /// The last snapshot of the checks, for while they are being changed.
     pub(super) shown_checks: Lock<Vec<CheckStatus>>,

@@ -25,6 +25,7 @@ use crate::driver::{self, Command, Handle, Setup};
 use crate::net::links::monitor::{self, Watch};
 use crate::net::retry::Trouble;
 use crate::net::route_monitor::RouteMonitor;
+use crate::os::latest::Latest;
 use crate::os::{clock, realtime};
 
 /// Waiting check results; the driver takes them within a turn.
@@ -43,7 +44,7 @@ pub(super) async fn until_told(
     let mut tasks = JoinSet::new();
     let watch = monitor::watch().map_err(environment)?;
     let links = watch.table.clone();
-    let table = Arc::clone(&links.borrow());
+    let table = links.get();
     preflight::say_missing_interfaces(&config, &table);
     let half = preflight::kernel_half(&config, &dirs.pin_dir)?;
     let (recorder, recording) = recording::start(options.record.as_deref(), &config);
@@ -128,7 +129,7 @@ fn follow_network(
     tasks: &mut JoinSet<()>,
     watched: &Watch,
     handle: &Handle,
-) -> [watch::Receiver<Option<Trouble>>; 2] {
+) -> [Latest<Option<Trouble>>; 2] {
     let (removals, unheard_routes) = RouteMonitor::new();
     let unheard_links = watched.trouble.clone();
     tasks.spawn(forward::pass_links(watched.table.clone(), handle.clone()));

@@ -232,7 +232,7 @@ async fn watch_status<H: Handler>(
     let mut changes = handler.changes();
     loop {
         // Marked as seen before the snapshot is taken, so that no change falls between the two.
-        changes.borrow_and_update();
+        changes.mark_unchanged();
         let line = snapshot(handler).await;
         if send(write, &line, limits).await.is_err() {
             return;

@@ -9,11 +9,11 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use ha_common::units::Instant;
 use socket2::{SockFilter, SockRef};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::watch as tokio_watch;
 
 use super::notifications::{Next, Notifications, group};
 use super::retry::Trouble;
 use super::routing::RTPROT_HA_AGENT;
+use crate::os::latest::{self, Latest, Publisher};
 use crate::os::{async_fd, clock};
 
 /// Removals taken in before they are told, so that a flood is one piece of news.
@@ -34,14 +34,14 @@ const PROTOCOL_AT: u32 = 16 + 5;
 /// The watch. It never ends: what fails is tried again.
 pub struct RouteMonitor {
     open: Option<(Notifications, AsyncFd<OwnedFd>)>,
-    trouble: tokio_watch::Sender<Option<Trouble>>,
+    trouble: Publisher<Option<Trouble>>,
 }
 
 impl RouteMonitor {
     /// One that opens itself when it is first listened to, inside a tokio runtime, in the network namespace of the
     /// thread that does; and why it hears nothing, if it does not.
-    pub fn new() -> (Self, tokio_watch::Receiver<Option<Trouble>>) {
-        let (trouble, shown) = tokio_watch::channel(None);
+    pub fn new() -> (Self, Latest<Option<Trouble>>) {
+        let (trouble, shown) = latest::channel(None);
         (
             Self {
                 open: None,
@@ -75,16 +75,12 @@ impl RouteMonitor {
 
     async fn reopen(&mut self) {
         loop {
-            let next = self
-                .trouble
-                .borrow()
-                .as_ref()
-                .map_or(Instant(0), |it| it.next);
+            let next = self.trouble.get().map_or(Instant(0), |it| it.next);
             tokio::time::sleep(next.since(clock::now()).to_duration()).await;
             match open() {
                 Ok(open) => {
                     self.open = Some(open);
-                    self.trouble.send_replace(None);
+                    self.trouble.set(None);
                     return;
                 }
                 Err(error) => self.fail(&error),
@@ -95,9 +91,8 @@ impl RouteMonitor {
     fn fail(&mut self, error: &io::Error) {
         self.open = None;
         let why = format!("cannot hear of removed routes: {error}");
-        let before = self.trouble.borrow().clone();
-        let trouble = Trouble::after(before, why, clock::now());
-        self.trouble.send_replace(Some(trouble));
+        let trouble = Trouble::after(self.trouble.get(), why, clock::now());
+        self.trouble.set(Some(trouble));
     }
 }
 

@@ -3,5 +3,6 @@
 pub mod async_fd;
 pub mod clock;
 pub mod descriptors;
+pub mod latest;
 pub mod notifier;
 pub mod realtime;

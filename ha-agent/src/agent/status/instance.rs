@@ -9,6 +9,7 @@ use ha_common::master_tracking;
 use ha_common::units::{Centiseconds, Instant, Version};
 
 use super::datapath::{consume, datapath, timer};
+use super::host::Host;
 use super::now::{Now, micros};
 use super::rejected::rejected;
 use super::routing::routing;
@@ -21,7 +22,6 @@ use crate::config::model::Datapath;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::driver::published::InstanceStatus;
 use crate::net::links::LinkTable;
-use crate::net::routing::RoutingEntry;
 use crate::router::notice::Told;
 use crate::status::claims::{Claimant, Claims};
 use crate::status::fence::{Fence, FenceState};
@@ -34,13 +34,8 @@ use crate::status::moment::Countdown;
 use crate::status::rejects::RejectCounts;
 use crate::status::virtual_mac::{MacAddress, VirtualMac};
 
-pub(super) fn instance(
-    agent: &Agent,
-    view: &InstanceStatus,
-    present: &HashSet<RoutingEntry>,
-    now: Now,
-) -> Instance {
-    let (routes, rules) = routing(agent, view, present);
+pub(super) fn instance(agent: &Agent, view: &InstanceStatus, host: &Host, now: Now) -> Instance {
+    let (routes, rules) = routing(view, host);
     let config = &view.config;
     let slot = slot(agent, view);
     Instance {
@@ -50,7 +45,7 @@ pub(super) fn instance(
             .as_ref()
             .map(|membership| membership.group.to_string()),
         interface: config.interface.clone(),
-        ifindex: ifindex(view, &agent.links.borrow()),
+        ifindex: ifindex(view, &host.links),
         family: Family::from(config.family),
         vrid: config.vrid.get(),
         version: config.version as u8,
@@ -75,8 +70,8 @@ pub(super) fn instance(
         transport: transport(config),
         hmac: config.hmac.as_ref().map(|it| hmac(it, view, slot.as_ref())),
         virtual_mac: virtual_mac(view),
-        addresses: addresses(agent, view, &config.addresses),
-        excluded: addresses(agent, view, &config.excluded),
+        addresses: addresses(host, view, &config.addresses),
+        excluded: addresses(host, view, &config.excluded),
         routes,
         rules,
         missing: view.missing.iter().map(|it| now.missing(it)).collect(),
@@ -232,9 +227,8 @@ fn own_checksum(config: &model::Instance) -> Option<Checksum> {
     }
 }
 
-fn addresses(agent: &Agent, view: &InstanceStatus, configured: &[VirtualAddress]) -> Vec<Address> {
-    let links = agent.links.borrow();
-    let link = view.address_device.and_then(|index| links.get(index));
+fn addresses(host: &Host, view: &InstanceStatus, configured: &[VirtualAddress]) -> Vec<Address> {
+    let link = view.address_device.and_then(|index| host.links.get(index));
     let found: HashSet<IpAddr> = link
         .into_iter()
         .flat_map(|link| &link.addresses)

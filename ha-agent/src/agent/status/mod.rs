@@ -3,6 +3,7 @@
 mod check;
 pub(super) mod datapath;
 mod group;
+mod host;
 mod instance;
 mod now;
 mod rejected;
@@ -29,6 +30,7 @@ use crate::status::watches::{Unwatched, Watches};
 
 use check::checks;
 use group::groups;
+use host::Host;
 use instance::instance;
 use now::Now;
 
@@ -38,7 +40,7 @@ pub(super) fn status(agent: &Agent) -> Status {
         monotonic: clock::now(),
     };
     let picture = agent.published.picture();
-    let present = routing::present(&picture);
+    let host = Host::read(agent, &picture);
     let (config, loaded) = agent.config();
     Status {
         node: Node {
@@ -57,7 +59,7 @@ pub(super) fn status(agent: &Agent) -> Status {
         instances: picture
             .views
             .iter()
-            .map(|view| instance(agent, view, &present, now))
+            .map(|view| instance(agent, view, &host, now))
             .collect(),
         checks: checks(agent, &config.checks, now),
         groups: groups(&config.groups, &picture),
@@ -123,9 +125,9 @@ fn sender(agent: &Agent, picture: &PublishedStatus, now: Now) -> Sender {
 
 fn watches(agent: &Agent, now: Now) -> Watches {
     let [interfaces, routes] = agent.watch_troubles.each_ref().map(|trouble| {
-        trouble.borrow().as_ref().map(|trouble| Unwatched {
+        trouble.get().map(|trouble| Unwatched {
             since: now.moment(trouble.since),
-            why: trouble.why.clone(),
+            why: trouble.why,
             attempts: trouble.attempts,
             next: now.ahead(trouble.next),
         })

@@ -1,28 +1,13 @@
 //! Routes and rules as `status` shows them.
 
-use std::collections::HashSet;
-
-use crate::agent::running::Agent;
+use super::host::Host;
 use crate::config::model::Instance;
 use crate::config::model::virtual_route::{MAIN_TABLE, RouteKind, VirtualRoute};
-use crate::driver::published::{InstanceStatus, PublishedStatus};
+use crate::driver::published::InstanceStatus;
 use crate::net::links::LinkTable;
-use crate::net::routing::{RoutingEntry, RoutingTable};
+use crate::net::routing::RoutingEntry;
 use crate::reconcile::configured_routing::ConfiguredEntry;
 use crate::status::routing::{Route, Rule};
-
-/// Those of ours that the kernel has now. It is asked only if there can be any, and on a socket of its own:
-/// the driver's is the driver's.
-pub(super) fn present(picture: &PublishedStatus) -> HashSet<RoutingEntry> {
-    let has_ways =
-        |view: &InstanceStatus| !(view.config.routes.is_empty() && view.config.rules.is_empty());
-    if !picture.views.iter().any(|view| has_ways(view)) {
-        return HashSet::new();
-    }
-    let found = RoutingTable::open().and_then(|mut book| book.list());
-    // A kernel that does not say shows none.
-    found.unwrap_or_default().into_iter().collect()
-}
 
 /// Where a route goes: for one that cannot be placed now, where it would by what is written.
 fn table(route: &VirtualRoute, config: &Instance, links: &LinkTable) -> u32 {
@@ -33,16 +18,11 @@ fn table(route: &VirtualRoute, config: &Instance, links: &LinkTable) -> u32 {
 }
 
 /// Both lists.
-pub(super) fn routing(
-    agent: &Agent,
-    view: &InstanceStatus,
-    present: &HashSet<RoutingEntry>,
-) -> (Vec<Route>, Vec<Rule>) {
+pub(super) fn routing(view: &InstanceStatus, host: &Host) -> (Vec<Route>, Vec<Rule>) {
     let config = &view.config;
-    let links = agent.links.borrow();
     let is_there = |entry: &ConfiguredEntry<'_>| {
-        let way = entry.placed(config, &links);
-        way.is_ok_and(|way| present.contains(&way))
+        let way = entry.placed(config, &host.links);
+        way.is_ok_and(|way| host.routing.contains(&way))
     };
     let error = |number: usize| view.routing_errors.get(&number).cloned();
     let routes = config.routes.iter().enumerate().map(|(number, it)| Route {
@@ -52,7 +32,7 @@ pub(super) fn routing(
         dev: (it.kind == RouteKind::Unicast)
             .then(|| it.dev.clone().unwrap_or_else(|| config.interface.clone())),
         metric: it.metric,
-        table: table(it, config, &links),
+        table: table(it, config, &host.links),
         source: it.source,
         text: it.to_string(),
         present: is_there(&ConfiguredEntry::Route(it)),

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
-use tokio::sync::watch as tokio_watch;
 
 use super::link::Link;
 use super::message::link_from_message;
@@ -28,6 +27,7 @@ use crate::net::observed::{DEL_ADDRESS, NEW_ADDRESS, ObservedAddress};
 use crate::net::raw_link::{DEL_LINK, NEW_LINK, RawLink};
 use crate::net::retry::Trouble;
 use crate::os::clock;
+use crate::os::latest::{self, Latest, Publisher};
 use crate::os::notifier::Notifier;
 
 /// Room for some ten thousand notifications, in bytes; beyond that, the table is read.
@@ -54,9 +54,9 @@ pub enum MonitorError {
 #[derive(Debug)]
 pub struct Watch {
     /// The newest state.
-    pub table: tokio_watch::Receiver<Arc<LinkTable>>,
+    pub table: Latest<Arc<LinkTable>>,
     /// Why that may be an old one.
-    pub trouble: tokio_watch::Receiver<Option<Trouble>>,
+    pub trouble: Latest<Option<Trouble>>,
     stop: Arc<Notifier>,
     thread: Option<JoinHandle<()>>,
 }
@@ -81,8 +81,8 @@ impl<F: FnMut() -> Result<Vec<Link>, NetlinkError> + Send + 'static> Read for F 
 
 fn watch_with(receive_buffer: usize, read: impl Read) -> Result<Watch, MonitorError> {
     let stop = Arc::new(Notifier::new().map_err(MonitorError::Start)?);
-    let (table_sender, table) = tokio_watch::channel(Arc::default());
-    let (trouble_sender, trouble) = tokio_watch::channel(None);
+    let (table_sender, table) = latest::channel(Arc::default());
+    let (trouble_sender, trouble) = latest::channel(None);
     let (first, is_read) = sync_channel(1);
     let mut monitor = Monitor {
         receive_buffer,
@@ -108,7 +108,7 @@ fn watch_with(receive_buffer: usize, read: impl Read) -> Result<Watch, MonitorEr
     match is_read.recv_timeout(START_LIMIT) {
         Ok(()) => Ok(watch),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            let trouble = watch.trouble.borrow().clone();
+            let trouble = watch.trouble.get();
             let why = trouble.map_or_else(|| "the kernel does not answer".to_owned(), |it| it.why);
             Err(MonitorError::Read(why))
         }
@@ -123,8 +123,8 @@ struct Monitor<R> {
     notifications: Option<Notifications>,
     upkeep: Upkeep,
     current: LinkTable,
-    table: tokio_watch::Sender<Arc<LinkTable>>,
-    trouble: tokio_watch::Sender<Option<Trouble>>,
+    table: Publisher<Arc<LinkTable>>,
+    trouble: Publisher<Option<Trouble>>,
     /// Told when there is a table; then gone.
     first: Option<SyncSender<()>>,
     stop: Arc<Notifier>,
@@ -209,20 +209,12 @@ impl<R: Read> Monitor<R> {
     }
 
     fn show(&mut self) {
-        self.table.send_if_modified(|shown| {
-            let is_new = **shown != self.current;
-            if is_new {
-                *shown = Arc::new(self.current.clone());
-            }
-            is_new
-        });
-        self.trouble.send_if_modified(|shown| {
-            let is_new = shown.as_ref() != self.upkeep.trouble();
-            if is_new {
-                *shown = self.upkeep.trouble().cloned();
-            }
-            is_new
-        });
+        if *self.table.get() != self.current {
+            self.table.set(Arc::new(self.current.clone()));
+        }
+        if self.trouble.get().as_ref() != self.upkeep.trouble() {
+            self.trouble.set(self.upkeep.trouble().cloned());
+        }
         if self.upkeep.trouble().is_none()
             && let Some(first) = self.first.take()
         {

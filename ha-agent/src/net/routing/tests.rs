@@ -219,7 +219,7 @@ fn root_removals_of_ours_and_of_rules_are_heard_and_nothing_else() {
             let (mut removals, trouble) = crate::net::route_monitor::RouteMonitor::new();
             // What was removed before it listened is not known, and so counts as news.
             removals.next().await;
-            assert!(trouble.borrow().is_none());
+            assert!(trouble.get().is_none());
             let mut book = RoutingTable::open().unwrap();
             let routing = [
                 RoutingEntry::Route(route(lab, "192.0.2.0/24", Some("10.99.0.254"))),

@@ -38,11 +38,21 @@ fn flood_until(lab: &Lab, is_so: impl Fn() -> bool) {
     }
 }
 
+/// Waits until the value is so.
+async fn wait_for<T: Clone>(latest: &mut Latest<T>, is_so: impl Fn(&T) -> bool) -> T {
+    let wait = async {
+        let mut value = latest.see();
+        while !is_so(&value) {
+            value = latest.next().await.expect("the monitor runs");
+        }
+        value
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("in time")
+}
+
 /// Waits until the interface is so.
 async fn until(watch: &mut Watch, index: u32, is_so: impl Fn(Option<&Link>) -> bool) {
-    let wait = watch.table.wait_for(|table| is_so(table.get(index)));
-    let found = tokio::time::timeout(PATIENCE, wait).await;
-    found.expect("in time").expect("the monitor runs");
+    wait_for(&mut watch.table, |table| is_so(table.get(index))).await;
 }
 
 fn has(link: Option<&Link>, net: &str) -> bool {
@@ -58,7 +68,7 @@ fn nets(link: &Link) -> BTreeSet<ipnet::IpNet> {
 fn root_what_happens_to_an_interface_is_shown() {
     with_watch(RECEIVE_BUFFER, async |lab, watch| {
         let near = lab.near;
-        assert_eq!(watch.table.borrow().by_name("near").unwrap().index, near);
+        assert_eq!(watch.table.get().by_name("near").unwrap().index, near);
 
         lab.ip("link set near mtu 1400");
         until(watch, near, |link| link.is_some_and(|l| l.mtu == 1400)).await;
@@ -81,11 +91,7 @@ fn root_what_happens_to_an_interface_is_shown() {
                 .map(|link| link.index)
                 == Some(near)
         };
-        let named = watch.table.wait_for(is_named);
-        tokio::time::timeout(PATIENCE, named)
-            .await
-            .unwrap()
-            .unwrap();
+        wait_for(&mut watch.table, is_named).await;
 
         for (value, forwards) in [("1", true), ("0", false)] {
             std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", value).unwrap();
@@ -98,11 +104,9 @@ fn root_what_happens_to_an_interface_is_shown() {
         }
 
         lab.ip("link add extra type veth peer name other");
-        let is_there = watch
-            .table
-            .wait_for(|table| table.by_name("extra").is_some());
-        let extra = tokio::time::timeout(PATIENCE, is_there).await.unwrap();
-        let extra = extra.unwrap().by_name("extra").unwrap().clone();
+        let is_there = |table: &Arc<LinkTable>| table.by_name("extra").is_some();
+        let table = wait_for(&mut watch.table, is_there).await;
+        let extra = table.by_name("extra").unwrap();
         assert!(!extra.is_up());
         lab.ip("link delete extra");
         until(watch, extra.index, |link| link.is_none()).await;
@@ -136,7 +140,7 @@ fn root_addresses_are_shown_and_a_vip_does_not_become_the_primary_one() {
         })
         .await;
         let primary = |watch: &Watch| {
-            let table = watch.table.borrow();
+            let table = watch.table.get();
             table.get(index).unwrap().primary_ipv4(|_| false)
         };
         assert_eq!(primary(watch), None);
@@ -163,7 +167,7 @@ fn root_lost_notifications_are_made_up_for_by_reading_the_table() {
         flood_until(lab, || reads.load(Ordering::SeqCst) > 1);
         lab.ip("address add 10.99.1.1/32 dev near");
         until(watch, lab.near, |link| has(link, "10.99.1.1/32")).await;
-        let table = watch.table.borrow().clone();
+        let table = watch.table.get();
         let found = table.get(lab.near).unwrap().clone();
         assert!(found.address_losses > 0, "what was not heard may be a loss");
         assert_eq!(nets(&found), nets(&interface::interface("near").unwrap()));
@@ -201,25 +205,18 @@ fn root_a_table_that_cannot_be_read_anew_goes_on_by_what_is_heard_until_it_can()
     };
     with_reader(1, read, async |lab, watch| {
         fails.store(true, Ordering::SeqCst);
-        flood_until(lab, || watch.trouble.borrow().is_some());
-        let twice = watch
-            .trouble
-            .wait_for(|it| it.as_ref().is_some_and(|it| it.attempts > 1));
-        let trouble = tokio::time::timeout(PATIENCE, twice).await.unwrap();
-        let why = trouble.unwrap().clone().unwrap().why;
+        flood_until(lab, || watch.trouble.get().is_some());
+        let twice = |it: &Option<Trouble>| it.as_ref().is_some_and(|it| it.attempts > 1);
+        let why = wait_for(&mut watch.trouble, twice).await.unwrap().why;
         assert!(why.contains("the kernel's table changed"), "{why}");
 
         lab.ip("address add 10.99.1.1/32 dev near");
         until(watch, lab.near, |link| has(link, "10.99.1.1/32")).await;
-        assert!(watch.trouble.borrow().is_some());
+        assert!(watch.trouble.get().is_some());
 
         fails.store(false, Ordering::SeqCst);
-        let over = watch.trouble.wait_for(Option::is_none);
-        tokio::time::timeout(PATIENCE * 2, over)
-            .await
-            .unwrap()
-            .unwrap();
-        let found = watch.table.borrow().get(lab.near).unwrap().clone();
+        wait_for(&mut watch.trouble, Option::is_none).await;
+        let found = watch.table.get().get(lab.near).unwrap().clone();
         assert_eq!(nets(&found), nets(&interface::interface("near").unwrap()));
     });
 }
@@ -234,13 +231,9 @@ fn root_an_interface_whose_alias_is_not_utf_8_is_known_and_followed() {
             &["-c", "ip link set dev extra alias \"$(printf '\\377')\""],
         );
         lab.ip("link set dev extra mtu 1400");
-        let heard = watch
-            .table
-            .wait_for(|table| table.by_name("extra").is_some_and(|link| link.mtu == 1400));
-        tokio::time::timeout(PATIENCE, heard)
-            .await
-            .unwrap()
-            .unwrap();
+        let is_heard =
+            |table: &Arc<LinkTable>| table.by_name("extra").is_some_and(|link| link.mtu == 1400);
+        wait_for(&mut watch.table, is_heard).await;
         let read = interface::all().unwrap();
         assert!(
             read.iter()
