@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use ha_common::layout::Slot;
 use ha_common::units::Instant;
 
 use super::groups::{Group, members_of, routers_of};
 use super::instance::Instance;
+use super::system::System;
 use super::thread::Driver;
 use crate::router::membership::Membership;
 use crate::router::{Effects, Event, Router, group};
@@ -47,31 +49,46 @@ impl Driver {
         touched
     }
 
-    fn sync_group(&mut self, members: &[usize], now: Instant) -> bool {
+    fn sync_group(&mut self, places: &[usize], now: Instant) -> bool {
         let router = |index: &usize| self.instances.get(*index).map(Instance::router);
-        if !members
-            .iter()
-            .any(|it| router(it).is_some_and(Router::has_moved))
-        {
-            return false;
+        let mut routers = places.iter().filter_map(router);
+        let has_moved = routers.any(Router::has_moved);
+        if has_moved {
+            let mut members = GroupMembers {
+                instances: &mut self.instances,
+                system: &mut self.system,
+                places,
+                now,
+            };
+            group::sync(&mut members, now);
         }
-        let shared = group::share(&mut routers_of(&mut self.instances, members), now);
-        self.carry_out(members, shared, now);
-        for index in members {
-            if let Some(instance) = self.instances.get_mut(*index) {
-                instance.resync(&mut self.system, now);
-            }
-        }
-        let settled = group::settle(&mut routers_of(&mut self.instances, members), now);
-        self.carry_out(members, settled, now);
-        true
+        has_moved
+    }
+}
+
+/// The members of a group among the driver's instances.
+struct GroupMembers<'d> {
+    instances: &'d mut [Instance],
+    system: &'d mut System,
+    /// In the group's order.
+    places: &'d [usize],
+    now: Instant,
+}
+
+impl group::Members for GroupMembers<'_> {
+    fn routers(&mut self) -> Vec<&mut Router> {
+        routers_of(self.instances, self.places)
     }
 
-    fn carry_out(&mut self, members: &[usize], effects: Vec<Effects>, now: Instant) {
-        for (index, fx) in members.iter().zip(effects) {
-            if let Some(instance) = self.instances.get_mut(*index) {
-                instance.carry_out(fx, &mut self.system, now);
-            }
+    fn slot(&mut self, member: usize) -> Option<Slot> {
+        let instance = self.instances.get(*self.places.get(member)?)?;
+        instance.slot(self.system)
+    }
+
+    fn carry_out(&mut self, member: usize, fx: Effects) {
+        let place = self.places.get(member);
+        if let Some(instance) = place.and_then(|index| self.instances.get_mut(*index)) {
+            instance.carry_out(fx, self.system, self.now);
         }
     }
 }

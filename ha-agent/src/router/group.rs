@@ -1,18 +1,57 @@
 //! Keeps the members of a sync group in step: [`ha_common::group`] decides, this gathers and feeds.
-//!
-//! Whoever runs the routers does so after whatever may have moved a member and before anything else, so that a group
-//! never goes to sleep half master: [`share`]; [`Router::resync`] of each member that [`Router::has_run_out`];
-//! [`settle`]; each time with the effects carried out before the next.
 
 use ha_common::election::MemberId;
 use ha_common::group::{self, GroupInput, MemberReport, MemberState, Verdict};
+use ha_common::layout::Slot;
 use ha_common::units::Instant;
 
 use super::{Effects, Router};
 
+/// The members of a group on the host that runs them, each by its place in the group's order.
+pub trait Members {
+    /// Their routers, in this order.
+    fn routers(&mut self) -> Vec<&mut Router>;
+    /// The slot of one, as it is now, if it has one.
+    fn slot(&mut self, member: usize) -> Option<Slot>;
+    /// Does what one wants.
+    fn carry_out(&mut self, member: usize, fx: Effects);
+}
+
+/// Brings the group in step: after whatever may have moved a member and before anything else, so that a group never
+/// goes to sleep half master.
+pub fn sync(members: &mut impl Members, now: Instant) {
+    let shared = share(&mut members.routers(), now);
+    carry_out_all(members, shared);
+    let expired: Vec<usize> = members
+        .routers()
+        .iter()
+        .enumerate()
+        .filter(|(_, router)| router.has_run_out())
+        .map(|(member, _)| member)
+        .collect();
+    for member in expired {
+        let Some(slot) = members.slot(member) else {
+            continue;
+        };
+        let mut fx = Effects::default();
+        if let Some(router) = members.routers().into_iter().nth(member) {
+            router.resync(&slot, now, &mut fx);
+        }
+        members.carry_out(member, fx);
+    }
+    let settled = settle(&mut members.routers(), now);
+    carry_out_all(members, settled);
+}
+
+fn carry_out_all(members: &mut impl Members, effects: Vec<Effects>) {
+    for (member, fx) in effects.into_iter().enumerate() {
+        members.carry_out(member, fx);
+    }
+}
+
 /// Has each member go by what all of them bring along: the fitness of the worst and the priority of the lowest.
 /// The effects are in the members' order.
-pub fn share(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
+fn share(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
     let brought: Vec<MemberReport> = members.iter().map(|member| member.own(now)).collect();
     let pool = GroupInput::of(brought.iter().copied());
     let each = members.iter_mut().zip(brought);
@@ -25,7 +64,7 @@ pub fn share(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
 }
 
 /// Has the group take over, leave or wait. The effects are in the members' order.
-pub fn settle(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
+pub(super) fn settle(members: &mut [&mut Router], now: Instant) -> Vec<Effects> {
     let standings: Vec<MemberState> = members.iter().map(|member| member.standing()).collect();
     let verdict = group::settle(standings.iter().copied());
     let (waits_for, deadline) = match verdict {

@@ -1,6 +1,7 @@
 //! Sync groups in the simulation: the nodes of a group are the members of one host, each on its own segment.
 
 use ha_agent::router::{Effects, Router, group};
+use ha_common::layout::Slot;
 
 use crate::node::{Life, Node};
 use crate::world::World;
@@ -24,36 +25,40 @@ impl World {
             return;
         }
         let now = self.now;
-        let shared = group::share(&mut self.routers_of(host), now);
-        self.carry_out_all(host, shared);
-        for id in self.grid.members(host) {
-            let slot = *self.nodes[id].detector.slot();
-            if let Some(router) = &mut self.nodes[id].router
-                && router.has_run_out()
-            {
-                let mut fx = Effects::default();
-                router.resync(&slot, now, &mut fx);
-                self.carry_out(id, fx);
-            }
-        }
-        let settled = group::settle(&mut self.routers_of(host), now);
-        self.carry_out_all(host, settled);
+        group::sync(&mut HostMembers { world: self, host }, now);
         for id in self.grid.members(host) {
             self.watch_deadline(id);
         }
     }
+}
 
-    fn carry_out_all(&mut self, host: usize, effects: Vec<Effects>) {
-        for (id, fx) in self.grid.members(host).zip(effects) {
-            self.carry_out(id, fx);
-        }
+/// The routers of a host, in the order of the nodes.
+struct HostMembers<'w> {
+    world: &'w mut World,
+    host: usize,
+}
+
+impl HostMembers<'_> {
+    fn node(&self, member: usize) -> usize {
+        self.world.grid.node(self.host, member)
+    }
+}
+
+impl group::Members for HostMembers<'_> {
+    fn routers(&mut self) -> Vec<&mut Router> {
+        let nodes = self.world.nodes.iter_mut();
+        let own = nodes.skip(self.host).step_by(self.world.grid.hosts);
+        own.filter_map(|node: &mut Node| node.router.as_mut())
+            .collect()
     }
 
-    /// The routers of the host, in their order, which is that of the nodes.
-    fn routers_of(&mut self, host: usize) -> Vec<&mut Router> {
-        let nodes = self.nodes.iter_mut().skip(host).step_by(self.grid.hosts);
-        nodes
-            .filter_map(|node: &mut Node| node.router.as_mut())
-            .collect()
+    fn slot(&mut self, member: usize) -> Option<Slot> {
+        let node = self.node(member);
+        Some(*self.world.nodes.get(node)?.detector.slot())
+    }
+
+    fn carry_out(&mut self, member: usize, fx: Effects) {
+        let node = self.node(member);
+        self.world.carry_out(node, fx);
     }
 }

@@ -12,8 +12,8 @@ use crate::datapath::socket_slot::Heard;
 use crate::driver::detector::{SlotBackend, list_hash};
 use crate::driver::system::System;
 use crate::net::receive::Received;
+use crate::router::Event;
 use crate::router::notice::Notice;
-use crate::router::{Effects, Event};
 
 impl Instance {
     /// One more turn of the driver was for this instance.
@@ -140,20 +140,8 @@ impl Instance {
         self.tell(Event::Sending(news), system, now)
     }
 
-    pub(super) fn slot(&self, system: &System) -> Option<Slot> {
+    pub(crate) fn slot(&self, system: &System) -> Option<Slot> {
         self.port.as_ref()?.detector.slot(system.kernel.as_ref())
-    }
-
-    /// Before its group decides: if its timer ran out, the slot may know better by now.
-    pub(crate) fn resync(&mut self, system: &mut System, now: Instant) {
-        if !self.router.has_run_out() {
-            return;
-        }
-        if let Some(slot) = self.slot(system) {
-            let mut fx = Effects::default();
-            self.router.resync(&slot, now, &mut fx);
-            self.carry_out(fx, system, now);
-        }
     }
 
     pub(super) fn detector_rules(&self) -> Rules {
