@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -49,16 +51,40 @@ pub(super) enum Contestant {
     Keepalived,
     /// keepalived with what it offers for punctuality.
     KeepalivedRealtime,
+    /// Another ha-agent, such as an earlier one, as it is by default: what `--beside` names.
+    Beside,
+}
+
+/// What `--beside` names.
+static BESIDE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Has this program take part as [`Contestant::Beside`]. Fails if it is no file, or one does already.
+pub(super) fn set_beside(program: &Path) -> Result<()> {
+    let program = fs::canonicalize(program)
+        .with_context(|| format!("no ha-agent at {}", program.display()))?;
+    ensure!(program.is_file(), "{} is no program", program.display());
+    ensure!(BESIDE.set(program).is_ok(), "only one program can be named");
+    Ok(())
 }
 
 impl Contestant {
-    pub(super) const ALL: [Self; 5] = [
-        Self::Tc,
-        Self::Native,
-        Self::Socket,
-        Self::Keepalived,
-        Self::KeepalivedRealtime,
-    ];
+    /// All that take part.
+    pub(super) fn all() -> Vec<Self> {
+        let always = [
+            Self::Tc,
+            Self::Native,
+            Self::Socket,
+            Self::Keepalived,
+            Self::KeepalivedRealtime,
+        ];
+        Self::with_beside(&always)
+    }
+
+    /// These, and the other ha-agent if one was named.
+    pub(super) fn with_beside(always: &[Self]) -> Vec<Self> {
+        let beside = BESIDE.get().map(|_| Self::Beside);
+        always.iter().copied().chain(beside).collect()
+    }
 
     /// What the table calls it.
     pub(super) const fn name(self) -> &'static str {
@@ -68,17 +94,28 @@ impl Contestant {
             Self::Socket => "ha-agent, socket",
             Self::Keepalived => "keepalived",
             Self::KeepalivedRealtime => "keepalived, real-time",
+            Self::Beside => "the other ha-agent",
         }
     }
 
+    /// Whether it is the agent of this build, whose answers are known here.
     pub(super) const fn is_ours(self) -> bool {
-        self.datapath().is_some()
+        matches!(self, Self::Tc | Self::Native | Self::Socket)
+    }
+
+    /// The ha-agent that it is, if it is one.
+    fn agent(self) -> Result<Option<PathBuf>> {
+        match self {
+            Self::Tc | Self::Native | Self::Socket => agent::program().map(Some),
+            Self::Beside => Ok(BESIDE.get().cloned()),
+            Self::Keepalived | Self::KeepalivedRealtime => Ok(None),
+        }
     }
 
     /// Its datapath in the configuration, and what must have come of it.
     const fn datapath(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Tc => Some(("auto", "tc")),
+            Self::Tc | Self::Beside => Some(("auto", "tc")),
             Self::Native => Some(("native", "native")),
             Self::Socket => Some(("socket", "socket")),
             Self::Keepalived | Self::KeepalivedRealtime => None,
@@ -93,7 +130,8 @@ impl Contestant {
         command
             .args(["-c", r#"log=$1; shift; exec "$@" >>"$log" 2>&1"#, "sh"])
             .arg(log);
-        if self.is_ours() {
+        if let Some(agent) = self.agent()? {
+            command.arg(agent);
             self.prepare_agent(host, routers, part, &mut command)?;
         } else {
             self.prepare_keepalived(host, routers, part, &mut command)?;
@@ -127,7 +165,6 @@ impl Contestant {
         config.instance = routers.iter().map(instance).collect();
         agent::Agent::write_config(host, &config)?;
         command
-            .arg(agent::program()?)
             .args(["run", "--config"])
             .arg(agent::config_file(host))
             .arg("--runtime-dir")

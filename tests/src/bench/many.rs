@@ -97,11 +97,13 @@ pub(super) fn measure(rounds: usize) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     for count in COUNTS {
         eprintln!("take-overs of {count} addresses");
-        let posts = CONTESTANTS.map(|contestant| {
-            Post::new(contestant, count)
-                .with_context(|| format!("cannot set up {}", contestant.name()))
-        });
-        let posts = posts.into_iter().collect::<Result<Vec<_>>>()?;
+        let posts = Contestant::with_beside(&CONTESTANTS)
+            .into_iter()
+            .map(|contestant| {
+                Post::new(contestant, count)
+                    .with_context(|| format!("cannot set up {}", contestant.name()))
+            });
+        let posts = posts.collect::<Result<Vec<_>>>()?;
         let bare = Bare::new(count)?;
         let mut results: Vec<Outcome> = posts
             .iter()

@@ -33,6 +33,9 @@ use report::Report;
 /// Measures, prints the table and writes the JSON.
 pub fn run(options: &Options) -> Result<()> {
     require_tools(&[keepalived::PROGRAM])?;
+    if let Some(program) = &options.beside {
+        contestant::set_beside(program)?;
+    }
     let mut report = Report::new(Machine::read(keepalived::PROGRAM)?, options);
     if options.takeovers {
         report.takeovers = takeover::measure(options.rounds)?;

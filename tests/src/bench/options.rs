@@ -12,6 +12,8 @@ pub struct Options {
     pub listen: Duration,
     /// Readings of each contestant.
     pub readings: usize,
+    /// Another ha-agent that takes part.
+    pub beside: Option<PathBuf>,
     /// Where the results go as JSON.
     pub json: PathBuf,
     /// Measure the take-overs.

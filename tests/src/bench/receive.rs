@@ -54,7 +54,7 @@ pub(super) struct Cost {
 /// Reads every contestant's cost `readings` times, for `listen` each.
 pub(super) fn measure(listen: Duration, readings: usize) -> Result<Vec<Cost>> {
     let mut costs = Vec::new();
-    for contestant in Contestant::ALL {
+    for contestant in Contestant::all() {
         eprintln!("memory of {} with one virtual router", contestant.name());
         costs.push(Cost::new(contestant, resident_with_one(contestant)?));
     }

@@ -114,7 +114,7 @@ pub(super) struct Outcome {
 pub(super) fn measure(steady: Duration) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     for size in Size::ALL {
-        for contestant in [Contestant::Tc, Contestant::Keepalived] {
+        for contestant in Contestant::with_beside(&[Contestant::Tc, Contestant::Keepalived]) {
             eprintln!(
                 "{} routers on {} interfaces every {:?}: {}",
                 size.routers().len(),

@@ -63,7 +63,7 @@ struct Post {
 /// Plays `rounds` take-overs of each contestant idle and as many busy.
 pub(super) fn measure(rounds: usize) -> Result<Vec<Outcome>> {
     let mut posts = Vec::new();
-    for contestant in Contestant::ALL {
+    for contestant in Contestant::all() {
         let post = Post::new(contestant)
             .with_context(|| format!("cannot set up {}", contestant.name()))?;
         posts.push(post);

@@ -21,6 +21,9 @@ struct Args {
     /// Where to write every sample [default: target/bench/bench.json or bench-foreign.json]
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Another ha-agent to measure in the same run, such as one from before a change
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "foreign")]
+    beside: Option<PathBuf>,
     /// Only the named parts: take-overs
     #[arg(long)]
     takeovers: bool,
@@ -61,6 +64,7 @@ fn main() -> Result<()> {
         listen,
         readings,
         json: json("bench.json"),
+        beside: args.beside.clone(),
         takeovers: all || args.takeovers,
         receive: all || args.receive,
         many_rounds: if args.quick { 5 } else { 25 },
