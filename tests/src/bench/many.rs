@@ -24,7 +24,7 @@ use super::contestant::{Contestant, INTERVAL, Part, Router, VRID};
 use super::figure::verdict;
 use super::master::Master;
 use super::sample::{Summary, millis_past};
-use super::takeover::{EARLY, PATIENCE, TIMING, WARM_UP, trouble, wait_quiet};
+use super::takeover::{EARLY, PATIENCE, TIMING, WARM_UP, shuffled, trouble, wait_quiet};
 use crate::lab::capture::Capture;
 use crate::lab::clock::now;
 use crate::lab::{Host, Lab, Process, VIP, wait_until};
@@ -112,15 +112,15 @@ pub(super) fn measure(rounds: usize) -> Result<Vec<Outcome>> {
             .map(|adder| Outcome::new(adder, count))
             .collect();
         for round in 0..rounds + WARM_UP {
-            let mut played = Vec::new();
-            for post in &posts {
-                let what = || trouble(post.contestant, post.backup(), "round");
-                played.push(post.round().with_context(what)?);
-            }
-            played.push(bare.round()?);
-            if round >= WARM_UP {
-                for (result, round) in results.iter_mut().zip(&played) {
-                    result.note(round);
+            for place in shuffled(results.len()) {
+                let played = match posts.get(place) {
+                    Some(post) => post
+                        .round()
+                        .with_context(|| trouble(post.contestant, post.backup(), "round"))?,
+                    None => bare.round()?,
+                };
+                if let Some(result) = results.get_mut(place).filter(|_| round >= WARM_UP) {
+                    result.note(&played);
                 }
             }
         }

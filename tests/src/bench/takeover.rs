@@ -3,7 +3,7 @@
 //!
 //! Every contestant stands by on a segment of its own, for a master of its own, all at the same time;
 //! the masters fall silent one after the other, round by round, so that whatever else the machine does
-//! is the same for all.
+//! is the same for all. Each round has another order: who comes after whom matters, to the caches above all.
 
 use std::time::Duration;
 
@@ -93,7 +93,10 @@ fn play(posts: &[Post], rounds: usize, busy_loops: usize) -> Result<Vec<Outcome>
         if round % 10 == 0 {
             eprintln!("take-overs beside {busy_loops} busy loops: {round} of {rounds}");
         }
-        for (post, result) in posts.iter().zip(&mut results) {
+        for place in shuffled(posts.len()) {
+            let (Some(post), Some(result)) = (posts.get(place), results.get_mut(place)) else {
+                continue;
+            };
             let lateness = post
                 .round()
                 .with_context(|| trouble(post.contestant, post.backup(), "round"))?;
@@ -104,6 +107,13 @@ fn play(posts: &[Post], rounds: usize, busy_loops: usize) -> Result<Vec<Outcome>
         result.sum_up();
     }
     Ok(results)
+}
+
+/// The numbers below this one, in any order.
+pub(super) fn shuffled(count: usize) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..count).collect();
+    fastrand::shuffle(&mut numbers);
+    numbers
 }
 
 /// A round's outcome, in milliseconds past the deadline.
