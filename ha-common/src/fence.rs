@@ -1,5 +1,6 @@
-//! The fence: whether a host that says master must be kept from answering for the addresses, because
-//! another one holds them and the agent has not yielded.
+//! The fence: whether a host must be kept from answering for addresses of its own. It is closed by default: an address that the
+//! agent has listed passes only while its slot is master; and while it is, the fence goes up if another one holds the
+//! addresses and the agent has not yielded.
 
 use crate::layout::{Slot, flags, state};
 use crate::master_tracking::{down_interval, was_heard_lately};
@@ -40,7 +41,36 @@ pub fn contested_until(slot: &Slot) -> u64 {
     }
 }
 
-/// Whether frames for our addresses are to be dropped, and those in their name: we say master, somebody else is
+/// What becomes of frames for a listed address, and of those in its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Passage {
+    /// They pass.
+    Open,
+    /// They are dropped: the slot is not master, so that the address should not be there, or is about to go.
+    Closed,
+    /// They are dropped: [`is_up`].
+    Fenced,
+}
+
+/// What becomes of them.
+#[inline(always)]
+pub fn passage(slot: &Slot, turned_at: u64, now: u64) -> Passage {
+    if is_closed(slot) {
+        Passage::Closed
+    } else if is_up(slot, turned_at, now) {
+        Passage::Fenced
+    } else {
+        Passage::Open
+    }
+}
+
+/// Whether the slot's listed addresses are kept quiet because it is not master.
+#[inline(always)]
+pub fn is_closed(slot: &Slot) -> bool {
+    slot.state != state::MASTER && slot.flags & flags::FENCE != 0
+}
+
+/// Whether frames for our addresses are to be dropped, and those in their name, although we are master: we say so, somebody else is
 /// heard to be it, and an event that told the agent so has been left unanswered for the grace.
 ///
 /// Only an event is evidence. Silence is none: the limit of events makes it too.
@@ -114,6 +144,23 @@ mod tests {
     }
 
     #[test]
+    fn an_address_passes_only_while_its_slot_is_master() {
+        for (state, expected) in [
+            (state::FREE, Passage::Closed),
+            (state::IDLE, Passage::Closed),
+            (state::BACKUP, Passage::Closed),
+            (state::MASTER, Passage::Open),
+        ] {
+            assert_eq!(passage(&slot(state), 0, START), expected, "{state}");
+            let without = Slot {
+                flags: 0,
+                ..slot(state)
+            };
+            assert_eq!(passage(&without, 0, START), Passage::Open, "{state}");
+        }
+    }
+
+    #[test]
     fn the_fence_comes_down_with_the_claim() {
         let mut master = slot(state::MASTER);
         for beat in 0..=6 {
@@ -121,6 +168,7 @@ mod tests {
         }
         let last = master.last_heard;
         assert!(is_up(&master, 0, last + 36 * MS));
+        assert_eq!(passage(&master, 0, last + 36 * MS), Passage::Fenced);
         assert_eq!(contested_until(&master), last + 36_484_375);
         assert!(!is_up(&master, 0, last + 37 * MS), "it fell silent");
         let mut left = master;
@@ -133,10 +181,12 @@ mod tests {
                 ..master
             };
             assert!(!is_up(&slot, 0, last));
+            assert_eq!(passage(&slot, 0, last), Passage::Closed);
             assert_eq!(contested_until(&slot), 0);
         }
         let without = Slot { flags: 0, ..master };
         assert!(!is_up(&without, 0, last));
+        assert_eq!(passage(&without, 0, last), Passage::Open);
         let slow = Slot {
             master_interval: 100,
             ..master

@@ -116,6 +116,9 @@ pub fn release(slot: &mut Slot, command: &Command) {
     slot.fenced_out = 0;
     slot.fenced_since = 0;
     slot.fenced_at = 0;
+    slot.closed = 0;
+    slot.closed_out = 0;
+    slot.closed_at = 0;
     slot.claims = 0;
     slot.claim_window_start = 0;
     slot.claim_window_events = 0;

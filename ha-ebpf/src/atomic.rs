@@ -1,7 +1,6 @@
 //! Read-modify-write operations of words that several CPUs may write at once.
 //!
-//! rustc's BPF targets have none, the machine has: addition since Linux 3.19, exchange and compare-and-exchange
-//! since 5.12.
+//! rustc's BPF targets have none, the machine has: addition since Linux 3.19, the others since 5.12.
 
 use core::arch::asm;
 
@@ -15,6 +14,30 @@ pub(crate) unsafe fn add(word: *mut u64, count: u64) {
     // may be stale.
     unsafe {
         asm!("lock *(u64 *)({word} + 0) += {count}", word = in(reg) word, count = in(reg) count);
+    }
+}
+
+/// Sets bits of a word.
+///
+/// # Safety
+/// As for [`add`].
+#[inline(always)]
+pub(crate) unsafe fn or(word: *mut u64, bits: u64) {
+    // SAFETY: as for `add`.
+    unsafe {
+        asm!("lock *(u64 *)({word} + 0) |= {bits}", word = in(reg) word, bits = in(reg) bits);
+    }
+}
+
+/// Clears those bits of a word that are not in `bits`.
+///
+/// # Safety
+/// As for [`add`].
+#[inline(always)]
+pub(crate) unsafe fn and(word: *mut u64, bits: u64) {
+    // SAFETY: as for `add`.
+    unsafe {
+        asm!("lock *(u64 *)({word} + 0) &= {bits}", word = in(reg) word, bits = in(reg) bits);
     }
 }
 

@@ -8,7 +8,7 @@ use ha_common::master_tracking;
 use ha_common::slot as rules;
 
 use crate::maps::HA_SLOTS;
-use crate::timer;
+use crate::{contest, timer};
 
 /// Runs the command in the "packet": one of `ha_common::layout::status`.
 #[inline(always)]
@@ -29,6 +29,7 @@ pub(crate) fn run(context: &TcContext) -> u32 {
         op::TAKE_OVER => take_over(slot, command),
         op::RELEASE => release(slot, command),
         op::TUNE => tune(slot, command),
+        op::CLOSE => close(command),
         _ => status::BAD_COMMAND,
     }
 }
@@ -50,10 +51,22 @@ fn tune(slot: *mut Slot, command: &Command) -> u32 {
     status::OK
 }
 
+#[inline(always)]
+fn close(command: &Command) -> u32 {
+    contest::set_closed(command.is_any_closed != 0);
+    status::OK
+}
+
+/// A slot that is master no more closes its addresses, which are still there: from this very moment traffic is looked at.
+///
 /// The state comes before the deadline: an advert that arrives in between arms a later one, and the
 /// earlier one that is set next is corrected by the advert after it.
 #[inline(always)]
 fn set_state(slot: *mut Slot, command: &Command) -> u32 {
+    // SAFETY: as above.
+    if unsafe { (*slot).state } == state::MASTER && command.state != state::MASTER {
+        contest::set_closed(true);
+    }
     // SAFETY: as above.
     if !rules::set_state(unsafe { &mut *slot }, command) {
         return status::BAD_COMMAND;

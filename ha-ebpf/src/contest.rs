@@ -1,32 +1,52 @@
-//! One word that tells whether any slot may be fenced at all, so that traffic pays one load while none may.
+//! One word that tells whether any address may be fenced at all, so that traffic pays one load while none may.
 //!
-//! It is the object's own data and no map value: reading it takes no look-up.
+//! It is the object's own data and no map value: reading it takes no look-up. It holds until when some master of this host
+//! is contested, `CLOCK_MONOTONIC` nanoseconds, or zero; and in its lowest bit, whether some listed address has a slot that
+//! is not master.
 
 use ha_common::fence;
 use ha_common::layout::Slot;
 
 use crate::atomic;
 
-/// Until when some master of this host is contested, `CLOCK_MONOTONIC` nanoseconds; zero: none is.
-static mut CONTESTED_UNTIL: u64 = 0;
+static mut FENCED: u64 = 0;
 
-/// Whether some master of this host may be contested at present. The only thing that most packets ever pay for.
+/// The bit of an address whose slot is not master.
+const CLOSED: u64 = 1;
+
+/// Whether some address of this host may be fenced at present. The only thing that most packets ever pay for.
 #[inline(always)]
 pub(crate) fn is_possible() -> bool {
     // SAFETY: a word of the object's own; whoever writes it does so as a whole.
-    unsafe { (&raw const CONTESTED_UNTIL).read_volatile() != 0 }
+    unsafe { (&raw const FENCED).read_volatile() != 0 }
+}
+
+/// From here on, or no longer, some listed address has a slot that is not master: the agent's commands alone say so, one
+/// after the other.
+#[inline(always)]
+pub(crate) fn set_closed(is_any: bool) {
+    // SAFETY: as above.
+    unsafe {
+        let word = &raw mut FENCED;
+        if is_any {
+            atomic::or(word, CLOSED);
+        } else {
+            atomic::and(word, !CLOSED);
+        }
+    }
 }
 
 /// Another master was heard by this slot: until it must be silent, packets are looked at.
 #[inline(always)]
 pub(crate) fn note(slot: *mut Slot) {
     // SAFETY: `slot` is a live map value; fields that change meanwhile are those of the same contest.
-    let until = unsafe { fence::contested_until(&*slot) };
-    // SAFETY: as above. Two that write at once may leave the earlier time; the next advert corrects it.
+    let until = unsafe { fence::contested_until(&*slot) } & !CLOSED;
+    // SAFETY: as above. Of two that write at once one may be left out; the next advert corrects it.
     unsafe {
-        let word = &raw mut CONTESTED_UNTIL;
-        if until > word.read_volatile() {
-            word.write_volatile(until);
+        let word = &raw mut FENCED;
+        let old = word.read_volatile();
+        if until > old & !CLOSED {
+            atomic::compare_exchange(word, old, until | old & CLOSED);
         }
     }
 }
@@ -36,10 +56,11 @@ pub(crate) fn note(slot: *mut Slot) {
 pub(crate) fn expire(now: u64) {
     // SAFETY: as above.
     unsafe {
-        let word = &raw mut CONTESTED_UNTIL;
-        let until = word.read_volatile();
+        let word = &raw mut FENCED;
+        let old = word.read_volatile();
+        let until = old & !CLOSED;
         if until != 0 && now > until {
-            atomic::compare_exchange(word, until, 0);
+            atomic::compare_exchange(word, old, old & CLOSED);
         }
     }
 }

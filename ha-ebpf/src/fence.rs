@@ -1,12 +1,13 @@
-//! The fence: a stalled master must neither answer for an address that somebody else holds nor speak in its name.
+//! The fence: neither a host that is not master nor a stalled one must answer for an address that somebody else holds, or
+//! speak in its name.
 //!
-//! The agent lists the addresses of its masters in `HA_FENCE`. Whether the fence of such an address is up is
-//! `ha_common::fence::is_up`; here it is found out which address a frame is about.
+//! The agent lists in `HA_FENCE` the addresses that it puts on interfaces, for as long as they may be there. What becomes of
+//! frames for such an address is `ha_common::fence::passage`; here it is found out which address a frame is about.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use ha_common::address::RawAddress;
 use ha_common::address::same;
-use ha_common::fence;
+use ha_common::fence::{self, Passage};
 use ha_common::layout::{FenceKey, Slot};
 use ha_common::units::Family;
 use ha_common::wire::cursor::Cursor;
@@ -104,23 +105,34 @@ fn judge(ifindex: u32, family: Family, address: RawAddress, way: Way) -> bool {
     // SAFETY: `slot` is a live map value; fields that change meanwhile give a verdict that was right
     // a moment ago or will be.
     unsafe {
-        if !fence::is_up(&*slot, turned_at(), now) {
-            contest::expire(now);
-            return false;
+        match fence::passage(&*slot, turned_at(), now) {
+            Passage::Open => {
+                contest::expire(now);
+                return false;
+            }
+            Passage::Closed => {
+                count::bump(match way {
+                    Way::In => &raw mut (*slot).closed,
+                    Way::Out => &raw mut (*slot).closed_out,
+                });
+                (*slot).closed_at = now;
+            }
+            Passage::Fenced => {
+                count::bump(match way {
+                    Way::In => &raw mut (*slot).fenced,
+                    Way::Out => &raw mut (*slot).fenced_out,
+                });
+                if (*slot).fenced_since < (*slot).unanswered_since {
+                    (*slot).fenced_since = now;
+                }
+                (*slot).fenced_at = now;
+            }
         }
-        count::bump(match way {
-            Way::In => &raw mut (*slot).fenced,
-            Way::Out => &raw mut (*slot).fenced_out,
-        });
-        if (*slot).fenced_since < (*slot).unanswered_since {
-            (*slot).fenced_since = now;
-        }
-        (*slot).fenced_at = now;
     }
     true
 }
 
-/// The slot of the master that holds an address on an interface, and its index.
+/// The slot that an address on an interface is listed for, and its index.
 #[inline(always)]
 pub(crate) fn holder(
     ifindex: u32,

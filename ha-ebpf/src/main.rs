@@ -17,7 +17,7 @@
 //! | not VRRP, VRRP in a VLAN, a VRID that is not ours | passes |
 //! | an advert for our VRID that was sent to another group or host | passes |
 //! | any other advert for our VRID, valid or not | passes, or ends here where the slot consumes |
-//! | anything for our address while the fence is up | is dropped |
+//! | anything for a listed address whose slot is not master, or whose fence is up | is dropped |
 #![no_std]
 #![no_main]
 // Inline assembly for BPF is not stable; neither is building `core` for it.
@@ -84,7 +84,7 @@ fn ha_ingress_l3(context: TcContext) -> i32 {
     receive::receive(Skb::<Layer3>::new(&context))
 }
 
-/// Lets everything leave, but for what a fenced host says in the name of our addresses.
+/// Lets everything leave, but for what is said in the name of our addresses by a host that is not master, or is fenced.
 #[classifier]
 fn ha_egress(context: TcContext) -> i32 {
     fence::egress(Skb::<Layer3>::new(&context))

@@ -18,8 +18,8 @@ use crate::datapath::reader::Reader;
 use crate::net::links::{Link, LinkTable};
 use crate::suggest::nearest;
 
-/// Names what is broken on purpose, comma-separated: `no-kernel`, `no-timer`, `deaf-ring`. For trying what stands
-/// behind the kernel's timers and wake-ups; said loudly.
+/// Names what is broken on purpose, comma-separated: `no-kernel`, `no-timer`, `deaf-ring`, `keep-addresses` (none can be
+/// removed). For trying what stands behind the kernel's timers and wake-ups, and behind removals; said loudly.
 const INJECT: &str = "HA_AGENT_INJECT";
 
 /// capability.h.

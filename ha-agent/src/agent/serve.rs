@@ -62,6 +62,7 @@ pub(super) async fn until_told(
         reporter,
         recorder,
         deaf: preflight::injected("deaf-ring"),
+        keeps_addresses: preflight::injected("keep-addresses"),
     })
     .map_err(environment)?;
     let handle = started.handle.clone();

@@ -3,6 +3,7 @@
 //! Slots are read through the map and written through the command program only: a map update from
 //! userspace would free the slot's timer.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
@@ -17,7 +18,7 @@ use ha_common::accept::TtlRange;
 use ha_common::address::RawAddress;
 use ha_common::hmac::replay::ReplayState;
 use ha_common::hmac::{Key, Keyed};
-use ha_common::layout::{Command, PeerKey, Slot, SlotKey, flags, names, op, status};
+use ha_common::layout::{Command, PeerKey, Slot, SlotKey, flags, names, op, state, status};
 use ha_common::units::Instant;
 
 use super::error::{KernelError, map_error, program_error};
@@ -49,6 +50,9 @@ pub struct Kernel {
     reader: Arc<Reader>,
     no_timer: bool,
     masters: Masters,
+    /// Whether all traffic is looked at, for addresses whose slot is not master. A command that takes a slot's mastership
+    /// says so by itself.
+    is_looking: Cell<bool>,
     /// Whom the unicast slots hear.
     peers: MirroredMap<SlotKey, PeerKey, TtlRange>,
     keys: MirroredMap<SlotKey, Keyed, Key>,
@@ -77,6 +81,7 @@ impl Kernel {
             reader,
             no_timer,
             masters: Masters::of(object)?,
+            is_looking: Cell::new(false),
             peers: MirroredMap::of(object, names::MAP_UNICAST, |key: &PeerKey, _| key.slot)?,
             keys: MirroredMap::of(object, names::MAP_KEYS, |key: &Keyed, _| key.slot)?,
             marks,
@@ -84,7 +89,32 @@ impl Kernel {
             first_free: 0,
         };
         kernel.used = kernel.entries().map(|(_, slot)| slot).collect();
+        kernel.adopt_listed()?;
         Ok(kernel)
+    }
+
+    /// What an earlier agent has listed is closed in this object's programs as well, before they are attached.
+    fn adopt_listed(&mut self) -> Result<(), KernelError> {
+        for slot in self.masters.slots() {
+            let is_master = self.slot(slot)?.state == state::MASTER;
+            self.masters.set_master(slot, is_master);
+        }
+        self.settle_closed()
+    }
+
+    /// Has traffic looked at while some listed address has a slot that is not master, and no longer.
+    fn settle_closed(&self) -> Result<(), KernelError> {
+        let is_any_closed = self.masters.is_any_closed();
+        if is_any_closed == self.is_looking.get() {
+            return Ok(());
+        }
+        self.command(&Command {
+            op: op::CLOSE,
+            is_any_closed: is_any_closed.into(),
+            ..Command::zeroed()
+        })?;
+        self.is_looking.set(is_any_closed);
+        Ok(())
     }
 
     /// Handles to the maps for those beside the driver.
@@ -193,29 +223,34 @@ impl Kernel {
 
     /// Runs a command that sets no timer up.
     pub fn command(&self, command: &Command) -> Result<(), KernelError> {
+        if command.op == op::SET_STATE && command.state != state::MASTER {
+            self.is_looking.set(true);
+        }
         match self.run(command)? {
             status::OK => Ok(()),
             other => Err(KernelError::Refused(other)),
         }
     }
 
-    /// Lists the addresses of a slot that is master, and no others: while the fence is up, what comes for
-    /// them is dropped.
+    /// Lists these addresses for a slot, and no others: unless it is master, and while its fence is up, what comes for them
+    /// is dropped. `is_master`: what the slot was told last.
     pub fn fence(
         &mut self,
         key: SlotKey,
         slot: u32,
+        is_master: bool,
         addresses: impl Iterator<Item = IpAddr>,
     ) -> Result<(), KernelError> {
-        self.masters.list(key, slot, addresses)
+        let listed = self.masters.list(key, slot, is_master, addresses);
+        listed.and(self.settle_closed())
     }
 
     /// Takes every address of a slot off the list.
     pub fn unfence(&mut self, key: SlotKey, slot: u32) -> Result<(), KernelError> {
-        self.masters.list(key, slot, std::iter::empty())
+        self.fence(key, slot, false, std::iter::empty())
     }
 
-    /// The addresses that a slot's master holds, or held when its agent died.
+    /// The addresses that a slot has listed, or had when its agent died.
     pub fn fenced(&self, slot: u32) -> Vec<IpAddr> {
         self.masters.held(slot)
     }

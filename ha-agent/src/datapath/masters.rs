@@ -1,6 +1,7 @@
-//! What the kernel half knows of this host as a master: which addresses each slot holds, and when the
-//! driver last turned. The fence is raised by it, and after a crash it says what was held.
+//! What the kernel half knows of this host's addresses: which of them each slot has on interfaces, or is about to have, and when
+//! the driver last turned. The fence goes by it, and after a crash it says what was held.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use aya::maps::{Array, Map, MapData};
@@ -19,6 +20,8 @@ pub(super) struct Masters {
     list: MirroredMap<u32, FenceKey, u32>,
     meta: Array<MapData, Raw<Meta>>,
     stamp: Meta,
+    /// The slots with listed addresses that are not master: what comes for these is dropped.
+    closed: HashSet<u32>,
 }
 
 impl Masters {
@@ -38,26 +41,49 @@ impl Masters {
                 // Until we have turned ourselves, what the earlier agent said of itself counts.
                 turned_at: left.turned_at,
             },
+            closed: HashSet::new(),
         };
         masters.write_stamp()?;
         Ok(masters)
     }
 
-    /// Makes the list of a slot that is master this one. While the fence is up, what comes for them is
-    /// dropped, and what leaves in their name.
+    /// Makes the list of a slot this one. Unless it is master, what comes for them is dropped, and what leaves in their
+    /// name; while it is, as long as the fence is up.
     pub(super) fn list(
         &mut self,
         key: SlotKey,
         slot: u32,
+        is_master: bool,
         addresses: impl Iterator<Item = IpAddr>,
     ) -> Result<(), KernelError> {
         let entries: Vec<_> = addresses
             .map(|address| (fence_key(key.ifindex, address), slot))
             .collect();
-        self.list.replace(slot, &entries)
+        let listed = self.list.replace(slot, &entries);
+        self.set_master(slot, is_master);
+        listed
     }
 
-    /// The addresses that a slot's master holds, or held when its agent died.
+    /// Whether a slot is master now.
+    pub(super) fn set_master(&mut self, slot: u32, is_master: bool) {
+        if is_master || self.list.held(slot).is_empty() {
+            self.closed.remove(&slot);
+        } else {
+            self.closed.insert(slot);
+        }
+    }
+
+    /// Whether addresses are listed whose slot is not master.
+    pub(super) fn is_any_closed(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
+    /// The slots with listed addresses.
+    pub(super) fn slots(&self) -> Vec<u32> {
+        self.list.owners().collect()
+    }
+
+    /// The addresses that a slot has listed, or had when its agent died.
     pub(super) fn held(&self, slot: u32) -> Vec<IpAddr> {
         let held = self.list.held(slot).iter();
         held.map(|(key, _)| to_ip(key.family, key.address))

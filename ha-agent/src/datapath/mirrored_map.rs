@@ -1,9 +1,10 @@
 //! A hash map of the kernel half that only this process writes, so that what stands in it is known here too.
 
-use std::collections::HashMap as StdHashMap;
+use std::collections::{HashMap as StdHashMap, HashSet};
 use std::hash::Hash;
 
 use aya::maps::{HashMap, Map, MapData, MapError};
+use bytemuck::{Pod, bytes_of};
 
 use super::error::{KernelError, map_error};
 use super::raw::Raw;
@@ -14,13 +15,15 @@ pub(super) struct MirroredMap<O, K, V> {
     name: &'static str,
     map: HashMap<MapData, Raw<K>, Raw<V>>,
     held: StdHashMap<O, Vec<(K, V)>>,
+    /// Whose each entry is: one may come to another owner before it is let go.
+    owners: StdHashMap<K, O>,
 }
 
 impl<O, K, V> MirroredMap<O, K, V>
 where
     O: Copy + Eq + Hash,
-    K: bytemuck::Pod + Eq,
-    V: bytemuck::Pod,
+    K: Pod + Eq + Hash,
+    V: Pod,
 {
     /// Takes up what an earlier agent left in the map; `owner` tells whose an entry is.
     pub(super) fn of(
@@ -33,45 +36,90 @@ where
             .and_then(|map| HashMap::try_from(Map::HashMap(map)))
             .map_err(map_error(name))?;
         let mut held: StdHashMap<O, Vec<(K, V)>> = StdHashMap::new();
+        let mut owners = StdHashMap::new();
         for (key, value) in map.iter().flatten() {
-            held.entry(owner(&key.0, &value.0))
-                .or_default()
-                .push((key.0, value.0));
+            let owner = owner(&key.0, &value.0);
+            held.entry(owner).or_default().push((key.0, value.0));
+            owners.insert(key.0, owner);
         }
-        Ok(Self { name, map, held })
+        Ok(Self {
+            name,
+            map,
+            held,
+            owners,
+        })
     }
 
-    /// Makes an owner's entries these; what is there already is not written again. `ENOSPC` or `E2BIG` if all
-    /// together are too many: then some of the new ones are missing, and none is there that should not be.
+    /// Makes an owner's entries these; what is there already is not written again, and what another owner had is this one's.
+    /// `ENOSPC` or `E2BIG` if all together are too many: then some of the new ones are missing. What cannot be removed
+    /// stays an entry of the owner, so that it is tried again with the next call.
     pub(super) fn replace(&mut self, owner: O, wanted: &[(K, V)]) -> Result<(), KernelError> {
         let mut outcome = Ok(());
-        let mut stays = Vec::new();
-        for (key, value) in self.held.remove(&owner).unwrap_or_default() {
-            if wanted.iter().any(|(other, _)| *other == key) {
-                stays.push((key, value));
+        let had = self.held.remove(&owner).unwrap_or_default();
+        if is_same(&had, wanted) {
+            if !had.is_empty() {
+                self.held.insert(owner, had);
+            }
+            return Ok(());
+        }
+        let keys: HashSet<K> = wanted.iter().map(|(key, _)| *key).collect();
+        let mut stays = StdHashMap::new();
+        let mut left = Vec::new();
+        for (key, value) in had {
+            if keys.contains(&key) {
+                stays.insert(key, value);
             } else {
-                outcome = outcome.and(gone(self.map.remove(&Raw(key))));
+                match gone(self.map.remove(&Raw(key))) {
+                    Ok(()) => drop(self.owners.remove(&key)),
+                    Err(source) => {
+                        outcome = outcome.and(Err(source));
+                        left.push((key, value));
+                    }
+                }
             }
         }
+        let mut held = Vec::with_capacity(wanted.len());
         for (key, value) in wanted {
-            let old = stays.iter_mut().find(|(other, _)| other == key);
-            if let Some((_, old)) = &old
-                && bytemuck::bytes_of(old) == bytemuck::bytes_of(value)
-            {
+            let old = stays.get(key);
+            let is_there = old.is_some_and(|old| bytes_of(old) == bytes_of(value));
+            if is_there {
+                held.push((*key, *value));
                 continue;
             }
             match self.map.insert(Raw(*key), Raw(*value), 0) {
-                Ok(()) => match old {
-                    Some((_, old)) => *old = *value,
-                    None => stays.push((*key, *value)),
-                },
-                Err(source) => outcome = outcome.and(Err(source)),
+                Ok(()) => {
+                    self.take_from_others(key, owner);
+                    held.push((*key, *value));
+                }
+                Err(source) => {
+                    outcome = outcome.and(Err(source));
+                    held.extend(old.map(|old| (*key, *old)));
+                }
             }
         }
-        if !stays.is_empty() {
-            self.held.insert(owner, stays);
+        held.append(&mut left);
+        if !held.is_empty() {
+            self.held.insert(owner, held);
         }
         outcome.map_err(map_error(self.name))
+    }
+
+    /// The entry is this owner's from here on: whoever had it must not remove it.
+    fn take_from_others(&mut self, key: &K, owner: O) {
+        let Some(before) = self.owners.insert(*key, owner).filter(|it| *it != owner) else {
+            return;
+        };
+        if let Some(held) = self.held.get_mut(&before) {
+            held.retain(|(other, _)| other != key);
+            if held.is_empty() {
+                self.held.remove(&before);
+            }
+        }
+    }
+
+    /// Who has entries.
+    pub(super) fn owners(&self) -> impl Iterator<Item = O> + '_ {
+        self.held.keys().copied()
     }
 
     /// An owner's entries.
@@ -83,6 +131,13 @@ where
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
+}
+
+fn is_same<K: Pod + Eq, V: Pod>(had: &[(K, V)], wanted: &[(K, V)]) -> bool {
+    let is_same = |((key, value), (other, new)): (&(K, V), &(K, V))| {
+        key == other && bytes_of(value) == bytes_of(new)
+    };
+    had.len() == wanted.len() && had.iter().zip(wanted).all(is_same)
 }
 
 /// That it was not there is as good as removed.

@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ha_common::layout::SlotKey;
+use bytemuck::Zeroable as _;
+use ha_common::layout::{Command, SlotKey, flags, op, state};
 use ha_common::units::Instant;
 
 use super::instance::Instance;
 use super::thread::Driver;
+use crate::datapath::kernel::Kernel;
 use crate::datapath::reader::group_of;
 use crate::net::links::LinkTable;
 use crate::net::virtual_mac::Left;
@@ -107,7 +109,10 @@ impl Driver {
         }
         let mut failure = Ok(());
         for (key, slot, held) in orphans {
-            // The addresses go first: the slot knows which they are.
+            // The addresses go first: the slot knows which they are, and that of a dead master is closed by now.
+            if let Some(kernel) = &mut self.system.kernel {
+                failure = failure.and(close(kernel, key, slot, &held));
+            }
             let done = self.remove_held(key.ifindex, &held).and_then(|()| {
                 let Some(kernel) = &mut self.system.kernel else {
                     return Ok(());
@@ -152,6 +157,19 @@ impl Driver {
         instance.lower_device(&mut self.system, now);
         true
     }
+}
+
+/// What an earlier agent has listed does not pass any more.
+fn close(kernel: &mut Kernel, key: SlotKey, slot: u32, held: &[IpAddr]) -> Result<(), String> {
+    let told = kernel.command(&Command {
+        op: op::SET_STATE,
+        slot,
+        state: state::IDLE,
+        flags: flags::FENCE,
+        ..Command::zeroed()
+    });
+    told.and(kernel.fence(key, slot, false, held.iter().copied()))
+        .map_err(|error| error.to_string())
 }
 
 /// The slot that it has, and the one that it would have.

@@ -42,9 +42,8 @@ pub(crate) struct Detector {
     pub(crate) generation: u32,
     /// The next event's sequence, to see gaps.
     pub(crate) sequence: u64,
-    /// Whether the kernel half may still list our addresses for the fence; an earlier agent may have
-    /// left them.
-    pub(crate) fenced: bool,
+    /// The part that it was told last (`state`), or that it had.
+    pub(crate) told: u8,
     /// When this use of the slot began: what happened before is another life's, whatever its generation.
     pub(crate) since: Instant,
     /// The own priority that stood in the slot before this use configured it: an earlier life's if that was master.
@@ -124,7 +123,7 @@ impl Detector {
             return Ok(());
         }
         self.generation = self.generation.wrapping_add(1);
-        let (state, arm_for) = match part {
+        let (part, arm_for) = match part {
             Part::Idle => (state::IDLE, 0),
             Part::Backup { arm_for } => (state::BACKUP, arm_for.0),
             Part::Master => (state::MASTER, 0),
@@ -132,7 +131,7 @@ impl Detector {
         let command = Command {
             op: op::SET_STATE,
             generation: self.generation,
-            state,
+            state: part,
             arm_for,
             flags: self.flags(rules),
             own_priority: rules.priority.0,
@@ -142,13 +141,14 @@ impl Detector {
             (SlotBackend::KernelMap(slot), Some(kernel)) => kernel.command(&Command {
                 slot: *slot,
                 ..command
-            }),
-            (SlotBackend::KernelMap(_), None) => Ok(()),
+            })?,
+            (SlotBackend::KernelMap(_), None) => {}
             (SlotBackend::Socket(soft), _) => {
                 soft.command(&command, now.0);
-                Ok(())
             }
         }
+        self.told = part;
+        Ok(())
     }
 
     /// Makes a master of a slot in the kernel whose own master is dead, unless that was heard since `judged_at`, the
@@ -176,29 +176,28 @@ impl Detector {
         if taken_over {
             self.generation = generation;
             self.taken_over = true;
+            self.told = state::MASTER;
         }
         Ok(taken_over)
     }
 
-    /// Lists our addresses for the fence while we are master, and only then.
+    /// Lists these addresses for the fence: they pass only while the slot is master.
     pub(crate) fn fence(
-        &mut self,
+        &self,
         kernel: Option<&mut Kernel>,
-        is_master: bool,
         addresses: impl Iterator<Item = IpAddr>,
     ) -> Result<(), KernelError> {
-        let (SlotBackend::KernelMap(slot), Some(kernel)) = (&self.backend, kernel) else {
-            return Ok(());
-        };
-        if is_master {
-            self.fenced = true;
-            kernel.fence(self.key, *slot, addresses)
-        } else if self.fenced {
-            self.fenced = false;
-            kernel.unfence(self.key, *slot)
-        } else {
-            Ok(())
+        match (&self.backend, kernel) {
+            (SlotBackend::KernelMap(slot), Some(kernel)) => {
+                kernel.fence(self.key, *slot, self.is_master(), addresses)
+            }
+            (SlotBackend::KernelMap(_) | SlotBackend::Socket(_), _) => Ok(()),
         }
+    }
+
+    /// Whether the slot was told to be a master's.
+    pub(crate) fn is_master(&self) -> bool {
+        self.told == state::MASTER
     }
 
     fn flags(&self, rules: &Rules) -> u32 {
@@ -212,17 +211,12 @@ impl Detector {
         bits
     }
 
-    /// The addresses that the kernel half knows to be held: after a crash, those of the earlier agent.
+    /// The addresses that the kernel half has listed: after a crash, those of the earlier agent.
     pub(crate) fn held(&self, kernel: Option<&Kernel>) -> Vec<IpAddr> {
         match (&self.backend, kernel) {
             (SlotBackend::KernelMap(slot), Some(kernel)) => kernel.fenced(*slot),
             (SlotBackend::KernelMap(_) | SlotBackend::Socket(_), _) => Vec::new(),
         }
-    }
-
-    /// Whether the fence may know of addresses that are held.
-    pub(crate) fn is_listed(&self) -> bool {
-        self.fenced
     }
 
     /// True if the deadline is kept by the kernel.

@@ -322,9 +322,18 @@ impl Driver {
             (&port.detector.backend, &mut self.system.kernel)
         {
             let key = port.detector.key;
-            freed = kernel
-                .unfence(key, *slot)
-                .and_then(|()| kernel.release(key, *slot));
+            let links = &self.system.links;
+            let has_interface = links
+                .get(port.ifindex)
+                .is_some_and(|it| it.life == port.life);
+            // Addresses that could not be removed stay closed by their slot until they are gone.
+            if has_interface && !kernel.fenced(*slot).is_empty() {
+                self.leftovers.look(crate::os::clock::now());
+            } else {
+                freed = kernel
+                    .unfence(key, *slot)
+                    .and_then(|()| kernel.release(key, *slot));
+            }
         }
         let deleted = port.device().map_or(Ok(()), |index| {
             self.system.devices.delete(index, port.ifindex)

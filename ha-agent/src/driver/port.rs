@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use ha_common::election::Rules;
-use ha_common::layout::SlotKey;
+use ha_common::layout::{SlotKey, state};
 use ha_common::units::{Family, Instant};
 
 use super::address_device::{self, VirtualMacDevice};
@@ -226,7 +226,7 @@ fn listen_in_kernel(
         timer: Timer::Watchdog,
         generation: left.generation,
         sequence: 0,
-        fenced: true,
+        told: left.state,
         since: now,
         earlier_priority: left.own_priority,
         taken_over: false,
@@ -264,7 +264,7 @@ fn listen_by_socket(
         timer: Timer::Watchdog,
         generation: 0,
         sequence: 0,
-        fenced: false,
+        told: state::FREE,
         since: now,
         earlier_priority: 0,
         taken_over: false,

@@ -129,6 +129,8 @@ pub struct DatapathStatus {
     pub kernel_slot: Option<u32>,
     /// The slot in the agent, and its peers.
     pub soft: Option<Box<SocketSlotStatus>>,
+    /// The addresses that pass only while the slot is master: those that are there by us, or are about to be.
+    pub listed: Vec<IpAddr>,
     /// Whether the kernel keeps the deadline.
     pub kernel_timer: bool,
     /// Whether adverts end in the BPF program.

@@ -51,6 +51,8 @@ pub struct Setup {
     pub recorder: Recorder,
     /// Never look at the ring: to try the watchdog.
     pub deaf: bool,
+    /// Never remove an address: to try what keeps it quiet.
+    pub keeps_addresses: bool,
 }
 
 /// A driver that runs.
@@ -75,7 +77,8 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let sender = Sender::start(Arc::clone(&bell))?;
     let (sender_realtime, sender_stats) = (sender.ability().clone(), sender.sender_stats());
     let (tell, told) = mpsc::sync_channel(1);
-    let addresses = AddressTable::open().map_err(io::Error::other)?;
+    let mut addresses = AddressTable::open().map_err(io::Error::other)?;
+    addresses.refuse_removals(setup.keeps_addresses);
     let routing = RoutingTable::open().map_err(io::Error::other)?;
     let devices = MacvlanTable::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;

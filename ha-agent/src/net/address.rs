@@ -115,6 +115,8 @@ pub type Outcomes = Vec<Result<Outcome, AddressError>>;
 pub struct AddressTable {
     socket: RouteSocket,
     marks: bool,
+    /// No removal is asked for, and each is refused: for tests.
+    refuses_removals: bool,
 }
 
 impl AddressTable {
@@ -123,7 +125,13 @@ impl AddressTable {
         Ok(Self {
             socket: RouteSocket::open()?,
             marks: kernel_marks(),
+            refuses_removals: false,
         })
+    }
+
+    /// From here on no address can be removed, as if the kernel refused (`HA_AGENT_INJECT`).
+    pub fn refuse_removals(&mut self, refuses: bool) {
+        self.refuses_removals = refuses;
     }
 
     /// True if the kernel keeps the mark. Where it does not, [`ObservedAddress::ours`] is always false and
@@ -151,6 +159,13 @@ impl AddressTable {
         specs: &[AddressSpec],
         present: impl Fn(u32) -> &'a [ObservedAddress],
     ) -> Result<Outcomes, NetlinkError> {
+        if self.refuses_removals {
+            let busy = Err(Refusal {
+                errno: Errno::EBUSY,
+                detail: None,
+            });
+            return Ok(report("removing", specs, vec![busy; specs.len()], &[]));
+        }
         let nets: Vec<_> = specs.iter().map(|spec| (spec.ifindex, spec.net)).collect();
         let promoting = secondaries::interfaces_to_promote_on(&nets, present);
         let promoting = self.without_promotion(promoting);

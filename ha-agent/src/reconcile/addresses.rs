@@ -357,6 +357,37 @@ impl Addresses {
         self.restores.restored(now)
     }
 
+    /// What is there in spite of us, and is ours: it is to go, and ours until it has.
+    pub fn keep_track(&mut self, left: &[AddressSpec]) {
+        for place in left {
+            self.put(*place);
+        }
+    }
+
+    /// A look at the interfaces of a router that wants nothing there: what is gone is nobody's to remove any more, and
+    /// somebody else's if it comes again. True if anything of ours is.
+    pub fn forget_gone(&mut self, look: &Look<'_>) -> bool {
+        let before = self.placed.len() + self.recorded.len();
+        let known = Known::of(look);
+        let mut ours = HashSet::new();
+        let mut addresses = HashSet::new();
+        for (index, found) in look.present.iter() {
+            if self.is_ours(&known, index, found) {
+                ours.insert((index, found.net));
+                addresses.insert(found.net.addr());
+            }
+        }
+        self.placed.retain(|place, _| ours.contains(place));
+        self.recorded.retain(|address| addresses.contains(address));
+        self.placed.len() + self.recorded.len() != before
+    }
+
+    /// What of ours may be there, as far as this life knows.
+    pub fn left(&self) -> HashSet<IpAddr> {
+        let placed = self.placed.keys().map(|(_, net)| net.addr());
+        placed.chain(self.recorded.iter().copied()).collect()
+    }
+
     /// What this life has put there, to remove it.
     pub fn placed(&self) -> Vec<AddressSpec> {
         let mut placed: Vec<_> = self.placed.values().copied().collect();

@@ -87,15 +87,15 @@ impl Router {
                 slot.state == state::MASTER
                     && !ha_common::master_tracking::is_taken_over(slot, turned_at, now.0)
             });
-        if !resumes {
-            fx.push(Effect::Want(Wanted::Nothing));
-        }
         if let Some(slot) = slot.filter(|slot| !resumes && slot.state == state::MASTER) {
             let other = contender(self.config.family, slot).filter(|_| binding.in_place);
             fx.say(Notice::Warning(words::of_no_resume(other)));
             // A slot that goes from master to backup keeps whom it has heard beside it, as who has been told of already.
             // This life has been told of nobody: its first advert is to be news.
             self.detect(Detector::Idle, self.election.detector_rules(), fx);
+        }
+        if !resumes {
+            fx.push(Effect::Want(Wanted::Nothing));
         }
         if resumes {
             self.restore_priority(Priority(binding.earlier_priority), now, fx);
@@ -113,15 +113,21 @@ impl Router {
                 rules: *self.election.rules(),
                 deadline: None,
             });
+        }
+        self.assign_anew(slot, fx);
+        if role == Role::Master {
             self.announce(now, fx);
         }
+    }
+
+    fn assign_anew(&mut self, slot: Option<&Slot>, fx: &mut Effects) {
         // A slot in the kernel that it had before goes on; a plain socket's, or one that it came to from a plain
         // socket, knows nothing yet.
         if slot.is_none_or(|slot| slot.state != state::IDLE) {
             return;
         }
         let rules = self.election.detector_rules();
-        match role {
+        match self.role() {
             Role::Master => self.detect(Detector::Master, rules, fx),
             Role::Backup => {
                 let arm_for = rules.initial_down();

@@ -20,6 +20,7 @@ pub mod health;
 mod hearing;
 pub mod membership;
 pub mod notice;
+mod order;
 mod other_masters;
 mod own_interface;
 mod params;
@@ -337,8 +338,11 @@ impl Router {
         let before = self.wanted();
         let actions = self.election.handle(now, input);
         fx.fed(now, input, &actions);
-        for action in actions {
+        for action in order::switch_first(&actions) {
             self.act(action, now, fx);
+        }
+        if order::begins_to_listen(&actions) {
+            fx.push(Effect::ReadSlot);
         }
         if before == Wanted::Undecided && self.wanted() == Wanted::Nothing {
             // It is kept out before it was ever on its interface: there is nothing to carry on from.
@@ -368,7 +372,7 @@ impl Router {
                 fx.push(Effect::Want(Wanted::Nothing));
             }
             Action::Announce => self.announce(now, fx),
-            Action::Detect { detector, rules } => self.detect(detector, rules, fx),
+            Action::Detect { detector, rules } => self.assign(detector, rules, fx),
             Action::UpdateDetector(rules) => fx.push(Effect::UpdateDetector(rules)),
             Action::Report(transition) => self.report(transition, fx),
             Action::Notice(notice) => self.remark(notice, now, fx),
@@ -376,12 +380,16 @@ impl Router {
     }
 
     fn detect(&mut self, part: Detector, rules: Rules, fx: &mut Effects) {
-        let is_unicast = matches!(self.config.transport, Transport::Unicast(_));
-        let part = self.detection.assign(part, rules.interval, is_unicast);
-        fx.push(Effect::Detect { part, rules });
+        self.assign(part, rules, fx);
         if matches!(part, Detector::Backup { .. }) {
             fx.push(Effect::ReadSlot);
         }
+    }
+
+    fn assign(&mut self, part: Detector, rules: Rules, fx: &mut Effects) {
+        let is_unicast = matches!(self.config.transport, Transport::Unicast(_));
+        let part = self.detection.assign(part, rules.interval, is_unicast);
+        fx.push(Effect::Detect { part, rules });
     }
 
     /// Works out fitness and priority, and tells the election what changed. In a group that is for all of its

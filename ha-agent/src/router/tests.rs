@@ -8,6 +8,7 @@ mod last_resort;
 mod reloaded;
 mod said;
 mod slot;
+mod slot_first;
 mod unsent;
 
 use std::net::IpAddr;
@@ -147,7 +148,8 @@ fn binding() -> Binding {
 }
 
 #[test]
-fn a_take_over_sends_its_advert_first_and_announces_once_the_addresses_are_there() {
+fn a_take_over_sends_its_advert_first_then_opens_its_slot_and_announces_once_the_addresses_are_there()
+ {
     let mut bench = Bench::master("");
     let wanted = bench.take();
     assert!(
@@ -155,11 +157,11 @@ fn a_take_over_sends_its_advert_first_and_announces_once_the_addresses_are_there
             wanted[..],
             [
                 Effect::StartAdverts { .. },
-                Effect::Want(Wanted::Everything),
                 Effect::Detect {
                     part: Detector::Master,
                     ..
-                }
+                },
+                Effect::Want(Wanted::Everything),
             ]
         ),
         "{wanted:?}"

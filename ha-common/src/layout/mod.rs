@@ -3,10 +3,13 @@
 //! `repr(C)`, explicit padding, no `bool`, no enum: every bit pattern is a value. Names of maps and
 //! programs exist once, here; a test compares the loaded object with them.
 
+mod counter;
 pub mod names;
 mod sizes;
 
 use bytemuck::{Pod, Zeroable};
+
+pub use counter::Counter;
 
 use crate::accept::AcceptFrom;
 use crate::address::RawAddress;
@@ -17,7 +20,7 @@ use crate::reject::Reject;
 use crate::units::Family;
 
 /// Changes whenever a layout below changes, so that pins of another version are recognised.
-pub const LAYOUT_VERSION: u32 = 8;
+pub const LAYOUT_VERSION: u32 = 9;
 /// First word of [`Meta`]: `HAgt` in memory.
 pub const META_MAGIC: u32 = 0x7467_4148;
 
@@ -89,8 +92,8 @@ pub mod flags {
     pub const TIMER: u32 = 1 << 2;
     /// The timer is wanted but must not be had: for tests of the watchdog.
     pub const NO_TIMER: u32 = 1 << 3;
-    /// While master: drop what comes for our addresses, and what leaves in their name, once another master is
-    /// heard and the agent has left an event unanswered for the grace.
+    /// Drop what comes for our listed addresses, and what leaves in their name: unless the slot is master, and while
+    /// it is, once another master is heard and the agent has left an event unanswered for the grace.
     pub const FENCE: u32 = 1 << 4;
 }
 
@@ -214,6 +217,12 @@ pub struct Slot {
     pub fenced_since: u64,
     /// When it dropped its last.
     pub fenced_at: u64,
+    /// Frames for our addresses dropped because the slot was not master.
+    pub closed: u64,
+    /// Frames in the name of our addresses kept from leaving because the slot was not master.
+    pub closed_out: u64,
+    /// When the last of these was dropped; zero: none ever was.
+    pub closed_at: u64,
     /// Frames of foreign MACs that claimed one of our addresses while we were master.
     pub claims: u64,
     /// Start of the running window of the limit of events of claims.
@@ -300,45 +309,6 @@ pub struct PeerStats {
     pub pad: u16,
 }
 
-/// Host-wide counters: indices into `HA_COUNTERS`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u32)]
-pub enum Counter {
-    /// VRRP frames without a VLAN tag that could be read.
-    Vrrp = 0,
-    /// VRRP frames for virtual routers that are not ours.
-    NotOurs,
-    /// VRRP frames with a VLAN tag: the VLAN device's business.
-    Tagged,
-    /// VRRP frames too short to tell whose they are, or with an IP header that every host discards.
-    Unreadable,
-    /// Adverts that ended in the BPF program.
-    Consumed,
-    /// Events lost, the ring being full.
-    EventsDropped,
-    /// Peer entries not made, for the limit on forged sources.
-    PeersRefused,
-    /// Packets in an authentication header of `IPsec` (IP protocol 51), into which nothing here looks: adverts among them,
-    /// perhaps.
-    Authenticated,
-}
-
-impl Counter {
-    /// How many there are.
-    pub const COUNT: u32 = 8;
-    /// Names, in order.
-    pub const NAMES: [&'static str; 8] = [
-        "vrrp",
-        "not_ours",
-        "tagged",
-        "unreadable",
-        "consumed",
-        "events_dropped",
-        "peers_refused",
-        "authenticated",
-    ];
-}
-
 /// Kinds of [`Event`].
 pub mod event {
     /// The timer fired: nobody was heard until the deadline.
@@ -396,6 +366,9 @@ pub mod op {
     pub const RELEASE: u32 = 3;
     /// Update flags and own priority only.
     pub const TUNE: u32 = 4;
+    /// Whether some listed address has a slot that is not master ([`Command::is_any_closed`]): then all traffic is looked at.
+    /// A slot that stops being master says so by itself; only this takes it back.
+    pub const CLOSE: u32 = 6;
 }
 
 /// Values that the command program returns.
@@ -464,8 +437,10 @@ pub struct Command {
     pub down_multiplier: u8,
     /// `CONFIGURE`.
     pub own_count: u8,
+    /// `CLOSE`: zero for no.
+    pub is_any_closed: u8,
     /// Zero.
-    pub pad: [u8; 2],
+    pub pad: u8,
 }
 
 /// Names an address on an interface, for the fence.

@@ -28,7 +28,8 @@ pub const MAP_DEADLINES: &str = "HA_DEADLINES";
 pub const MAP_META: &str = "HA_META";
 /// Array of one zeroed [`super::PeerStats`]: the source of new entries (the BPF stack is 512 bytes).
 pub const MAP_ZERO_PEER: &str = "HA_ZERO_PEER";
-/// Hash of [`super::FenceKey`] to the index of the slot that owns the address.
+/// Hash of [`super::FenceKey`] to the index of the slot that owns the address: those that the agent is about to add, or has
+/// added and has not seen removed.
 pub const MAP_FENCE: &str = "HA_FENCE";
 /// Hash of [`super::PeerKey`] to [`crate::accept::TtlRange`]: whom a unicast slot hears.
 pub const MAP_UNICAST: &str = "HA_UNICAST";

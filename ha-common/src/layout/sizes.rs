@@ -11,7 +11,7 @@ const _: () = {
     assert!(offset_of!(Slot, timer) == 0);
     assert!(size_of::<SlotKey>() == 8);
     assert!(size_of::<LastReject>() == 56);
-    assert!(size_of::<Slot>() == 720);
+    assert!(size_of::<Slot>() == 744);
     assert!(offset_of!(Slot, deadline) % 8 == 0);
     assert!(size_of::<PeerKey>() == 24);
     assert!(size_of::<PeerStats>() == 336);

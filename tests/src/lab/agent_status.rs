@@ -320,12 +320,18 @@ pub struct RoutingEntry {
 /// The fence.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Fence {
-    /// `none`, `ingress_only`, `down` or `up`.
+    /// `none`, `ingress_only`, `down`, `up` or `closed`.
     pub state: String,
     /// Frames for the addresses that were dropped.
     pub dropped_in: u64,
     /// Frames in their name that were.
     pub dropped_out: u64,
+    /// The addresses that are there though the host is not master.
+    pub closed: Vec<IpAddr>,
+    /// Frames for them that were dropped for that.
+    pub not_master_in: u64,
+    /// Frames in their name that were.
+    pub not_master_out: u64,
     /// How long ago the last one was.
     pub last_us: Option<u64>,
 }

@@ -8,6 +8,7 @@ mod checks;
 mod claims;
 mod cleanup;
 mod cli;
+mod closed;
 mod consume;
 mod datapath;
 mod decoded;

@@ -274,20 +274,31 @@ fn fence(agent: &Agent, view: &InstanceStatus, slot: Option<&Slot>, now: Now) ->
     let turned_at = agent.reader.as_ref().map_or(0, |reader| reader.turned_at());
     let datapath = view.datapath.as_ref().map(|it| it.reception.datapath);
     let is_up = ha_common::fence::is_up(&slot, turned_at, now.monotonic.0);
+    let listed = view.datapath.as_ref().map_or(&[][..], |it| &it.listed);
+    let is_closed = ha_common::fence::is_closed(&slot) && !listed.is_empty();
     let state = match datapath {
         None | Some(Datapath::Socket) => FenceState::None,
         Some(_) if is_up => FenceState::Up,
+        Some(_) if is_closed => FenceState::Closed,
         Some(Datapath::Native | Datapath::Generic) => FenceState::IngressOnly,
         Some(Datapath::Tc) => FenceState::Down,
     };
     let ago = |at: u64| now.monotonic.since(Instant(at)).0 / 1000;
+    let last = slot.fenced_at.max(slot.closed_at);
     let up_since = slot.unanswered_since + ha_common::fence::grace(&slot).0;
     Fence {
         state,
         up_us: is_up.then(|| ago(up_since)),
         dropped_in: slot.fenced,
         dropped_out: slot.fenced_out,
-        last_us: (slot.fenced_at != 0).then(|| ago(slot.fenced_at)),
+        closed: if state == FenceState::Closed {
+            listed.to_vec()
+        } else {
+            Vec::new()
+        },
+        not_master_in: slot.closed,
+        not_master_out: slot.closed_out,
+        last_us: (last != 0).then(|| ago(last)),
     }
 }
 

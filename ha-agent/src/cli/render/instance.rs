@@ -58,7 +58,7 @@ pub(super) fn render_instance(out: &mut String, instance: &Instance) {
     render_timer(out, instance);
     if let Some(fence) = instance.fence.in_words() {
         let style = match instance.fence.state {
-            FenceState::Up => BAD,
+            FenceState::Up | FenceState::Closed => BAD,
             FenceState::None | FenceState::IngressOnly | FenceState::Down => PLAIN,
         };
         field(out, "fence", style, &fence);

@@ -15,7 +15,7 @@ use crate::driver::system::System;
 use crate::net::address::{AddressSpec, Outcomes};
 use crate::net::links::LinkTable;
 use crate::net::netlink::NetlinkError;
-use crate::reconcile::addresses::{Added, Difference, Look, Present};
+use crate::reconcile::addresses::{Added, Addresses, Difference, Look, Present};
 use crate::router::notice::Notice;
 use crate::router::{Effects, Event, Wanted};
 
@@ -34,6 +34,7 @@ impl Instance {
         match wanted {
             Wanted::Undecided => false,
             Wanted::Everything if system.defers_addresses => {
+                self.list_for_fence(system, now);
                 self.is_to_take = true;
                 true
             }
@@ -53,6 +54,7 @@ impl Instance {
         if self.port.is_none() {
             return false;
         }
+        self.list_for_fence(system, now);
         let outcomes = system.addresses.add(self.places());
         self.took(outcomes.map_err(|error| error.to_string()), system, now);
         true
@@ -84,14 +86,8 @@ impl Instance {
         };
         self.tell_foreign(&added.was_there, system, now);
         let was_in_place = self.addresses.is_in_place();
-        let is_listed = self
-            .port
-            .as_ref()
-            .is_some_and(|port| port.detector.is_listed());
-        if is_listed && (was_in_place || !self.addresses.foreign().is_empty()) {
-            // A master's addresses changed, or some are not ours: the fence is told of those that are.
-            self.list_for_fence(true, system);
-        }
+        // Some may turn out not to be ours.
+        self.list_for_fence(system, now);
         if self.is_refused(&added, was_in_place, system, now) {
             return;
         }
@@ -230,10 +226,13 @@ impl Instance {
     ) -> Option<String> {
         let links = &system.links;
         let present = |index| links.get(index).map_or(&[][..], |link| &link.addresses);
-        match system.addresses.remove_beside(specs, present) {
+        let failure = match system.addresses.remove_beside(specs, present) {
             Ok(outcomes) => self.addresses.removed(specs, outcomes, now),
             Err(error) => Some(error.to_string()),
-        }
+        };
+        // What is still there stays closed.
+        self.list_for_fence(system, now);
+        failure
     }
 
     /// The table has changed in nothing that concerns a router; it may show what was done here.
@@ -294,7 +293,7 @@ impl Instance {
         &self,
         present: &Present<'_>,
         system: &System,
-        ask: impl FnOnce(&crate::reconcile::addresses::Addresses, &Look<'_>) -> T,
+        ask: impl FnOnce(&Addresses, &Look<'_>) -> T,
     ) -> T {
         let unbound: Vec<AddressSpec>;
         let places = if let Some(port) = &self.port {
@@ -323,6 +322,11 @@ impl Instance {
         if self.router.wanted() == Wanted::Undecided {
             return self.addresses.settle(None, false, now);
         }
+        if self.router.wanted() == Wanted::Nothing {
+            self.update(present, system, now, |addresses, look| {
+                addresses.forget_gone(look)
+            });
+        }
         let difference = self.compare(present, system, |addresses, look| {
             addresses.difference(look, now)
         });
@@ -333,6 +337,8 @@ impl Instance {
         } = difference;
         let mut failure = None;
         if !remove.is_empty() {
+            self.addresses.keep_track(&remove);
+            self.list_for_fence(system, now);
             failure = self.remove(&remove, system, now);
             self.tell_leftovers(&remove, system);
         }
@@ -394,7 +400,9 @@ impl Instance {
         let is_master = self.router.wanted() == Wanted::Everything;
         let mut theirs = BTreeSet::new();
         if is_master {
-            self.take_stock(present, system);
+            self.update(present, system, now, |addresses, look| {
+                addresses.take_stock(look)
+            });
         } else if !self.config().priority.is_owner() {
             theirs.extend(self.compare(present, system, |addresses, look| {
                 addresses.look_for_foreign(look)
@@ -405,13 +413,20 @@ impl Instance {
         self.carry_out(fx, system, now);
     }
 
-    fn take_stock(&mut self, present: &Present<'_>, system: &mut System) {
+    /// What is known of the addresses follows what is there.
+    fn update(
+        &mut self,
+        present: &Present<'_>,
+        system: &mut System,
+        now: Instant,
+        take_in: impl FnOnce(&mut Addresses, &Look<'_>) -> bool,
+    ) {
         let mut addresses = std::mem::take(&mut self.addresses);
-        let changed = self.compare(present, system, |_, look| addresses.take_stock(look));
+        let changed = self.compare(present, system, |_, look| take_in(&mut addresses, look));
         self.addresses = addresses;
         if changed {
             // The fence is for ours.
-            self.list_for_fence(true, system);
+            self.list_for_fence(system, now);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The detector: what it passes on, and what it is told.
 
+use std::net::IpAddr;
+
 use ha_common::address::known_ip;
 use ha_common::election::{Advert, Detector as Part, Role, Rules};
 use ha_common::layout::{Event as Pushed, Slot};
@@ -12,6 +14,7 @@ use crate::datapath::socket_slot::Heard;
 use crate::driver::detector::{SlotBackend, list_hash};
 use crate::driver::system::System;
 use crate::net::receive::Received;
+use crate::reconcile::retry::Retry;
 use crate::router::Event;
 use crate::router::notice::Notice;
 
@@ -160,21 +163,52 @@ impl Instance {
             .detector
             .set(system.kernel.as_ref(), detector, rules, now);
         self.say_if_failed(done, system);
-        self.list_for_fence(detector == Part::Master, system);
+        self.list_for_fence(system, now);
     }
 
-    /// Tells the kernel half which addresses we hold: those that are ours, and only while we are master.
-    pub(super) fn list_for_fence(&mut self, is_master: bool, system: &mut System) {
-        let Some(port) = &mut self.port else { return };
-        let ours = self
-            .router
-            .config()
-            .held()
-            .map(VirtualAddress::addr)
-            .filter(|address| !self.addresses.foreign().contains(address));
+    /// Tells the kernel half which addresses of ours are on the interface, or are about to be: they pass only while the slot
+    /// is master. Those of somebody else pass whatever we are.
+    pub(super) fn list_for_fence(&mut self, system: &mut System, now: Instant) {
+        let Some(port) = &self.port else { return };
+        let is_master = self.role() == Role::Master;
         let kernel = system.kernel.as_mut();
-        let done = port.detector.fence(kernel, is_master, ours);
-        self.say_if_failed(done, system);
+        let done = if is_master && port.detector.is_master() {
+            let held = self.router.config().held().map(VirtualAddress::addr);
+            let foreign = self.addresses.foreign();
+            let ours = held.filter(|address| !foreign.contains(address));
+            port.detector.fence(kernel, ours)
+        } else if is_master {
+            // Its slot could not be told, and is told again. Until then a master without a fence is better than one that nobody
+            // reaches.
+            port.detector.fence(kernel, std::iter::empty())
+        } else {
+            let mut left: Vec<IpAddr> = self.addresses.left().into_iter().collect();
+            left.sort_unstable();
+            port.detector.fence(kernel, left.into_iter())
+        };
+        match done {
+            Ok(()) => {
+                self.fence_retry.clear();
+                self.fence_error.clear();
+            }
+            Err(error) => {
+                let why = error.to_string();
+                if self.fence_retry.next_deadline().is_none_or(|at| at <= now) {
+                    self.fence_retry.failed(now);
+                }
+                if self.fence_error != why {
+                    self.say(Notice::Failed(why.clone()), system);
+                }
+                self.fence_error = why;
+            }
+        }
+        self.dirty = true;
+    }
+
+    /// Whether some of its addresses have no place in the list of the fence, and since when and why.
+    pub(super) fn unfenced(&self) -> Option<(Retry, &str)> {
+        let failed = self.fence_retry.since().is_some();
+        failed.then_some((self.fence_retry, self.fence_error.as_str()))
     }
 
     /// Configures the slot anew, by these rules: the detector's, which are not always the election's.

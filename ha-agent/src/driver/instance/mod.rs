@@ -58,6 +58,9 @@ pub(crate) struct Instance {
     device_error: String,
     /// The slot could not be configured.
     detector_retry: Retry,
+    /// The fence could not be told of all its addresses, and why.
+    fence_retry: Retry,
+    fence_error: String,
     /// What it needs on its interface could not be had.
     bind_retry: Retry,
     latency: Option<Nanos>,
@@ -98,6 +101,8 @@ impl Instance {
             device_retry: Retry::default(),
             device_error: String::new(),
             detector_retry: Retry::default(),
+            fence_retry: Retry::default(),
+            fence_error: String::new(),
             bind_retry: Retry::default(),
             latency: None,
             last: None,
@@ -272,6 +277,7 @@ impl Instance {
             self.routing.next_deadline(),
             self.device_retry.next_deadline(),
             self.detector_retry.next_deadline(),
+            self.fence_retry.next_deadline(),
             self.bind_retry.next_deadline(),
         ]
         .into_iter()
@@ -294,6 +300,10 @@ impl Instance {
         }
         if self.detector_retry.is_due(now) {
             self.configure_detector_again(system, now);
+            changed = true;
+        }
+        if self.fence_retry.is_due(now) {
+            self.list_for_fence(system, now);
             changed = true;
         }
         if self.device_retry.is_due(now) {

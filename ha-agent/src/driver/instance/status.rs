@@ -45,7 +45,7 @@ impl Instance {
             source: self.port.as_ref().map(|port| port.path.source),
             address_device: self.port.as_ref().map(Port::address_device),
             device: self.device().cloned(),
-            datapath: self.port.as_ref().map(datapath_view),
+            datapath: self.port.as_ref().map(|port| datapath_view(port, system)),
             last: self.last.clone(),
             transitions: router.transitions(),
             wakeups: self.wakeups,
@@ -78,6 +78,13 @@ impl Instance {
             let what = format!("device {name} switched {right}");
             missing.extend(retried(self.device_retry, what, &self.device_error));
         }
+        if let Some((retry, why)) = self.unfenced() {
+            missing.extend(retried(
+                retry,
+                "the fence of some addresses".to_owned(),
+                why,
+            ));
+        }
         if let Some(why) = self.router.readiness().bind_error() {
             let what = format!("sockets on {}", self.config().interface);
             missing.extend(retried(self.bind_retry, what, why));
@@ -86,7 +93,7 @@ impl Instance {
     }
 }
 
-fn datapath_view(port: &Port) -> DatapathStatus {
+fn datapath_view(port: &Port, system: &System) -> DatapathStatus {
     let (kernel_slot, soft) = match &port.detector.backend {
         SlotBackend::KernelMap(slot) => (Some(*slot), None),
         SlotBackend::Socket(soft) => {
@@ -101,6 +108,7 @@ fn datapath_view(port: &Port) -> DatapathStatus {
         reception: port.reception.clone(),
         kernel_slot,
         soft,
+        listed: port.detector.held(system.kernel.as_ref()),
         kernel_timer: port.detector.has_kernel_timer(),
         consume: port.detector.consume,
     }

@@ -197,3 +197,48 @@ fn what_could_not_be_removed_is_still_ours_and_tried_again() {
     assert_eq!(addresses.placed(), [place(VIP)]);
     assert!(addresses.is_due(after(1000)));
 }
+
+/// What is closed by the fence is what of ours may be there: never longer, since what comes next may be an administrator's.
+#[test]
+fn what_of_ours_is_left_is_known_until_it_is_seen_to_be_gone() {
+    let left = |addresses: &Addresses| {
+        let mut left: Vec<String> = addresses.left().iter().map(IpAddr::to_string).collect();
+        left.sort_unstable();
+        left
+    };
+    let seen = |addresses: &mut Addresses, present: &[ObservedAddress], marks: bool| {
+        let look = Look {
+            wanted: Wanted::Nothing,
+            places: &[place(VIP)],
+            present: &on_interface(present),
+            marks,
+        };
+        addresses.forget_gone(&look)
+    };
+    for marks in [true, false] {
+        let mut addresses = Addresses::default();
+        addresses.set_recorded(["10.99.0.101".parse().unwrap()]);
+        addresses.added(&[place(VIP)], done(1), NOW);
+        assert_eq!(left(&addresses), ["10.99.0.100", "10.99.0.101"]);
+        let refused = vec![Err::<Outcome, _>("busy")];
+        addresses.removed(&[place(VIP)], refused, NOW);
+        let mark = |net| if marks { ours(net) } else { found(net) };
+        assert!(!seen(&mut addresses, &[mark(VIP), mark(OTHER)], marks));
+        assert_eq!(left(&addresses), ["10.99.0.100", "10.99.0.101"]);
+        assert!(seen(&mut addresses, &[mark(VIP)], marks));
+        assert_eq!(left(&addresses), ["10.99.0.100"]);
+        assert!(seen(&mut addresses, &[], marks));
+        assert!(left(&addresses).is_empty());
+        // An administrator adds it.
+        assert!(!seen(&mut addresses, &[found(VIP)], marks));
+        assert!(left(&addresses).is_empty());
+    }
+    let mut addresses = Addresses::default();
+    addresses.keep_track(&[place(VIP)]);
+    assert_eq!(left(&addresses), ["10.99.0.100"], "by its mark alone");
+    assert!(
+        seen(&mut addresses, &[found(VIP)], true),
+        "another's by now"
+    );
+    assert!(left(&addresses).is_empty());
+}

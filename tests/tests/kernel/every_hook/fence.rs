@@ -1,4 +1,4 @@
-//! The fence: a master that has not yielded to a better one gets nothing for its addresses any more.
+//! The fence: who is not master, or has not yielded to a better one, gets nothing for its addresses any more.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -9,7 +9,9 @@ use ha_tests::vectors::build::{Frame, Tag};
 use ha_tests::vectors::other::{arp, arp_request, icmpv6, ipv4, ipv6_to, solicitation};
 use ha_tests::vectors::{Receiver, VRID, link_local};
 
-use super::harness::{DROP, Lab, NOTHING, PASS, PATIENCE, advert, command_for, is_runnable, now};
+use super::harness::{
+    DROP, Lab, NOTHING, PASS, PATIENCE, advert, command_for, is_runnable, key_of, now,
+};
 
 const VIP: [u8; 4] = [10, 99, 0, 100];
 const OTHER: [u8; 4] = [10, 99, 0, 101];
@@ -242,13 +244,79 @@ fn the_fence_falls_when_the_contender_leaves() {
 }
 
 #[test]
-fn the_fence_falls_when_the_agent_yields() {
+fn an_address_passes_only_while_its_slot_is_master() {
     for next in [state::BACKUP, state::IDLE] {
         let mut fenced = Fenced::ipv4();
-        assert_eq!(fenced.verdict(&tcp(VIP)), DROP);
+        for frame in [arp_request(VIP), tcp(VIP)] {
+            assert_eq!(fenced.lab.send(&frame), PASS, "master");
+        }
         fenced.lab.set_state(&fenced.command, next, PATIENCE);
-        assert_eq!(fenced.lab.send(&tcp(VIP)), PASS);
+        for (dropped, frame) in (1..).zip([arp_request(VIP), tcp(VIP)]) {
+            assert_eq!(fenced.lab.send(&frame), DROP, "{next}");
+            let slot = fenced.lab.slot();
+            assert_eq!((slot.closed, slot.fenced), (dropped, 0), "told apart");
+            assert!(slot.closed_at != 0);
+        }
+        for frame in [arp_request(OTHER), tcp(OTHER)] {
+            assert_eq!(fenced.lab.send(&frame), PASS, "another address");
+        }
+        fenced
+            .lab
+            .set_state(&fenced.command, state::MASTER, NOTHING);
+        assert_eq!(fenced.lab.send(&tcp(VIP)), PASS, "master again");
+        assert_eq!(fenced.verdict(&tcp(VIP)), DROP, "and fenced");
+        fenced.lab.set_state(&fenced.command, next, PATIENCE);
+        fenced.lab.unfence();
+        assert_eq!(fenced.lab.send(&tcp(VIP)), PASS, "removed");
     }
+}
+
+/// The word that traffic pays for is told by the agent, and by a slot that stops being master.
+#[test]
+fn traffic_is_looked_at_while_an_address_is_closed_and_no_longer() {
+    let mut fenced = Fenced::ipv4();
+    let key = key_of(&fenced.command);
+    let list = |fenced: &mut Fenced, is_master, addresses: &[IpAddr]| {
+        let addresses = addresses.iter().copied();
+        let listed = fenced.lab.kernel.fence(key, 0, is_master, addresses);
+        listed.expect("listed");
+    };
+    let vip = IpAddr::from(VIP);
+    list(&mut fenced, true, &[vip]);
+    fenced.lab.set_state(&fenced.command, state::IDLE, NOTHING);
+    list(&mut fenced, false, &[vip]);
+    assert_eq!(fenced.lab.send(&tcp(VIP)), DROP);
+    list(&mut fenced, false, &[]);
+    // Entries that the agent does not know of tell whether anybody looks.
+    fenced.lab.fence(vip, 0);
+    assert_eq!(fenced.lab.send(&tcp(VIP)), PASS, "nobody looks");
+    list(&mut fenced, false, &[vip, OTHER.into()]);
+    assert_eq!(fenced.lab.send(&tcp(OTHER)), DROP, "before it is added");
+}
+
+/// A reload may give an address to another virtual router before the one that had it has let it go.
+#[test]
+fn an_address_that_another_slot_has_taken_is_not_taken_off_the_list_by_the_earlier_one() {
+    let mut fenced = Fenced::ipv4();
+    let other = Command {
+        slot: 1,
+        vrid: VRID + 1,
+        ..fenced.command
+    };
+    fenced.lab.configure(&other);
+    let vip = || std::iter::once(IpAddr::from(VIP));
+    let kernel = &mut fenced.lab.kernel;
+    let mut list = |command: &Command, addresses: Vec<IpAddr>| {
+        let (key, slot) = (key_of(command), command.slot);
+        let listed = kernel.fence(key, slot, false, addresses.into_iter());
+        listed.expect("listed");
+    };
+    list(&fenced.command, vip().collect());
+    list(&other, vip().collect());
+    list(&fenced.command, Vec::new());
+    assert_eq!(fenced.lab.send(&tcp(VIP)), DROP, "slot 1 is idle");
+    assert_eq!(fenced.lab.slot_at(1).closed, 1);
+    assert_eq!(fenced.lab.kernel.fenced(1), [IpAddr::from(VIP)]);
 }
 
 #[test]

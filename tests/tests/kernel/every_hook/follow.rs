@@ -446,7 +446,7 @@ fn commands_that_make_no_sense_are_refused_and_change_nothing() {
         own_priority: 1,
         ..command
     };
-    for op in [0, 6, u32::MAX] {
+    for op in [0, op::CLOSE + 1, u32::MAX] {
         assert_eq!(refused(&Command { op, ..base }), status::BAD_COMMAND);
     }
     for state in [state::FREE, 4, 255] {

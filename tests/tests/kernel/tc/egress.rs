@@ -105,6 +105,32 @@ fn nothing_leaves_in_the_name_of_a_fenced_ipv6_address() {
 }
 
 #[test]
+fn nothing_leaves_in_the_name_of_an_address_whose_slot_is_not_master() {
+    let mut lab = Lab::new();
+    let command = Command {
+        flags: flags::FENCE,
+        ..command_for(Receiver::V3Ipv4, 0, VRID)
+    };
+    lab.configure(&command);
+    lab.set_state(&command, state::MASTER, NOTHING);
+    lab.fence(VIP.into(), 0);
+    let frames = [says(1, VIP), says(2, VIP), ipv4_from(VIP, TCP, &[0; 20])];
+    for frame in &frames {
+        assert_eq!(lab.send_out(frame), PASS);
+    }
+    lab.set_state(&command, state::BACKUP, PATIENCE);
+    for (dropped, frame) in (1..).zip(&frames) {
+        assert_eq!(lab.send_out(frame), DROP);
+        let slot = lab.slot();
+        assert_eq!(
+            (slot.closed_out, slot.closed, slot.fenced_out),
+            (dropped, 0, 0)
+        );
+    }
+    assert_eq!(lab.send_out(&says(1, OTHER)), PASS);
+}
+
+#[test]
 fn everything_leaves_while_nobody_contests_the_master() {
     let mut lab = Lab::new();
     let command = Command {
