@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use ha_common::units::{Instant, Nanos};
 
+use super::spread::Spread;
 use crate::config::model::Garp;
 
 /// Announcements that one portion window may hold: about a millisecond of sending.
@@ -64,8 +65,7 @@ impl Cadence {
     /// From the take-over to the first refresh: between half the usual time and the whole of it, by where
     /// the instance stands among others.
     fn first_refresh(&self, spread: Spread) -> Nanos {
-        let step = self.refresh.0 / 2 / u64::from(u16::MAX);
-        Nanos(self.refresh.0 - step * u64::from(spread.0))
+        Nanos(self.refresh.0 - spread.share(Nanos(self.refresh.0 / 2)).0)
     }
 
     /// How often in a row a portion is put off.
@@ -87,19 +87,6 @@ impl From<Garp> for Cadence {
             refresh: Nanos::from(garp.refresh),
             gap: Nanos::from(garp.gap),
         }
-    }
-}
-
-/// Where an instance stands among others, so that what all of them do now and then comes at different times.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Spread(u16);
-
-impl Spread {
-    /// Of the instance with this number: the golden ratio's multiples fill the range evenly, however many
-    /// there are.
-    pub const fn of(number: usize) -> Self {
-        let [low, high, ..] = number.to_le_bytes();
-        Self(u16::from_le_bytes([low, high]).wrapping_mul(40_503))
     }
 }
 

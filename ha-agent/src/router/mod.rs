@@ -28,6 +28,7 @@ pub mod priority;
 pub mod readiness;
 mod reporting;
 pub mod sending;
+pub mod spread;
 mod stand_still;
 pub mod tracked;
 mod unheard;
@@ -48,7 +49,7 @@ pub use event::{Binding, Event, InterfaceState};
 pub use wanted::Wanted;
 
 use crate::config::model::{Instance as Config, Transport};
-use announcements::{AnnouncePlan, Spread};
+use announcements::AnnouncePlan;
 use claims::Claims;
 use detection::Detection;
 use membership::Membership;
@@ -56,6 +57,7 @@ use notice::{Notice, Notices};
 use other_masters::OtherMasters;
 use params::params;
 use readiness::Readiness;
+use spread::Spread;
 use unheard::Unheard;
 
 /// One virtual router.

@@ -5,6 +5,7 @@
 //! and stops: a host whose driver hangs must not advertise for ever. When the sender itself wakes far too late (the
 //! machine was stopped), it sends nothing and asks the driver to look first.
 
+mod departures;
 mod due_queue;
 pub mod refusals;
 pub mod schedule;

@@ -7,6 +7,7 @@ use ha_common::stand_still::listening;
 use ha_common::timing::master_down;
 use ha_common::units::{Instant, Nanos};
 
+use super::departures::Departures;
 use super::due_queue::DueQueue;
 use super::refusals::{Refusals, Refused};
 use crate::router::sending::SendingNews;
@@ -73,6 +74,7 @@ pub enum Step {
 #[derive(Debug, Default)]
 pub struct Schedule {
     queue: DueQueue,
+    departures: Departures,
     routers: Vec<Entry>,
     /// Somebody was stopped, or its adverts are refused or leave again, since the driver was last called.
     calls_driver: bool,
@@ -118,13 +120,13 @@ impl Schedule {
         self.queue.due(id)
     }
 
-    /// Starts: the first advert is the caller's to send now.
+    /// Starts: the first advert is the caller's to send now, and the next leaves an interval later at the latest.
     pub fn start(&mut self, id: usize, timing: Timing, now: Instant) {
         *self.entry(id) = Entry {
             timing: Some(timing),
             ..Entry::default()
         };
-        self.queue.put(id, now + timing.interval);
+        self.begin_interval(id, timing, now);
     }
 
     /// The next adverts go by this timing. True if one is to be sent now, for the interval has changed.
@@ -136,13 +138,19 @@ impl Schedule {
         before.interval != timing.interval && self.advert_now(id, now)
     }
 
-    /// One advert out of turn, the next an interval later. False if none may be sent.
+    /// One advert out of turn, the next an interval later at the latest. False if none may be sent.
     pub fn advert_now(&mut self, id: usize, now: Instant) -> bool {
         let Some(timing) = self.timing(id) else {
             return false;
         };
-        self.queue.put(id, now + timing.interval);
+        self.begin_interval(id, timing, now);
         true
+    }
+
+    fn begin_interval(&mut self, id: usize, timing: Timing, now: Instant) {
+        let due = now + timing.interval;
+        let due = self.departures.first(id, due, timing.interval);
+        self.queue.put(id, due);
     }
 
     /// Stops. True if a last word may be sent: not if the sender has stopped by itself.
@@ -222,6 +230,7 @@ impl Schedule {
             } else {
                 now + timing.interval
             };
+            let next = self.departures.next(next, timing.interval);
             self.queue.put(id, next);
             self.entry(id).waits = false;
         }

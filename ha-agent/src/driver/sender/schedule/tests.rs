@@ -157,6 +157,45 @@ fn refusals_that_last_are_news_and_a_new_start_forgets_them() {
 }
 
 #[test]
+fn a_thousand_masters_adverts_take_few_wake_ups_and_none_comes_later_than_its_interval() {
+    let interval = timing().interval;
+    let mut schedule = Schedule::default();
+    let mut said: Vec<Instant> = Vec::new();
+    let (mut wake_ups, mut sent, mut most) = (0, 0, 0);
+    // They become master one after the other, in 20 ms.
+    let take_over = |number: usize| at(0) + Nanos(20_000 * number as u64);
+    let mut now = at(0);
+    while now < at(10_000) {
+        if said.len() < 1000 && take_over(said.len()) <= now {
+            schedule.start(said.len(), timing(), now);
+            said.push(now);
+        }
+        match schedule.next_step(now, NEVER) {
+            Step::Send { id, late } => {
+                assert_eq!(late, Nanos(0), "{id}");
+                let waited = now.since(said[id]);
+                assert!(waited <= interval, "{id}: {waited:?}");
+                said[id] = now;
+                sent += 1;
+            }
+            Step::Wait(Some(next)) => {
+                if now >= at(2_000) {
+                    wake_ups += usize::from(sent > 0);
+                    most = most.max(sent);
+                }
+                let starts = (said.len() < 1000).then(|| take_over(said.len()));
+                now = starts.map_or(next, |start| start.min(next));
+                sent = 0;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // Eight seconds have 8,000 adverts.
+    assert!((8 * 32..8 * 150).contains(&wake_ups), "{wake_ups}");
+    assert!(most <= 64, "{most} at once");
+}
+
+#[test]
 fn after_a_stand_still_nothing_is_sent_for_a_while() {
     let seconds = |seconds: u64| Nanos::from_millis(seconds * 1000);
     let mut schedule = started(1);
