@@ -1,4 +1,5 @@
-//! When to announce: a burst at once, a second one later, and a slow refresh if wanted.
+//! When to announce: once at once, the rest of a first burst shortly after, a second burst later, and a slow refresh if
+//! wanted.
 //!
 //! A pure schedule: it is told the time and says what is due. A caller with a thousand addresses
 //! gets them in portions, so that the driver's turn stays short and the switch's queue is not
@@ -21,6 +22,11 @@ pub const WINDOW: Nanos = Nanos::from_millis(2);
 /// For how long a portion is put off in a row because the interface's queue is full: half a second.
 const MAX_DELAY: Nanos = Nanos::from_millis(500);
 
+/// From the first announcement of all addresses after a take-over to the rest of its burst, at the least: 10 ms, and up to
+/// as much again by where the instance stands among others. A host that takes over a thousand virtual routers has told
+/// the neighbours of most before it tells of any twice; and what one frame is lost to is over by then.
+const AGAIN_AFTER: Nanos = Nanos::from_millis(10);
+
 /// From one portion of a refresh to the next: 100 ms.
 const REFRESH_WINDOW: Nanos = Nanos::from_millis(100);
 /// What a portion of a refresh may hold at the least, that is 160 announcements a second.
@@ -29,7 +35,7 @@ const REFRESH_FRAMES: u64 = 16;
 /// How often to announce. Zero means never, for each of the values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Cadence {
-    /// Announcements of each address in the first burst.
+    /// Announcements of each address in the first burst, the first of them at once.
     pub count: u8,
     /// From the start to the second burst.
     pub repeat_after: Nanos,
@@ -90,6 +96,17 @@ impl From<Garp> for Cadence {
     }
 }
 
+/// How far the first burst is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Again {
+    /// Not every address was announced yet.
+    Unsaid,
+    /// The rest waits until then.
+    Waits(Instant),
+    /// The rest is leaving, or has left.
+    Over,
+}
+
 /// The schedule of one master's announcements, from its take-over on. It ends by being dropped.
 #[derive(Clone, Debug)]
 pub struct AnnouncePlan {
@@ -98,6 +115,9 @@ pub struct AnnouncePlan {
     /// The running burst: rounds still to go, counting the current one, and where that one stands.
     rounds: u8,
     position: usize,
+    /// From a first announcement of all of them to the rest of its burst.
+    pause: Nanos,
+    again: Again,
     /// The running burst is a refresh: its next portion is due then at the earliest.
     unhurried: Option<Instant>,
     /// When the second burst is due; `None` once it has begun.
@@ -118,6 +138,8 @@ impl AnnouncePlan {
             addresses,
             rounds: cadence.count,
             position: 0,
+            pause: Nanos(AGAIN_AFTER.0 + spread.share(AGAIN_AFTER).0),
+            again: Again::Unsaid,
             unhurried: None,
             repeat_at: span(cadence.repeat_after).filter(|_| cadence.repeat_count > 0),
             refresh_at: span(cadence.first_refresh(spread)),
@@ -133,6 +155,9 @@ impl AnnouncePlan {
         // What has left of a running round has left before the claim.
         let running = u8::from(self.position > 0);
         self.hurry(running.saturating_add(1));
+        if let Again::Waits(_) = self.again {
+            self.again = Again::Unsaid;
+        }
     }
 
     fn hurry(&mut self, rounds: u8) {
@@ -143,8 +168,11 @@ impl AnnouncePlan {
     /// The addresses to announce now, once each; call until `None`.
     pub fn due(&mut self, now: Instant) -> Option<Range<usize>> {
         self.begin_bursts(now);
-        if self.rounds == 0 || self.addresses == 0 || self.unhurried.is_some_and(|at| now < at) {
+        if self.rounds == 0 || self.addresses == 0 || now < self.waits_until() {
             return None;
+        }
+        if let Again::Waits(_) = self.again {
+            self.again = Again::Over;
         }
         if now >= self.window_ends {
             let (span, frames) = self.cadence.window();
@@ -169,10 +197,30 @@ impl AnnouncePlan {
         self.window_left = self.window_left.saturating_sub(portion.len());
         self.position = end;
         if end == self.addresses {
-            self.position = 0;
-            self.rounds = self.rounds.saturating_sub(1);
+            self.end_round(now);
         }
         Some(portion)
+    }
+
+    fn end_round(&mut self, now: Instant) {
+        self.position = 0;
+        self.rounds = self.rounds.saturating_sub(1);
+        self.again = match self.again {
+            // With a gap that is the pace of a burst, too.
+            Again::Unsaid if self.rounds > 0 && self.cadence.gap.0 == 0 => {
+                Again::Waits(at_a_window(now + self.pause))
+            }
+            _ => Again::Over,
+        };
+    }
+
+    /// Nothing of the running burst is due sooner.
+    fn waits_until(&self) -> Instant {
+        let again = match self.again {
+            Again::Waits(at) => at,
+            Again::Unsaid | Again::Over => Instant(0),
+        };
+        again.max(self.unhurried.unwrap_or_default())
     }
 
     /// The queue had no room for the end of the portion that was due last: from this address on it is due
@@ -185,6 +233,9 @@ impl AnnouncePlan {
         if portion.end == self.addresses {
             // It was the last one of its round, which is not over now.
             self.rounds = self.rounds.saturating_add(1);
+            if let Again::Waits(_) = self.again {
+                self.again = Again::Unsaid;
+            }
         }
         self.position = from;
         self.window_left = 0;
@@ -200,7 +251,7 @@ impl AnnouncePlan {
         if self.addresses == 0 {
             return None;
         }
-        let portion = self.window_ends.max(self.unhurried.unwrap_or_default());
+        let portion = self.window_ends.max(self.waits_until());
         let portion = (self.rounds > 0).then_some(portion);
         [portion, self.repeat_at, self.refresh_at]
             .into_iter()
@@ -213,6 +264,7 @@ impl AnnouncePlan {
         if self.repeat_at.is_some_and(|at| now >= at) {
             self.repeat_at = None;
             self.hurry(self.cadence.repeat_count);
+            self.again = Again::Over;
         }
         if let Some(at) = self.refresh_at.filter(|at| now >= *at) {
             // Refreshes missed in a stall are not caught up, and after it those of different instances do
@@ -225,6 +277,11 @@ impl AnnouncePlan {
             }
         }
     }
+}
+
+/// The first multiple of [`WINDOW`] that is not before this time: what many routers do then takes few wake-ups.
+fn at_a_window(at: Instant) -> Instant {
+    Instant(at.0.div_ceil(WINDOW.0).saturating_mul(WINDOW.0))
 }
 
 #[cfg(test)]

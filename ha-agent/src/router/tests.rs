@@ -168,11 +168,15 @@ fn a_take_over_sends_its_advert_first_then_opens_its_slot_and_announces_once_the
     );
     bench.tell(4000, Event::AddressesHeld);
     assert_eq!(bench.take(), [Effect::Announce(0..1)]);
-    // The five of the first burst, one after the other.
+    bench.announced(4000);
+    assert!(bench.take().is_empty());
+    // The rest of the first burst, one after the other.
+    bench.time_out(at(4010));
     for _ in 0..4 {
-        bench.announced(4000);
         assert_eq!(bench.take(), [Effect::Announce(0..1)]);
+        bench.announced(4010);
     }
+    assert!(bench.take().is_empty());
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn an_ipv6_instance_takes_over_with_neighbour_advertisements_and_without_waiting
 
 /// RFC 9568 section 8.1.2 (announce), RFC 3768 section 8.2 (announce).
 #[test]
-fn an_address_is_announced_five_times_at_once_and_five_times_later() -> Result<()> {
+fn an_address_is_announced_five_times_soon_and_five_times_later() -> Result<()> {
     let lab = Lab::new(1)?;
     let h1 = lab.host(1);
     let capture = lab.capture()?;
@@ -236,7 +236,7 @@ fn an_address_is_announced_five_times_at_once_and_five_times_later() -> Result<(
     adverts_pass(&capture, h1, 3)?;
     ensure!(
         capture.announcements(h1, VIP, begin) == 5,
-        "{} at once",
+        "{} in the first burst",
         capture.announcements(h1, VIP, begin)
     );
     let repeat = first + ha_common::units::Nanos(500_000_000);

@@ -416,7 +416,7 @@ pub static GARP: Section = Section {
             "count",
             Format::Integer(1, 100),
             Default::Value("5"),
-            "How many times at once, for each address.",
+            "How many times, for each address: once at once, the others 10 to 20 ms later.",
         ),
         Key::new(
             "repeat_after",

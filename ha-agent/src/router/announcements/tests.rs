@@ -48,16 +48,42 @@ fn the_default_configuration_is_five_and_five_and_one_each_minute() {
 }
 
 #[test]
-fn five_leave_at_once_and_five_after_five_seconds() {
+fn one_leaves_at_once_four_shortly_after_and_five_after_five_seconds() {
     let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 1, Spread::default(), START);
     assert_eq!(plan.next_deadline(), Some(START));
     let log = play(&mut plan, START + Nanos::from_millis(60_000));
-    let expected: Vec<_> = [0, 5000]
-        .iter()
-        .flat_map(|at| vec![(*at, 0..1); 5])
+    let expected: Vec<_> = [(0, 1), (10, 4), (5000, 5)]
+        .into_iter()
+        .flat_map(|(at, count)| vec![(at, 0..1); count])
         .collect();
     assert_eq!(log, expected);
     assert_eq!(plan.next_deadline(), None);
+}
+
+#[test]
+fn of_a_thousand_instances_each_announces_once_before_any_does_twice_and_the_rest_is_spread() {
+    let mut in_millis = [0; 21];
+    for number in 0..1000 {
+        let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 1, Spread::of(number), START);
+        let log = play(&mut plan, START + Nanos::from_millis(1000));
+        let at: Vec<_> = log.iter().map(|(at, _)| *at).collect();
+        assert_eq!((at[0], at.len()), (0, 5));
+        assert!(at[1] >= 10 && at[1] <= 20 && at[1] == at[4], "{at:?}");
+        in_millis[usize::try_from(at[1]).unwrap()] += 1;
+    }
+    let times: Vec<_> = in_millis.iter().filter(|count| **count > 0).collect();
+    assert_eq!(times.len(), 6, "few wake-ups: {in_millis:?}");
+    assert!(times.iter().all(|count| **count <= 250), "{in_millis:?}");
+}
+
+#[test]
+fn a_claim_does_not_wait_for_the_rest_of_the_burst() {
+    let mut plan = AnnouncePlan::new(FIVE_AND_FIVE, 1, Spread::default(), START);
+    assert_eq!((plan.due(START), plan.due(START)), (Some(0..1), None));
+    let claimed = START + Nanos::from_millis(1);
+    assert_eq!(plan.due(claimed), None);
+    plan.announce_again();
+    assert_eq!((plan.due(claimed), plan.due(claimed)), (Some(0..1), None));
 }
 
 #[test]
