@@ -19,13 +19,23 @@ impl Driver {
             .collect();
         let instances = waits.iter().filter_map(|index| self.instances.get(*index));
         let places: Vec<AddressSpec> = instances.flat_map(Instance::places).copied().collect();
-        if places.is_empty() {
-            return;
+        if !places.is_empty() {
+            self.take_places(&waits, &places, now);
         }
-        let added = self.system.addresses.add(&places);
+        for index in waits {
+            if let Some(instance) = self.instances.get_mut(index) {
+                instance.carry_out_after_taking(&mut self.system, now);
+            }
+        }
+    }
+
+    /// Adds the addresses of these, and tells each what became of its own: its first announcement follows, and comes
+    /// before anything else of anybody.
+    fn take_places(&mut self, waits: &[usize], places: &[AddressSpec], now: Instant) {
+        let added = self.system.addresses.add(places);
         let mut outcomes = added.map(Vec::into_iter);
         for index in waits {
-            let Some(instance) = self.instances.get_mut(index) else {
+            let Some(instance) = self.instances.get_mut(*index) else {
                 continue;
             };
             self.system.renew();

@@ -87,6 +87,12 @@ impl Effects {
         });
     }
 
+    /// Takes on what is left of these, to be carried out after its own.
+    pub fn append(&mut self, later: &mut Self) {
+        self.effects.append(&mut later.effects);
+        self.fed.append(&mut later.fed);
+    }
+
     /// What the election was told, for a recording.
     pub fn take_fed(&mut self) -> impl Iterator<Item = Fed> + '_ {
         self.fed.drain(..)

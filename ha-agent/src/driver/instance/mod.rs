@@ -52,6 +52,8 @@ pub(crate) struct Instance {
     addresses: Addresses,
     /// They are to be put in place once all that has happened is decided.
     is_to_take: bool,
+    /// What the router wants after that.
+    after_taking: Effects,
     routing: PlacedRouting,
     /// The device of its virtual MAC could not be switched, and why.
     device_retry: Retry,
@@ -97,6 +99,7 @@ impl Instance {
             was_on: None,
             addresses: Addresses::default(),
             is_to_take: false,
+            after_taking: Effects::default(),
             routing: PlacedRouting::default(),
             device_retry: Retry::default(),
             device_error: String::new(),
@@ -177,8 +180,28 @@ impl Instance {
                 .fed(&self.recorded_as, fed.at, &input, &actions, &system.checks);
         }
         let mut changed = self.router.take_changed();
+        if self.is_to_take {
+            // Something else has happened before the addresses' turn: what was wanted before comes first.
+            changed |= self.carry_out_after_taking(system, now);
+        }
         // What an effect leads to comes before the next one.
-        for effect in fx {
+        while let Some(effect) = fx.next() {
+            system.renew();
+            let was_to_take = self.is_to_take;
+            changed |= self.perform(effect, system, now);
+            if self.is_to_take && !was_to_take {
+                // The slot and the report are in nobody's way, and the next router's first advert waits.
+                self.after_taking.append(&mut fx);
+            }
+        }
+        self.dirty |= changed;
+        changed
+    }
+
+    /// Does what the router wanted after its addresses were to be put in place. True if anything changed that is shown.
+    pub(crate) fn carry_out_after_taking(&mut self, system: &mut System, now: Instant) -> bool {
+        let mut changed = false;
+        for effect in std::mem::take(&mut self.after_taking) {
             system.renew();
             changed |= self.perform(effect, system, now);
         }
