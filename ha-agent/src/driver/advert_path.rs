@@ -4,8 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ha_common::units::Family;
-
+use super::shared_sockets::SharedSockets;
 use crate::config::model::{Instance as Config, Transport};
 use crate::net::advert::AdvertSocket;
 use crate::net::icmp_guard::IcmpGuard;
@@ -31,9 +30,9 @@ pub(crate) struct AdvertPath {
 #[derive(Debug)]
 enum Inbound {
     /// Cards and switches filter the group's until somebody has joined it.
-    Group(Membership),
+    Group(Arc<Membership>),
     /// Unicast comes anyway; this keeps the host from answering it.
-    Peers(#[expect(dead_code, reason = "dropping it closes the socket")] IcmpGuard),
+    Peers(#[expect(dead_code, reason = "the socket is open while somebody has it")] Arc<IcmpGuard>),
 }
 
 impl AdvertPath {
@@ -45,18 +44,27 @@ impl AdvertPath {
         link: &Link,
         device: Option<&Device>,
         source: IpAddr,
+        sockets: &mut SharedSockets,
     ) -> Result<Self, String> {
         let transport = config.transport.clone();
         let destinations = transport.destinations();
         let hops = transport.ttl();
         let (name, index) = device.map_or((&link.name, link.index), |it| (&it.name, it.index));
-        let socket = AdvertSocket::open(name, index, source, hops, destinations)
+        let sender = sockets
+            .sender(link, (name.as_str(), index), source)
             .map_err(|error| error.to_string())?;
+        let socket = AdvertSocket::by(sender, index, source, hops, destinations);
         let inbound = match transport {
-            Transport::Multicast { group } => Inbound::Group(
-                Membership::join(group, link.index).map_err(|error| error.to_string())?,
-            ),
-            Transport::Unicast(_) => Inbound::Peers(icmp_guard(link, config.family)?),
+            Transport::Multicast { group } => {
+                let membership = sockets.membership(link, group);
+                Inbound::Group(membership.map_err(|error| error.to_string())?)
+            }
+            Transport::Unicast(_) => {
+                let guard = sockets.icmp_guard(link, config.family);
+                Inbound::Peers(guard.map_err(|error| {
+                    format!("cannot receive unicast adverts on {}: {error}", link.name)
+                })?)
+            }
         };
         Ok(Self {
             transport,
@@ -68,7 +76,7 @@ impl AdvertPath {
     }
 
     /// The membership of the group, if adverts go to one.
-    pub(crate) fn membership(&self) -> Option<&Membership> {
+    pub(crate) fn membership(&self) -> Option<&Arc<Membership>> {
         match &self.inbound {
             Inbound::Group(membership) => Some(membership),
             Inbound::Peers(_) => None,
@@ -99,9 +107,4 @@ pub(crate) fn needs_global_source(transport: &Transport) -> bool {
             IpAddr::V6(address) => !address.is_unicast_link_local(),
         }),
     }
-}
-
-fn icmp_guard(link: &Link, family: Family) -> Result<IcmpGuard, String> {
-    IcmpGuard::open(&link.name, family)
-        .map_err(|error| format!("cannot receive unicast adverts on {}: {error}", link.name))
 }

@@ -282,7 +282,7 @@ impl Driver {
             &opening,
             self.system.kernel.as_mut(),
             &mut self.hooks,
-            &mut self.receivers,
+            (&mut self.receivers, &mut self.sockets),
             &mut self.system.devices,
         );
         match opened {

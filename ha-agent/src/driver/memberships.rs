@@ -45,11 +45,12 @@ impl Driver {
     /// joined meanwhile.
     fn join_again(&mut self, place: Place) -> Result<(), String> {
         let (ifindex, group) = place;
-        let members = || {
-            let here = self.instances.iter().filter(move |it| is_at(it, place));
-            here.filter_map(|it| it.port.as_ref()?.path.membership())
-        };
-        for member in members() {
+        let here = self.instances.iter().filter(move |it| is_at(it, place));
+        let held = here.filter_map(|it| it.port.as_ref()?.path.membership());
+        // The instances there share one.
+        let mut members: Vec<_> = held.cloned().collect();
+        members.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        for member in &members {
             member.leave();
         }
         let of_interface =
@@ -62,7 +63,7 @@ impl Driver {
                 })?;
             }
         }
-        for member in members() {
+        for member in &members {
             member.rejoin().map_err(|error| error.to_string())?;
         }
         Ok(())

@@ -28,6 +28,7 @@ mod reload;
 pub mod report;
 mod rounds;
 pub mod sender;
+mod shared_sockets;
 mod start;
 pub(crate) mod switch;
 mod switch_datapath;

@@ -13,6 +13,7 @@ use super::advert_path::{self, AdvertPath};
 use super::detector::{Detector, SlotBackend};
 use super::hooks::{Hooks, Reception};
 use super::receivers::Receivers;
+use super::shared_sockets::SharedSockets;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::config::model::{Datapath, Instance as Config, Transport};
 use crate::datapath::error::KernelError;
@@ -95,7 +96,7 @@ pub(crate) fn open(
     opening: &Opening<'_>,
     kernel: Option<&mut Kernel>,
     hooks: &mut Hooks,
-    receivers: &mut Receivers,
+    (receivers, sockets): (&mut Receivers, &mut SharedSockets),
     devices: &mut MacvlanTable,
 ) -> Result<Port, String> {
     let virtual_mac_device = open_device(opening, devices)?;
@@ -103,7 +104,9 @@ pub(crate) fn open(
         .as_ref()
         .filter(|virtual_mac_device| virtual_mac_device.device.is_new)
         .map(|virtual_mac_device| virtual_mac_device.device.index);
-    let port = open_above(opening, virtual_mac_device, kernel, hooks, receivers);
+    let path = open_path(opening, virtual_mac_device.as_ref(), sockets);
+    let port = path
+        .and_then(|path| open_above(opening, virtual_mac_device, path, kernel, hooks, receivers));
     if let (Err(_), Some(index)) = (&port, made) {
         // Without a port nobody would remove it; why there is none is what counts.
         let _ = devices.delete(index, opening.link.index);
@@ -148,23 +151,30 @@ fn open_device(
     Ok(Some(VirtualMacDevice::new(device, link)))
 }
 
-fn open_above(
+fn open_path(
     opening: &Opening<'_>,
-    virtual_mac_device: Option<VirtualMacDevice>,
-    kernel: Option<&mut Kernel>,
-    hooks: &mut Hooks,
-    receivers: &mut Receivers,
-) -> Result<Port, String> {
+    virtual_mac_device: Option<&VirtualMacDevice>,
+    sockets: &mut SharedSockets,
+) -> Result<AdvertPath, String> {
     let Opening {
         config,
         rules,
         link,
         ..
     } = *opening;
-    let device = virtual_mac_device
-        .as_ref()
-        .map(|virtual_mac_device| &virtual_mac_device.device);
-    let path = AdvertPath::open(config, link, device, rules.own_address)?;
+    let device = virtual_mac_device.map(|virtual_mac_device| &virtual_mac_device.device);
+    AdvertPath::open(config, link, device, rules.own_address, sockets)
+}
+
+fn open_above(
+    opening: &Opening<'_>,
+    virtual_mac_device: Option<VirtualMacDevice>,
+    path: AdvertPath,
+    kernel: Option<&mut Kernel>,
+    hooks: &mut Hooks,
+    receivers: &mut Receivers,
+) -> Result<Port, String> {
+    let Opening { config, link, .. } = *opening;
     let key = SlotKey::new(link.index, config.family, config.vrid.get());
     let mac = link.mac.unwrap_or_default();
     // Who answers for the addresses: what else claims them is foreign.

@@ -17,6 +17,7 @@ use super::receivers::Receivers;
 use super::reload;
 use super::report::Reporter;
 use super::sender::{Sender, SenderStats};
+use super::shared_sockets::SharedSockets;
 use super::system::System;
 use super::thread::Driver;
 use super::watchdog::Watchdog;
@@ -91,6 +92,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         config: setup.config,
         hooks: Hooks::new(attacher, pinned),
         receivers: Receivers::default(),
+        sockets: SharedSockets::default(),
         published: Arc::clone(&setup.published),
         by_slot: HashMap::new(),
         groups: Vec::new(),

@@ -14,6 +14,7 @@ use super::instance::Instance;
 use super::leftovers::Leftovers;
 use super::published::StatusPublisher;
 use super::receivers::Receivers;
+use super::shared_sockets::SharedSockets;
 use super::system::System;
 use super::watchdog::Watchdog;
 use crate::config::model::Config;
@@ -34,6 +35,7 @@ pub(super) struct Driver {
     pub(super) rings: Option<Rings>,
     pub(super) hooks: Hooks,
     pub(super) receivers: Receivers,
+    pub(super) sockets: SharedSockets,
     pub(super) commands: Receiver<Command>,
     pub(super) news: Arc<News>,
     pub(super) bell: Arc<Notifier>,

@@ -8,8 +8,10 @@
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, MsgHdr, Protocol, SockAddr, Socket, Type};
 
 use super::multicast::{IPPROTO_VRRP, receive_nothing};
@@ -19,6 +21,10 @@ const TRAFFIC_CLASS: u8 = 0xc0;
 
 /// `TC_PRIO_CONTROL`: the first band of the default queueing disciplines.
 const QUEUE_PRIORITY: u32 = 7;
+
+/// What may wait in a socket's queue: the adverts of a thousand virtual routers that leave together are about 1 MB to
+/// the kernel, which counts a frame's whole memory and doubles what is asked for.
+const SEND_BUFFER: usize = 1 << 20;
 
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
@@ -66,11 +72,27 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// A socket that sends one family's adverts out of one interface, from one source address, to a group or
+/// A raw socket that sends one family's packets out of one interface; over IPv6, from one source address. All virtual
+/// routers there share it.
+#[derive(Debug)]
+pub struct RawSocket(Socket);
+
+impl RawSocket {
+    /// Opens it in the calling thread's network namespace, for packets from `source`.
+    pub fn open(interface: &str, source: IpAddr) -> Result<Self, AdvertError> {
+        let socket = open_socket(interface, source).map_err(|source| AdvertError::Open {
+            interface: interface.to_owned(),
+            source,
+        })?;
+        Ok(Self(socket))
+    }
+}
+
+/// What sends one virtual router's adverts out of one interface, from one source address, to a group or
 /// to some peers.
 #[derive(Debug)]
 pub struct AdvertSocket {
-    socket: Socket,
+    socket: Arc<RawSocket>,
     header: Header,
     destinations: Vec<Destination>,
     /// The next IPv4 identification.
@@ -92,32 +114,28 @@ enum Header {
 }
 
 impl AdvertSocket {
-    /// Opens the socket in the calling thread's network namespace. `source` is the interface's
+    /// Sends by a socket that was opened for the interface and, over IPv6, for this source. `source` is the interface's
     /// primary address, or its link-local one for IPv6 (RFC 9568 sections 5.1.1.1, 5.1.2.1,
     /// 7.2 (source); RFC 3768 section 7.2 (source)), unless configured otherwise. `hops` is 255 to a
     /// group. The `destinations` are of the source's family.
-    pub fn open(
-        interface: &str,
+    pub fn by(
+        socket: Arc<RawSocket>,
         ifindex: u32,
         source: IpAddr,
         hops: u8,
         destinations: impl IntoIterator<Item = IpAddr>,
-    ) -> Result<Self, AdvertError> {
-        let socket = open_socket(interface, source).map_err(|source| AdvertError::Open {
-            interface: interface.to_owned(),
-            source,
-        })?;
+    ) -> Self {
         let header = match source {
             IpAddr::V4(source) => Header::V4(header_v4(source, hops)),
             IpAddr::V6(source) => Header::V6(header_v6(source, hops)),
         };
         let destination = |address| Destination::new(address, ifindex);
-        Ok(Self {
+        Self {
             socket,
             header,
             destinations: destinations.into_iter().map(destination).collect(),
             identification: AtomicU16::new(1),
-        })
+        }
     }
 
     /// Where adverts go, in the order in which they were given.
@@ -166,7 +184,7 @@ impl AdvertSocket {
         let packet = MsgHdr::new()
             .with_addr(&to.socket_address)
             .with_buffers(&parts);
-        match self.socket.sendmsg(&packet, libc::MSG_DONTWAIT) {
+        match self.socket.0.sendmsg(&packet, libc::MSG_DONTWAIT) {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.raw_os_error() {
                 Some(libc::EMSGSIZE) => AdvertError::ExceedsMtu(message.len()),
@@ -215,6 +233,9 @@ fn open_socket(interface: &str, source: IpAddr) -> io::Result<Socket> {
         }
     }
     socket.set_priority(QUEUE_PRIORITY)?;
+    if setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER).is_err() {
+        setsockopt(&socket, sockopt::SndBuf, &SEND_BUFFER)?;
+    }
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
@@ -249,7 +270,6 @@ mod tests {
 
     use super::*;
     use crate::net::lab::{self, Capture};
-    use ha_common::wire::numbers::TTL;
 
     // A VRRPv3 advert of VRID 51, priority 100, one address, 1 s; its checksum is not looked at.
     const MESSAGE: [u8; 12] = [0x31, 51, 100, 1, 0, 100, 0, 0, 10, 99, 0, 100];
@@ -322,7 +342,8 @@ mod tests {
                 }
                 let capture = lab.far(|| Capture::open(lab.far, ethertype));
                 let source: IpAddr = source.parse().unwrap();
-                let sender = AdvertSocket::open("near", lab.near, source, 64, peers).unwrap();
+                let socket = Arc::new(RawSocket::open("near", source).unwrap());
+                let sender = AdvertSocket::by(socket, lab.near, source, 64, peers);
                 for to in sender.destinations() {
                     sender.send(to, &MESSAGE).unwrap();
                 }
@@ -405,7 +426,7 @@ mod tests {
     fn root_an_interface_that_does_not_exist_is_an_error_with_its_name() {
         lab::run(|_| {
             let source = "10.99.0.1".parse().unwrap();
-            let error = AdvertSocket::open("nowhere0", 99, source, TTL, []).unwrap_err();
+            let error = RawSocket::open("nowhere0", source).unwrap_err();
             assert!(
                 error
                     .to_string()

@@ -41,9 +41,10 @@ impl IcmpGuard {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, UdpSocket};
+    use std::sync::Arc;
 
     use super::*;
-    use crate::net::advert::AdvertSocket;
+    use crate::net::advert::{AdvertSocket, RawSocket};
     use crate::net::lab::{self, Capture};
     use ha_common::wire::numbers::TTL;
 
@@ -73,7 +74,8 @@ mod tests {
             let (near, far): (IpAddr, IpAddr) =
                 ("10.99.0.1".parse().unwrap(), "10.99.0.2".parse().unwrap());
             let (sender, capture) = lab.far(|| {
-                let sender = AdvertSocket::open("far", lab.far, far, TTL, [near]).unwrap();
+                let socket = Arc::new(RawSocket::open("far", far).unwrap());
+                let sender = AdvertSocket::by(socket, lab.far, far, TTL, [near]);
                 (sender, Capture::open(lab.far, 0x0800))
             });
             // RFC 792: the protocol is unreachable, and then the port.

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ha_common::units::Family;
@@ -20,7 +21,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use super::address::AddressTable;
 use ha_common::wire::numbers::TTL;
 
-use super::advert::{AdvertError, AdvertSocket};
+use super::advert::{AdvertError, AdvertSocket, RawSocket};
 use super::multicast;
 use super::observed::ObservedAddress;
 
@@ -199,7 +200,8 @@ pub(crate) fn advert_socket(interface: &str, ifindex: u32, source: IpAddr) -> Ad
     } else {
         Family::V6
     };
-    AdvertSocket::open(interface, ifindex, source, TTL, [multicast::group(family)]).unwrap()
+    let socket = Arc::new(RawSocket::open(interface, source).unwrap());
+    AdvertSocket::by(socket, ifindex, source, TTL, [multicast::group(family)])
 }
 
 /// Sends to the first of a sender's destinations.

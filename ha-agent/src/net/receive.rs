@@ -212,11 +212,12 @@ fn open_socket(interface: &str, family: Family) -> io::Result<Socket> {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::sync::Arc;
 
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     use super::*;
-    use crate::net::advert::AdvertSocket;
+    use crate::net::advert::{AdvertSocket, RawSocket};
     use crate::net::lab;
     use ha_common::wire::numbers::TTL;
 
@@ -314,9 +315,8 @@ mod tests {
             let other: IpAddr = "224.0.0.77".parse().unwrap();
             let own: IpAddr = "10.99.0.1".parse().unwrap();
             let source: IpAddr = "10.99.0.2".parse().unwrap();
-            let sender = lab
-                .far(|| AdvertSocket::open("far", lab.far, source, TTL, [other, own]))
-                .unwrap();
+            let socket = lab.far(|| RawSocket::open("far", source)).unwrap();
+            let sender = AdvertSocket::by(Arc::new(socket), lab.far, source, TTL, [other, own]);
             let mut receiver = Receiver::open("near", lab.near, Family::V4).unwrap();
             // What went to the group before is not heard, or it would come first.
             let hear = |receiver: &mut Receiver| {
