@@ -26,7 +26,7 @@ use crate::net::links::monitor::{self, Watch};
 use crate::net::retry::Trouble;
 use crate::net::route_monitor::RouteMonitor;
 use crate::os::latest::Latest;
-use crate::os::{clock, realtime};
+use crate::os::{clock, heap, realtime};
 
 /// Waiting check results; the driver takes them within a turn.
 const CHECK_QUEUE: usize = 1024;
@@ -40,13 +40,14 @@ pub(super) async fn until_told(
 ) -> Result<Ending, Failure> {
     let config = Arc::new(config);
     let mut signals = Signals::install()?;
-    let memory = realtime::lock_memory();
     let mut tasks = JoinSet::new();
     let watch = monitor::watch().map_err(environment)?;
     let links = watch.table.clone();
     let table = links.get();
     preflight::say_missing_interfaces(&config, &table);
     let half = preflight::kernel_half(&config, &dirs.pin_dir)?;
+    heap::give_back();
+    let memory = realtime::lock_memory();
     let (recorder, recording) = recording::start(options.record.as_deref(), &config);
     let (reporter, reports, published) = outlets()?;
     let (reader, _claim) = (half.reader(), half.claim); // Others are kept from the pins until the end.

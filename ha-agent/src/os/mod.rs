@@ -3,6 +3,7 @@
 pub mod async_fd;
 pub mod clock;
 pub mod descriptors;
+pub mod heap;
 pub mod latest;
 pub mod notifier;
 pub mod realtime;

@@ -70,10 +70,18 @@ impl RawConfig {
         let groups = self.groups.into_iter().map(|raw| raw.model);
         Some(Config {
             node: self.node?,
-            instances: instances.collect::<Option<_>>()?,
-            checks: checks.collect::<Option<_>>()?,
-            groups: groups.collect::<Option<_>>()?,
+            instances: all(instances)?,
+            checks: all(checks)?,
+            groups: all(groups)?,
             warnings: Vec::new(),
         })
     }
+}
+
+/// All of them, if each could be read, and no more memory than they need: they are collected where what was read stood,
+/// which is three times as large.
+fn all<T>(models: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let mut all: Vec<T> = models.collect::<Option<_>>()?;
+    all.shrink_to_fit();
+    Some(all)
 }

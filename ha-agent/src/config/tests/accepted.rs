@@ -261,3 +261,18 @@ fn line_ends_of_windows_and_a_byte_order_mark_are_accepted() {
     let text = format!("\u{feff}{}", FIRST_CONFIG.replace('\n', "\r\n"));
     assert_eq!(accepted(&text), accepted(FIRST_CONFIG));
 }
+
+#[test]
+fn a_thousand_instances_take_no_more_memory_than_they_need() {
+    let instance = |number: usize| {
+        let (interface, vrid) = (number / 250, number % 250 + 1);
+        format!(
+            "[[instance]]\nname = \"web{number}\"\ninterface = \"eth{interface}\"\nvrid = {vrid}\naddresses = \
+             [\"10.{interface}.0.{vrid}/32\"]\n"
+        )
+    };
+    let file: String = (0..1000).map(instance).collect();
+    let config = parse("test.toml", &file).unwrap();
+    assert_eq!(config.instances.len(), 1000);
+    assert_eq!(config.instances.capacity(), 1000);
+}
