@@ -36,6 +36,7 @@ impl Handler for Agent {
     fn peers(&self) -> Result<Peers, ErrorReply> {
         Ok(Peers {
             pin_dir: None,
+            started: None,
             peers: Vec::new(),
             frames: None,
         })

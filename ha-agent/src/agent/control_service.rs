@@ -1,5 +1,7 @@
 //! What the control socket asks of the agent.
 
+use std::time::SystemTime;
+
 use tokio::sync::watch;
 
 use super::running::Agent;
@@ -9,6 +11,7 @@ use crate::control::protocol::{ErrorReply, Reloaded, Switched, Upgrading};
 use crate::control::server::{Handler, Successor};
 use crate::os::clock;
 use crate::status::agent::Status;
+use crate::status::moment::WallTime;
 use crate::status::peers::Peers;
 
 impl Handler for Agent {
@@ -30,10 +33,16 @@ impl Handler for Agent {
             .filter_map(|view| view.datapath.as_ref()?.soft.as_ref());
         let mut all: Vec<_> = soft.flat_map(|soft| soft.peers.iter().copied()).collect();
         all.extend(self.reader.iter().flat_map(|reader| reader.peers()));
+        let now = clock::now();
+        let started = WallTime::before(SystemTime::now(), now.since(self.started));
+        let since_started = |reader| {
+            peers::frames_since(&peers::frames(reader), &self.frames_before, started.clone())
+        };
         Ok(Peers {
             pin_dir: self.pins.clone().ok(),
-            peers: peers::shown(&all, clock::now(), &self.links.get()),
-            frames: self.reader.as_deref().map(peers::frames),
+            peers: peers::shown(&all, now, &self.links.get()),
+            frames: self.reader.as_deref().map(since_started),
+            started: Some(started.clone()),
         })
     }
 

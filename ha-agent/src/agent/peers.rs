@@ -13,6 +13,7 @@ use crate::net::interface;
 use crate::net::links::LinkTable;
 use crate::os::clock;
 use crate::status::instance::Family;
+use crate::status::moment::WallTime;
 use crate::status::peers::{Bucket, Frames, Gap, LastAdvert, Peer, Peers};
 use crate::status::rejects::RejectCounts;
 
@@ -37,14 +38,16 @@ pub fn pinned(pin_dir: &Path) -> Result<Peers, MapError> {
     );
     Ok(Peers {
         pin_dir: Some(pin_dir.to_owned()),
+        started: None,
         peers,
         frames: Some(frames(&reader)),
     })
 }
 
-/// What the kernel half counted over all interfaces.
+/// What the kernel half counted over all interfaces since its maps were made.
 pub(super) fn frames(reader: &Reader) -> Frames {
     Frames {
+        since: None,
         vrrp: reader.counter(Counter::Vrrp),
         not_ours: reader.counter(Counter::NotOurs),
         tagged: reader.counter(Counter::Tagged),
@@ -53,6 +56,21 @@ pub(super) fn frames(reader: &Reader) -> Frames {
         authenticated: reader.counter(Counter::Authenticated),
         events_dropped: reader.counter(Counter::EventsDropped),
         peers_refused: reader.counter(Counter::PeersRefused),
+    }
+}
+
+/// What it has counted since it had counted that, at this moment.
+pub(super) fn frames_since(counted: &Frames, before: &Frames, since: WallTime) -> Frames {
+    Frames {
+        since: Some(since),
+        vrrp: counted.vrrp.saturating_sub(before.vrrp),
+        not_ours: counted.not_ours.saturating_sub(before.not_ours),
+        tagged: counted.tagged.saturating_sub(before.tagged),
+        unreadable: counted.unreadable.saturating_sub(before.unreadable),
+        consumed: counted.consumed.saturating_sub(before.consumed),
+        authenticated: counted.authenticated.saturating_sub(before.authenticated),
+        events_dropped: counted.events_dropped.saturating_sub(before.events_dropped),
+        peers_refused: counted.peers_refused.saturating_sub(before.peers_refused),
     }
 }
 

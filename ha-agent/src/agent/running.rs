@@ -19,6 +19,7 @@ use crate::net::links::LinkTable;
 use crate::net::retry::Trouble;
 use crate::os::latest::Latest;
 use crate::os::realtime::Ability;
+use crate::status::peers::Frames;
 
 /// How long a driver may take to show itself before the last picture must do.
 const REFRESH_WAIT: Duration = Duration::from_millis(200);
@@ -31,6 +32,8 @@ pub(super) struct Agent {
     /// When the last reload ended, and why it failed if it did.
     pub(super) last_reload: Lock<Option<(Instant, Option<ErrorReply>)>>,
     pub(super) started: Instant,
+    /// What the kernel half had counted by then.
+    pub(super) frames_before: Frames,
     pub(super) pins: Result<PathBuf, String>,
     pub(super) published: Arc<StatusPublisher>,
     pub(super) reader: Option<Arc<Reader>>,

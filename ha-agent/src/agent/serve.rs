@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::options::RunOptions;
 use super::running::Agent;
 use super::signals::Signals;
-use super::{forward, log, preflight, recording, systemd};
+use super::{forward, log, peers, preflight, recording, systemd};
 use crate::checks::Checks;
 use crate::config::Config;
 use crate::control::server::{ControlSocket, Limits, serve};
@@ -75,6 +75,7 @@ pub(super) async fn until_told(
         config: std::sync::Mutex::new((Arc::clone(&config), clock::now())),
         last_reload: std::sync::Mutex::default(),
         started: clock::now(),
+        frames_before: reader.as_deref().map(peers::frames).unwrap_or_default(),
         pins: half.pin_dir,
         published: Arc::clone(&published),
         reader,

@@ -13,6 +13,7 @@ use ha_common::units::{Instant, Version};
 use ha_common::wire::message_sum::AddressHash;
 use ha_common::wire::numbers::{AUTH_NONE, AUTH_PASS};
 
+use super::counted::Counted;
 use crate::config::model::{Auth, Hmac, Instance as Config, Transport};
 use crate::datapath::error::KernelError;
 use crate::datapath::kernel::{Kernel, Timer};
@@ -46,6 +47,8 @@ pub(crate) struct Detector {
     pub(crate) told: u8,
     /// When this use of the slot began: what happened before is another life's, whatever its generation.
     pub(crate) since: Instant,
+    /// Since when this agent counts by the slot, and what it had counted before.
+    pub(crate) counted_since: (Instant, Counted),
     /// The own priority that stood in the slot before this use configured it: an earlier life's if that was master.
     pub(crate) earlier_priority: u8,
     /// Whether the kernel half has made a master of the slot before the election has said so.
@@ -57,6 +60,16 @@ pub(crate) struct Detector {
 }
 
 impl Detector {
+    /// Goes on counting from where the detector counted that this one replaces, if both have the same slot.
+    pub(crate) fn counts_on(&mut self, replaced: &Self) {
+        if let (SlotBackend::KernelMap(slot), SlotBackend::KernelMap(old)) =
+            (&self.backend, &replaced.backend)
+            && slot == old
+        {
+            self.counted_since = replaced.counted_since;
+        }
+    }
+
     /// The slot as it stands.
     pub(crate) fn slot(&self, kernel: Option<&Kernel>) -> Option<Slot> {
         match (&self.backend, kernel) {

@@ -10,6 +10,7 @@ mod advert_path;
 pub mod advert_signer;
 mod clear_leftovers;
 mod command;
+pub(crate) mod counted;
 mod detector;
 mod event_loop;
 mod filter_entries;

@@ -10,6 +10,7 @@ use ha_common::units::{Family, Instant};
 
 use super::address_device::{self, VirtualMacDevice};
 use super::advert_path::{self, AdvertPath};
+use super::counted::Counted;
 use super::detector::{Detector, SlotBackend};
 use super::hooks::{Hooks, Reception};
 use super::receivers::Receivers;
@@ -238,6 +239,7 @@ fn listen_in_kernel(
         sequence: 0,
         told: left.state,
         since: now,
+        counted_since: (now, Counted::of(&left)),
         earlier_priority: left.own_priority,
         taken_over: false,
         own_mac,
@@ -276,6 +278,7 @@ fn listen_by_socket(
         sequence: 0,
         told: state::FREE,
         since: now,
+        counted_since: (now, Counted::default()),
         earlier_priority: 0,
         taken_over: false,
         own_mac: [0; 6],

@@ -15,6 +15,7 @@ use ha_common::election::{Role, Transition};
 use ha_common::layout::{PeerKey, PeerStats, Slot};
 use ha_common::units::{Instant, Nanos, Priority};
 
+use super::counted::Counted;
 use super::hooks::Reception;
 use super::sender::Sent;
 use crate::config::model::{DatapathChoice, Instance as Config};
@@ -131,6 +132,8 @@ pub struct DatapathStatus {
     pub soft: Option<Box<SocketSlotStatus>>,
     /// The addresses that pass only while the slot is master: those that are there by us, or are about to be.
     pub listed: Vec<IpAddr>,
+    /// Since when the slot counts for this agent, and what it had counted before.
+    pub counted_since: (Instant, Counted),
     /// Whether the kernel keeps the deadline.
     pub kernel_timer: bool,
     /// Whether adverts end in the BPF program.

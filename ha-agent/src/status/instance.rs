@@ -100,7 +100,7 @@ pub struct Instance {
     pub last_transition: Option<Transition>,
     /// Changes of state since the agent started.
     pub transitions: u64,
-    /// What was counted since the slot was made; the kernel's counters outlive the agent.
+    /// What was counted in this life of the agent.
     pub counters: Counters,
     /// Other hosts that claim the addresses by ARP or neighbour discovery while this one is master.
     #[serde(default)]
@@ -371,9 +371,14 @@ pub struct Transition {
     pub latency_us: Option<u64>,
 }
 
-/// What was counted for one virtual router.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+/// What was counted for one virtual router since the agent started. What its slot counts is newer where the interface has
+/// come back since, or the datapath has changed: see `since`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Counters {
+    /// Since when adverts received and rejected, records and the timer are counted; `null` while nothing is received. All
+    /// else counts since the agent started.
+    #[serde(default)]
+    pub since: Option<WallTime>,
     /// Valid adverts.
     pub adverts_received: u64,
     /// Refused adverts by reason.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::instance::Family;
+use super::moment::WallTime;
 use super::rejects::RejectCounts;
 
 /// All peers that the maps know.
@@ -13,16 +14,22 @@ use super::rejects::RejectCounts;
 pub struct Peers {
     /// The pin directory whose maps were read; `null` if a running agent read its unpinned maps.
     pub pin_dir: Option<PathBuf>,
+    /// When the agent that answers was started; `null` if none did.
+    #[serde(default)]
+    pub started: Option<WallTime>,
     /// One entry for each interface, virtual router and source address.
     pub peers: Vec<Peer>,
-    /// What the kernel half counted over all interfaces since its maps were made; `null` where there is none.
+    /// What the kernel half counted over all interfaces; `null` where there is none.
     #[serde(default)]
     pub frames: Option<Frames>,
 }
 
 /// Frames on the interfaces that the kernel half is on, whoever they were for.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Frames {
+    /// Since when: since the agent started. `null`: since the maps were made, which outlive agents.
+    #[serde(default)]
+    pub since: Option<WallTime>,
     /// VRRP frames without a VLAN tag that could be read.
     pub vrrp: u64,
     /// Of these for virtual routers that are not configured here.
@@ -41,7 +48,8 @@ pub struct Frames {
     pub peers_refused: u64,
 }
 
-/// One sender of adverts for one virtual router, as seen on one interface.
+/// One sender of adverts for one virtual router, as seen on one interface. All its counters begin with its first frame,
+/// which may have come before the agent started: pinned maps outlive agents.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Peer {
     /// The interface's name; `null` if it is gone.

@@ -429,6 +429,8 @@ pub struct Transition {
 /// What was counted.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Counters {
+    /// Since when, of what the slot counts.
+    pub since: Option<serde_json::Value>,
     /// Valid adverts.
     pub adverts_received: u64,
     /// Refused ones by reason.

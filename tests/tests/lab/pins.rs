@@ -92,7 +92,15 @@ fn counters_outlive_a_killed_agent_and_peers_needs_none() -> Result<()> {
     let again = Agent::start_again(pair.h2())?;
     again.wait_state(State::Backup, PATIENCE)?;
     ensure!(adverts()? >= counted);
-    ensure!(again.only()?.counters.adverts_received >= counted);
+    // Of this life are those that came since, and it says so.
+    let shown = again.only()?.counters;
+    ensure!(shown.adverts_received < counted, "{shown:?} of {counted}");
+    ensure!(shown.since.is_some(), "{shown:?}");
+    let text = agent::invoke(pair.h2(), &["peers"])?.out;
+    ensure!(
+        text.contains("*: since before this agent was started"),
+        "{text}"
+    );
     pair.is_settled()
 }
 

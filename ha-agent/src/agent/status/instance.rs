@@ -20,6 +20,7 @@ use crate::agent::running::Agent;
 use crate::config::model;
 use crate::config::model::Datapath;
 use crate::config::model::virtual_address::VirtualAddress;
+use crate::driver::counted::Counted;
 use crate::driver::published::InstanceStatus;
 use crate::net::links::LinkTable;
 use crate::router::notice::Told;
@@ -82,7 +83,7 @@ pub(super) fn instance(agent: &Agent, view: &InstanceStatus, host: &Host, now: N
         last_transition: last_transition(view, now),
         transitions: view.transitions,
         fence: fence(agent, view, slot.as_ref(), now),
-        counters: counters(view, slot.as_ref()),
+        counters: counters(view, slot.as_ref(), now),
         claims: claims(view, now),
         last_rejected: slot.as_ref().and_then(|slot| rejected(view, slot, now)),
         notices: notices(view, now),
@@ -302,16 +303,24 @@ fn fence(agent: &Agent, view: &InstanceStatus, slot: Option<&Slot>, now: Now) ->
     }
 }
 
-fn counters(view: &InstanceStatus, slot: Option<&Slot>) -> Counters {
-    let slot = slot.copied().unwrap_or_default();
+fn counters(view: &InstanceStatus, slot: Option<&Slot>, now: Now) -> Counters {
+    let by_slot = view
+        .datapath
+        .as_ref()
+        .map(|datapath| datapath.counted_since);
+    let counted = by_slot
+        .zip(slot)
+        .map(|((_, before), slot)| Counted::of(slot).since(&before));
+    let counted = counted.unwrap_or_default();
     Counters {
-        adverts_received: slot.adverts,
-        rejects: rejects(&slot),
-        events: slot.events,
+        since: by_slot.map(|(since, _)| now.moment(since)),
+        adverts_received: counted.adverts,
+        rejects: RejectCounts::new(counted.rejects),
+        events: counted.events,
         wakeups: view.wakeups,
-        suppressed: slot.suppressed,
-        dropped: slot.dropped,
-        timer_fired: slot.fired,
+        suppressed: counted.suppressed,
+        dropped: counted.dropped,
+        timer_fired: counted.fired,
         adverts_sent: view.sent.adverts(),
         adverts_unsent: view.sent.errors(),
         garp_sent: view.announced,
@@ -335,10 +344,6 @@ fn claims(view: &InstanceStatus, now: Now) -> Claims {
         unnamed: view.claims.unnamed(),
         by: by.collect(),
     }
-}
-
-fn rejects(slot: &Slot) -> RejectCounts {
-    RejectCounts::new(slot.rejects)
 }
 
 #[cfg(test)]

@@ -248,12 +248,14 @@ fn changes(instance: &Instance) -> String {
 }
 
 fn render_counters(out: &mut String, counters: &Counters) {
+    let span = counters.since.as_ref().map(|since| span(since.ago_us));
     let mut text = format!(
-        "{} received, {} sent, {} rejected{}; {} sent",
+        "{} received and {} rejected{}{}; {} sent, {} sent",
         counters.adverts_received,
-        counters.adverts_sent,
         counters.rejects.total(),
         reject_list(&counters.rejects),
+        span.map(|span| format!(" in {span}")).unwrap_or_default(),
+        counters.adverts_sent,
         count(counters.garp_sent, "announcement"),
     );
     if counters.vip_restored > 0 {

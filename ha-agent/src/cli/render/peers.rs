@@ -6,6 +6,7 @@ use super::instance::reject_list;
 use super::text::{BOLD, Cell, PLAIN, Table, WARN, field};
 use crate::status::format::span;
 use crate::status::instance::Family;
+use crate::status::moment::WallTime;
 use crate::status::peers::{Frames, Peer, Peers};
 
 /// The whole text, in colour, ending in a newline.
@@ -14,13 +15,39 @@ pub(crate) fn render_peers(peers: &Peers) -> String {
     if peers.peers.is_empty() {
         out.push_str("No adverts received from any peer.\n");
     } else {
-        render_list(&mut out, &peers.peers);
+        render_list(&mut out, peers);
+        render_earlier(&mut out, peers);
     }
     if let Some(frames) = &peers.frames {
         out.push('\n');
         field(&mut out, "frames", PLAIN, &frames_line(frames));
     }
     out
+}
+
+/// Maps that are pinned go on counting from one agent to the next: whether this peer's count began before this agent.
+fn is_earlier(peer: &Peer, started: Option<&WallTime>) -> bool {
+    started.is_some_and(|started| peer.first_seen_us > started.ago_us)
+}
+
+/// What the marks in the table mean.
+fn render_earlier(out: &mut String, peers: &Peers) {
+    let Some(started) = &peers.started else {
+        return;
+    };
+    let earlier = peers
+        .peers
+        .iter()
+        .filter(|peer| is_earlier(peer, Some(started)));
+    if let Some(oldest) = earlier.map(|peer| peer.first_seen_us).max() {
+        let text = format!(
+            "*: since before this agent was started {} ago, the oldest for {}",
+            span(started.ago_us),
+            span(oldest)
+        );
+        out.push('\n');
+        field(out, "counted", PLAIN, &text);
+    }
 }
 
 /// Those that are always there, and whatever else there was.
@@ -48,10 +75,14 @@ fn frames_line(frames: &Frames) -> String {
             let _ = write!(text, ", {count} {what}");
         }
     }
-    text
+    match &frames.since {
+        Some(since) => format!("{text}; in {}", span(since.ago_us)),
+        None => format!("{text}; since the maps were made"),
+    }
 }
 
-fn render_list(out: &mut String, peers: &[Peer]) {
+fn render_list(out: &mut String, peers: &Peers) {
+    let (peers, started) = (&peers.peers, peers.started.as_ref());
     let mut table = Table::new(&[
         "INTERFACE",
         "VRID",
@@ -64,7 +95,7 @@ fn render_list(out: &mut String, peers: &[Peer]) {
         "SEEN",
     ]);
     for peer in peers {
-        table.row(row(peer));
+        table.row(row(peer, is_earlier(peer, started)));
     }
     table.render(out);
     let refused = peers.iter().filter(|peer| peer.rejects.total() > 0);
@@ -83,18 +114,19 @@ fn render_list(out: &mut String, peers: &[Peer]) {
     }
 }
 
-fn row(peer: &Peer) -> Vec<Cell> {
+fn row(peer: &Peer, is_earlier: bool) -> Vec<Cell> {
     let or_dash = |text: Option<String>| Cell::new(text.unwrap_or_else(|| "-".to_owned()));
     let family = match peer.family {
         Family::Ipv4 => "",
         Family::Ipv6 => " v6",
     };
     let rejected = peer.rejects.total();
+    let mark = if is_earlier { "*" } else { "" };
     vec![
         Cell::new(interface(peer)),
         Cell::new(format!("{}{family}", peer.vrid)),
         Cell::styled(peer.address.to_string(), BOLD),
-        Cell::new(peer.adverts.to_string()),
+        Cell::new(format!("{}{mark}", peer.adverts)),
         if rejected == 0 {
             Cell::new("0")
         } else {
@@ -156,16 +188,23 @@ mod tests {
             ifindex: 7,
             family: Family::Ipv6,
             address: "fe80::1234:5678:9abc:def0".parse().unwrap(),
+            first_seen_us: 60_000_000,
             adverts: 0,
             rejects,
             last: None,
             gap: None,
             ..peer.clone()
         };
+        let started = WallTime {
+            at: "2026-03-01T12:00:00.250Z".to_owned(),
+            ago_us: 7_500_000_000,
+        };
         Peers {
             pin_dir: None,
+            started: Some(started.clone()),
             peers: vec![peer, forger],
             frames: Some(Frames {
+                since: Some(started),
                 vrrp: 373_602,
                 tagged: 20,
                 authenticated: 3,
@@ -181,9 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn pinned_maps_are_called_by_their_age_alone() {
+        let mut peers = sample();
+        peers.started = None;
+        if let Some(frames) = &mut peers.frames {
+            frames.since = None;
+        }
+        let text = anstream::adapter::strip_str(&render_peers(&peers)).to_string();
+        assert!(!text.contains("this agent"), "{text}");
+        assert!(text.contains("since the maps were made"), "{text}");
+    }
+
+    #[test]
     fn no_peers_are_said_in_words() {
         let peers = Peers {
             pin_dir: None,
+            started: None,
             peers: Vec::new(),
             frames: None,
         };

@@ -266,10 +266,13 @@ impl Instance {
     }
 
     /// The port is open.
-    pub(crate) fn opened(&mut self, port: Port, system: &mut System, now: Instant) {
+    pub(crate) fn opened(&mut self, mut port: Port, system: &mut System, now: Instant) {
         self.dirty = true;
         self.was_on = None;
         self.bind_retry.clear();
+        if let Some(replaced) = &self.port {
+            port.detector.counts_on(&replaced.detector);
+        }
         self.say_attached(&port, system);
         // An earlier life's, which the marks of older kernels do not tell.
         let held = port.detector.held(system.kernel.as_ref());

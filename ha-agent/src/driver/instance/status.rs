@@ -109,6 +109,7 @@ fn datapath_view(port: &Port, system: &System) -> DatapathStatus {
         kernel_slot,
         soft,
         listed: port.detector.held(system.kernel.as_ref()),
+        counted_since: port.detector.counted_since,
         kernel_timer: port.detector.has_kernel_timer(),
         consume: port.detector.consume,
     }
