@@ -295,7 +295,7 @@ fn peers_come_from_the_agent() {
     let output = run(lab.dir.path(), &["peers", "--json"]);
     assert_eq!(
         stdout(&output),
-        "{\"pin_dir\":null,\"peers\":[],\"frames\":null}\n"
+        "{\"pin_dir\":null,\"started\":null,\"peers\":[],\"frames\":null}\n"
     );
 }
 
