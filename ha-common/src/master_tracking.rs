@@ -86,6 +86,16 @@ fn as_backup(slot: &mut Slot, advert: &Advert, now: u64) -> Outcome {
     }
 }
 
+/// Whether the slot follows, or has noted, another one than the sender of this advert, which it has just taken in: then the
+/// advert is no news of its master, but what is overheard beside it. That is the slot's to say at this moment: when the
+/// agent reads the event, the slot may follow yet another one.
+#[inline(always)]
+pub fn follows_another(slot: &Slot, advert: &Advert) -> bool {
+    !advert.priority.is_release()
+        && slot.master_address != [0; 16]
+        && !same(slot.master_address, advert.source)
+}
+
 /// Whether a backup leaves its timer alone for a master of this priority.
 #[inline(always)]
 fn is_preempted(slot: &Slot, priority: u8) -> bool {

@@ -154,6 +154,8 @@ fn on_advert(index: u32, slot: *mut Slot, key: SlotKey, advert: &Advert, now: u6
                 priority: advert.priority.0,
                 count: advert.count,
                 checksum: advert.flavour as u8,
+                // SAFETY: as above.
+                is_overheard: master_tracking::follows_another(unsafe { &*slot }, advert).into(),
                 ..Event::default()
             },
         );

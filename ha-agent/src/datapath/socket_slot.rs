@@ -207,6 +207,7 @@ impl SocketSlot {
             priority: advert.priority.0,
             count: advert.count,
             checksum: advert.flavour as u8,
+            is_overheard: master_tracking::follows_another(slot, advert).into(),
             ..Event::default()
         })
     }

@@ -103,7 +103,7 @@ impl Router {
     pub(super) fn note_other_master(
         &mut self,
         advert: &Advert,
-        slot: Option<&Slot>,
+        is_overheard: bool,
         now: Instant,
         fx: &mut Effects,
     ) {
@@ -117,9 +117,7 @@ impl Router {
             Role::Master if rules.rank(advert) == Rank::Worse => {
                 words::of_second_master(source, advert.priority)
             }
-            Role::Backup if slot.is_some_and(|slot| self.is_overheard(advert, slot)) => {
-                words::of_overheard_master(source, advert.priority)
-            }
+            Role::Backup if is_overheard => words::of_overheard_master(source, advert.priority),
             _ => return,
         };
         let is_master = self.other_masters.hear(advert, &rules, now);

@@ -44,8 +44,8 @@ pub enum Event<'a> {
         advert: Advert,
         /// How many addresses it lists, if these are not those that are configured here.
         other_list: Option<u8>,
-        /// The slot, read since, if this may be a backup.
-        slot: Option<&'a Slot>,
+        /// Whether the slot followed another master when it took the advert in.
+        is_overheard: bool,
     },
     /// A neighbour was told that an address of ours is elsewhere.
     Claimed(Claim, &'a Slot),

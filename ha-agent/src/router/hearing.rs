@@ -1,6 +1,5 @@
 //! What a router makes of adverts, claims, deadlines and its slot.
 
-use ha_common::address::known_ip;
 use ha_common::election::{Advert, Claim, Detector, Input, Rank, Role};
 use ha_common::layout::{Slot, state};
 use ha_common::master_tracking;
@@ -20,15 +19,16 @@ impl Router {
         &mut self,
         advert: &Advert,
         other_list: Option<u8>,
-        slot: Option<&Slot>,
+        is_overheard: bool,
         now: Instant,
         fx: &mut Effects,
     ) {
         self.changed = true;
         self.compare(advert, other_list, now, fx);
         self.hint_at_start_delay(advert, now, fx);
-        self.note_other_master(advert, slot, now, fx);
-        if slot.is_some_and(|slot| self.is_overheard(advert, slot)) {
+        let is_overheard = is_overheard && self.may_be_overheard(advert);
+        self.note_other_master(advert, is_overheard, now, fx);
+        if is_overheard {
             return;
         }
         if self.yields_unheard(advert, now, fx) {
@@ -57,16 +57,14 @@ impl Router {
         yields
     }
 
-    /// Whether this is no news of the master that a backup follows, which is the slot's to say: the last word of one
-    /// that has yielded to it may come late. Taken for the master's, it would pass for what the next one's priority
-    /// has once been, and `preempt = false` would not keep us from a master that never was better.
-    pub(super) fn is_overheard(&self, advert: &Advert, slot: &Slot) -> bool {
+    /// Whether this can be no news of the master that a backup follows, which is the slot's to say, and of the moment at
+    /// which it took the advert in: the last word of one that has yielded to it may come late. Taken for the master's, it
+    /// would pass for what the next one's priority has once been, and `preempt = false` would not keep us from a master
+    /// that never was better.
+    fn may_be_overheard(&self, advert: &Advert) -> bool {
         self.role() == Role::Backup
-            && slot.state == state::BACKUP
             && !advert.priority.is_release()
             && advert.source != self.election.rules().own_address
-            && known_ip(self.config.family, slot.master_address)
-                .is_some_and(|followed| followed != advert.source)
     }
 
     /// Another one is heard while we are master, which may say something of our port.

@@ -269,8 +269,8 @@ impl Router {
             Event::Advert {
                 advert,
                 other_list,
-                slot,
-            } => self.hear(&advert, other_list, slot, now, fx),
+                is_overheard,
+            } => self.hear(&advert, other_list, is_overheard, now, fx),
             Event::Claimed(claim, slot) => self.claimed(claim, slot, now, fx),
             Event::Expired { deadline, slot } => {
                 self.expired(deadline, slot, now, fx);

@@ -124,7 +124,7 @@ impl Bench {
 }
 
 /// An advert of 10.99.0.`host`, each second.
-fn heard(host: u8, priority: u8, slot: Option<&Slot>) -> Event<'_> {
+fn heard(host: u8, priority: u8, is_overheard: bool) -> Event<'static> {
     let advert = Advert {
         source: IpAddr::from([10, 99, 0, host]),
         priority: Priority(priority),
@@ -133,7 +133,7 @@ fn heard(host: u8, priority: u8, slot: Option<&Slot>) -> Event<'_> {
     Event::Advert {
         advert,
         other_list: None,
-        slot,
+        is_overheard,
     }
 }
 
@@ -401,42 +401,47 @@ fn every_deadline_is_done_with_by_its_time_out() {
     }
 }
 
+/// A backup that is not to preempt hears these, one after the other: whether it is to preempt the last one.
+fn preempts_after(heard_of: &[(u64, u8, u8, bool)]) -> Vec<bool> {
+    let mut bench = Bench::backup("preempt = false");
+    let mut hear = |&(millis, host, priority, is_overheard): &(u64, u8, u8, bool)| {
+        bench.tell(millis, heard(host, priority, is_overheard));
+        bench.router.election().detector_rules().preempt
+    };
+    heard_of.iter().map(&mut hear).collect()
+}
+
 /// The last word of a master that has yielded comes after the first of the one that it yielded to. The slot follows that
 /// one, and the election must not follow the other: of whom it would then know a better priority than it has now.
 #[test]
 fn a_late_last_word_does_not_make_a_later_master_of_lower_priority_unhealthy() {
-    let from = |host: u8| IpAddr::from([10, 99, 0, host]);
-    let follows = |host: u8, priority: u8| Slot {
-        state: state::BACKUP,
-        master_address: raw(from(host)),
-        master_priority: priority,
-        deadline: at(60_000).0,
-        ..Slot::default()
-    };
-    let mut bench = Bench::backup("preempt = false");
-    let mut hear = |millis: u64, host: u8, priority: u8, slot: Slot| {
-        let advert = Advert {
-            source: from(host),
-            priority: Priority(priority),
-            interval: Centiseconds(100),
-        };
-        let event = Event::Advert {
-            advert,
-            other_list: None,
-            slot: Some(&slot),
-        };
-        bench.tell(millis, event);
-        bench.router.election().detector_rules().preempt
-    };
-    assert!(!hear(1000, 1, 90, follows(1, 90)));
-    assert!(!hear(2000, 3, 200, follows(3, 200)));
-    // Late: the slot stays with the third host.
-    assert!(!hear(2001, 1, 90, follows(3, 200)));
-    // That dies, and the first host, which was lowered meanwhile, takes over.
-    assert!(!hear(9000, 1, 80, follows(1, 80)), "it never was better");
-    assert!(
-        hear(10_000, 1, 70, follows(1, 70)),
-        "it was lowered as master"
+    let preempts = preempts_after(&[
+        (1000, 1, 90, false),
+        (2000, 3, 200, false),
+        // Late: the slot stays with the third host.
+        (2001, 1, 90, true),
+        // That dies, and the first host, which was lowered meanwhile, takes over: it never was better.
+        (9000, 1, 80, false),
+        // It was lowered as master.
+        (10_000, 1, 70, false),
+    ]);
+    assert_eq!(preempts, [false, false, false, false, true]);
+}
+
+/// All of it within one stall of the driver: when it reads of the one that has taken over, the slot follows the first one
+/// again, which has come back weaker and is a new master.
+#[test]
+fn who_was_followed_for_a_moment_of_a_stall_counts_as_a_master_between_two_others() {
+    let preempts = preempts_after(&[
+        (1000, 1, 200, false),
+        (9000, 3, 80, false),
+        (9000, 1, 90, false),
+        (9100, 1, 70, false),
+    ]);
+    assert_eq!(
+        preempts,
+        [false, false, false, true],
+        "it never was better as this master, until it was lowered"
     );
 }
 
@@ -464,7 +469,7 @@ fn a_master_whose_machine_stood_still_yields_to_whom_it_hears_next() {
         let event = Event::Advert {
             advert,
             other_list: None,
-            slot: None,
+            is_overheard: false,
         };
         bench.tell(heard_at, event);
         let is_silent = |it: &Effect| *it == Effect::StopAdverts(LastAdvert::None);

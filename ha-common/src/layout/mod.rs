@@ -20,7 +20,7 @@ use crate::reject::Reject;
 use crate::units::Family;
 
 /// Changes whenever a layout below changes, so that pins of another version are recognised.
-pub const LAYOUT_VERSION: u32 = 9;
+pub const LAYOUT_VERSION: u32 = 10;
 /// First word of [`Meta`]: `HAgt` in memory.
 pub const META_MAGIC: u32 = 0x7467_4148;
 
@@ -349,8 +349,11 @@ pub struct Event {
     pub count: u8,
     /// `ADVERT`: checksum flavour.
     pub checksum: u8,
+    /// `ADVERT`: not zero if the slot followed another master when it took the advert in
+    /// ([`crate::master_tracking::follows_another`]).
+    pub is_overheard: u8,
     /// Zero.
-    pub pad2: [u8; 3],
+    pub pad2: [u8; 2],
 }
 
 /// Operations of [`Command`].

@@ -301,3 +301,20 @@ proptest::proptest! {
         proptest::prop_assert_eq!(outcome.arm_for.is_some(), heeded);
     }
 }
+
+#[test]
+fn an_advert_is_overheard_if_the_slot_follows_another_one_at_that_moment() {
+    let mut backup = slot(state::BACKUP);
+    let mut hears = |host: u8, priority: u8, now: u64| {
+        let advert = advert(host, priority);
+        hear(&mut backup, &advert, now);
+        follows_another(&backup, &advert)
+    };
+    assert!(!hears(1, 200, START), "the first one is followed");
+    assert!(hears(3, 150, START + MS), "a worse one is not");
+    assert!(!hears(3, 0, START + MS), "whoever leaves is not there");
+    assert!(!hears(4, 210, START + 2 * MS), "a better one is");
+    // Its own interval is 10 ms.
+    assert!(!hears(3, 150, START + 60 * MS), "who took over is");
+    assert!(!hears(4, 160, START + 61 * MS), "and who took over again");
+}

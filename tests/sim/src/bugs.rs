@@ -7,7 +7,7 @@ use ha_common::election::{Advert, Detector as Part, LastAdvert, Role, Rules};
 use ha_common::layout::Slot;
 use ha_common::units::{Instant, Nanos};
 
-use crate::detector::{Detector, Model};
+use crate::detector::{Detector, Model, Told};
 use crate::invariants::Invariant;
 
 /// Where a bug is injected: what each of these hands on is what the agent's parts are given.
@@ -277,16 +277,17 @@ impl Detector for Broken {
         self.show();
     }
 
-    fn advert(&mut self, now: Instant, advert: &Advert) -> bool {
+    fn advert(&mut self, now: Instant, advert: &Advert) -> Option<Told> {
         let deaf = self.fault == Fault::DeafWhileMaster && self.inner.is_master();
         let stuck = self.fault == Fault::NeverRearms && !self.inner.is_master();
         let told = if deaf || stuck {
-            stuck
+            None
         } else {
             self.inner.advert(now, advert)
         };
         self.show();
-        told || self.fault == Fault::TellsEverything
+        let always = stuck || self.fault == Fault::TellsEverything;
+        told.or_else(|| always.then(|| Told::of(self.inner.slot(), advert)))
     }
 
     fn slot(&self) -> &Slot {

@@ -18,8 +18,8 @@ pub trait Detector: Debug {
     fn assign(&mut self, now: Instant, part: Part, rules: Rules);
     /// Goes by these rules from now on; the running timer stays.
     fn update(&mut self, rules: Rules);
-    /// Takes in a valid advert; true if the agent must be told.
-    fn advert(&mut self, now: Instant, advert: &Advert) -> bool;
+    /// Takes in a valid advert; what the agent must be told besides, if it must.
+    fn advert(&mut self, now: Instant, advert: &Advert) -> Option<Told>;
     /// What the agent reads.
     fn slot(&self) -> &Slot;
 
@@ -48,6 +48,22 @@ pub trait Detector: Debug {
     /// The veto: whether the timer is really past.
     fn expired(&self, now: Instant) -> bool {
         self.deadline().is_some_and(|deadline| deadline <= now)
+    }
+}
+
+/// What the event of an advert says that the advert does not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Told {
+    /// Whether the slot followed another master.
+    pub is_overheard: bool,
+}
+
+impl Told {
+    /// Of an advert that the slot has just taken in.
+    pub fn of(slot: &Slot, advert: &Advert) -> Self {
+        Self {
+            is_overheard: master_tracking::follows_another(slot, &on_the_wire(advert)),
+        }
     }
 }
 
@@ -97,7 +113,7 @@ impl Detector for Model {
         slot::configure(&mut self.slot, &command(&rules));
     }
 
-    fn advert(&mut self, now: Instant, advert: &Advert) -> bool {
+    fn advert(&mut self, now: Instant, advert: &Advert) -> Option<Told> {
         let slot = &mut self.slot;
         slot.adverts += 1;
         let outcome = master_tracking::on_advert(slot, &on_the_wire(advert), now.0);
@@ -106,7 +122,7 @@ impl Detector for Model {
             slot.rearms += 1;
         }
         if !outcome.notify {
-            return false;
+            return None;
         }
         let within = master_tracking::may_notify(slot, now.0);
         if within {
@@ -114,7 +130,7 @@ impl Detector for Model {
         } else {
             slot.suppressed += 1;
         }
-        within
+        within.then(|| Told::of(slot, advert))
     }
 
     fn slot(&self) -> &Slot {

@@ -46,13 +46,16 @@ impl World {
         let host = &self.nodes[node];
         let slot = *host.detector.slot();
         match *hint {
-            Hint::Advert(advert) => {
+            Hint::Advert {
+                advert,
+                is_overheard,
+            } => {
                 // Once the window is over, a look at what it suppressed.
                 self.schedule(self.now + WINDOW, Event::Window(node));
                 let event = Told::Advert {
                     advert,
                     other_list: None,
-                    slot: Some(&slot),
+                    is_overheard,
                 };
                 self.tell(node, event);
             }

@@ -51,7 +51,12 @@ pub enum Life {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Hint {
     /// The detector pushed this advert.
-    Advert(Advert),
+    Advert {
+        /// What it says.
+        advert: Advert,
+        /// Whether the slot followed another master.
+        is_overheard: bool,
+    },
     /// The detector's timer fired for this deadline.
     Expired(Instant),
     /// The detector saw a claim.

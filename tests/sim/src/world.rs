@@ -10,6 +10,7 @@ use ha_common::election::{Advert, Claim, Params, Transition};
 use ha_common::units::{Centiseconds, Instant, Nanos};
 
 use crate::bugs::Hooks;
+use crate::detector::Told;
 use crate::grid::Grid;
 use crate::invariants::Broken;
 use crate::network::Network;
@@ -330,10 +331,14 @@ impl World {
                 }
             }
             Frame::Advert(advert) => {
-                let notify = host.detector.advert(now, &advert);
+                let told = host.detector.advert(now, &advert);
                 self.watch_timer(node);
-                if notify {
-                    self.hint(node, Hint::Advert(advert));
+                if let Some(Told { is_overheard }) = told {
+                    let hint = Hint::Advert {
+                        advert,
+                        is_overheard,
+                    };
+                    self.hint(node, hint);
                 }
             }
         }

@@ -67,14 +67,10 @@ impl Instance {
         };
         let differs = event.hash != list_hash(self.config());
         let other_list = differs.then_some(event.count);
-        let slot = match self.role() {
-            Role::Backup => self.slot(system),
-            _ => None,
-        };
         let event = Event::Advert {
             advert,
             other_list,
-            slot: slot.as_ref(),
+            is_overheard: event.is_overheard != 0,
         };
         self.tell(event, system, now);
     }

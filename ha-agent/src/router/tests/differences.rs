@@ -50,10 +50,10 @@ fn a_second_master_is_told_once_until_it_falls_silent() {
             .collect()
     };
     // Its last word, had it yielded.
-    bench.tell(5000, heard(9, 90, None));
+    bench.tell(5000, heard(9, 90, false));
     assert!(of_it(said(&mut bench)).is_empty());
     for millis in [6000, 7000] {
-        bench.tell(millis, heard(9, 90, None));
+        bench.tell(millis, heard(9, 90, false));
     }
     let told = of_it(said(&mut bench));
     assert_eq!(told.len(), 1, "{told:?}");
@@ -80,16 +80,16 @@ fn a_second_master_is_told_once_until_it_falls_silent() {
 #[test]
 fn a_master_beside_the_one_that_a_backup_follows_is_named() {
     let mut bench = Bench::backup("");
-    bench.tell(1000, heard(9, 200, None));
+    bench.tell(1000, heard(9, 200, false));
     for millis in [1500, 2500] {
-        bench.tell(millis, heard(3, 150, Some(&slot(state::BACKUP, millis))));
+        bench.tell(millis, heard(3, 150, true));
     }
     let named = texts(&bench);
     assert!(
         named.len() == 1 && named[0].starts_with("10.99.0.3 advertises beside the master"),
         "{named:?}"
     );
-    bench.tell(3000, heard(3, 0, Some(&slot(state::BACKUP, 3000))));
+    bench.tell(3000, heard(3, 0, false));
     assert!(texts(&bench).is_empty(), "it left");
 }
 
@@ -101,7 +101,7 @@ fn another_list_or_interval_of_the_followed_master_is_told_each_time_that_it_com
     ];
     for differ in differs {
         let mut bench = Bench::backup("");
-        bench.tell(1000, heard(9, 200, None));
+        bench.tell(1000, heard(9, 200, false));
         for (millis, wrong, told, lines) in [
             (2000, true, 1, 1),
             (3000, true, 1, 0),

@@ -32,7 +32,7 @@ fn by_unicast_it_is_as_long_as_a_peer_may_look_for_this_host_after_a_start_and_a
     // A master that yields has heard the other one.
     let mut bench = Bench::master(&unicast);
     bench.take();
-    bench.tell(5000, heard(9, 200, None));
+    bench.tell(5000, heard(9, 200, false));
     assert!(
         armed_for(&mut bench).is_some_and(|it| it.0 > 3_000_000_000),
         "by the other's interval"

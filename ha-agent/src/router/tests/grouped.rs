@@ -13,7 +13,7 @@ fn a_group_that_waits_says_once_for_whom_and_why() {
         bench.tell(0, Event::Membership(Some(membership)));
     }
     let [web, inside] = &mut benches;
-    inside.tell(1000, heard(9, 200, None));
+    inside.tell(1000, heard(9, 200, false));
     web.expire(4000);
     for _ in 0..2 {
         let routers = &mut [&mut web.router, &mut inside.router];

@@ -68,13 +68,13 @@ fn a_backup_does_not_wait_and_neither_does_a_master_that_yields_meanwhile() {
         priority: Priority(200),
         interval: Centiseconds(100),
     };
-    let (other_list, slot) = (None, None);
+    let (other_list, is_overheard) = (None, false);
     bench.tell(
         5100,
         Event::Advert {
             advert,
             other_list,
-            slot,
+            is_overheard,
         },
     );
     assert_eq!(bench.router.role(), Role::Backup);

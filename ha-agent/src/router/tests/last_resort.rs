@@ -44,7 +44,7 @@ fn a_failed_check_is_a_low_priority_and_said_while_it_lasts() {
     assert_eq!(bench.router.notices().told()[0].text, words);
     assert_eq!(bench.router.obstacle(at(5000)), None);
     // A better one is yielded to as ever.
-    bench.tell(6000, heard(9, 90, None));
+    bench.tell(6000, heard(9, 90, false));
     assert_eq!(bench.router.role(), Role::Backup);
 
     bench.tell(7000, check(Health::Up));

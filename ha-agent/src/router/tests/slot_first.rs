@@ -28,7 +28,7 @@ fn a_master_opens_its_slot_before_its_addresses_come_and_closes_it_before_they_g
     let event = Event::Advert {
         advert: better,
         other_list: None,
-        slot: None,
+        is_overheard: false,
     };
     bench.tell(5000, event);
     assert_eq!(bench.router.role(), Role::Backup);

@@ -20,7 +20,7 @@ fn it_yields_to_whoever_it_hears_and_stays_out_for_longer_each_time() {
         bench.tell(now, unsent(now));
         assert_eq!(bench.router.role(), Role::Master, "nobody else is there");
         bench.take();
-        bench.tell(now, heard(9, 90, None));
+        bench.tell(now, heard(9, 90, false));
         assert_eq!(bench.router.role(), Role::Fault);
         assert!(bench.take().contains(&Effect::Want(Wanted::Nothing)));
         let why = bench.router.obstacle(at(now)).unwrap();
@@ -40,10 +40,10 @@ fn it_yields_to_whoever_it_hears_and_stays_out_for_longer_each_time() {
     }
     // They leave again.
     bench.tell(now, Event::Sending(SendingNews::Leave));
-    bench.tell(now, heard(9, 90, None));
+    bench.tell(now, heard(9, 90, false));
     assert_eq!(bench.router.role(), Role::Master);
     bench.tell(now, unsent(now));
-    bench.tell(now, heard(9, 90, None));
+    bench.tell(now, heard(9, 90, false));
     assert_eq!(
         bench.router.next_deadline(),
         Some(at(now + 5000)),
@@ -62,8 +62,8 @@ fn of_several_peers_only_the_one_that_gets_none_is_yielded_to() {
         too_long: false,
     });
     bench.tell(9000, Event::Sending(news));
-    bench.tell(9000, heard(8, 90, None));
+    bench.tell(9000, heard(8, 90, false));
     assert_eq!(bench.router.role(), Role::Master);
-    bench.tell(9000, heard(9, 90, None));
+    bench.tell(9000, heard(9, 90, false));
     assert_eq!(bench.router.role(), Role::Fault);
 }

@@ -75,11 +75,10 @@ impl Router {
                         priority: Priority(event.priority),
                         interval: Centiseconds(event.interval),
                     };
-                    let slot = self.slot();
                     let event = Event::Advert {
                         advert,
                         other_list: None,
-                        slot: Some(&slot),
+                        is_overheard: event.is_overheard != 0,
                     };
                     self.tell(event, turn);
                 }

@@ -128,7 +128,9 @@ fn another_checksum_and_another_list_of_the_master_are_news() {
 #[test]
 fn a_better_sender_is_news_and_followed() {
     let (events, slot) = after_change(Receiver::V3Ipv6, |f| f.source = link_local(3).into());
-    assert_eq!(one(events, "source").source, link_local(3).octets());
+    let event = one(events, "source");
+    assert_eq!(event.source, link_local(3).octets());
+    assert_eq!(event.is_overheard, 0);
     assert_eq!(slot.master_address, link_local(3).octets());
 }
 
@@ -138,7 +140,8 @@ fn a_worse_sender_is_news_but_not_followed_while_the_master_lives() {
         f.source = [10, 99, 0, 3].into();
         f.message.priority = 95;
     });
-    assert_eq!(one(events, "source").priority, 95);
+    let event = one(events, "source");
+    assert_eq!((event.priority, event.is_overheard), (95, 1));
     assert_eq!(slot.master_address, raw(Receiver::V3Ipv4.valid().source));
     assert_eq!(slot.rearms, 2);
 }
@@ -159,7 +162,7 @@ fn who_takes_over_from_a_silent_master_is_followed() {
     assert_eq!(expired.kind, event::MASTER_DOWN);
     let successor = advert(receiver, |f| f.source = [10, 99, 0, 3].into());
     lab.send(&successor);
-    one(lab.drain(), "the successor");
+    assert_eq!(one(lab.drain(), "the successor").is_overheard, 0);
     assert_eq!(lab.slot().master_address, raw([10, 99, 0, 3].into()));
     lab.send(&successor);
     assert!(
