@@ -3,6 +3,8 @@
 //!
 //! The timer is its owner's: each of these says what becomes of the deadline, and the owner does it.
 
+use bytemuck::bytes_of;
+
 use crate::hmac::Untimely;
 use crate::hmac::budget::Budget;
 use crate::layout::{Command, Slot, flags, state};
@@ -32,6 +34,19 @@ pub fn configure(slot: &mut Slot, command: &Command) {
     if slot.state == state::FREE {
         slot.state = state::IDLE;
     }
+}
+
+/// Whether the slot's configuration is what this command made of it: something else may have written it since. Neither its
+/// state nor what was heard is compared, which are not the command's, nor are the flags that the kernel half sets.
+pub fn is_configured(slot: &Slot, command: &Command) -> bool {
+    const OURS: u32 = flags::CONSUME | flags::PREEMPT | flags::FENCE;
+    let mut wanted = *slot;
+    configure(&mut wanted, command);
+    wanted.state = slot.state;
+    wanted.generation = slot.generation;
+    wanted.flags = slot.flags;
+    let has_flags = slot.flags & OURS == command.flags & OURS;
+    has_flags && slot.state != state::FREE && bytes_of(&wanted) == bytes_of(slot)
 }
 
 /// [`crate::layout::op::TUNE`]: priority and flags.
@@ -262,7 +277,57 @@ mod tests {
             flags: slot.flags,
             ..Slot::default()
         };
-        assert_eq!(bytemuck::bytes_of(&slot), bytemuck::bytes_of(&blank));
+        assert_eq!(bytes_of(&slot), bytes_of(&blank));
+    }
+
+    #[test]
+    fn what_something_else_has_written_into_a_slots_configuration_is_seen() {
+        let command = Command {
+            own_interval: 100,
+            own_priority: 90,
+            flags: flags::FENCE | flags::PREEMPT,
+            down_multiplier: 3,
+            version: 3,
+            ..Command::default()
+        };
+        let mut slot = used();
+        configure(&mut slot, &command);
+        slot.flags |= flags::NO_TIMER;
+        slot.generation += 1;
+        assert!(is_configured(&slot, &command));
+        let changes: [fn(&mut Slot); 14] = [
+            |slot| slot.state = state::FREE,
+            |slot| slot.own_interval = 1,
+            |slot| slot.own_priority = 91,
+            |slot| slot.flags &= !flags::FENCE,
+            |slot| slot.flags |= flags::CONSUME,
+            |slot| slot.down_multiplier = 4,
+            |slot| slot.version = 2,
+            |slot| slot.own_hash = 1,
+            |slot| slot.own_address = [1; 16],
+            |slot| slot.own_mac = [1; 6],
+            |slot| slot.auth_type = 1,
+            |slot| slot.channel.group = [1; 16],
+            |slot| slot.gate.mode = 3,
+            |slot| slot.ifindex = 8,
+        ];
+        for (number, change) in (0..).zip(changes) {
+            let mut found = slot;
+            change(&mut found);
+            assert!(!is_configured(&found, &command), "change {number}");
+            configure(&mut found, &command);
+            assert!(is_configured(&found, &command), "change {number}");
+        }
+        let heard: [fn(&mut Slot); 3] = [
+            |slot| slot.state = state::MASTER,
+            |slot| slot.master_priority = 1,
+            |slot| slot.deadline = 1,
+        ];
+        for change in heard {
+            let mut found = slot;
+            change(&mut found);
+            assert!(is_configured(&found, &command));
+        }
     }
 
     #[test]

@@ -27,8 +27,9 @@ pub(crate) fn initialise(slot: *mut Slot) -> u32 {
         }
         let map = (&raw const HA_SLOTS).cast_mut().cast::<c_void>();
         match bpf_timer_init(handle(slot), map, CLOCK_MONOTONIC) {
+            // A write of the map from userspace has freed the one that it had, and that is to fire no more.
+            0 => (*slot).armed_until = 0,
             // Busy: an earlier life of the agent initialised it.
-            0 => {}
             error if error == -EBUSY => {}
             error if error == -ENOMEM => {
                 count::bump(&raw mut (*slot).timer_errors);
@@ -44,6 +45,11 @@ pub(crate) fn initialise(slot: *mut Slot) -> u32 {
             return status::TIMER_FAILED;
         }
         (*slot).flags |= flags::TIMER;
+        let deadline = (*slot).deadline;
+        if (*slot).armed_until == 0 && (*slot).state == state::BACKUP && deadline != 0 {
+            let now = bpf_ktime_get_ns();
+            start(slot, deadline, deadline.saturating_sub(now));
+        }
     }
     status::OK
 }

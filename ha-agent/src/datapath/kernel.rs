@@ -255,6 +255,38 @@ impl Kernel {
         self.masters.held(slot)
     }
 
+    /// Looks whether what a slot needs beside it is in the maps as it was written here, a portion of long lists by the `turn`,
+    /// and writes again what is not: the names of what was not.
+    pub fn audit(
+        &mut self,
+        key: SlotKey,
+        slot: u32,
+        turn: usize,
+    ) -> Result<Vec<&'static str>, KernelError> {
+        let mut differ = Vec::new();
+        if self.find(key)? != Some(slot) {
+            self.publish(key, slot)?;
+            differ.push("its place in the index");
+        }
+        for (name, count) in [
+            ("its unicast peers", self.peers.audit(key, turn)?),
+            ("its HMAC keys", self.keys.audit(key, turn)?),
+            ("its addresses", self.masters.audit(slot, turn)?),
+        ] {
+            if count > 0 {
+                differ.push(name);
+            }
+        }
+        Ok(differ)
+    }
+
+    /// Removes unicast peers, keys and addresses from the maps that nobody here has put there; how many they were.
+    pub fn remove_strangers(&mut self) -> Result<usize, KernelError> {
+        let peers = self.peers.remove_strangers()?;
+        let keys = self.keys.remove_strangers()?;
+        Ok(peers + keys + self.masters.remove_strangers()?)
+    }
+
     /// Says that the driver has turned at this moment.
     pub fn turned(&mut self, now: Instant) -> Result<(), KernelError> {
         self.masters.turned(now)

@@ -78,6 +78,16 @@ impl Masters {
         !self.closed.is_empty()
     }
 
+    /// [`MirroredMap::audit`] of a slot's addresses.
+    pub(super) fn audit(&mut self, slot: u32, turn: usize) -> Result<usize, KernelError> {
+        self.list.audit(slot, turn)
+    }
+
+    /// [`MirroredMap::remove_strangers`].
+    pub(super) fn remove_strangers(&mut self) -> Result<usize, KernelError> {
+        self.list.remove_strangers()
+    }
+
     /// The slots with listed addresses.
     pub(super) fn slots(&self) -> Vec<u32> {
         self.list.owners().collect()

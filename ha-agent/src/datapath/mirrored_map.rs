@@ -10,6 +10,9 @@ use super::error::{KernelError, map_error};
 use super::raw::Raw;
 use super::reader::second_handle;
 
+/// How many entries are compared at a time: each is a system call.
+const AT_ONCE: usize = 512;
+
 /// Entries in groups, each of which has one owner, such as a slot.
 pub(super) struct MirroredMap<O, K, V> {
     name: &'static str,
@@ -102,6 +105,45 @@ where
             self.held.insert(owner, held);
         }
         outcome.map_err(map_error(self.name))
+    }
+
+    /// Looks whether an owner's entries are in the map as they were written, at most [`AT_ONCE`] of them beginning with the one
+    /// of the `turn`, and writes again what is not; how many were not.
+    pub(super) fn audit(&mut self, owner: O, turn: usize) -> Result<usize, KernelError> {
+        let held = self.held(owner);
+        let first = (turn % held.len().div_ceil(AT_ONCE).max(1)) * AT_ONCE;
+        let portion = held.iter().skip(first).take(AT_ONCE);
+        let is_there = |key: &K, value: &V| match self.map.get(&Raw(*key), 0) {
+            Ok(found) => Ok(bytes_of(&found.0) == bytes_of(value)),
+            Err(MapError::KeyNotFound) => Ok(false),
+            Err(source) => Err(source),
+        };
+        let mut differ = Vec::new();
+        for (key, value) in portion {
+            if !is_there(key, value).map_err(map_error(self.name))? {
+                differ.push((*key, *value));
+            }
+        }
+        for (key, value) in &differ {
+            let written = self.map.insert(Raw(*key), Raw(*value), 0);
+            written.map_err(map_error(self.name))?;
+        }
+        Ok(differ.len())
+    }
+
+    /// Removes entries that nobody here has written, where there are few enough to be looked through; how many they were.
+    pub(super) fn remove_strangers(&mut self) -> Result<usize, KernelError> {
+        if self.owners.len() > AT_ONCE {
+            return Ok(0);
+        }
+        let keys = self.map.keys().flatten().take(2 * AT_ONCE);
+        let strangers: Vec<_> = keys
+            .filter(|key| !self.owners.contains_key(&key.0))
+            .collect();
+        for key in &strangers {
+            gone(self.map.remove(key)).map_err(map_error(self.name))?;
+        }
+        Ok(strangers.len())
     }
 
     /// The entry is this owner's from here on: whoever had it must not remove it.

@@ -43,6 +43,8 @@ pub(crate) struct Detector {
     pub(crate) generation: u32,
     /// The next event's sequence, to see gaps.
     pub(crate) sequence: u64,
+    /// What it was configured with last, and told since.
+    pub(crate) configured: Command,
     /// The part that it was told last (`state`), or that it had.
     pub(crate) told: u8,
     /// When this use of the slot began: what happened before is another life's, whatever its generation.
@@ -98,6 +100,7 @@ impl Detector {
                 .map_or_else(HmacPolicy::default, |hmac| hmac.gate(clock::utc_at_zero())),
             ..configuration(self.key, config, rules)
         };
+        self.configured = command;
         let keys = config.hmac.as_ref().map(Hmac::ring).unwrap_or_default();
         // Before the slot: it must not be unicast and know no peer, nor ask for a key that it lacks.
         let peers = listed(config);
@@ -161,6 +164,8 @@ impl Detector {
             }
         }
         self.told = part;
+        (self.configured.flags, self.configured.own_priority) =
+            (command.flags, command.own_priority);
         Ok(())
     }
 
@@ -177,7 +182,7 @@ impl Detector {
             return Ok(true);
         };
         let generation = self.generation.wrapping_add(1);
-        let taken_over = kernel.take_over(&Command {
+        let command = Command {
             op: op::TAKE_OVER,
             slot: *slot,
             generation,
@@ -185,8 +190,11 @@ impl Detector {
             flags: self.flags(rules),
             own_priority: rules.priority.0,
             ..Command::zeroed()
-        })?;
+        };
+        let taken_over = kernel.take_over(&command)?;
         if taken_over {
+            (self.configured.flags, self.configured.own_priority) =
+                (command.flags, command.own_priority);
             self.generation = generation;
             self.taken_over = true;
             self.told = state::MASTER;
@@ -205,6 +213,24 @@ impl Detector {
                 kernel.fence(self.key, *slot, self.is_master(), addresses)
             }
             (SlotBackend::KernelMap(_) | SlotBackend::Socket(_), _) => Ok(()),
+        }
+    }
+
+    /// Whether a slot in the kernel's map has another configuration than it was given.
+    pub(crate) fn is_overwritten(&self, slot: &Slot) -> bool {
+        let in_kernel = matches!(self.backend, SlotBackend::KernelMap(_));
+        in_kernel && !ha_common::slot::is_configured(slot, &self.configured)
+    }
+
+    /// Looks whether what the slot needs beside it is in the kernel's maps, and writes again what is not: what was not.
+    pub(crate) fn audit(
+        &self,
+        kernel: Option<&mut Kernel>,
+        turn: usize,
+    ) -> Result<Vec<&'static str>, KernelError> {
+        match (&self.backend, kernel) {
+            (SlotBackend::KernelMap(slot), Some(kernel)) => kernel.audit(self.key, *slot, turn),
+            (SlotBackend::KernelMap(_) | SlotBackend::Socket(_), _) => Ok(Vec::new()),
         }
     }
 

@@ -4,8 +4,9 @@
 
 use std::net::IpAddr;
 
+use bytemuck::Zeroable as _;
 use ha_common::election::Rules;
-use ha_common::layout::{SlotKey, state};
+use ha_common::layout::{Command, SlotKey, state};
 use ha_common::units::{Family, Instant};
 
 use super::address_device::{self, VirtualMacDevice};
@@ -237,6 +238,7 @@ fn listen_in_kernel(
         timer: Timer::Watchdog,
         generation: left.generation,
         sequence: 0,
+        configured: Command::zeroed(),
         told: left.state,
         since: now,
         counted_since: (now, Counted::of(&left)),
@@ -276,6 +278,7 @@ fn listen_by_socket(
         timer: Timer::Watchdog,
         generation: 0,
         sequence: 0,
+        configured: Command::zeroed(),
         told: state::FREE,
         since: now,
         counted_since: (now, Counted::default()),

@@ -82,6 +82,8 @@ pub struct InstanceStatus {
     pub routing_errors: HashMap<usize, String>,
     /// Routes and rules put back.
     pub routing_restored: u64,
+    /// How often something else had overwritten the slot, or what it needs beside it.
+    pub slot_restored: u64,
     /// What is wrong, and was said once.
     pub notices: Vec<Told>,
 }
@@ -116,6 +118,7 @@ impl InstanceStatus {
             missing: Vec::new(),
             routing_errors: HashMap::new(),
             routing_restored: 0,
+            slot_restored: 0,
             notices: Vec::new(),
         }
     }

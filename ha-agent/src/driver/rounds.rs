@@ -44,6 +44,31 @@ impl Driver {
                 touched |= instance.look(&mut self.system, now);
             }
         }
+        if thorough {
+            touched |= self.audit(now);
+        }
+        touched
+    }
+
+    /// Compares some of the virtual routers with what stands in the kernel's maps, which is this agent's alone to write.
+    fn audit(&mut self, now: Instant) -> bool {
+        let portion = self.watchdog.portion(self.instances.len());
+        let mut touched = false;
+        for index in portion.routers {
+            if let Some(instance) = self.instances.get_mut(index) {
+                touched |= instance.audit(portion.turn, &mut self.system, now);
+            }
+        }
+        if let Some(kernel) = self.system.kernel.as_mut().filter(|_| portion.is_last) {
+            let told = match kernel.remove_strangers() {
+                Ok(0) => return touched,
+                Ok(count) => Notice::Warning(format!(
+                    "removed {count} unicast peers, keys or addresses that something else has written"
+                )),
+                Err(error) => Notice::Failed(error.to_string()),
+            };
+            self.system.reporter.say_of("BPF maps", told);
+        }
         touched
     }
 

@@ -60,6 +60,14 @@ pub enum Event<'a> {
     Promoted(bool),
     /// The slot, read because it was time to.
     Slot(&'a Slot),
+    /// Something else has written these parts of what the slot goes by; `slot`: the slot itself, which is as it was
+    /// found, where everything else is put right.
+    Overwritten {
+        parts: Vec<&'static str>,
+        slot: bool,
+    },
+    /// What the slot needs beside it is as it was written.
+    AsWritten,
     /// The sender stopped by itself.
     SenderStopped {
         /// Since when nothing has been sent.

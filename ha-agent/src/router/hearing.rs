@@ -7,7 +7,7 @@ use ha_common::units::Instant;
 
 use super::detection::{Disagreement, contender};
 use super::effect::{Effect, Effects};
-use super::notice::Notice;
+use super::notice::{Notice, Subject};
 use super::{Promoting, Router, words};
 use crate::config::model::Transport;
 use crate::config::model::virtual_address::VirtualAddress;
@@ -223,6 +223,32 @@ impl Router {
         };
         self.detect(part, rules, fx);
         true
+    }
+
+    /// Something else writes what is this agent's alone to write. What the slot itself is configured with is written again by
+    /// the rules that hold, and a backup's deadline begins anew.
+    pub(super) fn overwritten(
+        &mut self,
+        parts: &[&str],
+        slot: bool,
+        now: Instant,
+        fx: &mut Effects,
+    ) {
+        let text = words::of_overwritten(parts);
+        if self.notices.see(Subject::Overwritten, text.clone(), now) {
+            self.changed = true;
+            fx.say(Notice::Warning(text));
+        }
+        if !slot {
+            return;
+        }
+        let rules = self.election.detector_rules();
+        fx.push(Effect::UpdateDetector(rules));
+        if self.role() == Role::Backup {
+            // By what was written there an advert may have moved the deadline far away.
+            let arm_for = rules.initial_down();
+            self.detect(Detector::Backup { arm_for }, rules, fx);
+        }
     }
 
     /// If the sender stopped by itself, or is about to, somebody else may have been master meanwhile: the slot is asked

@@ -53,7 +53,7 @@ use announcements::AnnouncePlan;
 use claims::Claims;
 use detection::Detection;
 use membership::Membership;
-use notice::{Notice, Notices};
+use notice::{Notice, Notices, Subject};
 use other_masters::OtherMasters;
 use params::params;
 use readiness::Readiness;
@@ -277,6 +277,8 @@ impl Router {
             }
             Event::Promoted(promoted) => self.promoted(promoted, now, fx),
             Event::Slot(slot) => self.look(slot, now, fx),
+            Event::Overwritten { parts, slot } => self.overwritten(&parts, slot, now, fx),
+            Event::AsWritten => self.end_notice(&Subject::Overwritten, fx),
             Event::SenderStopped { since, slot } => self.sender_stopped(since, slot, now, fx),
             Event::StoodStill(span) => self.stood_still(span, now),
             Event::Sending(news) => self.on_sending(news, now, fx),

@@ -82,6 +82,8 @@ pub(super) enum Subject {
     ForeignAddress(IpAddr),
     /// It takes part as a last resort.
     LastResort,
+    /// Something else writes into the kernel's maps.
+    Overwritten,
     /// This agent stalled: the last time.
     Stall,
     /// Something that happened, and that nothing ends.

@@ -99,6 +99,14 @@ pub fn of_overheard_master(source: IpAddr, priority: Priority) -> String {
     )
 }
 
+/// Something else has written into the kernel's maps.
+pub fn of_overwritten(parts: &[&str]) -> String {
+    format!(
+        "something else changed the virtual router in the BPF maps ({}); it was written again",
+        parts.join(", ")
+    )
+}
+
 /// Written with colons.
 struct Mac([u8; 6]);
 

@@ -405,6 +405,9 @@ pub struct Counters {
     /// Times a route or rule was put back after somebody else removed it.
     #[serde(default)]
     pub routing_restored: u64,
+    /// Times the virtual router was written into the BPF maps again after somebody else changed it there.
+    #[serde(default)]
+    pub slot_restored: u64,
 }
 
 /// A refused advert, kept so that a mismatch can be explained.

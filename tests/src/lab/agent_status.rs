@@ -451,6 +451,8 @@ pub struct Counters {
     pub vip_restored: u64,
     /// Times a route or rule was put back.
     pub routing_restored: u64,
+    /// How often something else had overwritten the slot.
+    pub slot_restored: u64,
 }
 
 /// A refused advert.

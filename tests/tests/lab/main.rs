@@ -24,6 +24,7 @@ mod log;
 mod many;
 mod multicast_group;
 mod nopreempt;
+mod overwritten;
 mod own_interface;
 mod pacing;
 mod package;

@@ -326,6 +326,7 @@ fn counters(view: &InstanceStatus, slot: Option<&Slot>, now: Now) -> Counters {
         garp_sent: view.announced,
         vip_restored: view.restored,
         routing_restored: view.routing_restored,
+        slot_restored: view.slot_restored,
     }
 }
 

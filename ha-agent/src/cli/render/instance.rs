@@ -266,7 +266,7 @@ fn render_counters(out: &mut String, counters: &Counters) {
         );
     }
     field(out, "adverts", PLAIN, &text);
-    let text = format!(
+    let mut text = format!(
         "{} pushed, {} held back, {} lost; kernel timer fired {}; driver woken {}",
         counters.events,
         counters.suppressed,
@@ -274,6 +274,13 @@ fn render_counters(out: &mut String, counters: &Counters) {
         count(counters.timer_fired, "time"),
         count(counters.wakeups, "time"),
     );
+    if counters.slot_restored > 0 {
+        let _ = write!(
+            text,
+            "; restored in the BPF maps {}",
+            count(counters.slot_restored, "time")
+        );
+    }
     field(out, "events", PLAIN, &text);
 }
 

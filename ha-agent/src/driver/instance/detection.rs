@@ -105,9 +105,33 @@ impl Instance {
 
     /// Reads the slot, in case an event was lost. True if anything changed that is shown.
     pub(crate) fn look(&mut self, system: &mut System, now: Instant) -> bool {
-        match self.slot(system) {
-            Some(slot) => self.tell(Event::Slot(&slot), system, now),
-            None => false,
+        let Some(slot) = self.slot(system) else {
+            return false;
+        };
+        let detector = self.port.as_ref().map(|port| &port.detector);
+        if detector.is_some_and(|it| it.is_overwritten(&slot))
+            && self.detector_retry.since().is_none()
+        {
+            self.slot_restored += 1;
+            let parts = vec!["its configuration"];
+            self.tell(Event::Overwritten { parts, slot: true }, system, now);
+        }
+        self.tell(Event::Slot(&slot), system, now)
+    }
+
+    /// Compares what the slot needs beside it with the kernel's maps. True if anything changed that is shown.
+    pub(crate) fn audit(&mut self, turn: usize, system: &mut System, now: Instant) -> bool {
+        let Some(port) = &self.port else { return false };
+        match port.detector.audit(system.kernel.as_mut(), turn) {
+            Ok(parts) if parts.is_empty() => self.tell(Event::AsWritten, system, now),
+            Ok(parts) => {
+                self.slot_restored += 1;
+                self.tell(Event::Overwritten { parts, slot: false }, system, now)
+            }
+            Err(error) => {
+                self.say_if_failed(Err(error), system);
+                true
+            }
         }
     }
 

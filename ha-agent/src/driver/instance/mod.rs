@@ -72,6 +72,8 @@ pub(crate) struct Instance {
     announced: u64,
     /// How often the device was switched back.
     device_restored: u64,
+    /// How often something else had overwritten the slot, or what it needs beside it.
+    slot_restored: u64,
     shown: Arc<InstanceStatus>,
     /// Whether `shown` is out of date.
     dirty: bool,
@@ -113,6 +115,7 @@ impl Instance {
             wakeups: 0,
             announced: 0,
             device_restored: 0,
+            slot_restored: 0,
             shown,
             dirty: true,
         }

@@ -57,6 +57,7 @@ impl Instance {
             missing: self.missing(),
             routing_errors: self.routing.errors(),
             routing_restored: self.routing.restored(),
+            slot_restored: self.slot_restored,
             notices: router.notices().told().to_vec(),
         }
     }
