@@ -32,6 +32,12 @@ impl Driver {
     /// Adds the addresses of these, and tells each what became of its own: its first announcement follows, and comes
     /// before anything else of anybody.
     fn take_places(&mut self, waits: &[usize], places: &[AddressSpec], now: Instant) {
+        for index in waits {
+            if let Some(instance) = self.instances.get_mut(*index) {
+                self.system.renew();
+                instance.list_for_fence(&mut self.system, now);
+            }
+        }
         let added = self.system.addresses.add(places);
         let mut outcomes = added.map(Vec::into_iter);
         for index in waits {

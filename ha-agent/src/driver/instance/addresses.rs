@@ -34,7 +34,6 @@ impl Instance {
         match wanted {
             Wanted::Undecided => false,
             Wanted::Everything if system.defers_addresses => {
-                self.list_for_fence(system, now);
                 self.is_to_take = true;
                 true
             }

@@ -183,12 +183,16 @@ impl Instance {
             .detector
             .set(system.kernel.as_ref(), detector, rules, now);
         self.say_if_failed(done, system);
-        self.list_for_fence(system, now);
+        // Where many take over, their first adverts come before that: they are listed before any address is added.
+        let is_deferred = system.defers_addresses && !self.addresses.is_in_place();
+        if detector != Part::Master || !is_deferred {
+            self.list_for_fence(system, now);
+        }
     }
 
     /// Tells the kernel half which addresses of ours are on the interface, or are about to be: they pass only while the slot
     /// is master. Those of somebody else pass whatever we are.
-    pub(super) fn list_for_fence(&mut self, system: &mut System, now: Instant) {
+    pub(crate) fn list_for_fence(&mut self, system: &mut System, now: Instant) {
         let Some(port) = &self.port else { return };
         let is_master = self.role() == Role::Master;
         let kernel = system.kernel.as_mut();
