@@ -72,6 +72,7 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "ha-agent/src/checks/child.rs",
         "what a child does between fork and exec",
     ),
+    ("ha-agent/src/os/heap.rs", "malloc_trim has no safe wrapper"),
     (
         "ha-agent/src/os/realtime.rs",
         "sched_setscheduler and mlockall with MCL_ONFAULT have no safe wrapper",
