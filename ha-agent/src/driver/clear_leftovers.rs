@@ -28,6 +28,10 @@ impl Driver {
     pub(super) fn clear_leftovers(&mut self, now: Instant) {
         let steps = [
             ("routes and rules of an earlier run", self.clear_routing()),
+            (
+                "addresses of an instance that has left",
+                self.clear_owed_addresses(),
+            ),
             ("slots of an earlier run", self.clear_orphans()),
             ("devices of an earlier run", self.clear_devices()),
         ];
@@ -61,6 +65,39 @@ impl Driver {
         self.told(removed, |entry| {
             Notice::Info(format!("removed {entry}, left behind by an earlier run"))
         })
+    }
+
+    /// Addresses of virtual routers that have left, unless one that is there by now has them configured: it sees to
+    /// them itself.
+    fn clear_owed_addresses(&mut self) -> Result<(), String> {
+        let mut done = Ok(());
+        for (ifindex, mut addresses) in self.leftovers.take_owed() {
+            for instance in &self.instances {
+                for place in instance.may_hold(&self.system) {
+                    if place.ifindex == ifindex {
+                        addresses.remove(&place.net.addr());
+                    }
+                }
+            }
+            let held: Vec<IpAddr> = addresses.into_iter().collect();
+            if held.is_empty() {
+                continue;
+            }
+            if let Err(why) = self.remove_held(ifindex, &held) {
+                self.leftovers.owe(ifindex, held);
+                done = done.and(Err(why));
+            }
+        }
+        done
+    }
+
+    /// Takes down what a virtual router that leaves has to leave behind, to be called before its port is closed.
+    pub(super) fn owe_for(&mut self, instance: &Instance) {
+        if instance.has_failed_to_leave() {
+            for place in instance.may_hold(&self.system) {
+                self.leftovers.owe(place.ifindex, [place.net.addr()]);
+            }
+        }
     }
 
     /// The devices that an earlier agent made and that no instance of this one wants as they are.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ha_common::layout::SlotKey;
 use ha_common::units::{Instant, Nanos};
 
+use super::detector;
 use super::detector::SlotBackend;
 use super::filter_entries::FilterEntry;
 use super::hooks::{Decision, Reception};
@@ -270,6 +271,10 @@ impl Driver {
         }
         let rules = instance.rules_from(source);
         let config = Arc::clone(instance.config());
+        if let Some(kernel) = &self.system.kernel {
+            let key = SlotKey::new(link.index, config.family, config.vrid.get());
+            instance.recall_held(detector::held(kernel, key));
+        }
         let opening = Opening {
             config: &config,
             rules: &rules,

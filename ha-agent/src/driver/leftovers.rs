@@ -1,5 +1,8 @@
 //! When what an earlier agent has left is looked for, and what could not be removed of it.
 
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
 use ha_common::units::Instant;
 
 use crate::reconcile::missing::Missing;
@@ -14,12 +17,29 @@ pub(super) struct Leftovers {
     look_at: Option<Instant>,
     retry: Retry,
     failed: Vec<Failure>,
+    /// Addresses that virtual routers could not take with them when they left, by interface.
+    owed: HashMap<u32, HashSet<IpAddr>>,
 }
 
 impl Leftovers {
     /// Something was left just now: it is looked for in this turn.
     pub(super) fn look(&mut self, now: Instant) {
         self.look_at.get_or_insert(now);
+    }
+
+    /// A virtual router has left, and these addresses of its are still there, or may be.
+    pub(super) fn owe(&mut self, ifindex: u32, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.owed.entry(ifindex).or_default().extend(addresses);
+    }
+
+    /// What is owed on each interface, to be owed again if it cannot be removed.
+    pub(super) fn take_owed(&mut self) -> HashMap<u32, HashSet<IpAddr>> {
+        std::mem::take(&mut self.owed)
+    }
+
+    /// Whether all is gone that could be found.
+    pub(super) fn are_gone(&self) -> bool {
+        self.failed.is_empty()
     }
 
     /// It was looked for, and this failed. What is news of that.

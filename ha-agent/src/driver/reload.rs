@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ha_common::election::Role;
-use ha_common::units::Instant;
+use ha_common::units::{Instant, Nanos};
 use tokio::sync::oneshot;
 
 use super::instance::Instance;
@@ -12,7 +12,13 @@ use super::observed_links::tracked_links;
 use super::thread::Driver;
 use crate::config::model::{Config, Instance as InstanceConfig, Track};
 use crate::config::plan::{RouterId, Sections, Step, plan};
+use crate::os::clock;
 use crate::router::tracked::ObservedLinks;
+
+/// For how long an agent that ends goes on removing what the kernel does not let go of; the unit gives it 10 s.
+const LEAVES_WITHIN: Nanos = Nanos::from_millis(5_000);
+/// Between two attempts.
+const TRY_AGAIN: Nanos = Nanos::from_millis(100);
 
 impl Driver {
     pub(super) fn reload(&mut self, config: &Arc<Config>, now: Instant) {
@@ -55,9 +61,12 @@ impl Driver {
                 continue;
             };
             instance.shut_down(&mut self.system, now);
+            self.owe_for(&instance);
             if let Some(port) = instance.close_port(&mut self.system, now) {
                 self.release(&port);
             }
+            // What it could not take with it.
+            self.leftovers.look(now);
         }
         running
     }
@@ -73,7 +82,7 @@ impl Driver {
         for change in plan.changes() {
             self.system.renew();
             if let Some(instance) = kept.get_mut(&RouterId::of(change.new)) {
-                instance.drop_routing(change.new, &mut self.system);
+                instance.drop_routing(change.new, &mut self.system, now);
                 instance.drop_addresses(change.new, &mut self.system, now);
             }
         }
@@ -121,19 +130,32 @@ impl Driver {
             instance.shut_down(&mut self.system, now);
         }
         self.show();
-        let ports: Vec<_> = self
-            .instances
-            .iter_mut()
-            .filter_map(|instance| instance.close_port(&mut self.system, now))
-            .collect();
-        for port in &ports {
-            self.system.renew();
-            self.release(port);
+        for mut instance in std::mem::take(&mut self.instances) {
+            self.owe_for(&instance);
+            if let Some(port) = instance.close_port(&mut self.system, now) {
+                self.system.renew();
+                self.release(&port);
+            }
         }
+        self.leave_nothing();
         self.receivers.keep_only(|_, _| None);
         if let Some(thread) = self.hooks.leave() {
             // It has taken the programs off that may go. A panic of it was logged.
             let _ = thread.join();
+        }
+    }
+
+    /// Nobody is there afterwards to try again: what the kernel refuses is asked for until it is gone, within a limit.
+    fn leave_nothing(&mut self) {
+        let begin = clock::now();
+        loop {
+            self.clear_leftovers(clock::now());
+            let waited = clock::now().since(begin);
+            if self.leftovers.are_gone() || waited >= LEAVES_WITHIN {
+                return;
+            }
+            self.system.renew();
+            std::thread::sleep(TRY_AGAIN.to_duration());
         }
     }
 }

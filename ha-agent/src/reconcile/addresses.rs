@@ -59,6 +59,8 @@ pub struct Addresses {
     /// What is put back no sooner than this.
     put_off_until: Option<Instant>,
     retry: Retry,
+    /// Why the last look failed, or something that it led to.
+    failure: Option<String>,
     /// The kernel did not say what it did: only a look tells what is there.
     unsure: bool,
     restored: u64,
@@ -109,8 +111,8 @@ pub struct Added {
 
 impl Addresses {
     /// What an earlier life held, by the kernel's maps.
-    pub fn set_recorded(&mut self, held: impl IntoIterator<Item = IpAddr>) {
-        self.recorded = held.into_iter().collect();
+    pub fn add_recorded(&mut self, held: impl IntoIterator<Item = IpAddr>) {
+        self.recorded.extend(held);
     }
 
     /// Addresses of somebody else, by the last look.
@@ -133,14 +135,20 @@ impl Addresses {
         self.in_place = true;
     }
 
-    /// Those that a master lacks.
+    /// Those that a master lacks, and why others may not be as they should.
     pub fn missing(&self) -> impl Iterator<Item = Missing> + '_ {
-        self.refused.values().map(|(place, why, since)| Missing {
-            what: format!("address {}", place.net),
+        let of_one = |what, why: &String, since| Missing {
+            what,
             why: why.clone(),
-            since: *since,
+            since,
             next_try: self.retry.next_deadline(),
-        })
+        };
+        let refused = self.refused.values();
+        let refused = refused
+            .map(move |(place, why, since)| of_one(format!("address {}", place.net), why, *since));
+        let since = self.retry.since().unwrap_or_default();
+        let failed = self.failure.iter();
+        refused.chain(failed.map(move |why| of_one("addresses as wanted".to_owned(), why, since)))
     }
 
     /// When to look again.
@@ -282,28 +290,6 @@ impl Addresses {
         }
     }
 
-    /// Takes in whose the addresses are that are in their places: one that somebody else has put in the place of ours
-    /// is theirs. Without marks that cannot be seen. True if anything is another one's than before.
-    pub fn take_stock(&mut self, look: &Look<'_>) -> bool {
-        let before = self.foreign.clone();
-        let present = look.present.iter();
-        let present: HashSet<IpAddr> = present.map(|(_, found)| found.net.addr()).collect();
-        self.foreign.retain(|address| present.contains(address));
-        let places = look.places.iter().filter(|_| look.marks);
-        let places: HashMap<_, _> = places.map(|it| ((it.ifindex, it.net), it)).collect();
-        for (index, found) in look.present.iter() {
-            match places.get(&(index, found.net)) {
-                Some(place) if found.ours => self.put(**place),
-                Some(place) => {
-                    self.placed.remove(&key(place));
-                    self.foreign.insert(place.net.addr());
-                }
-                None => {}
-            }
-        }
-        self.foreign != before
-    }
-
     /// Takes in what the kernel answered to adding these.
     pub fn added<E: ToString>(
         &mut self,
@@ -344,6 +330,14 @@ impl Addresses {
         let entry = (place, why.to_owned(), since);
         self.refused.insert(place.net.addr(), entry);
         news
+    }
+
+    /// A look has shown these: what is there is missed no more, whoever put it there.
+    pub fn found(&mut self, present: &Present<'_>) {
+        self.refused.retain(|_, (place, ..)| {
+            let mut there = present.on(place.ifindex).iter();
+            !there.any(|found| found.net.addr() == place.net.addr())
+        });
     }
 
     /// Whether the router has been going on without this one.
@@ -426,15 +420,27 @@ impl Addresses {
     pub fn give_up(&mut self) {
         self.in_place = false;
         self.refused.clear();
+        self.failure = None;
         self.retry.clear();
         self.restores = Restores::default();
         self.put_off_until = None;
     }
 
-    /// A difference was dealt with; whether something of it failed.
-    pub fn settle(&mut self, put_off_until: Option<Instant>, failed: bool, now: Instant) {
+    /// What of the last difference is still to be dealt with, and why.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.clone()
+    }
+
+    /// A difference was dealt with, or could not be.
+    pub fn settle(
+        &mut self,
+        put_off_until: Option<Instant>,
+        failure: Option<String>,
+        now: Instant,
+    ) {
         self.put_off_until = put_off_until;
-        if failed || !self.refused.is_empty() {
+        self.failure = failure;
+        if self.failure.is_some() || !self.refused.is_empty() {
             if self.retry.next_deadline().is_none_or(|at| at <= now) {
                 self.retry.failed(now);
             }
@@ -481,5 +487,6 @@ fn form_of(place: &AddressSpec) -> (u32, IpNet, Option<IpAddr>) {
     (place.ifindex, place.net, place.form.peer)
 }
 
+mod stock;
 #[cfg(test)]
 mod tests;

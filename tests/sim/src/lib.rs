@@ -18,6 +18,7 @@ pub mod script;
 pub mod sender;
 mod sync_groups;
 mod transmission;
+pub mod upkeep;
 pub mod world;
 
 pub use bugs::Hooks;

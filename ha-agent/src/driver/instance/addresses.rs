@@ -91,7 +91,9 @@ impl Instance {
             return;
         }
         self.addresses.set_in_place();
-        self.addresses.settle(None, false, now);
+        // What a reload takes away may still be there.
+        let failure = self.addresses.failure();
+        self.addresses.settle(None, failure, now);
         self.add_routing(system, now);
         self.tell(Event::AddressesHeld, system, now);
     }
@@ -135,7 +137,7 @@ impl Instance {
     /// Nothing is known of what the kernel did: what a master needs it does not count on; the next look tells.
     fn unknown_outcome(&mut self, error: String, system: &mut System, now: Instant) {
         self.addresses.lost_track();
-        self.addresses.settle(None, true, now);
+        self.addresses.settle(None, Some(error.clone()), now);
         if self.addresses.is_in_place() {
             self.say(Notice::Failed(error), system);
         } else {
@@ -148,15 +150,16 @@ impl Instance {
         if was_there.is_empty() {
             return;
         }
-        // An address of ours that is taken for somebody else's would be left behind: without a look, all are ours.
-        let theirs = self.listed(system).map_or_else(
-            |_| Vec::new(),
-            |present| {
-                self.compare(&present, system, |addresses, look| {
-                    addresses.look_for_foreign(look)
-                })
-            },
-        );
+        let theirs = match self.listed(system) {
+            Ok(present) => self.compare(&present, system, |addresses, look| {
+                addresses.look_for_foreign(look)
+            }),
+            // Whose they are, the next look tells: none is removed before.
+            Err(error) => {
+                self.addresses.lost_track();
+                return self.settle(Some(error.to_string()), system, now);
+            }
+        };
         self.addresses.sort_out(was_there, &theirs);
         let theirs: HashSet<IpAddr> = was_there
             .iter()
@@ -197,27 +200,26 @@ impl Instance {
     /// RFC 9568 section 6.4.2 (arp, solicited, accept), RFC 3768 section 6.4.2 (arp, accept).
     fn give_up_addresses(&mut self, system: &mut System, now: Instant) {
         self.addresses.give_up();
-        let routing = self.remove_routing(system, now);
+        self.remove_routing(system, now);
         let must_look = self.addresses.must_look();
         let placed = self.addresses.placed();
-        let failure = self.remove(&placed, system, now).or(routing);
+        let failure = self.remove(&placed, system, now);
         self.settle(failure, system, now);
         if must_look {
             // What an earlier life has left.
-            self.clear_left_routing(system);
             self.compare_with_kernel(system, now);
         }
     }
 
-    fn settle(&mut self, failure: Option<String>, system: &System, now: Instant) {
-        self.addresses.settle(None, failure.is_some(), now);
+    pub(super) fn settle(&mut self, failure: Option<String>, system: &System, now: Instant) {
+        self.addresses.settle(None, failure.clone(), now);
         if let Some(what) = failure {
             self.say(Notice::Failed(what), system);
         }
     }
 
     /// Removes these, and nothing of anybody else's with them. Why some are still there, if so.
-    fn remove(
+    pub(super) fn remove(
         &mut self,
         specs: &[AddressSpec],
         system: &mut System,
@@ -270,7 +272,7 @@ impl Instance {
     }
 
     /// Where addresses of this router may be: on the interface, and on the device of its virtual MAC.
-    fn address_interfaces(&self, system: &System) -> Vec<u32> {
+    pub(super) fn address_interfaces(&self, system: &System) -> Vec<u32> {
         let named = || system.links.by_name(&self.config().interface);
         let interface = match &self.port {
             Some(port) => Some(port.ifindex),
@@ -319,8 +321,9 @@ impl Instance {
         now: Instant,
     ) {
         if self.router.wanted() == Wanted::Undecided {
-            return self.addresses.settle(None, false, now);
+            return self.addresses.settle(None, None, now);
         }
+        self.addresses.found(present);
         if self.router.wanted() == Wanted::Nothing {
             self.update(present, system, now, |addresses, look| {
                 addresses.forget_gone(look)
@@ -349,7 +352,7 @@ impl Instance {
         }
         let tries = !(remove.is_empty() && add.is_empty() && put_off_until.is_none());
         if tries || occasion == Occasion::Time {
-            self.addresses.settle(put_off_until, failure.is_some(), now);
+            self.addresses.settle(put_off_until, failure.clone(), now);
         }
         if let Some(what) = failure {
             self.say(Notice::Failed(what), system);
@@ -456,25 +459,6 @@ impl Instance {
         };
         self.tell(event, system, now);
         true
-    }
-
-    /// Lets go of what the coming configuration no longer has here, or not in the same form.
-    pub(crate) fn drop_addresses(&mut self, coming: &Config, system: &mut System, now: Instant) {
-        let Some(port) = self
-            .port
-            .as_ref()
-            .filter(|_| self.router.wanted() == Wanted::Everything)
-        else {
-            return;
-        };
-        let stays: HashSet<AddressSpec> = coming.held().map(|it| port.place(it)).collect();
-        let mut dropped = self.addresses.placed();
-        dropped.retain(|place| !stays.contains(place));
-        if dropped.is_empty() {
-            return;
-        }
-        let failure = self.remove(&dropped, system, now);
-        self.settle(failure, system, now);
     }
 
     /// Where the addresses of a new configuration belong, after [`Self::drop_addresses`].

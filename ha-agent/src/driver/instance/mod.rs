@@ -6,6 +6,7 @@ mod claimed;
 mod detection;
 mod device;
 mod interface;
+mod leaving;
 mod notice_filter;
 mod routing;
 mod signed;
@@ -268,6 +269,12 @@ impl Instance {
         system.reporter.say_of(Arc::clone(self.name()), notice);
     }
 
+    /// What an earlier life held, which its configuration may not tell, nor the marks of older kernels. To be looked up
+    /// before the port is opened: that changes what the kernel half knows, also if it fails.
+    pub(crate) fn recall_held(&mut self, held: Vec<IpAddr>) {
+        self.addresses.add_recorded(held);
+    }
+
     /// The port is open.
     pub(crate) fn opened(&mut self, mut port: Port, system: &mut System, now: Instant) {
         self.dirty = true;
@@ -277,9 +284,6 @@ impl Instance {
             port.detector.counts_on(&replaced.detector);
         }
         self.say_attached(&port, system);
-        // An earlier life's, which the marks of older kernels do not tell.
-        let held = port.detector.held(system.kernel.as_ref());
-        self.addresses.set_recorded(held);
         self.port = Some(port);
         self.recall_said(system);
         let slot = self.slot(system);

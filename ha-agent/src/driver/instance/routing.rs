@@ -24,22 +24,27 @@ impl Instance {
     /// also finds out what somebody has removed.
     pub(super) fn add_routing(&mut self, system: &mut System, now: Instant) {
         if self.port.is_none() {
-            return;
+            return self.routing.settle(now);
         }
         let config = Arc::clone(self.config());
         let (wanted, mut errors) = placed_entries(&config, &system.links);
-        if wanted.is_empty() && errors.is_empty() {
-            return;
-        }
         let (numbers, routing): (Vec<usize>, Vec<RoutingEntry>) = wanted.into_iter().unzip();
-        self.leave_tables(&routing, system);
+        self.routing.leave_tables(&routing);
+        self.remove_leaving(&HashSet::new(), system);
+        if routing.is_empty() && errors.is_empty() {
+            return self.routing.settle(now);
+        }
         let outcomes = match system.routing.add(&routing) {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 // Those that are there will be found to be there, or removed by what they are.
                 self.routing.keep(routing);
-                self.routing.retry.failed(now);
-                return self.failed(error.to_string(), system);
+                let error = error.to_string();
+                errors.extend(numbers.into_iter().map(|number| (number, error.clone())));
+                self.dirty = true;
+                self.routing.errors = errors;
+                self.routing.settle(now);
+                return self.failed(error, system);
             }
         };
         let before: HashSet<RoutingEntry> = std::mem::take(&mut self.routing.placed)
@@ -47,13 +52,19 @@ impl Instance {
             .collect();
         let mut was_there = Vec::new();
         for ((way, number), outcome) in routing.into_iter().zip(numbers).zip(outcomes) {
-            let was_placed = before.contains(&way) || self.routing.missing.contains(&way);
+            let was_placed = before.contains(&way) || self.routing.missing.contains_key(&way);
             match outcome {
+                Ok(Outcome::Already) if self.routing.is_kept_out(&way) => {
+                    let text = "the one that it replaces cannot be removed".to_owned();
+                    errors.insert(number, text);
+                    continue;
+                }
                 Ok(Outcome::Done) if was_placed => self.say_restored(&config, number, system),
                 Ok(Outcome::Already) if !was_placed => was_there.push((number, way.clone())),
                 Ok(Outcome::Done | Outcome::Already) => {}
-                Err(_) if before.contains(&way) => {
-                    self.routing.missing.insert(way);
+                Err(error) if before.contains(&way) => {
+                    let why = called(error, &config, number);
+                    self.routing.missing.insert(way, why);
                     continue;
                 }
                 Err(error) => {
@@ -66,36 +77,9 @@ impl Instance {
         }
         // One whose interface has another name now is there still, and ours to remove.
         self.routing.keep(before);
-        if errors.is_empty() && self.routing.missing.is_empty() {
-            self.routing.retry.clear();
-        } else if self
-            .routing
-            .retry
-            .next_deadline()
-            .is_none_or(|at| at <= now)
-        {
-            self.routing.retry.failed(now);
-        }
         self.tell_foreign_routing(&config, &was_there, &mut errors, system);
         self.say_errors(errors, system);
-    }
-
-    /// Takes routes away from the table of a VRF that their interface is not in any more, or from the main one if
-    /// it is in a VRF now; `wanted` has them where they belong.
-    fn leave_tables(&mut self, wanted: &[RoutingEntry], system: &mut System) {
-        let is_moved = |placed: &RoutingEntry| match placed {
-            RoutingEntry::Route(placed) => wanted
-                .iter()
-                .any(|way| matches!(way, RoutingEntry::Route(way) if placed.is_moved(way))),
-            RoutingEntry::Rule(_) => false,
-        };
-        let placed = std::mem::take(&mut self.routing.placed);
-        let (moved, kept): (Vec<RoutingEntry>, Vec<RoutingEntry>) =
-            placed.into_iter().partition(is_moved);
-        self.routing.placed = kept;
-        if let Some(what) = self.remove_these(moved, system) {
-            self.failed(what, system);
-        }
+        self.routing.settle(now);
     }
 
     /// Of routes and rules that were there when we came to add them, those that no agent added: they stay when we leave.
@@ -165,86 +149,64 @@ impl Instance {
     /// What was to be tried again.
     pub(super) fn routing_due(&mut self, system: &mut System, now: Instant) {
         if self.router.wanted() == Wanted::Everything {
-            return self.add_routing(system, now);
-        }
-        if let Some(what) = self.remove_routing(system, now) {
-            self.failed(what, system);
+            self.add_routing(system, now);
+        } else {
+            self.remove_routing(system, now);
         }
     }
 
-    /// Takes all of them away, the last one first. Why some are still there, if so.
-    pub(super) fn remove_routing(&mut self, system: &mut System, now: Instant) -> Option<String> {
-        self.routing.give_up();
-        let placed = std::mem::take(&mut self.routing.placed);
-        let failure = self.remove_these(placed, system);
-        if failure.is_some() {
-            self.routing.retry.failed(now);
-        } else {
-            self.routing.retry.clear();
-        }
-        failure
+    /// Takes all of them away, the last one first: what is there by our doing, and what an earlier life may have left.
+    /// The kernel removes nothing that is not ours.
+    pub(super) fn remove_routing(&mut self, system: &mut System, now: Instant) {
+        let configured = routing_of(self.config(), &system.links);
+        let unknown = self.unknown(&configured);
+        self.routing.give_up(configured);
+        self.remove_leaving(&unknown, system);
+        self.routing.settle(now);
     }
 
     /// Lets go of what the coming configuration no longer has.
-    pub(crate) fn drop_routing(&mut self, coming: &Config, system: &mut System) {
+    pub(crate) fn drop_routing(&mut self, coming: &Config, system: &mut System, now: Instant) {
         if coming.routes == self.config().routes && coming.rules == self.config().rules {
             return;
         }
         let stays: HashSet<RoutingEntry> = routing_of(coming, &system.links).into_iter().collect();
-        let placed = std::mem::take(&mut self.routing.placed);
-        let (kept, dropped) = placed.into_iter().partition(|way| stays.contains(way));
-        self.routing.placed = kept;
+        // One that was refused may be there all the same, of an earlier life.
+        let doubtful = routing_of(self.config(), &system.links);
+        let doubtful: Vec<_> = doubtful
+            .into_iter()
+            .filter(|way| !stays.contains(way))
+            .collect();
+        let unknown = self.unknown(&doubtful);
+        self.routing.keep_only(&stays, doubtful);
         // The numbers are the coming configuration's from here on.
-        self.routing.forget_troubles();
-        if let Some(what) = self.remove_these(dropped, system) {
+        self.routing.errors.clear();
+        self.remove_leaving(&unknown, system);
+        self.routing.settle(now);
+    }
+
+    /// Those of these that this life has nothing to do with.
+    fn unknown(&self, routing: &[RoutingEntry]) -> HashSet<RoutingEntry> {
+        let known: HashSet<&RoutingEntry> = self.routing.known().collect();
+        let routing = routing.iter().filter(|way| !known.contains(way));
+        routing.cloned().collect()
+    }
+
+    /// Removes what is to go, and tells of what was there though nobody knew.
+    fn remove_leaving(&mut self, unknown: &HashSet<RoutingEntry>, system: &mut System) {
+        let leaving = self.routing.leaving();
+        if leaving.is_empty() {
+            return;
+        }
+        let outcomes = system.routing.remove(leaving);
+        let (gone, failure) = self.routing.removed(outcomes);
+        self.dirty = true;
+        for way in gone.iter().filter(|way| unknown.contains(way)) {
+            let text = format!("removed {way}, left behind by an earlier run");
+            self.say(Notice::Info(text), system);
+        }
+        if let Some(what) = failure {
             self.failed(what, system);
-        }
-    }
-
-    fn remove_these(
-        &mut self,
-        mut routing: Vec<RoutingEntry>,
-        system: &mut System,
-    ) -> Option<String> {
-        if routing.is_empty() {
-            return None;
-        }
-        routing.reverse();
-        let outcomes = match system.routing.remove(&routing) {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                routing.reverse();
-                self.routing.placed.extend(routing);
-                return Some(error.to_string());
-            }
-        };
-        let mut failure = None;
-        for (way, outcome) in routing.into_iter().zip(outcomes).rev() {
-            if let Err(error) = outcome {
-                failure = Some(error.to_string());
-                self.routing.placed.push(way);
-            }
-        }
-        failure
-    }
-
-    /// What an earlier life left of ours, when we do not carry on from it.
-    pub(super) fn clear_left_routing(&self, system: &mut System) {
-        let routing = routing_of(self.config(), &system.links);
-        if routing.is_empty() {
-            return;
-        }
-        let routing: Vec<RoutingEntry> = routing.into_iter().rev().collect();
-        let Ok(outcomes) = system.routing.remove(&routing) else {
-            return;
-        };
-        for (way, outcome) in routing.iter().zip(outcomes) {
-            if outcome == Ok(Outcome::Done) {
-                self.say(
-                    Notice::Info(format!("removed {way}, left behind by an earlier run")),
-                    system,
-                );
-            }
         }
     }
 }

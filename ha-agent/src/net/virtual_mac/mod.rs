@@ -119,6 +119,8 @@ pub struct MacvlanTable {
     socket: RouteSocket,
     /// What interfaces had, for when somebody deletes the device that says so.
     originals: HashMap<u32, Arp>,
+    /// Devices that were made, could not be marked and could not be removed.
+    unmarked: Vec<(u32, String)>,
 }
 
 impl MacvlanTable {
@@ -127,6 +129,7 @@ impl MacvlanTable {
         Ok(Self {
             socket: RouteSocket::open()?,
             originals: HashMap::new(),
+            unmarked: Vec::new(),
         })
     }
 
@@ -134,6 +137,7 @@ impl MacvlanTable {
     /// earlier life left is taken on as it is, up or down; a new one is down.
     pub fn ensure(&mut self, wanted: &Wanted<'_>) -> Result<Device, DeviceError> {
         require_ethernet(wanted.parent)?;
+        self.delete_unmarked();
         let all = self.all()?;
         let known = all.iter().find(|found| found.name == wanted.device);
         if let Some(found) = known {
@@ -203,11 +207,18 @@ impl MacvlanTable {
             RouteNetlinkMessage::SetLink(alias),
         ];
         let outcomes = self.socket.batch(NLM_F_CREATE | NLM_F_EXCL, requests)?;
+        let is_made = outcomes.first().is_some_and(Result::is_ok);
         for outcome in outcomes {
-            outcome.map_err(|refusal| DeviceError::Refused {
-                what: "creating the device",
-                device: wanted.device.to_owned(),
-                refusal,
+            outcome.map_err(|refusal| {
+                if is_made {
+                    self.unmarked.push((index, wanted.device.to_owned()));
+                    self.delete_unmarked();
+                }
+                DeviceError::Refused {
+                    what: "creating the device",
+                    device: wanted.device.to_owned(),
+                    refusal,
+                }
             })?;
         }
         Ok(Device {
@@ -217,6 +228,26 @@ impl MacvlanTable {
             is_up: false,
             is_new: true,
         })
+    }
+
+    /// One that could not be marked would be anybody's: it goes, if need be before the next attempt.
+    fn delete_unmarked(&mut self) {
+        let mut unmarked = std::mem::take(&mut self.unmarked);
+        if unmarked.is_empty() {
+            return;
+        }
+        // Where the table cannot be read, all are still there.
+        if let Ok(all) = self.all() {
+            unmarked.retain(|(index, name)| {
+                let is_there = all.iter().any(|found| {
+                    let is_it = found.index == *index && found.name == *name;
+                    is_it && found.is_macvlan && found.alias.is_none()
+                });
+                let request = || RouteNetlinkMessage::DelLink(message::of(*index));
+                is_there && self.one("removing the device", name, request()).is_err()
+            });
+        }
+        self.unmarked = unmarked;
     }
 
     /// All settings, those of IPv6 before the device is up for the first time: RFC 9568 sections 8.1.2 (mac),
@@ -300,6 +331,7 @@ impl MacvlanTable {
 
     /// Every device that an agent made.
     pub fn left(&mut self) -> Result<Vec<Left>, NetlinkError> {
+        self.delete_unmarked();
         let all = self.all()?;
         Ok(ours(&all)
             .map(|(found, _)| Left {

@@ -101,7 +101,7 @@ fn without_marks_what_was_placed_and_what_was_recorded_is_ours() {
     assert!(remove(&addresses).is_empty());
     addresses.added(&[place(VIP)], done(1), NOW);
     assert_eq!(remove(&addresses), [VIP]);
-    addresses.set_recorded(["10.99.0.101".parse().unwrap()]);
+    addresses.add_recorded(["10.99.0.101".parse().unwrap()]);
     assert_eq!(remove(&addresses), [VIP, OTHER]);
 }
 
@@ -161,7 +161,7 @@ fn one_that_is_gone_without_is_tried_again_in_its_time_and_shown_until_then() {
     assert_eq!(added.refused, [(place(OTHER), why.clone())]);
     assert!(addresses.go_without(place(OTHER), &why, NOW));
     assert!(!addresses.go_without(place(OTHER), &why, after(5)), "once");
-    addresses.settle(None, false, NOW);
+    addresses.settle(None, None, NOW);
     let lacks = |addresses: &Addresses, now| {
         let places = [place(VIP), place(OTHER)];
         let look = Look {
@@ -181,7 +181,7 @@ fn one_that_is_gone_without_is_tried_again_in_its_time_and_shown_until_then() {
         (NOW, Some(after(1000)))
     );
     addresses.added(&[place(OTHER)], done(1), after(1000));
-    addresses.settle(None, false, after(1000));
+    addresses.settle(None, None, after(1000));
     assert_eq!(addresses.missing().count(), 0);
     assert!(addresses.retry.next_deadline().is_none());
 }
@@ -193,7 +193,7 @@ fn what_could_not_be_removed_is_still_ours_and_tried_again() {
     let failed = vec![Err::<Outcome, _>("busy".to_owned())];
     let failure = addresses.removed(&[place(VIP)], failed, NOW);
     assert_eq!(failure.as_deref(), Some("busy"));
-    addresses.settle(None, true, NOW);
+    addresses.settle(None, Some("no room".to_owned()), NOW);
     assert_eq!(addresses.placed(), [place(VIP)]);
     assert!(addresses.is_due(after(1000)));
 }
@@ -217,7 +217,7 @@ fn what_of_ours_is_left_is_known_until_it_is_seen_to_be_gone() {
     };
     for marks in [true, false] {
         let mut addresses = Addresses::default();
-        addresses.set_recorded(["10.99.0.101".parse().unwrap()]);
+        addresses.add_recorded(["10.99.0.101".parse().unwrap()]);
         addresses.added(&[place(VIP)], done(1), NOW);
         assert_eq!(left(&addresses), ["10.99.0.100", "10.99.0.101"]);
         let refused = vec![Err::<Outcome, _>("busy")];

@@ -1,0 +1,27 @@
+//! Mistakes that a driver could make, to be found by what they lead to.
+
+/// What the model of the driver does wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mistake {
+    /// None.
+    None,
+    /// What failed is not tried again.
+    NeverAgain,
+    /// What could not be removed is forgotten once something else worked.
+    ForgetsFailures,
+    /// An agent that ends asks once.
+    LeavesAtOnce,
+    /// The answer that is missing is taken for a refusal.
+    TrustsNoAnswer,
+    /// Without a look, what was there is its own.
+    TakesAllForItsOwn,
+}
+
+/// All of them.
+pub const MISTAKES: [Mistake; 5] = [
+    Mistake::NeverAgain,
+    Mistake::ForgetsFailures,
+    Mistake::LeavesAtOnce,
+    Mistake::TrustsNoAnswer,
+    Mistake::TakesAllForItsOwn,
+];
