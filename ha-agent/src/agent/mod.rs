@@ -13,6 +13,7 @@ mod kernel_log;
 mod load_config;
 mod log;
 pub mod options;
+mod other_lists;
 pub mod peers;
 mod preflight;
 mod recording;

@@ -8,6 +8,7 @@ use ha_common::units::Instant;
 use tokio::sync::{Mutex, watch};
 
 use super::ending::Ending;
+use super::other_lists::OtherLists;
 use crate::checks::{CheckStatus, Checks};
 use crate::config::Config;
 use crate::control::protocol::ErrorReply;
@@ -48,6 +49,7 @@ pub(super) struct Agent {
     pub(super) realtime: (Ability, Ability),
     pub(super) sender_stats: Arc<SenderStats>,
     pub(super) changes: watch::Receiver<u64>,
+    pub(super) other_lists: OtherLists,
     pub(super) handle: Handle,
     pub(super) reloading: Mutex<()>,
     /// How the agent is to end, if it was asked to.

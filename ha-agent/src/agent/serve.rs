@@ -13,10 +13,11 @@ use super::ending::Ending;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::options::RunOptions;
+use super::other_lists::OtherLists;
 use super::running::Agent;
 use super::signals::Signals;
-use super::{forward, log, peers, preflight, recording, systemd};
-use crate::checks::Checks;
+use super::{forward, log, other_lists, peers, preflight, recording, systemd};
+use crate::checks::{CheckEvent, Checks};
 use crate::config::Config;
 use crate::control::server::{ControlSocket, Limits, serve};
 use crate::driver::published::StatusPublisher;
@@ -66,10 +67,8 @@ pub(super) async fn until_told(
         keeps_addresses: preflight::injected("keep-addresses"),
     })
     .map_err(environment)?;
-    let handle = started.handle.clone();
     let changes = follow_driver(&mut tasks, &published, &reports);
-    let unheard = follow_network(&mut tasks, &watch, &handle);
-    tasks.spawn(forward::pass_checks(found, handle.clone()));
+    let unheard = follow_network(&mut tasks, &watch, &started.handle);
     let agent = Arc::new(Agent {
         file: absolute(&options.config),
         config: std::sync::Mutex::new((Arc::clone(&config), clock::now())),
@@ -87,16 +86,16 @@ pub(super) async fn until_told(
         realtime: (started.driver_realtime, started.sender_realtime),
         sender_stats: started.sender_stats,
         changes,
-        handle: handle.clone(),
+        other_lists: OtherLists::default(),
+        handle: started.handle,
         reloading: Mutex::new(()),
         ending: watch::Sender::default(),
     });
     let control = Control::start(socket, &agent);
-    tasks.spawn(systemd::prove(handle.clone(), published));
-    tasks.spawn(systemd::ready_once(agent.changes.clone()));
+    follow_agent(&mut tasks, &agent, found);
     say_first(options);
     let ending = signals.wait(&agent).await;
-    end(&ending, &agent, &handle, started.thread).await;
+    end(&ending, &agent, started.thread).await;
     control.stop().await;
     tasks.shutdown().await;
     say_last(&reports, &ending);
@@ -114,6 +113,17 @@ fn follow_driver(
     tasks.spawn(forward::pass_changes(Arc::clone(published), change));
     tasks.spawn(log::write(Arc::clone(reports)));
     changes
+}
+
+/// Starts what tells the driver of the checks, what looks beyond this agent, and what tells systemd.
+fn follow_agent(tasks: &mut JoinSet<()>, agent: &Arc<Agent>, found: mpsc::Receiver<CheckEvent>) {
+    tasks.spawn(forward::pass_checks(found, agent.handle.clone()));
+    tasks.spawn(systemd::prove(
+        agent.handle.clone(),
+        Arc::clone(&agent.published),
+    ));
+    tasks.spawn(other_lists::look(Arc::clone(agent)));
+    tasks.spawn(systemd::ready_once(agent.changes.clone()));
 }
 
 /// Where the driver reports and shows itself.
@@ -187,7 +197,8 @@ fn say_last(reports: &Reports, ending: &Ending) {
     }
 }
 
-async fn end(ending: &Ending, agent: &Agent, handle: &Handle, thread: std::thread::JoinHandle<()>) {
+async fn end(ending: &Ending, agent: &Agent, thread: std::thread::JoinHandle<()>) {
+    let handle = &agent.handle;
     match ending {
         Ending::Stopped => {
             systemd::stopping();

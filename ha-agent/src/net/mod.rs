@@ -3,9 +3,9 @@
 //! Two users. The driver thread is synchronous and in a hurry: it adds and removes addresses ([`address`]), routes and
 //! rules ([`routing`]), announces addresses ([`announce`]), sends adverts ([`advert`]), keeps the devices of virtual
 //! MACs ([`virtual_mac`]) and, without a BPF program, receives adverts ([`receive`]). The async side watches the
-//! interfaces ([`links`]) and who removes routes ([`route_monitor`]). [`interface`] answers questions at start-up,
-//! [`multicast`] keeps memberships of groups, [`mac_filter`] what must outlive them, [`icmp_guard`] takes unicast
-//! adverts off the host's hands, [`netlink`] is the synchronous route socket beneath.
+//! interfaces ([`links`]) and who removes routes ([`route_monitor`]), hears adverts whole ([`packet`]). [`interface`] answers questions at start-up,
+//! [`multicast`] keeps memberships of groups, [`mac_filter`] what must outlive them, [`icmp_guard`] takes unicast adverts
+//! off the host's hands, [`netlink`] is the synchronous route socket beneath.
 
 pub mod address;
 pub mod advert;
@@ -23,6 +23,7 @@ pub mod netlink;
 mod notifications;
 pub mod observed;
 pub mod offload;
+pub mod packet;
 pub(crate) mod raw_link;
 pub mod receive;
 pub mod retry;

@@ -109,6 +109,16 @@ pub struct Notices {
     from: Instant,
 }
 
+impl Told {
+    /// Whose list of addresses is another one, if it is about that.
+    pub fn other_list(&self) -> Option<IpAddr> {
+        match self.subject {
+            Subject::List(source) => Some(source),
+            _ => None,
+        }
+    }
+}
+
 impl Notices {
     /// Nothing yet; what was seen before `now` was another life's.
     pub(super) fn new(now: Instant) -> Self {

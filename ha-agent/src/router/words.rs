@@ -7,6 +7,9 @@ use ha_common::election::{Advert, Claim, Notice};
 use ha_common::hmac::stamp::InSeconds;
 use ha_common::units::{Nanos, Priority};
 
+/// Addresses of a list that a sentence names.
+const MOST_NAMED: usize = 8;
+
 /// A notice of the election.
 pub fn of_notice(notice: &Notice) -> String {
     match notice {
@@ -61,6 +64,31 @@ pub fn of_list(source: IpAddr, theirs: u8, ours: usize) -> String {
         "{source} advertises a different list of virtual addresses ({theirs}) than this host is configured for \
          ({ours}): use the same list on all hosts"
     )
+}
+
+/// Which addresses two lists do not share, as far as there is room for them in a sentence.
+pub fn of_list_members(source: IpAddr, theirs_alone: &[IpAddr], ours_alone: &[IpAddr]) -> String {
+    let of = |who: &str, addresses: &[IpAddr]| {
+        let shown: Vec<String> = addresses
+            .iter()
+            .take(MOST_NAMED)
+            .map(IpAddr::to_string)
+            .collect();
+        let more = match addresses.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        (!shown.is_empty()).then(|| format!("only {who} has {}{more}", shown.join(", ")))
+    };
+    let parts = [
+        of(&source.to_string(), theirs_alone),
+        of("this host", ours_alone),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() {
+        return format!("{source} lists the same addresses, one of them more than once");
+    }
+    parts.join("; ")
 }
 
 /// This agent stood still while it was master.
@@ -126,4 +154,40 @@ pub fn of_foreign(address: IpAddr) -> String {
         "{address} is on the interface although this host is not master, and the agent has not put it there: two hosts \
          may answer for it; remove it from the host's network configuration"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(last: std::ops::RangeInclusive<u8>) -> Vec<IpAddr> {
+        last.map(|last| IpAddr::from([10, 99, 0, last])).collect()
+    }
+
+    #[test]
+    fn of_two_lists_it_is_said_which_addresses_they_do_not_share() {
+        let source = IpAddr::from([10, 99, 0, 1]);
+        let none = Vec::new;
+        for (there, here, expected) in [
+            (
+                addresses(100..=100),
+                addresses(101..=102),
+                "only 10.99.0.1 has 10.99.0.100; only this host has 10.99.0.101, 10.99.0.102",
+            ),
+            (
+                addresses(100..=100),
+                none(),
+                "only 10.99.0.1 has 10.99.0.100",
+            ),
+            (
+                none(),
+                addresses(1..=9),
+                "only this host has 10.99.0.1, 10.99.0.2, 10.99.0.3, 10.99.0.4, 10.99.0.5, 10.99.0.6, \
+              10.99.0.7, 10.99.0.8 and 1 more",
+            ),
+        ] {
+            assert_eq!(of_list_members(source, &there, &here), expected);
+        }
+        assert!(of_list_members(source, &[], &[]).contains("more than once"));
+    }
 }

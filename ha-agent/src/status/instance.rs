@@ -444,4 +444,16 @@ pub struct Notice {
     pub last: Option<WallTime>,
     /// One sentence.
     pub text: String,
+    /// Of another list of virtual addresses: which ones, once an advert was heard; `null` until then, and of anything else.
+    #[serde(default)]
+    pub list: Option<ListDifference>,
+}
+
+/// Virtual addresses that two hosts do not share.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ListDifference {
+    /// Those that the other host lists alone, in its order.
+    pub only_there: Vec<IpAddr>,
+    /// Those that this host lists alone, in configured order.
+    pub only_here: Vec<IpAddr>,
 }

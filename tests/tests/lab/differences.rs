@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use ha_tests::lab::agent_config::Instance;
-use ha_tests::lab::pair::instance;
+use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::{Agent, Lab, Pair};
 
 /// RFC 9568 section 7.1 (list, list-log, list-report),
@@ -25,6 +25,13 @@ fn a_backup_says_once_that_the_master_lists_other_addresses_and_follows_it() -> 
         .iter()
         .filter(|it| it.text.contains("advertises a different list"));
     ensure!(said.count() == 1, "{notices:?}");
+    // And which one it is.
+    let which = "only this host has 10.99.0.101";
+    let named = |it: &ha_tests::lab::agent_status::Instance| {
+        it.notices.iter().any(|it| it.text.contains(which))
+    };
+    pair.backup.wait("names the address", named)?;
+    pair.backup.process().wait_for_line(which, PATIENCE)?;
     pair.is_settled()
 }
 

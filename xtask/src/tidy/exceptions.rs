@@ -118,7 +118,7 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "TUNSETIFF and its union have no safe wrapper",
     ),
     (
-        "ha-agent/src/net/lab.rs",
+        "ha-agent/src/net/packet.rs",
         "building a link-layer socket address in place",
     ),
 ];

@@ -15,6 +15,7 @@ use super::rejected::rejected;
 use super::routing::routing;
 use super::tracked;
 use super::transport::transport;
+use crate::agent::other_lists;
 use crate::agent::peers::address;
 use crate::agent::running::Agent;
 use crate::config::model;
@@ -86,7 +87,7 @@ pub(super) fn instance(agent: &Agent, view: &InstanceStatus, host: &Host, now: N
         counters: counters(view, slot.as_ref(), now),
         claims: claims(view, now),
         last_rejected: slot.as_ref().and_then(|slot| rejected(view, slot, now)),
-        notices: notices(view, now),
+        notices: notices(agent, view, now),
     }
 }
 
@@ -99,11 +100,21 @@ fn unsent(view: &InstanceStatus, now: Now) -> Option<Unsent> {
     })
 }
 
-fn notices(view: &InstanceStatus, now: Now) -> Vec<Notice> {
-    let of_one = |told: &Told| Notice {
-        at: now.moment(told.since),
-        last: Some(now.moment(told.last)),
-        text: told.text.clone(),
+fn notices(agent: &Agent, view: &InstanceStatus, now: Now) -> Vec<Notice> {
+    let of_one = |told: &Told| {
+        let source = told.other_list();
+        let list = source.and_then(|source| agent.other_lists.of(&view.config.name, source));
+        let members = source.zip(list.as_ref());
+        let members = members.map(|(source, list)| other_lists::in_words(source, list));
+        Notice {
+            at: now.moment(told.since),
+            last: Some(now.moment(told.last)),
+            text: match members {
+                Some(members) => format!("{}; {members}", told.text),
+                None => told.text.clone(),
+            },
+            list,
+        }
     };
     view.notices.iter().map(of_one).collect()
 }
