@@ -12,7 +12,7 @@ use ha_common::units::{Instant, Version};
 use super::detection::contender;
 use super::effect::Effects;
 use super::notice::{Notice, Subject};
-use super::{Router, words};
+use super::{Router, Wanted, words};
 
 impl Router {
     /// Compares what an advert says with what is configured here.
@@ -133,18 +133,32 @@ impl Router {
         }
     }
 
-    /// Virtual addresses that somebody else has put on the interface of a host that is not master: then two hosts have
-    /// them.
+    /// Virtual addresses on the interface that are somebody else's: while this host is not master two hosts have them, and
+    /// what it has found there as master stays when it is not.
     pub fn find_foreign(&mut self, found: &BTreeSet<IpAddr>, now: Instant, fx: &mut Effects) {
-        for address in self.notices.foreign_addresses() {
+        let is_master = self.wanted() == Wanted::Everything;
+        let subject = |address| {
+            if is_master {
+                Subject::ExistingAddress(address)
+            } else {
+                Subject::ForeignAddress(address)
+            }
+        };
+        for (address, known) in self.notices.theirs() {
             if !found.contains(&address) {
-                self.end_notice(&Subject::ForeignAddress(address), fx);
+                self.end_notice(&known, fx);
+            } else if known != subject(address) {
+                // It is still there, and means something else to a host that is master, or is it no more.
+                self.notices.end(&known);
             }
         }
         for address in found {
-            let text = words::of_foreign(*address);
-            let subject = Subject::ForeignAddress(*address);
-            if self.notices.see(subject, text.clone(), now) {
+            let text = if is_master {
+                words::of_existing(*address)
+            } else {
+                words::of_foreign(*address)
+            };
+            if self.notices.see(subject(*address), text.clone(), now) {
                 self.changed = true;
                 fx.say(Notice::Warning(text));
             }

@@ -80,6 +80,8 @@ pub(super) enum Subject {
     Clock(IpAddr),
     /// An address that somebody else has put on the interface of a host that is not master.
     ForeignAddress(IpAddr),
+    /// An address that was on the interface when the agent was to add it as master.
+    ExistingAddress(IpAddr),
     /// It takes part as a last resort.
     LastResort,
     /// Something else writes into the kernel's maps.
@@ -152,15 +154,16 @@ impl Notices {
         news
     }
 
-    /// Whose notice is not over.
-    pub(super) fn foreign_addresses(&self) -> Vec<IpAddr> {
+    /// Addresses of somebody else whose notice is not over.
+    pub(super) fn theirs(&self) -> Vec<(IpAddr, Subject)> {
         let subjects = self.told.iter().map(|told| &told.subject);
-        subjects
-            .filter_map(|subject| match subject {
-                Subject::ForeignAddress(address) => Some(*address),
-                _ => None,
-            })
-            .collect()
+        let address = |subject: &Subject| match subject {
+            Subject::ForeignAddress(address) | Subject::ExistingAddress(address) => {
+                Some((*address, subject.clone()))
+            }
+            _ => None,
+        };
+        subjects.filter_map(address).collect()
     }
 
     /// It is over. What it was, if it was known.

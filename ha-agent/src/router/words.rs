@@ -148,6 +148,14 @@ impl fmt::Display for Mac {
     }
 }
 
+/// A virtual address that was on the interface when a master was to add it.
+pub fn of_existing(address: IpAddr) -> String {
+    format!(
+        "{address} already existed on the interface; it is left alone and will remain when this host is not master: \
+         remove it from the host's network configuration"
+    )
+}
+
 /// A virtual address that is on the interface of a host that is not master.
 pub fn of_foreign(address: IpAddr) -> String {
     format!(

@@ -65,6 +65,8 @@ fn an_address_that_the_agent_put_back_it_takes_away() -> Result<()> {
     log.wait_for_line("10.99.0.100 already existed on the interface", PATIENCE)?;
     h1.run(&["ip", "addr", "del", ADDRESS, "dev", "eth0"])?;
     log.wait_for_line("restored 10.99.0.100/24", PATIENCE)?;
+    log.wait_for_line("no longer so: 10.99.0.100 already existed", PATIENCE)?;
+    agent.wait("has nothing to say of it", |it| it.notices.is_empty())?;
     agent.stop()?;
     watch.wait_absent(PATIENCE)?;
     Ok(())

@@ -161,38 +161,17 @@ impl Instance {
             }
         };
         self.addresses.sort_out(was_there, &theirs);
-        let theirs: HashSet<IpAddr> = was_there
-            .iter()
-            .map(|place| place.net.addr())
-            .filter(|address| theirs.contains(address))
-            .collect();
-        if self.config().priority.is_owner() {
-            return;
-        }
-        self.warn_of(
-            &theirs,
-            "already existed on the interface; it is left alone and will remain when this host is not master: \
-             remove it from the host's network configuration",
-            system,
-            now,
-        );
+        self.tell_existing(system, now);
     }
 
-    fn warn_of(
-        &mut self,
-        addresses: &HashSet<IpAddr>,
-        what: &str,
-        system: &mut System,
-        now: Instant,
-    ) {
-        if addresses.is_empty() {
-            return;
+    /// Those that are somebody else's are said for as long as they are there.
+    fn tell_existing(&mut self, system: &mut System, now: Instant) {
+        let mut theirs: BTreeSet<IpAddr> = self.addresses.foreign().iter().copied().collect();
+        if self.config().priority.is_owner() {
+            theirs.clear();
         }
-        let mut list: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
-        list.sort_unstable();
         let mut fx = Effects::default();
-        self.router
-            .warn(now, format!("{} {what}", list.join(", ")), &mut fx);
+        self.router.find_foreign(&theirs, now, &mut fx);
         self.carry_out(fx, system, now);
     }
 
@@ -399,13 +378,14 @@ impl Instance {
 
     /// A virtual address that somebody else has put on a host that is not master is an address on two hosts.
     fn look_for_foreign(&mut self, present: &Present<'_>, system: &mut System, now: Instant) {
-        let is_master = self.router.wanted() == Wanted::Everything;
-        let mut theirs = BTreeSet::new();
-        if is_master {
+        if self.router.wanted() == Wanted::Everything {
             self.update(present, system, now, |addresses, look| {
                 addresses.take_stock(look)
             });
-        } else if !self.config().priority.is_owner() {
+            return self.tell_existing(system, now);
+        }
+        let mut theirs = BTreeSet::new();
+        if !self.config().priority.is_owner() {
             theirs.extend(self.compare(present, system, |addresses, look| {
                 addresses.look_for_foreign(look)
             }));

@@ -119,3 +119,66 @@ fn another_list_or_interval_of_the_followed_master_is_told_each_time_that_it_com
         }
     }
 }
+
+#[test]
+fn an_address_of_somebody_else_is_told_while_it_is_there_and_again_when_it_is_back() {
+    let theirs = std::collections::BTreeSet::from([IpAddr::from([10, 99, 0, 100])]);
+    let none = std::collections::BTreeSet::new();
+    for (mut bench, words) in [
+        (
+            Bench::master(""),
+            "10.99.0.100 already existed on the interface",
+        ),
+        (
+            Bench::backup(""),
+            "10.99.0.100 is on the interface although this host is not master",
+        ),
+    ] {
+        said(&mut bench);
+        for (millis, found, expected) in [
+            (5000, &theirs, Some(false)),
+            (6000, &theirs, None),
+            (7000, &none, Some(true)),
+            (8000, &none, None),
+            (9000, &theirs, Some(false)),
+        ] {
+            let mut fx = Effects::default();
+            bench.router.find_foreign(found, at(millis), &mut fx);
+            bench.collect(fx);
+            let told: Vec<bool> = said(&mut bench)
+                .into_iter()
+                .map(|notice| match notice {
+                    Notice::Warning(text) if text.starts_with(words) => false,
+                    Notice::Info(text) if text.starts_with(&format!("no longer so: {words}")) => {
+                        true
+                    }
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(told, Vec::from_iter(expected), "{millis}");
+            let shown = texts(&bench).iter().any(|text| text.starts_with(words));
+            assert_eq!(shown, !found.is_empty());
+        }
+    }
+}
+
+#[test]
+fn an_address_that_stays_when_a_master_leaves_is_told_anew_and_is_not_over() {
+    let theirs = std::collections::BTreeSet::from([IpAddr::from([10, 99, 0, 100])]);
+    let mut bench = Bench::master("");
+    let find = |bench: &mut Bench, millis| {
+        let mut fx = Effects::default();
+        bench.router.find_foreign(&theirs, at(millis), &mut fx);
+        bench.collect(fx);
+    };
+    find(&mut bench, 5000);
+    bench.tell(6000, heard(9, 200, None));
+    assert_ne!(bench.router.role(), Role::Master);
+    said(&mut bench);
+    find(&mut bench, 7000);
+    let [Notice::Warning(text)] = &said(&mut bench)[..] else {
+        panic!("not one warning");
+    };
+    assert!(text.contains("although this host is not master"), "{text}");
+    assert_eq!(texts(&bench), std::slice::from_ref(text));
+}
