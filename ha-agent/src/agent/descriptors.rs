@@ -16,6 +16,9 @@ const OF_FAMILY: u64 = 3;
 /// Of an instance that sends from a device or an address of its own: its socket.
 const OF_OWN_OUTLET: u64 = 1;
 
+/// Of an instance: its name on this host.
+const OF_INSTANCE: u64 = 1;
+
 /// Of a check: a connection or a command's pipe and process, and the processes that are watched.
 const OF_CHECK: u64 = 8;
 
@@ -31,7 +34,11 @@ fn text(config: &Config, limit: u64) -> Option<String> {
     let families = count(families.collect::<HashSet<_>>().len());
     let has_own_outlet = |it: &&Instance| it.virtual_mac.is_some() || it.source.is_some();
     let own = count(config.instances.iter().filter(has_own_outlet).count());
-    let needed = BASE + families * OF_FAMILY + own * OF_OWN_OUTLET + checks * OF_CHECK;
+    let needed = BASE
+        + families * OF_FAMILY
+        + instances * OF_INSTANCE
+        + own * OF_OWN_OUTLET
+        + checks * OF_CHECK;
     (limit < needed).then(|| {
         format!(
             "the limit of {limit} open files is too low for {instances} instances and {checks} checks, which need \
@@ -54,10 +61,10 @@ mod tests {
         };
         let file: String = (1..=255).map(instance).collect();
         let config = crate::config::parse("test.toml", &file).unwrap();
-        assert_eq!(text(&config, 386), None);
-        let said = text(&config, 385).unwrap();
+        assert_eq!(text(&config, 641), None);
+        let said = text(&config, 640).unwrap();
         assert!(
-            said.contains("255 instances and 0 checks, which need about 386"),
+            said.contains("255 instances and 0 checks, which need about 641"),
             "{said}"
         );
     }

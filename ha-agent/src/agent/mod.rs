@@ -21,6 +21,7 @@ mod reload;
 mod reload_costs;
 mod reload_summary;
 mod running;
+mod same_host;
 mod serve;
 mod signals;
 mod status;

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::ending::Ending;
 use super::other_lists::OtherLists;
+use super::same_host::SameHost;
 use crate::checks::{CheckStatus, Checks};
 use crate::config::Config;
 use crate::control::protocol::ErrorReply;
@@ -50,6 +51,7 @@ pub(super) struct Agent {
     pub(super) sender_stats: Arc<SenderStats>,
     pub(super) changes: watch::Receiver<u64>,
     pub(super) other_lists: OtherLists,
+    pub(super) same_host: SameHost,
     pub(super) handle: Handle,
     pub(super) reloading: Mutex<()>,
     /// How the agent is to end, if it was asked to.

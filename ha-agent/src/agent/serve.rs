@@ -15,8 +15,9 @@ use super::failure::Failure;
 use super::options::RunOptions;
 use super::other_lists::OtherLists;
 use super::running::Agent;
+use super::same_host::SameHost;
 use super::signals::Signals;
-use super::{forward, log, other_lists, peers, preflight, recording, systemd};
+use super::{forward, log, other_lists, peers, preflight, recording, same_host, systemd};
 use crate::checks::{CheckEvent, Checks};
 use crate::config::Config;
 use crate::control::server::{ControlSocket, Limits, serve};
@@ -87,6 +88,7 @@ pub(super) async fn until_told(
         sender_stats: started.sender_stats,
         changes,
         other_lists: OtherLists::default(),
+        same_host: SameHost::default(),
         handle: started.handle,
         reloading: Mutex::new(()),
         ending: watch::Sender::default(),
@@ -123,6 +125,7 @@ fn follow_agent(tasks: &mut JoinSet<()>, agent: &Arc<Agent>, found: mpsc::Receiv
         Arc::clone(&agent.published),
     ));
     tasks.spawn(other_lists::look(Arc::clone(agent)));
+    tasks.spawn(same_host::watch(Arc::clone(agent)));
     tasks.spawn(systemd::ready_once(agent.changes.clone()));
 }
 

@@ -3,7 +3,8 @@
 //! Two users. The driver thread is synchronous and in a hurry: it adds and removes addresses ([`address`]), routes and
 //! rules ([`routing`]), announces addresses ([`announce`]), sends adverts ([`advert`]), keeps the devices of virtual
 //! MACs ([`virtual_mac`]) and, without a BPF program, receives adverts ([`receive`]). The async side watches the
-//! interfaces ([`links`]) and who removes routes ([`route_monitor`]), hears adverts whole ([`packet`]). [`interface`] answers questions at start-up,
+//! interfaces ([`links`]) and who removes routes ([`route_monitor`]), hears adverts whole ([`packet`]), and looks for others
+//! that run VRRP on this host ([`router_name`], [`raw_sockets`]). [`interface`] answers questions at start-up,
 //! [`multicast`] keeps memberships of groups, [`mac_filter`] what must outlive them, [`icmp_guard`] takes unicast adverts
 //! off the host's hands, [`netlink`] is the synchronous route socket beneath.
 
@@ -25,9 +26,11 @@ pub mod observed;
 pub mod offload;
 pub mod packet;
 pub(crate) mod raw_link;
+pub mod raw_sockets;
 pub mod receive;
 pub mod retry;
 pub mod route_monitor;
+pub mod router_name;
 pub mod routing;
 mod secondaries;
 pub mod tc_filter;

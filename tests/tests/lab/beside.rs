@@ -1,13 +1,19 @@
 //! What an interface becomes, and who comes to it, while the agent's program is there.
 
+use std::process::Command;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
-use ha_tests::lab::agent::State;
+use ha_tests::lab::agent::{self, State};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::foreign::Foreign;
-use ha_tests::lab::pair::PATIENCE;
-use ha_tests::lab::{Agent, Pair};
+use ha_tests::lab::pair::{PATIENCE, instance};
+use ha_tests::lab::{Agent, Lab, Pair};
 
 const VRID: u8 = 51;
+
+/// How often an agent looks for others on its host.
+const LOOKS_EVERY: Duration = Duration::from_secs(10);
 
 /// Waits until some note, or none, has these words.
 fn wait_noted(agent: &Agent, words: &str, is_noted: bool) -> Result<()> {
@@ -65,4 +71,46 @@ fn an_interface_that_becomes_a_bridges_port_is_noted_and_its_master_goes_on_bein
     host.ns().batch("link set eth0 nomaster\n")?;
     wait_noted(&pair.backup, "is a port of", false)?;
     pair.is_settled()
+}
+
+/// Neither hears the other: what a host sends itself it does not receive.
+#[test]
+fn a_second_agent_of_the_same_router_on_this_host_is_named_by_both() -> Result<()> {
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let first = Agent::master(h1, instance(100))?;
+    let mut command = Command::new(agent::program()?);
+    command
+        .arg("run")
+        .arg("--config")
+        .arg(agent::config_file(h1));
+    command.arg("--runtime-dir").arg(h1.dir().join("other-run"));
+    command.arg("--pin-dir").arg(h1.dir().join("other-pins"));
+    let second = h1.spawn("second", command)?;
+    let said = |pid| format!("ha-agent (pid {pid}) runs VRID 51 on eth0 of this host as well");
+    second.wait_for_line(&said(first.process().pid()), PATIENCE)?;
+    first
+        .process()
+        .wait_for_line(&said(second.pid()), LOOKS_EVERY + PATIENCE)?;
+    let shown = agent::invoke(h1, &["status"])?.out;
+    ensure!(shown.contains("runs VRID 51 on eth0"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn another_program_that_receives_vrrp_on_this_host_is_named() -> Result<()> {
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let agent = Agent::master(h1, instance(100))?;
+    let other = h1.spawn("other", {
+        let mut command = Command::new("python3");
+        command.args([
+            "-c",
+            "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112); time.sleep(1000)",
+        ]);
+        command
+    })?;
+    let said = format!("(pid {}) receives VRRP on this host as well", other.pid());
+    let waits = LOOKS_EVERY + PATIENCE;
+    agent.process().wait_for_line(&said, waits).map(|_| ())
 }

@@ -72,6 +72,7 @@ pub(super) fn status(agent: &Agent) -> Status {
             .iter()
             .map(Problem::one_line)
             .chain(descriptors::warning(&config))
+            .chain(agent.same_host.warnings())
             .collect(),
     }
 }
