@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::user::Identity;
 use super::{child, orphans, pidfd};
 use crate::config::model::COMMAND_PATH;
+use crate::os::descriptors;
 
 /// Bytes of output that are kept, the last ones.
 const TAIL: usize = 4096;
@@ -71,6 +72,15 @@ pub(super) enum ExecError {
         /// What it had printed.
         output: String,
     },
+}
+
+impl ExecError {
+    /// Whether it was not started for want of what every process needs, and may be at any other time.
+    pub(super) fn is_shortage(&self) -> bool {
+        // fork(2): EAGAIN is a limit of processes.
+        let is_full = |source: &io::Error| source.raw_os_error() == Some(libc::EAGAIN);
+        matches!(self, Self::Spawn { source, .. } if descriptors::is_shortage(source) || is_full(source))
+    }
 }
 
 impl Runner {

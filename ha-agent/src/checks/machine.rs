@@ -12,7 +12,8 @@
 //!                      | +--- rise passes                           | attempts used up
 //!                      +---------------------------- Down <---------+
 //! ```
-//! While `Restarting` the verdict is what it was before, so a restart that works moves no address.
+//! While `Restarting` the verdict is what it was before, so a restart that works moves no address. A command that cannot be
+//! started, for want of descriptors, processes or memory, uses up no attempt and is tried for ever; the verdict falls meanwhile.
 
 use ha_common::units::{Instant, Nanos};
 
@@ -23,6 +24,7 @@ mod io;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod unstarted;
 
 pub(super) use io::{Action, Input, Outcome, Policy, RestartPolicy, View};
 
@@ -72,11 +74,13 @@ struct Death {
 
 #[derive(Clone, Debug)]
 struct Outage {
-    /// The service was up before, so the verdict is `Up`; otherwise there is none yet.
-    was_up: bool,
+    /// The one that there was before: while restarts are tried it stays. `Down` if none of them could be started.
+    verdict: Option<Verdict>,
     began: Instant,
     cause: String,
     attempt: u32,
+    /// How often in a row the command could not be started.
+    unstarted: u32,
     phase: Phase,
 }
 
@@ -134,7 +138,7 @@ impl Machine {
         let (verdict, restarting) = match &self.state {
             State::Starting => (None, false),
             State::Up { .. } => (Some(Verdict::Up), false),
-            State::Restarting(outage) => (outage.was_up.then_some(Verdict::Up), true),
+            State::Restarting(outage) => (outage.verdict, true),
             State::Down { .. } => (Some(Verdict::Down), false),
         };
         View {
@@ -151,6 +155,7 @@ impl Machine {
             Input::Probed(outcome) => self.probed(now, outcome, &mut out),
             Input::Died { pid } => self.died(now, pid, &mut out),
             Input::RestartEnded(result) => self.restart_ended(now, result, &mut out),
+            Input::RestartUnstarted(why) => self.restart_unstarted(now, &why, &mut out),
         }
         out
     }
@@ -193,6 +198,7 @@ impl Machine {
         let Phase::Command = outage.phase else {
             return;
         };
+        outage.unstarted = 0;
         outage.phase = match result {
             Ok(()) => Phase::Settling {
                 until: now + settle,
@@ -264,7 +270,7 @@ impl Machine {
                 let took = millis(now.since(outage.began));
                 let cause = &outage.cause;
                 let how = match outage.phase {
-                    Phase::Settling { error: None, .. } if outage.was_up => {
+                    Phase::Settling { error: None, .. } if outage.verdict == Some(Verdict::Up) => {
                         format!(
                             "{cause}; restarted in {took} ms; the check stays up and the VIP where it is"
                         )
@@ -277,11 +283,16 @@ impl Machine {
                         format!("{cause}; back after {took} ms, between two restart attempts")
                     }
                 };
-                let was_up = outage.was_up;
+                let verdict = outage.verdict;
                 out.push(Action::Tell(Kind::Restarted, how));
-                if !was_up {
+                let news = match verdict {
+                    Some(Verdict::Up) => None,
+                    Some(Verdict::Down) => Some(Kind::Up),
+                    None => Some(Kind::First(Verdict::Up)),
+                };
+                if let Some(kind) = news {
                     let detail = "it serves after a restart".into();
-                    out.push(Action::Tell(Kind::First(Verdict::Up), detail));
+                    out.push(Action::Tell(kind, detail));
                 }
                 self.rise();
             }
@@ -308,7 +319,7 @@ impl Machine {
 
     fn failed(&mut self, now: Instant, gone: bool, reason: String, out: &mut Vec<Action>) {
         match &mut self.state {
-            State::Starting => self.outage(now, now, false, reason, out),
+            State::Starting => self.outage(now, now, None, reason, out),
             State::Up {
                 failures,
                 passes,
@@ -320,15 +331,15 @@ impl Machine {
                 match death {
                     Some(death) if gone && self.policy.death_is_final => {
                         let cause = format!("pid {} died", death.pid);
-                        self.outage(now, death.at, true, cause, out);
+                        self.outage(now, death.at, Some(Verdict::Up), cause, out);
                     }
                     Some(death) if failures >= self.policy.fall => {
                         let cause = format!("pid {} died, and then: {reason}", death.pid);
-                        self.outage(now, death.at, true, cause, out);
+                        self.outage(now, death.at, Some(Verdict::Up), cause, out);
                     }
                     None if failures >= self.policy.fall => {
                         let cause = format!("{reason} ({} in a row)", times(failures));
-                        self.outage(now, now, true, cause, out);
+                        self.outage(now, now, Some(Verdict::Up), cause, out);
                     }
                     // Dying, not yet gone: ask again soon.
                     Some(_) if self.policy.death_is_final => self.schedule.hurry(now + QUICK),
@@ -354,12 +365,12 @@ impl Machine {
         &mut self,
         now: Instant,
         began: Instant,
-        was_up: bool,
+        verdict: Option<Verdict>,
         cause: String,
         out: &mut Vec<Action>,
     ) {
         let Some(restart) = &self.policy.restart else {
-            return self.fall(was_up, cause, out);
+            return self.fall(verdict, cause, out);
         };
         if self.spent >= restart.attempts {
             let detail = format!(
@@ -367,13 +378,14 @@ impl Machine {
                 attempts(self.spent),
                 times(self.policy.rise)
             );
-            return self.fall(was_up, detail, out);
+            return self.fall(verdict, detail, out);
         }
         self.state = State::Restarting(Outage {
-            was_up,
+            verdict,
             began,
             cause,
             attempt: 0,
+            unstarted: 0,
             phase: Phase::Backoff { until: now },
         });
         self.launch(out);
@@ -413,14 +425,10 @@ impl Machine {
                 "{}; restart attempt {attempt} of {limit} failed: {error}; none is left until it has been up again",
                 outage.cause
             );
-            let was_up = outage.was_up;
-            return self.fall(was_up, detail, out);
+            let verdict = outage.verdict;
+            return self.fall(verdict, detail, out);
         }
-        // backoff * 2^(attempt - 1)
-        let factor = 1_u64
-            .checked_shl(attempt.saturating_sub(1))
-            .unwrap_or(u64::MAX);
-        let wait = Nanos(backoff.0.saturating_mul(factor)).min(BACKOFF_CAP);
+        let wait = backed_off(backoff, attempt.saturating_sub(1)).min(BACKOFF_CAP);
         outage.phase = Phase::Backoff { until: now + wait };
         let detail = format!(
             "restart attempt {attempt} of {limit} failed: {error}; the next one follows in {} ms",
@@ -429,19 +437,30 @@ impl Machine {
         out.push(Action::Tell(Kind::RestartFailed, detail));
     }
 
-    fn fall(&mut self, was_up: bool, detail: String, out: &mut Vec<Action>) {
-        let kind = if was_up {
-            Kind::Down
-        } else {
-            Kind::First(Verdict::Down)
-        };
-        out.push(Action::Tell(kind, detail));
+    fn fall(&mut self, verdict: Option<Verdict>, detail: String, out: &mut Vec<Action>) {
+        out.push(Action::Tell(fallen(verdict), detail));
         self.state = State::Down { passes: 0 };
     }
 
     fn probe(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.schedule.started(now);
         out.push(Action::Probe);
+    }
+}
+
+/// `backoff * 2^doublings`.
+fn backed_off(backoff: Nanos, doublings: u32) -> Nanos {
+    let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
+    Nanos(backoff.0.saturating_mul(factor))
+}
+
+/// What is told of a service that has this verdict and does not serve.
+const fn fallen(verdict: Option<Verdict>) -> Kind {
+    match verdict {
+        Some(Verdict::Up) => Kind::Down,
+        None => Kind::First(Verdict::Down),
+        // It is down already, and has used up its attempts now.
+        Some(Verdict::Down) => Kind::RestartFailed,
     }
 }
 

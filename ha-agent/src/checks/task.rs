@@ -32,7 +32,7 @@ pub(super) struct Task {
     machine: Machine,
     watcher: Watcher,
     probe: Running<Report>,
-    command: Running<Result<(), String>>,
+    command: Running<Input>,
     /// It was up when it was changed.
     was_up: bool,
     /// Nobody could be asked the last time.
@@ -85,9 +85,9 @@ impl Task {
                 _ = &mut stop => return,
                 sight = self.watcher.next() => self.seen(sight),
                 report = finished(&mut self.probe) => Some(self.probed(report)),
-                result = finished(&mut self.command) => {
+                ended = finished(&mut self.command) => {
                     self.command = None;
-                    Some(Input::RestartEnded(result))
+                    Some(ended)
                 }
                 () = self.result_queue.flush() => None,
                 () = sleep_until(deadline) => Some(Input::Timer),
@@ -197,9 +197,10 @@ impl Task {
         });
         self.command = Some(Box::pin(async move {
             match runner.run(limit).await {
-                Ok(ended) if ended.status.success() => Ok(()),
-                Ok(ended) => Err(ended.describe()),
-                Err(error) => Err(error.to_string()),
+                Ok(ended) if ended.status.success() => Input::RestartEnded(Ok(())),
+                Ok(ended) => Input::RestartEnded(Err(ended.describe())),
+                Err(error) if error.is_shortage() => Input::RestartUnstarted(error.to_string()),
+                Err(error) => Input::RestartEnded(Err(error.to_string())),
             }
         }));
     }

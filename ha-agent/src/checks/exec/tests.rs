@@ -153,3 +153,18 @@ async fn a_program_that_does_not_exist_is_named() {
         "{text}"
     );
 }
+
+#[test]
+fn a_program_that_is_not_there_is_no_shortage_and_a_full_table_of_processes_is() {
+    let of = |errno| ExecError::Spawn {
+        program: "systemctl".to_owned(),
+        source: io::Error::from_raw_os_error(errno),
+    };
+    for errno in [libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOMEM] {
+        assert!(of(errno).is_shortage(), "{errno}");
+    }
+    for errno in [libc::ENOENT, libc::EACCES] {
+        assert!(!of(errno).is_shortage(), "{errno}");
+    }
+    assert!(!ExecError::Busy.is_shortage());
+}

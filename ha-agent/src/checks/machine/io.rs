@@ -43,6 +43,8 @@ pub(in crate::checks) enum Input {
     Died { pid: u32 },
     /// The restart command has ended; the error says how it failed.
     RestartEnded(Result<(), String>),
+    /// The restart command could not even be started, for want of descriptors, processes or memory; why.
+    RestartUnstarted(String),
 }
 
 /// How a probe ended.

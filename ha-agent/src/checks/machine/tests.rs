@@ -3,6 +3,7 @@
 use super::*;
 
 mod properties;
+mod unstarted;
 
 const S: u64 = 1_000_000_000;
 const MS: u64 = 1_000_000;
@@ -35,6 +36,10 @@ const RAN: Input = Input::RestartEnded(Ok(()));
 
 fn refused() -> Input {
     Input::RestartEnded(Err("exit status: 1 (bad config)".into()))
+}
+
+fn unstarted() -> Input {
+    Input::RestartUnstarted("Too many open files (os error 24)".into())
 }
 
 /// Actions without their words.

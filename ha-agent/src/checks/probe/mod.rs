@@ -125,10 +125,8 @@ impl Prober {
             Err(error @ ExecError::TimedOut { .. }) => {
                 Finding::new(Found::TimedOut, error.to_string())
             }
-            Err(error @ ExecError::Busy) => Finding::failed(error.to_string()),
-            Err(ref error @ ExecError::Spawn { ref source, .. }) => {
-                Finding::of_error(error.to_string(), source)
-            }
+            Err(error) if error.is_shortage() => Finding::new(Found::Unasked, error.to_string()),
+            Err(error) => Finding::failed(error.to_string()),
         }
     }
 }

@@ -13,6 +13,7 @@ fn inputs() -> impl Strategy<Value = Input> {
         1 => Just(DIED),
         2 => Just(RAN),
         2 => Just(refused()),
+        2 => Just(unstarted()),
     ]
 }
 
@@ -56,12 +57,18 @@ proptest! {
             // What is not out cannot report.
             match &input {
                 Input::Probed(_) if !probing => continue,
-                Input::RestartEnded(_) if !restarting => continue,
+                Input::RestartEnded(_) | Input::RestartUnstarted(_) if !restarting => continue,
                 Input::Probed(_) => probing = false,
                 Input::RestartEnded(_) => restarting = false,
+                // It was no attempt.
+                Input::RestartUnstarted(_) => {
+                    restarting = false;
+                    in_outage -= 1;
+                }
                 Input::Timer | Input::Died { .. } => {}
             }
             let timer = matches!(input, Input::Timer);
+            let was_restarting = bench.machine.view().restarting;
             for act in bench.give(after, input) {
                 match act {
                     Act::Probe => {
@@ -75,7 +82,8 @@ proptest! {
                     Act::Restart => {
                         prop_assert!(!restarting, "two commands at once");
                         prop_assert!(!probing, "a probe is out while the command starts");
-                        prop_assert_ne!(verdict, Some(Verdict::Down), "restarted while down");
+                        // One that could not be started is tried while the verdict is down.
+                        prop_assert!(was_restarting || verdict != Some(Verdict::Down), "restarted while down");
                         restarting = true;
                         in_outage += 1;
                         prop_assert!(in_outage <= attempts);
