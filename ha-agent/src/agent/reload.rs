@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::running::Agent;
 use super::{reload_costs, reload_summary};
-use crate::config::model::Instance;
+use crate::config::model::{DatapathChoice, Instance};
 use crate::config::{self, Config, Problem};
 use crate::control::protocol::{ErrorKind, ErrorReply, Reloaded};
 use crate::driver::Command;
@@ -20,6 +20,10 @@ use crate::os::clock;
 /// How long the driver may take for a new configuration; hundreds of devices that go take it seconds. Less than a client
 /// waits for its answer.
 const WAIT: Duration = Duration::from_secs(20);
+
+/// How long a named datapath is waited for before the answer is that it is still on its way: the slowest cards take some
+/// seconds.
+const DATAPATH_WAIT: Duration = Duration::from_secs(5);
 
 /// Reloads, logs what came of it, and keeps it for `status`; `force`: also if that costs an instance its part.
 pub(super) async fn reload(agent: &Agent, force: bool) -> Result<Reloaded, ErrorReply> {
@@ -106,12 +110,52 @@ impl Agent {
             );
             return Err(ErrorReply::new(ErrorKind::Failed, message));
         }
+        warnings.extend(self.await_datapaths().await);
         Ok(Reloaded {
             changes,
             warnings,
             faults: faults(&before, &self.published.picture()),
         })
     }
+
+    /// Programs come and go in their own time, and what is refused then is an instance in FAULT. Says which instances
+    /// still receive by another datapath than the one that is asked for when that takes longer than is waited.
+    async fn await_datapaths(&self) -> Vec<String> {
+        let mut changes = self.changes.clone();
+        let decided = async {
+            while !underway(&self.published.picture()).is_empty() {
+                // Without news of changes there is nothing to wait for.
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // What is still on its way is said.
+        let _ = timeout(DATAPATH_WAIT, decided).await;
+        underway(&self.published.picture())
+    }
+}
+
+/// The instances that are to receive by a named datapath, and neither do yet nor are in FAULT for it.
+fn underway(picture: &PublishedStatus) -> Vec<String> {
+    let of_one = |view: &Arc<InstanceStatus>| {
+        let DatapathChoice::Only(wanted) = view.config.datapath else {
+            return None;
+        };
+        let runs = view.datapath.as_ref().map(|it| it.reception.datapath);
+        if view.switched.is_some() || view.role == Role::Fault || runs == Some(wanted) {
+            return None;
+        }
+        let name = &view.config.name;
+        let now = runs.map_or("nothing", |it| it.title());
+        Some(format!(
+            "instance {name}: datapath {} is not ready after {} s, it receives by {now} until then; \
+             `ha-agent status {name}` shows the progress",
+            wanted.name(),
+            DATAPATH_WAIT.as_secs()
+        ))
+    };
+    picture.views.iter().filter_map(of_one).collect()
 }
 
 /// The instances that are in FAULT now and were not before, or for another reason.
@@ -197,5 +241,33 @@ mod tests {
             ]
         );
         assert_eq!(faults(&after, &after), [""; 0]);
+    }
+
+    #[test]
+    fn a_named_datapath_is_waited_for_unless_it_is_refused_or_a_command_counts() {
+        let text = "[[instance]]\nname = \"web\"\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"10.99.0.1\"]\n\
+                    datapath = \"native\"\n";
+        let config = parse("test.toml", text).unwrap().instances.remove(0);
+        let mut view = InstanceStatus::new(Arc::new(config));
+        let said = |view: &InstanceStatus| {
+            underway(&PublishedStatus {
+                views: vec![Arc::new(view.clone())],
+                leftovers: Vec::new(),
+            })
+        };
+        let [one] = &said(&view)[..] else { panic!() };
+        assert!(
+            one.contains("datapath native is not ready after 5 s"),
+            "{one}"
+        );
+        view.role = Role::Fault;
+        assert_eq!(said(&view), [""; 0]);
+        view.role = Role::Backup;
+        view.switched = Some(DatapathChoice::Auto);
+        assert_eq!(said(&view), [""; 0]);
+        assert_eq!(
+            underway(&published(&[("auto", Role::Initialize, "")])),
+            [""; 0]
+        );
     }
 }
