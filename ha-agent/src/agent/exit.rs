@@ -1,6 +1,7 @@
 //! The one table of exit codes.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// How the process ends. Units and scripts may rely on the numbers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,6 +46,20 @@ Exit codes:
  75  everything stays for the agent that systemd starts next";
 }
 
+/// Between starts that fail for what the host lacks: systemd's own pause is as short as a crash needs it.
+const PAUSE: Duration = Duration::from_secs(5);
+
+impl Exit {
+    /// How long a service waits with its end, so that the next start has a chance: what it lacks may come by itself, and so
+    /// it is started again for ever, but not ten times a second.
+    pub const fn pause(self) -> Option<Duration> {
+        match self {
+            Self::Environment | Self::AlreadyRunning => Some(PAUSE),
+            _ => None,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -74,5 +89,22 @@ mod tests {
             .filter_map(|line| line.split_whitespace().next()?.parse().ok())
             .collect();
         assert_eq!(listed, all.map(|exit| exit as u8));
+    }
+
+    #[test]
+    fn only_what_may_pass_by_itself_has_the_next_start_wait() {
+        for exit in [Exit::Environment, Exit::AlreadyRunning] {
+            assert!(exit.pause().is_some(), "{exit:?}");
+        }
+        // A crash and a hand-over are started again at once, the others never.
+        for exit in [
+            Exit::General,
+            Exit::Config,
+            Exit::Usage,
+            Exit::Privilege,
+            Exit::HandedOver,
+        ] {
+            assert_eq!(exit.pause(), None, "{exit:?}");
+        }
     }
 }

@@ -26,7 +26,7 @@ mod serve;
 mod signals;
 mod status;
 mod switch_datapath;
-mod systemd;
+pub mod systemd;
 mod upgrade;
 
 use tokio::runtime::{Builder, Runtime};

@@ -8,6 +8,11 @@ use tokio::sync::watch;
 use crate::driver::published::StatusPublisher;
 use crate::driver::{Command, Handle};
 
+/// Whether this process is a service of systemd, which starts it again.
+pub fn is_manager() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// Without systemd nobody listens, and a message that is lost is sent again.
 fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);

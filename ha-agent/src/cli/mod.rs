@@ -21,15 +21,20 @@ pub use args::{Args, Command};
 
 use crate::agent::exit::Exit;
 use crate::agent::failure::Failure;
+use crate::agent::systemd;
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
     let args = Args::parse();
+    let is_service = matches!(args.command, Command::Run(_)) && systemd::is_manager();
     match dispatch(args) {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
             // Nobody is left to tell if stderr is closed.
             let _ = writeln!(std::io::stderr(), "{failure}");
+            if is_service && let Some(pause) = failure.exit.pause() {
+                std::thread::sleep(pause);
+            }
             failure.exit.into()
         }
     }
