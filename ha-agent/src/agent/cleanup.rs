@@ -14,6 +14,7 @@ use super::dirs::Dirs;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::peers::address;
+use super::placed::{self, Placed};
 use crate::config::Config;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::control::server::ControlSocket;
@@ -115,8 +116,11 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
         steps.take(step);
     }
     let step = super::load_config::load(file, "choose another file with --config")
-        .and_then(|config| remove_configured(&config, steps));
+        .and_then(|config| remove_configured(&config, &placed::read(&dirs.runtime_dir), steps));
     steps.take(step);
+    if steps.problem.is_none() {
+        placed::remove(&dirs.runtime_dir);
+    }
     // After the addresses: until they are away, the fence of a dead master keeps them quiet.
     let step = remove_filters(steps);
     steps.take(step);
@@ -187,16 +191,27 @@ fn is_at(key: &FenceKey, link: &Link, ip: IpAddr) -> bool {
 }
 
 /// The configured addresses, for an agent that had no maps.
-fn remove_configured(config: &Config, cleaned: &mut Cleaned) -> Result<(), Failure> {
+fn remove_configured(
+    config: &Config,
+    placed: &[Placed],
+    cleaned: &mut Cleaned,
+) -> Result<(), Failure> {
     let mut table = open_table()?;
+    let marks = table.supports_ifa_proto();
     for instance in &config.instances {
         // Without its interface it has no addresses either.
         let Ok(link) = interface::interface(&instance.interface) else {
             continue;
         };
         let held: HashSet<IpAddr> = instance.held().map(VirtualAddress::addr).collect();
-        let is_meant =
-            |present: &ObservedAddress| present.ours && held.contains(&present.net.addr());
+        let placed = placed
+            .iter()
+            .filter(|it| !marks && it.is_on(&link.name, link.index));
+        let placed: HashSet<IpAddr> = placed.flat_map(Placed::addresses).collect();
+        let is_meant = |present: &ObservedAddress| {
+            let address = present.net.addr();
+            held.contains(&address) && (present.ours || placed.contains(&address))
+        };
         remove(&mut table, &link, is_meant, cleaned);
     }
     Ok(())

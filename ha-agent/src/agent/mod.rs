@@ -15,6 +15,7 @@ mod log;
 pub mod options;
 mod other_lists;
 pub mod peers;
+mod placed;
 mod preflight;
 mod recording;
 mod reload;

@@ -15,11 +15,13 @@ use crate::datapath::attach::XdpLinks;
 use crate::datapath::object::{self, LoadOptions, Loaded};
 use crate::datapath::pins::{self, Claim, Found, PinError, PinnedLinks, Room};
 use crate::datapath::reader::Reader;
+use crate::driver::Faults;
 use crate::net::links::{Link, LinkTable};
 use crate::suggest::nearest;
 
-/// Names what is broken on purpose, comma-separated: `no-kernel`, `no-timer`, `deaf-ring`, `keep-addresses` (none can be
-/// removed). For trying what stands behind the kernel's timers and wake-ups, and behind removals; said loudly.
+/// Names what is broken on purpose, comma-separated: `no-kernel`, `no-timer`, `no-marks` (of addresses), `deaf-ring`,
+/// `keep-addresses` (none can be removed). For trying what stands behind the kernel's timers and wake-ups, and behind
+/// removals; said loudly.
 const INJECT: &str = "HA_AGENT_INJECT";
 
 /// capability.h.
@@ -51,13 +53,22 @@ impl Half {
 }
 
 /// True if this fault is wanted.
-pub(super) fn injected(fault: &str) -> bool {
+fn injected(fault: &str) -> bool {
     let wanted = std::env::var(INJECT).unwrap_or_default();
     let found = wanted.split(',').any(|name| name.trim() == fault);
     if found {
         warn!("{INJECT} is set: {fault}");
     }
     found
+}
+
+/// Those of them that the driver has a hand in.
+pub(super) fn faults() -> Faults {
+    Faults {
+        no_marks: injected("no-marks"),
+        deaf: injected("deaf-ring"),
+        keeps_addresses: injected("keep-addresses"),
+    }
 }
 
 /// Nothing works without these two; the kernel half wants `CAP_BPF` and `CAP_PERFMON` besides, and can be missed.

@@ -1,6 +1,7 @@
 //! From start to end: the parts are started in the order in which each finds what it needs, and ended in the order in
 //! which nothing is left behind.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::other_lists::OtherLists;
 use super::running::Agent;
 use super::same_host::SameHost;
 use super::signals::Signals;
-use super::{forward, log, other_lists, peers, preflight, recording, same_host, systemd};
+use super::{forward, log, other_lists, peers, placed, preflight, recording, same_host, systemd};
 use crate::checks::{CheckEvent, Checks};
 use crate::config::Config;
 use crate::control::server::{ControlSocket, Limits, serve};
@@ -25,6 +26,7 @@ use crate::driver::published::StatusPublisher;
 use crate::driver::report::{Reporter, Reports};
 use crate::driver::{self, Command, Handle, Setup};
 use crate::net::links::monitor::{self, Watch};
+use crate::net::links::{Link, LinkTable};
 use crate::net::retry::Trouble;
 use crate::net::route_monitor::RouteMonitor;
 use crate::os::latest::Latest;
@@ -60,12 +62,12 @@ pub(super) async fn until_told(
         config: Arc::clone(&config),
         kernel: half.kernel,
         pins: half.links,
+        placed: placed_before(&dirs.runtime_dir, &table),
         links: table,
         published: Arc::clone(&published),
         reporter,
         recorder,
-        deaf: preflight::injected("deaf-ring"),
-        keeps_addresses: preflight::injected("keep-addresses"),
+        faults: preflight::faults(),
     })
     .map_err(environment)?;
     let changes = follow_driver(&mut tasks, &published, &reports);
@@ -94,15 +96,29 @@ pub(super) async fn until_told(
         ending: watch::Sender::default(),
     });
     let control = Control::start(socket, &agent);
-    follow_agent(&mut tasks, &agent, found);
+    follow_agent(&mut tasks, &agent, found, &dirs.runtime_dir);
     say_first(options);
     let ending = signals.wait(&agent).await;
     end(&ending, &agent, started.thread).await;
     control.stop().await;
     tasks.shutdown().await;
-    say_last(&reports, &ending);
+    say_last(&reports, &ending, &dirs.runtime_dir);
     recording::finish(recording).await;
     Ok(ending)
+}
+
+/// What an earlier agent may have put on the interfaces that are still those.
+fn placed_before(runtime_dir: &Path, links: &LinkTable) -> Vec<(u32, Vec<IpAddr>)> {
+    let placed = placed::read(runtime_dir);
+    let of_link = |link: &Link| -> Vec<IpAddr> {
+        let here = placed.iter().filter(|it| it.is_on(&link.name, link.index));
+        here.flat_map(placed::Placed::addresses).collect()
+    };
+    links
+        .iter()
+        .map(|link| (link.index, of_link(link)))
+        .filter(|(_, list)| !list.is_empty())
+        .collect()
 }
 
 /// Starts what passes on the driver's changes and writes what it reports.
@@ -117,13 +133,18 @@ fn follow_driver(
     changes
 }
 
-/// Starts what tells the driver of the checks, what looks beyond this agent, and what tells systemd.
-fn follow_agent(tasks: &mut JoinSet<()>, agent: &Arc<Agent>, found: mpsc::Receiver<CheckEvent>) {
+/// Starts what tells the driver of the checks, what looks beyond this agent, and what writes down or tells of what it shows.
+fn follow_agent(
+    tasks: &mut JoinSet<()>,
+    agent: &Arc<Agent>,
+    found: mpsc::Receiver<CheckEvent>,
+    runtime_dir: &Path,
+) {
+    let published = || Arc::clone(&agent.published);
+    let (changes, dir) = (agent.changes.clone(), runtime_dir.to_owned());
     tasks.spawn(forward::pass_checks(found, agent.handle.clone()));
-    tasks.spawn(systemd::prove(
-        agent.handle.clone(),
-        Arc::clone(&agent.published),
-    ));
+    tasks.spawn(placed::keep(dir, published(), changes));
+    tasks.spawn(systemd::prove(agent.handle.clone(), published()));
     tasks.spawn(other_lists::look(Arc::clone(agent)));
     tasks.spawn(same_host::watch(Arc::clone(agent)));
     tasks.spawn(systemd::ready_once(agent.changes.clone()));
@@ -189,13 +210,15 @@ fn say_first(options: &RunOptions) {
     );
 }
 
-fn say_last(reports: &Reports, ending: &Ending) {
+/// What is left to write once nothing else runs.
+fn say_last(reports: &Reports, ending: &Ending, runtime_dir: &Path) {
     log::write_waiting(reports);
     let dropped = reports.dropped();
     if dropped > 0 {
         warn!("{dropped} events of the driver were not logged: the log is too slow");
     }
     if *ending == Ending::Stopped {
+        placed::remove(runtime_dir);
         info!("stopped");
     }
 }

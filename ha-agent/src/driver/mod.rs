@@ -42,4 +42,4 @@ mod watchdog;
 pub(crate) use command::Command;
 pub use command::Handle;
 pub use detector::configuration as slot_configuration;
-pub use start::{Setup, Started, start};
+pub use start::{Faults, Setup, Started, start};

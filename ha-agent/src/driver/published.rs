@@ -76,6 +76,8 @@ pub struct InstanceStatus {
     pub claims: Claims,
     /// Addresses and devices put back.
     pub restored: u64,
+    /// What it may put on the interface, or has put there, where nothing else shows whose an address is.
+    pub placed: Vec<IpAddr>,
     /// What a master wants and does not have, and what nobody wants and is there.
     pub missing: Vec<Missing>,
     /// Why routes and rules are not there, by their number in the configuration, routes before rules.
@@ -115,6 +117,7 @@ impl InstanceStatus {
             announced: 0,
             claims: Claims::default(),
             restored: 0,
+            placed: Vec::new(),
             missing: Vec::new(),
             routing_errors: HashMap::new(),
             routing_restored: 0,

@@ -1,7 +1,8 @@
 //! Starting the driver: what it needs is opened, then its thread goes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -22,6 +23,7 @@ use super::system::System;
 use super::thread::Driver;
 use super::watchdog::Watchdog;
 use crate::config::model::Config;
+use crate::config::model::virtual_address::VirtualAddress;
 use crate::datapath::attacher::Attacher;
 use crate::datapath::kernel::Kernel;
 use crate::datapath::object::{Loaded, Rings};
@@ -50,6 +52,16 @@ pub struct Setup {
     pub reporter: Reporter,
     /// Where it records, if it is to.
     pub recorder: Recorder,
+    /// What an earlier agent may have put on each interface: index, and addresses.
+    pub placed: Vec<(u32, Vec<IpAddr>)>,
+    /// What is broken on purpose.
+    pub faults: Faults,
+}
+
+/// What is broken on purpose, to try what stands in for it.
+pub struct Faults {
+    /// Do without the kernel's marks of addresses, as before Linux 5.18.
+    pub no_marks: bool,
     /// Never look at the ring: to try the watchdog.
     pub deaf: bool,
     /// Never remove an address: to try what keeps it quiet.
@@ -79,7 +91,10 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let (sender_realtime, sender_stats) = (sender.ability().clone(), sender.sender_stats());
     let (tell, told) = mpsc::sync_channel(1);
     let mut addresses = AddressTable::open().map_err(io::Error::other)?;
-    addresses.refuse_removals(setup.keeps_addresses);
+    addresses.refuse_removals(setup.faults.keeps_addresses);
+    if setup.faults.no_marks {
+        addresses.forget_marks();
+    }
     let routing = RoutingTable::open().map_err(io::Error::other)?;
     let devices = MacvlanTable::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;
@@ -98,7 +113,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         groups: Vec::new(),
         health: Vec::new(),
         leftovers: Leftovers::default(),
-        deaf: setup.deaf,
+        deaf: setup.faults.deaf,
         watchdog: Watchdog::default(),
         settling_until: None,
         unrelated_until: None,
@@ -122,6 +137,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         news: Arc::clone(&handle.news),
         bell,
     };
+    recall_placed(&mut driver.instances, &setup.placed, &driver.system.links);
     let thread = std::thread::Builder::new()
         .name("ha-driver".to_owned())
         .spawn(move || {
@@ -180,4 +196,26 @@ fn instances_of(
         .enumerate()
         .map(|(id, config)| Instance::new(id, config, Arc::clone(names), now, recorder))
         .collect()
+}
+
+/// Tells each instance which of its addresses an earlier agent may have put on its interface, and the first there of those
+/// that no instance has any more: it removes them.
+fn recall_placed(instances: &mut [Instance], placed: &[(u32, Vec<IpAddr>)], links: &LinkTable) {
+    for (ifindex, addresses) in placed {
+        let is_here = |instance: &&mut Instance| {
+            let link = links.by_name(&instance.config().interface);
+            link.is_some_and(|link| link.index == *ifindex)
+        };
+        let mut here: Vec<_> = instances.iter_mut().filter(is_here).collect();
+        let mut rest: HashSet<IpAddr> = addresses.iter().copied().collect();
+        for instance in &mut here {
+            let held = instance.config().held().map(VirtualAddress::addr);
+            let recalled: Vec<IpAddr> = held.filter(|it| addresses.contains(it)).collect();
+            rest.retain(|address| !recalled.contains(address));
+            instance.recall_placed(recalled);
+        }
+        if let Some(first) = here.first_mut() {
+            first.recall_placed(rest);
+        }
+    }
 }

@@ -140,6 +140,11 @@ impl AddressTable {
         self.marks
     }
 
+    /// From here on as if the kernel kept none.
+    pub fn forget_marks(&mut self) {
+        self.marks = false;
+    }
+
     /// Adds addresses, all of them in one or few system calls, and reports on each. An address that
     /// is there already keeps its owner and flags.
     ///

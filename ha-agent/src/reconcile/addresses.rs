@@ -110,7 +110,7 @@ pub struct Added {
 }
 
 impl Addresses {
-    /// What an earlier life held, by the kernel's maps.
+    /// What an earlier life held, by the kernel's maps or by what that has left in writing.
     pub fn add_recorded(&mut self, held: impl IntoIterator<Item = IpAddr>) {
         self.recorded.extend(held);
     }

@@ -154,6 +154,11 @@ impl Notices {
         news
     }
 
+    /// Whether there is a notice that this address is somebody else's.
+    pub fn is_theirs(&self, address: IpAddr) -> bool {
+        self.theirs().iter().any(|(theirs, _)| *theirs == address)
+    }
+
     /// Addresses of somebody else whose notice is not over.
     pub(super) fn theirs(&self) -> Vec<(IpAddr, Subject)> {
         let subjects = self.told.iter().map(|told| &told.subject);

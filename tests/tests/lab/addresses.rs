@@ -1,5 +1,6 @@
 //! The virtual addresses: held against others, cleared after a crash, announced as often as they ought.
 
+use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -290,5 +291,32 @@ fn adverts_pass(capture: &ha_tests::lab::Capture, host: &Host, count: usize) -> 
         let advert = capture.wait_advert(host, 100, since, PATIENCE)?;
         since = advert.at + ha_common::units::Nanos(1);
     }
+    Ok(())
+}
+
+/// Kernels before 5.18 keep no mark on an address, and a plain socket has no maps that outlive a crash.
+#[test]
+fn without_marks_an_address_that_a_crash_left_is_known_and_removed() -> Result<()> {
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let watch = h1.vip_watch(VIP)?;
+    let unmarked = Launch {
+        inject: Some("no-marks"),
+        ..Launch::default()
+    };
+    let written = h1.run_dir().join("placed.json");
+    Agent::write_config(h1, instance(100).by("socket"))?;
+    let agent = Agent::launch(h1, &unmarked)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    wait_until(PATIENCE, "it is written what may be placed", || {
+        fs::read_to_string(&written).is_ok_and(|text| text.contains("10.99.0.100"))
+    })?;
+    agent.process().kill()?;
+    ensure!(watch.present(), "it went with the agent");
+    let again = Agent::launch(h1, &unmarked)?;
+    again.wait_state(State::Master, PATIENCE)?;
+    again.stop()?;
+    watch.wait_absent(PATIENCE)?;
+    ensure!(!written.exists(), "an orderly end leaves nothing");
     Ok(())
 }

@@ -122,6 +122,11 @@ impl Instance {
         }
     }
 
+    /// What an earlier agent may have put on the interface.
+    pub(crate) fn recall_placed(&mut self, placed: impl IntoIterator<Item = IpAddr>) {
+        self.addresses.add_recorded(placed);
+    }
+
     pub(crate) fn name(&self) -> &Arc<str> {
         self.router.name()
     }

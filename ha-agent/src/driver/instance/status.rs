@@ -1,10 +1,12 @@
 //! What is published of an instance.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ha_common::election::Role;
 
 use super::Instance;
+use crate::config::model::virtual_address::VirtualAddress;
 use crate::driver::detector::SlotBackend;
 use crate::driver::port::Port;
 use crate::driver::published::{DatapathStatus, InstanceStatus, SocketSlotStatus};
@@ -54,12 +56,39 @@ impl Instance {
             announced: self.announced,
             claims: router.claims().clone(),
             restored: self.addresses.restored() + self.device_restored,
+            placed: self.may_place(system),
             missing: self.missing(),
             routing_errors: self.routing.errors(),
             routing_restored: self.routing.restored(),
             slot_restored: self.slot_restored,
             notices: router.notices().told().to_vec(),
         }
+    }
+
+    /// For the next agent, where neither marks of the kernel nor a slot in its maps tell it: what is configured and is not on
+    /// the interface by somebody else's hand.
+    fn may_place(&self, system: &System) -> Vec<IpAddr> {
+        let is_by_socket = self
+            .port
+            .as_ref()
+            .is_some_and(|port| matches!(port.detector.backend, SlotBackend::Socket(_)));
+        if system.addresses.supports_ifa_proto() || !is_by_socket {
+            return Vec::new();
+        }
+        if self.config().priority.is_owner() {
+            // An owner has its addresses by the administrator's hand.
+            return self
+                .addresses
+                .placed()
+                .iter()
+                .map(|place| place.net.addr())
+                .collect();
+        }
+        let held = self.config().held().map(VirtualAddress::addr);
+        let is_theirs = |address: &IpAddr| {
+            self.addresses.foreign().contains(address) || self.router.notices().is_theirs(*address)
+        };
+        held.filter(|address| !is_theirs(address)).collect()
     }
 
     /// What is wanted on the host and is not so.
