@@ -172,7 +172,7 @@ fn an_address_that_stays_when_a_master_leaves_is_told_anew_and_is_not_over() {
         bench.collect(fx);
     };
     find(&mut bench, 5000);
-    bench.tell(6000, heard(9, 200, None));
+    bench.tell(6000, heard(9, 200, false));
     assert_ne!(bench.router.role(), Role::Master);
     said(&mut bench);
     find(&mut bench, 7000);
