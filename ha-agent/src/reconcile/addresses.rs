@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use ha_common::units::{Instant, Nanos};
 use ipnet::IpNet;
 
+use super::lookup::Lookup;
 use super::missing::Missing;
 use super::restores::Restores;
 use super::retry::Retry;
@@ -199,10 +200,18 @@ impl Addresses {
         self.unsure = false;
     }
 
+    fn known<'a>(&self, look: &'a Look<'a>) -> Known<'a> {
+        Known {
+            look,
+            configured: look.places.iter().map(|it| it.net.addr()).collect(),
+            placed: self.placed.keys().copied().collect(),
+        }
+    }
+
     fn is_ours(&self, known: &Known<'_>, ifindex: u32, found: &ObservedAddress) -> bool {
         let address = found.net.addr();
         let is_known =
-            || self.recorded.contains(&address) || self.placed.contains_key(&(ifindex, found.net));
+            || self.recorded.contains(&address) || known.placed.contains(&(ifindex, found.net));
         // Kernels before 5.18 keep no marks, and then what is known is all there is. With marks, an address that was
         // removed and that somebody else has added since is theirs.
         if known.look.marks {
@@ -214,7 +223,7 @@ impl Addresses {
 
     /// What has to be done. Of those that are refused only what is due is tried again.
     pub fn difference(&self, look: &Look<'_>, now: Instant) -> Difference {
-        let known = Known::of(look);
+        let known = self.known(look);
         let ours = look
             .present
             .iter()
@@ -227,7 +236,7 @@ impl Addresses {
                 ..Difference::default()
             },
             Wanted::Everything => {
-                let places: HashSet<_> = look.places.iter().map(form_of).collect();
+                let places: Lookup<_> = look.places.iter().map(form_of).collect();
                 let remove = ours
                     .filter(|(index, found)| !places.contains(&(*index, found.net, found.peer)))
                     .map(spec)
@@ -250,9 +259,12 @@ impl Addresses {
     }
 
     fn lacking(&self, look: &Look<'_>, now: Instant) -> Vec<AddressSpec> {
+        let place = |place: &AddressSpec| (place.ifindex, place.net.addr());
+        let wanted: Lookup<_> = look.places.iter().map(place).collect();
         let present = look.present.iter();
-        let present: HashSet<_> = present
+        let present: Lookup<_> = present
             .map(|(index, found)| (index, found.net.addr()))
+            .filter(|found| wanted.contains(found))
             .collect();
         let is_there = |place: &AddressSpec| present.contains(&(place.ifindex, place.net.addr()));
         let waits = |place: &AddressSpec| {
@@ -268,7 +280,7 @@ impl Addresses {
     /// Configured addresses that are there and are not ours, in the kernel's order. One that is there in two forms
     /// is named twice.
     pub fn look_for_foreign(&self, look: &Look<'_>) -> Vec<IpAddr> {
-        let known = Known::of(look);
+        let known = self.known(look);
         let present = look.present.iter();
         present
             .filter(|(index, found)| !found.ours && !self.is_ours(&known, *index, found))
@@ -362,7 +374,7 @@ impl Addresses {
     /// somebody else's if it comes again. True if anything of ours is.
     pub fn forget_gone(&mut self, look: &Look<'_>) -> bool {
         let before = self.placed.len() + self.recorded.len();
-        let known = Known::of(look);
+        let known = self.known(look);
         let mut ours = HashSet::new();
         let mut addresses = HashSet::new();
         for (index, found) in look.present.iter() {
@@ -466,16 +478,9 @@ impl Addresses {
 /// A look, and what is asked of it again and again.
 struct Known<'a> {
     look: &'a Look<'a>,
-    configured: HashSet<IpAddr>,
-}
-
-impl<'a> Known<'a> {
-    fn of(look: &'a Look<'a>) -> Self {
-        Self {
-            look,
-            configured: look.places.iter().map(|it| it.net.addr()).collect(),
-        }
-    }
+    configured: Lookup<IpAddr>,
+    /// What this life has put there.
+    placed: Lookup<(u32, IpNet)>,
 }
 
 fn key(place: &AddressSpec) -> (u32, IpNet) {

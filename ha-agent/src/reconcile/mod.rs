@@ -8,6 +8,7 @@
 pub mod addresses;
 pub mod configured_routing;
 pub mod leftovers;
+mod lookup;
 pub mod missing;
 pub mod placed_routing;
 mod restores;

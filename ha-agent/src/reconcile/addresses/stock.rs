@@ -1,9 +1,10 @@
 //! Whose the addresses are that are where ours belong.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::{Addresses, Look, key};
+use crate::reconcile::lookup::Lookup;
 
 impl Addresses {
     /// Takes in whose the addresses are that are in their places: one that somebody else has put in the place of ours
@@ -11,12 +12,14 @@ impl Addresses {
     /// before.
     pub fn take_stock(&mut self, look: &Look<'_>) -> bool {
         let before = self.foreign.clone();
-        let present = look.present.iter();
-        let present: HashSet<IpAddr> = present.map(|(_, found)| found.net.addr()).collect();
+        let present = look.present.iter().map(|(_, found)| found.net.addr());
+        let present: Lookup<IpAddr> = present.filter(|it| before.contains(it)).collect();
         self.foreign.retain(|address| present.contains(address));
-        let places = look.places.iter();
-        let places: HashMap<_, _> = places.map(|it| ((it.ifindex, it.net), it)).collect();
-        for (index, found) in look.present.iter() {
+        let places: HashMap<_, _> = look.places.iter().map(|it| (key(it), it)).collect();
+        let wanted: Lookup<_> = places.keys().copied().collect();
+        let present = look.present.iter();
+        for (index, found) in present.filter(|(index, found)| wanted.contains(&(*index, found.net)))
+        {
             let Some(place) = places.get(&(index, found.net)) else {
                 continue;
             };
