@@ -191,8 +191,8 @@ fn a_thousand_masters_adverts_take_few_wake_ups_and_none_comes_later_than_its_in
         }
     }
     // Eight seconds have 8,000 adverts.
-    assert!((8 * 32..8 * 150).contains(&wake_ups), "{wake_ups}");
-    assert!(most <= 64, "{most} at once");
+    assert!((1000..1100).contains(&wake_ups), "{wake_ups}");
+    assert!(most <= 8, "{most} at once");
 }
 
 #[test]
