@@ -30,7 +30,8 @@ use crate::net::links::{Link, LinkTable};
 use crate::net::retry::Trouble;
 use crate::net::route_monitor::RouteMonitor;
 use crate::os::latest::Latest;
-use crate::os::{clock, heap, realtime};
+use crate::os::realtime::{self, Ability};
+use crate::os::{clock, heap};
 
 /// Waiting check results; the driver takes them within a turn.
 const CHECK_QUEUE: usize = 1024;
@@ -50,8 +51,7 @@ pub(super) async fn until_told(
     let table = links.get();
     preflight::say_missing_interfaces(&config, &table);
     let half = preflight::kernel_half(&config, &dirs.pin_dir)?;
-    heap::give_back();
-    let memory = realtime::lock_memory();
+    let memory = lock_memory();
     let (recorder, recording) = recording::start(options.record.as_deref(), &config);
     let (reporter, reports, published) = outlets()?;
     let (reader, _claim) = (half.reader(), half.claim); // Others are kept from the pins until the end.
@@ -119,6 +119,12 @@ fn placed_before(runtime_dir: &Path, links: &LinkTable) -> Vec<(u32, Vec<IpAddr>
         .map(|link| (link.index, of_link(link)))
         .filter(|(_, list)| !list.is_empty())
         .collect()
+}
+
+/// Once all that is large has been read: what was freed of it cannot be given back later.
+fn lock_memory() -> Ability {
+    heap::give_back();
+    realtime::lock_memory()
 }
 
 /// Starts what passes on the driver's changes and writes what it reports.
