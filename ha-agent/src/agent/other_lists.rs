@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ha_common::units::Family;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
-use super::running::Agent;
-use crate::driver::published::{InstanceStatus, PublishedStatus};
+use crate::driver::published::{InstanceStatus, PublishedStatus, StatusPublisher};
 use crate::net::packet::AdvertListener;
 use crate::router::notice::Told;
 use crate::router::words;
@@ -60,12 +60,15 @@ struct Wanted {
 }
 
 /// Looks for lists for as long as the agent runs.
-pub(super) async fn look(agent: Arc<Agent>) {
-    let mut changes = agent.changes.clone();
+pub(super) async fn look(
+    lists: Arc<OtherLists>,
+    published: Arc<StatusPublisher>,
+    mut changes: watch::Receiver<u64>,
+) {
     let mut due: HashMap<Whose, Instant> = HashMap::new();
     loop {
-        let wanted = all_wanted(&agent.published.picture());
-        agent.other_lists.keep(&wanted);
+        let wanted = all_wanted(&published.picture());
+        lists.keep(&wanted);
         due.retain(|whose, _| wanted.iter().any(|it| it.whose == *whose));
         let now = Instant::now();
         let is_due = |it: &&Wanted| due.get(&it.whose).is_none_or(|at| *at <= now);
@@ -78,7 +81,7 @@ pub(super) async fn look(agent: Arc<Agent>) {
                 .collect();
             due.extend(here.iter().map(|it| (it.whose.clone(), now + AGAIN)));
             if let Some((ifindex, family)) = place {
-                listen(&agent, ifindex, family, here).await;
+                listen(&lists, ifindex, family, here).await;
             }
             continue;
         }
@@ -108,7 +111,7 @@ fn place(view: &InstanceStatus) -> Option<(u32, Family)> {
 }
 
 /// Hears adverts on an interface until it has heard all of these, or for as long as their senders take.
-async fn listen(agent: &Agent, ifindex: u32, family: Family, mut wanted: Vec<Wanted>) {
+async fn listen(lists: &OtherLists, ifindex: u32, family: Family, mut wanted: Vec<Wanted>) {
     let intervals = wanted.iter().map(|it| it.view.config.advert_interval);
     let longest = intervals
         .max()
@@ -134,7 +137,7 @@ async fn listen(agent: &Agent, ifindex: u32, family: Family, mut wanted: Vec<Wan
         for found in wanted.extract_if(.., is_it) {
             let ours: Vec<IpAddr> = found.view.config.virtual_addresses().collect();
             let difference = difference(&ours, &list.addresses);
-            if agent.other_lists.found(&found.whose, &difference) {
+            if lists.found(&found.whose, &difference) {
                 let (instance, source) = &found.whose;
                 let text = in_words(*source, &difference);
                 warn!(%instance, %source, "{instance}: {text}");

@@ -50,8 +50,8 @@ pub(super) struct Agent {
     pub(super) realtime: (Ability, Ability),
     pub(super) sender_stats: Arc<SenderStats>,
     pub(super) changes: watch::Receiver<u64>,
-    pub(super) other_lists: OtherLists,
-    pub(super) same_host: SameHost,
+    pub(super) other_lists: Arc<OtherLists>,
+    pub(super) same_host: Arc<SameHost>,
     pub(super) handle: Handle,
     pub(super) reloading: Mutex<()>,
     /// How the agent is to end, if it was asked to.

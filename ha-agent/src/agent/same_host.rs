@@ -6,11 +6,11 @@ use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use super::running::Agent;
-use crate::driver::published::{InstanceStatus, PublishedStatus};
+use crate::driver::published::{InstanceStatus, PublishedStatus, StatusPublisher};
 use crate::net::multicast::IPPROTO_VRRP;
 use crate::net::raw_sockets::{self, Holder};
 use crate::net::router_name::{HeldName, RouterName, Taken};
@@ -47,12 +47,15 @@ impl SameHost {
 }
 
 /// Looks for them for as long as the agent runs.
-pub(super) async fn watch(agent: Arc<Agent>) {
-    let mut changes = agent.changes.clone();
+pub(super) async fn watch(
+    same_host: Arc<SameHost>,
+    published: Arc<StatusPublisher>,
+    mut changes: watch::Receiver<u64>,
+) {
     let mut names = Names::default();
     let mut receivers = Receivers::default();
     loop {
-        let (picture, now) = (agent.published.picture(), Instant::now());
+        let (picture, now) = (published.picture(), Instant::now());
         let wanted = wanted(&picture);
         let looked = tokio::task::spawn_blocking(move || {
             let mut found = names.look(&picture, now);
@@ -63,13 +66,13 @@ pub(super) async fn watch(agent: Arc<Agent>) {
             return;
         };
         (names, receivers) = (back, receivers_back);
-        agent.same_host.set(found);
+        same_host.set(found);
         let next = now + EVERY;
         loop {
             tokio::select! {
                 news = changes.changed() => match news {
                     Err(_) => return,
-                    Ok(()) if self::wanted(&agent.published.picture()) != wanted => break,
+                    Ok(()) if self::wanted(&published.picture()) != wanted => break,
                     Ok(()) => {}
                 },
                 () = sleep_until(next) => break,

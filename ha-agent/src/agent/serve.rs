@@ -14,9 +14,7 @@ use super::ending::Ending;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::options::RunOptions;
-use super::other_lists::OtherLists;
 use super::running::Agent;
-use super::same_host::SameHost;
 use super::signals::Signals;
 use super::{forward, log, other_lists, peers, placed, preflight, recording, same_host, systemd};
 use crate::checks::{CheckEvent, Checks};
@@ -89,8 +87,8 @@ pub(super) async fn until_told(
         realtime: (started.driver_realtime, started.sender_realtime),
         sender_stats: started.sender_stats,
         changes,
-        other_lists: OtherLists::default(),
-        same_host: SameHost::default(),
+        other_lists: Arc::default(),
+        same_host: Arc::default(),
         handle: started.handle,
         reloading: Mutex::new(()),
         ending: watch::Sender::default(),
@@ -149,11 +147,12 @@ fn follow_agent(
     let published = || Arc::clone(&agent.published);
     let (changes, dir) = (agent.changes.clone(), runtime_dir.to_owned());
     tasks.spawn(forward::pass_checks(found, agent.handle.clone()));
-    tasks.spawn(placed::keep(dir, published(), changes));
+    tasks.spawn(placed::keep(dir, published(), changes.clone()));
     tasks.spawn(systemd::prove(agent.handle.clone(), published()));
-    tasks.spawn(other_lists::look(Arc::clone(agent)));
-    tasks.spawn(same_host::watch(Arc::clone(agent)));
-    tasks.spawn(systemd::ready_once(agent.changes.clone()));
+    let (lists, same_host) = (Arc::clone(&agent.other_lists), Arc::clone(&agent.same_host));
+    tasks.spawn(other_lists::look(lists, published(), changes.clone()));
+    tasks.spawn(same_host::watch(same_host, published(), changes.clone()));
+    tasks.spawn(systemd::ready_once(changes));
 }
 
 /// Where the driver reports and shows itself.

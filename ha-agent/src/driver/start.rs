@@ -92,9 +92,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let (tell, told) = mpsc::sync_channel(1);
     let mut addresses = AddressTable::open().map_err(io::Error::other)?;
     addresses.refuse_removals(setup.faults.keeps_addresses);
-    if setup.faults.no_marks {
-        addresses.forget_marks();
-    }
+    addresses.forget_marks(setup.faults.no_marks);
     let routing = RoutingTable::open().map_err(io::Error::other)?;
     let devices = MacvlanTable::open().map_err(io::Error::other)?;
     let announcer = Announcer::open().map_err(io::Error::other)?;

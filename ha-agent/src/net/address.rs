@@ -140,9 +140,9 @@ impl AddressTable {
         self.marks
     }
 
-    /// From here on as if the kernel kept none.
-    pub fn forget_marks(&mut self) {
-        self.marks = false;
+    /// From here on as if the kernel kept none, if that is wanted.
+    pub fn forget_marks(&mut self, wanted: bool) {
+        self.marks &= !wanted;
     }
 
     /// Adds addresses, all of them in one or few system calls, and reports on each. An address that

@@ -16,7 +16,7 @@ use netlink_sys::SocketAddr;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::address::AddressTable;
 use ha_common::wire::numbers::TTL;
@@ -24,7 +24,6 @@ use ha_common::wire::numbers::TTL;
 use super::advert::{AdvertError, AdvertSocket, RawSocket};
 use super::multicast;
 use super::observed::ObservedAddress;
-use super::packet::packet_address;
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -219,9 +218,7 @@ impl Capture {
         let protocol = i32::from(ethertype.to_be());
         let socket =
             Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(protocol))).unwrap();
-        socket
-            .bind(&packet_address(ifindex, ethertype).unwrap())
-            .unwrap();
+        socket.bind(&packet_address(ifindex, ethertype)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(socket)
     }
@@ -243,4 +240,30 @@ impl Capture {
             }
         }
     }
+}
+
+/// `sockaddr_ll` for an interface.
+fn packet_address(ifindex: u32, ethertype: u16) -> SockAddr {
+    const SIZE: libc::socklen_t = 20;
+    assert_eq!(size_of::<libc::sockaddr_ll>(), 20);
+    let raw = libc::sockaddr_ll {
+        sll_family: u16::try_from(libc::AF_PACKET).unwrap(),
+        sll_protocol: ethertype.to_be(),
+        sll_ifindex: i32::try_from(ifindex).unwrap(),
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    // SAFETY: the storage is at least as large and as aligned as any socket address, and
+    // `length` is set to the size of what is written into it.
+    let ((), address) = unsafe {
+        SockAddr::try_init(|storage, length| {
+            storage.cast::<libc::sockaddr_ll>().write(raw);
+            *length = SIZE;
+            Ok(())
+        })
+    }
+    .unwrap();
+    address
 }

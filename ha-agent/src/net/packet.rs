@@ -70,7 +70,7 @@ fn filter(protocol_at: u32) -> [SockFilter; 4] {
 }
 
 /// `sockaddr_ll` for packets of an `EtherType` on an interface.
-pub(super) fn packet_address(ifindex: u32, ethertype: u16) -> io::Result<SockAddr> {
+fn packet_address(ifindex: u32, ethertype: u16) -> io::Result<SockAddr> {
     let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let raw = libc::sockaddr_ll {
         sll_family: u16::try_from(libc::AF_PACKET).map_err(invalid)?,

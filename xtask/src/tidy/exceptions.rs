@@ -121,6 +121,10 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "ha-agent/src/net/packet.rs",
         "building a link-layer socket address in place",
     ),
+    (
+        "ha-agent/src/net/lab.rs",
+        "building a link-layer socket address in place",
+    ),
 ];
 
 /// The crates whose imports have an order, by the folder of their sources.
