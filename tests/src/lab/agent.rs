@@ -13,6 +13,7 @@ use super::agent_status::Instance;
 pub use super::agent_status::{State, Status};
 use super::host::{Host, Said};
 use super::process::{Process, Signal};
+use super::refused_calls::{self, Fault, RefusedCalls};
 use super::wait::{PATIENCE, wait_until};
 
 /// Names the program to test, in place of the newest one under the target directory.
@@ -34,6 +35,8 @@ pub struct Launch {
     pub environment: Vec<(&'static str, OsString)>,
     /// A program with its arguments that starts the agent, such as one that takes capabilities away.
     pub under: Vec<&'static str>,
+    /// Its requests to the kernel wait for [`RefusedCalls`], who must be there right after.
+    pub calls_pass_by: bool,
 }
 
 /// A running agent; killed when dropped.
@@ -87,10 +90,24 @@ impl Agent {
             command.env("HA_AGENT_INJECT", faults);
         }
         command.envs(launch.environment.iter().cloned());
+        if launch.calls_pass_by {
+            refused_calls::pass_by(&mut command);
+        }
         Ok(Self {
             host: host.clone(),
             process: host.spawn("agent", command)?,
         })
+    }
+
+    /// Starts an agent with the configuration file that is there, with this fault from its start on; more can follow.
+    pub fn start_with_fault(host: &Host, fault: Option<Fault>) -> Result<(Self, RefusedCalls)> {
+        let launch = Launch {
+            calls_pass_by: true,
+            ..Launch::default()
+        };
+        let agent = Self::launch(host, &launch)?;
+        let calls = RefusedCalls::of(&agent.process, fault)?;
+        Ok((agent, calls))
     }
 
     /// Writes the configuration file only, for a reload.

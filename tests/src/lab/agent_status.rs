@@ -21,6 +21,8 @@ pub struct Status {
     pub wakeups: BTreeMap<String, u64>,
     /// The thread that sends adverts.
     pub sender: Sender,
+    /// What an earlier agent has left and cannot be removed yet.
+    pub leftovers: Vec<Missing>,
 }
 
 /// A sync group.

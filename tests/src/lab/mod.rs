@@ -48,6 +48,7 @@ pub mod pair;
 pub mod pcap;
 pub mod peer;
 pub mod process;
+pub mod refused_calls;
 pub mod require;
 pub mod service_manager;
 pub mod tshark;

@@ -14,6 +14,7 @@ mod datapath;
 mod decoded;
 mod differences;
 mod excluded;
+mod faults;
 mod hmac;
 mod hosts;
 mod inherited;

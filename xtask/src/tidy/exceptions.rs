@@ -90,6 +90,10 @@ pub(super) const UNSAFE: &[(&str, &str)] = &[
         "packet sockets: batches and kernel time stamps",
     ),
     (
+        "tests/src/lab/refused_calls/listener.rs",
+        "seccomp: a filter between fork and exec, and verdicts on the calls that it holds",
+    ),
+    (
         "tests/src/lab/vip_watch.rs",
         "borrowing the netlink socket's descriptor to wait on it",
     ),
