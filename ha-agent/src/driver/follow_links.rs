@@ -18,14 +18,19 @@ use super::thread::Driver;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::config::model::{Config, Consume, Datapath};
 use crate::net::links::{Link, LinkTable};
+use crate::os::clock;
 use crate::router::{Event, InterfaceState};
 
 /// Adverts a second on one interface up to which `consume = "auto"` passes them on.
 const CONSUME_ABOVE: u32 = 100;
 
+/// Virtual routers that are looked at until what the kernel half tells has its turn: each takes some tens of
+/// microseconds beside hundreds of addresses, and longer where the kernel is asked.
+const FOLLOWED_AT_ONCE: usize = 16;
+
 impl Driver {
     /// Brings every instance in line with the interfaces as they are.
-    pub(super) fn follow_links(&mut self, now: Instant) {
+    pub(super) fn follow_links(&mut self, mut now: Instant) {
         let links = Arc::clone(&self.system.links);
         let virtual_addresses: HashSet<IpAddr> = self
             .instances
@@ -50,6 +55,11 @@ impl Driver {
             self.system.renew();
             self.follow_link(index, link, &virtual_addresses, now);
             self.verify(index, now);
+            if index % FOLLOWED_AT_ONCE == FOLLOWED_AT_ONCE - 1 {
+                // Whose deadline has passed meanwhile does not wait for those whose interface has changed.
+                now = clock::now();
+                self.drain_ring(now);
+            }
         }
         self.drop_unused_interfaces();
         self.decide_consume(now);
@@ -256,7 +266,7 @@ impl Driver {
         reception: Reception,
         now: Instant,
     ) {
-        let consume = consume_on(&self.config, &self.system.links, link.index);
+        let consume = is_busy(&advert_rates(&self.config, &self.system.links), link.index);
         let twin = self.twin(index, link);
         let Some(instance) = self.instances.get_mut(index) else {
             return;
@@ -311,11 +321,12 @@ impl Driver {
 
     fn decide_consume(&mut self, now: Instant) {
         let links = Arc::clone(&self.system.links);
+        let rates = advert_rates(&self.config, &links);
         for instance in &mut self.instances {
             let Some(link) = links.by_name(&instance.config().interface) else {
                 continue;
             };
-            let auto = consume_on(&self.config, &links, link.index);
+            let auto = is_busy(&rates, link.index);
             let consume = wants_consume(instance.config().consume, auto);
             instance.set_consume(consume, &mut self.system, now);
         }
@@ -333,7 +344,7 @@ impl Driver {
                 .is_some_and(|it| it.life == port.life);
             // Addresses that could not be removed stay closed by their slot until they are gone.
             if has_interface && !kernel.fenced(*slot).is_empty() {
-                self.leftovers.look(crate::os::clock::now());
+                self.leftovers.look(clock::now());
             } else {
                 freed = kernel
                     .unfence(key, *slot)
@@ -345,7 +356,7 @@ impl Driver {
         });
         // What is still there is a leftover like any other.
         if freed.is_err() || deleted.is_err() {
-            self.leftovers.look(crate::os::clock::now());
+            self.leftovers.look(clock::now());
         }
     }
 
@@ -379,20 +390,22 @@ fn useless(link: &Link) -> InterfaceState {
     }
 }
 
+/// How many adverts the masters on each interface send, in hundredths of an advert a second, so that slow ones count too.
+fn advert_rates(config: &Config, links: &LinkTable) -> HashMap<u32, u32> {
+    let mut rates: HashMap<u32, u32> = HashMap::new();
+    for instance in &config.instances {
+        let Some(link) = links.by_name(&instance.interface) else {
+            continue;
+        };
+        let rate = rates.entry(link.index).or_default();
+        *rate = rate.saturating_add(10_000 / u32::from(instance.advert_interval.0.max(1)));
+    }
+    rates
+}
+
 /// Whether the adverts of an interface are too many to be passed on by default.
-fn consume_on(config: &Config, links: &LinkTable, ifindex: u32) -> bool {
-    let is_there = |name: &str| {
-        links
-            .by_name(name)
-            .is_some_and(|link| link.index == ifindex)
-    };
-    // In hundredths of an advert a second, so that slow ones count too.
-    let rate: u32 = config
-        .instances
-        .iter()
-        .filter(|instance| is_there(&instance.interface))
-        .map(|instance| 10_000 / u32::from(instance.advert_interval.0.max(1)))
-        .fold(0, u32::saturating_add);
+fn is_busy(rates: &HashMap<u32, u32>, ifindex: u32) -> bool {
+    let rate = rates.get(&ifindex).copied().unwrap_or_default();
     rate > CONSUME_ABOVE * 100
 }
 
