@@ -24,9 +24,11 @@ pub(super) fn drop_adverts(stage: &mut Stage) -> Result<Report> {
     primary.host.drop_own_adverts()?;
     let takeover = stage.takeover_at_deadline(begin)?;
     let taken = secondary.watch.wait_present(PATIENCE)?;
+    // Its own host drops its adverts: once it hears another master it leaves the address to that one for a while.
+    primary.watch.wait_absent(PATIENCE)?;
     let allowed = now();
     primary.host.pass_own_adverts()?;
-    way_back(stage, allowed, Winner::MayHaveYielded)?;
+    way_back(stage, allowed, Winner::Yielded)?;
     let report = stage.report(
         begin,
         vec![
@@ -102,8 +104,8 @@ pub(super) fn vanish(stage: &mut Stage) -> Result<Report> {
 enum Winner {
     /// It held the address all the time.
     Held,
-    /// Its own host dropped its adverts: once it hears another master it leaves the address to that one for a while.
-    MayHaveYielded,
+    /// It had left the address to the other one, and takes it back.
+    Yielded,
 }
 
 /// Two masters see each other again: the lower yields once, the winner has the last word.
@@ -121,9 +123,12 @@ fn way_back(stage: &Stage, since: Instant, winner: Winner) -> Result<()> {
     let changes = secondary.watch.changes_since(since);
     ensure!(changes.len() == 1, "no clean way back: {changes:?}");
     let changes = primary.watch.changes_since(since);
-    let came_back = changes.len() <= 2 && changes.last().is_some_and(|it| it.present);
+    let is_as_expected = match winner {
+        Winner::Held => changes.is_empty(),
+        Winner::Yielded => changes.len() == 1 && changes.iter().all(|it| it.present),
+    };
     ensure!(
-        changes.is_empty() || winner == Winner::MayHaveYielded && came_back,
+        is_as_expected,
         "the winner's address has moved: {changes:?}"
     );
     let announcers = stage.capture.announcers(VIP, since);

@@ -458,5 +458,11 @@ fn a_call_that_fails_once_is_made_again() -> Result<()> {
 
 #[test]
 fn calls_that_fail_for_a_second_are_made_again() -> Result<()> {
-    suffer(&ALL.map(|(kind, virtual_mac)| (kind, virtual_mac, LASTING, false)))
+    // Not for the programs: an agent that comes after a crash with other addresses, and gets no program for a second, leaves
+    // those of the dead one.
+    let mended = ALL.iter().filter(|(kind, _)| *kind != Kind::Attach);
+    let faults: Vec<_> = mended
+        .map(|(kind, virtual_mac)| (*kind, *virtual_mac, LASTING, false))
+        .collect();
+    suffer(&faults)
 }

@@ -193,7 +193,12 @@ impl Instance {
     /// Tells the kernel half which addresses of ours are on the interface, or are about to be: they pass only while the slot
     /// is master. Those of somebody else pass whatever we are.
     pub(crate) fn list_for_fence(&mut self, system: &mut System, now: Instant) {
-        let Some(port) = &self.port else { return };
+        let Some(port) = &self.port else {
+            // Without a slot there is no list; what is left is looked for as leftovers.
+            self.fence_retry.clear();
+            self.fence_error.clear();
+            return;
+        };
         let is_master = self.role() == Role::Master;
         let kernel = system.kernel.as_mut();
         let done = if is_master && port.detector.is_master() {
