@@ -115,8 +115,13 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
         let step = remove_held(&dirs.pin_dir, steps);
         steps.take(step);
     }
+    let placed = placed::read(&dirs.runtime_dir);
+    let placed = placed.unwrap_or_else(|error| {
+        steps.take(Err(Failure::new(Exit::General, &error)));
+        Vec::new()
+    });
     let step = super::load_config::load(file, "choose another file with --config")
-        .and_then(|config| remove_configured(&config, &placed::read(&dirs.runtime_dir), steps));
+        .and_then(|config| remove_configured(&config, &placed, steps));
     steps.take(step);
     if steps.problem.is_none() {
         placed::remove(&dirs.runtime_dir);

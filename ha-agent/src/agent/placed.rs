@@ -44,10 +44,23 @@ impl Placed {
     }
 }
 
-/// What the last agent has written; nothing if it ended in order, or if the file is not whole.
-pub(super) fn read(runtime_dir: &Path) -> Vec<Placed> {
-    let text = fs::read_to_string(runtime_dir.join(NAME)).unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or_default()
+/// What the last agent has written; nothing if it ended in order. Fails if there is a file that cannot be read, or that is
+/// not whole; the error says what that means.
+pub(super) fn read(runtime_dir: &Path) -> io::Result<Vec<Placed>> {
+    let file = runtime_dir.join(NAME);
+    let found = match fs::read_to_string(&file) {
+        Ok(text) => serde_json::from_str(&text).map_err(io::Error::from),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    found.map_err(|error| {
+        let text = format!(
+            "cannot read {}: {error}; on a kernel before 5.18 addresses that a dead agent has left count as somebody else's: \
+             remove them by hand if there are any, and then this file",
+            file.display()
+        );
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// The agent has taken away all that it had placed.
@@ -124,7 +137,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read_by_the_next_agent_and_not_after_an_orderly_end() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(read(dir.path()), []);
+        assert_eq!(read(dir.path()).unwrap(), []);
         let placed = Placed {
             interface: "eth0".to_owned(),
             ifindex: 7,
@@ -134,12 +147,13 @@ mod tests {
         };
         let all = [placed.clone()];
         write(dir.path(), &all).unwrap();
-        assert_eq!(read(dir.path()), all);
+        assert_eq!(read(dir.path()).unwrap(), all);
         assert!(placed.is_on("eth0", 7) && !placed.is_on("eth0", 8) && !placed.is_on("eth1", 7));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         fs::write(dir.path().join(NAME), "[{\"interface\":").unwrap();
-        assert_eq!(read(dir.path()), [], "not whole");
+        let error = read(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("remove them by hand"), "{error}");
         remove(dir.path());
-        assert_eq!(read(dir.path()), []);
+        assert_eq!(read(dir.path()).unwrap(), []);
     }
 }

@@ -107,7 +107,10 @@ pub(super) async fn until_told(
 
 /// What an earlier agent may have put on the interfaces that are still those.
 fn placed_before(runtime_dir: &Path, links: &LinkTable) -> Vec<(u32, Vec<IpAddr>)> {
-    let placed = placed::read(runtime_dir);
+    let placed = placed::read(runtime_dir).unwrap_or_else(|error| {
+        warn!("{error}");
+        Vec::new()
+    });
     let of_link = |link: &Link| -> Vec<IpAddr> {
         let here = placed.iter().filter(|it| it.is_on(&link.name, link.index));
         here.flat_map(placed::Placed::addresses).collect()

@@ -410,12 +410,14 @@ impl Machine {
         out.push(Action::Restart);
     }
 
+    /// How many restarts are allowed, and the first wait between two.
+    fn allowed_restarts(&self) -> (u32, Nanos) {
+        let restart = self.policy.restart.as_ref();
+        restart.map_or((0, Nanos(0)), |it| (it.attempts, it.backoff))
+    }
+
     fn attempt_failed(&mut self, now: Instant, error: &str, out: &mut Vec<Action>) {
-        let (limit, backoff) = self
-            .policy
-            .restart
-            .as_ref()
-            .map_or((0, Nanos(0)), |r| (r.attempts, r.backoff));
+        let (limit, backoff) = self.allowed_restarts();
         let State::Restarting(outage) = &mut self.state else {
             return;
         };

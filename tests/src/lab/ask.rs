@@ -89,7 +89,9 @@ impl Asker<'_> {
 
     fn question(&self, target: IpAddr) -> Vec<u8> {
         match target {
-            IpAddr::V4(target) => arp_request(self.client.mac(), self.client.ipv4(), target),
+            IpAddr::V4(target) => {
+                arp_request(EVERYBODY, self.client.mac(), self.client.ipv4(), target)
+            }
             IpAddr::V6(target) => solicitation(self.client.mac(), self.client.ipv6(), target),
         }
     }
@@ -116,9 +118,12 @@ fn answers(frame: &Frame, address: IpAddr) -> bool {
     says_so && frame.direction == Direction::FromHost
 }
 
-/// Who has `target`? (RFC 826)
-fn arp_request(mac: [u8; 6], own: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
-    let mut frame = vec![0xff; 6];
+/// The broadcast address of Ethernet.
+pub const EVERYBODY: [u8; 6] = [0xff; 6];
+
+/// Who has `target`? (RFC 826) From `mac` and its address `own`, for whoever takes frames to `to`.
+pub fn arp_request(to: [u8; 6], mac: [u8; 6], own: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
+    let mut frame = Vec::from(to);
     frame.extend(mac);
     frame.extend([0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 1]);
     frame.extend(mac);

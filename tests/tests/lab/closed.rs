@@ -1,24 +1,19 @@
 //! A backup on whose interface an address of ours is left: it is kept quiet, since its slot is not master.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Result, ensure};
 use ha_common::units::Instant;
 use ha_tests::lab::agent::{Launch, State};
+use ha_tests::lab::ask::{EVERYBODY, arp_request};
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, by_auto};
 use ha_tests::lab::{Agent, Host, Pair, VIP, wait_until};
 
-/// An ARP request for the virtual address, to everybody (RFC 826).
+/// An ARP request for the virtual address, to everybody.
 fn who_has(from: [u8; 6]) -> Vec<u8> {
-    let mut frame = vec![0xff; 6];
-    frame.extend(from);
-    frame.extend([0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 1]);
-    frame.extend(from);
-    frame.extend([10, 99, 0, 250]);
-    frame.extend([0; 6]);
-    frame.extend([10, 99, 0, 100]);
-    frame
+    let own = Ipv4Addr::new(10, 99, 0, 250);
+    arp_request(EVERYBODY, from, own, Ipv4Addr::new(10, 99, 0, 100))
 }
 
 fn answers(pair: &Pair, host: &Host, since: Instant) -> bool {

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ptr::null_mut;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use ha_common::units::Instant;
 use ha_tests::lab::agent::{Agent, State};
+use ha_tests::lab::ask::arp_request;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
 use ha_tests::lab::process::{Process, Signal};
@@ -183,16 +184,10 @@ fn a_stopped_master_is_fenced_until_it_moves() -> Result<()> {
     wait_until(PATIENCE, "the master answers again", || answered(question))
 }
 
-/// An ARP request for the virtual address, to this host alone (RFC 826).
+/// An ARP request for the virtual address, to this host alone.
 fn who_has(from: [u8; 6], to: [u8; 6]) -> Vec<u8> {
-    let mut frame = Vec::from(to);
-    frame.extend(from);
-    frame.extend([0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 1]);
-    frame.extend(from);
-    frame.extend([10, 99, 0, 250]);
-    frame.extend([0; 6]);
-    frame.extend([10, 99, 0, 100]);
-    frame
+    let own = Ipv4Addr::new(10, 99, 0, 250);
+    arp_request(to, from, own, Ipv4Addr::new(10, 99, 0, 100))
 }
 
 #[test]

@@ -14,11 +14,7 @@ impl Machine {
     /// The command did not run, so that it neither helped nor failed: the attempt is given back, and another follows. A host
     /// that cannot start it for as often as it may be tried is down meanwhile, so that another one serves.
     pub(super) fn restart_unstarted(&mut self, now: Instant, why: &str, out: &mut Vec<Action>) {
-        let (limit, backoff) = self
-            .policy
-            .restart
-            .as_ref()
-            .map_or((0, Nanos(0)), |r| (r.attempts, r.backoff));
+        let (limit, backoff) = self.allowed_restarts();
         let State::Restarting(outage) = &mut self.state else {
             return;
         };

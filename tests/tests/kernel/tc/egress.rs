@@ -104,8 +104,8 @@ fn nothing_leaves_in_the_name_of_a_fenced_ipv6_address() {
     }
 }
 
-#[test]
-fn nothing_leaves_in_the_name_of_an_address_whose_slot_is_not_master() {
+/// A master whose address is listed for the fence, and what configured its slot.
+fn fenced_master() -> (Lab, Command) {
     let mut lab = Lab::new();
     let command = Command {
         flags: flags::FENCE,
@@ -114,6 +114,12 @@ fn nothing_leaves_in_the_name_of_an_address_whose_slot_is_not_master() {
     lab.configure(&command);
     lab.set_state(&command, state::MASTER, NOTHING);
     lab.fence(VIP.into(), 0);
+    (lab, command)
+}
+
+#[test]
+fn nothing_leaves_in_the_name_of_an_address_whose_slot_is_not_master() {
+    let (mut lab, command) = fenced_master();
     let frames = [says(1, VIP), says(2, VIP), ipv4_from(VIP, TCP, &[0; 20])];
     for frame in &frames {
         assert_eq!(lab.send_out(frame), PASS);
@@ -132,14 +138,7 @@ fn nothing_leaves_in_the_name_of_an_address_whose_slot_is_not_master() {
 
 #[test]
 fn everything_leaves_while_nobody_contests_the_master() {
-    let mut lab = Lab::new();
-    let command = Command {
-        flags: flags::FENCE,
-        ..command_for(Receiver::V3Ipv4, 0, VRID)
-    };
-    lab.configure(&command);
-    lab.set_state(&command, state::MASTER, NOTHING);
-    lab.fence(VIP.into(), 0);
+    let (mut lab, _) = fenced_master();
     assert_eq!(lab.send_out(&says(1, VIP)), PASS);
     assert_eq!(lab.send_out(&ipv4_from(VIP, TCP, &[0; 20])), PASS);
 }
