@@ -75,9 +75,9 @@ pub const STEPS: [Step; 9] = [
     Step {
         number: 5,
         title: "The master's adverts are dropped",
-        action: "iptables -I OUTPUT -p vrrp -j DROP on the master; remove the rule again",
-        expectation: "the backup takes the address at the protocol's deadline; afterwards the lower \
-                      priority yields and the winner announces the address again",
+        action: "iptables -I OUTPUT -p vrrp -j DROP on the master; remove the rule once it has left the address",
+        expectation: "the backup takes the address at the protocol's deadline; the master, which cannot send, leaves it \
+                      to the backup, and takes it back and announces it once it can",
         play: adverts::drop_adverts,
     },
     Step {
