@@ -2,16 +2,21 @@
 
 use std::collections::{HashMap as StdHashMap, HashSet};
 use std::hash::Hash;
+use std::os::fd::AsFd as _;
 
-use aya::maps::{HashMap, Map, MapData, MapError};
+use aya::maps::{HashMap, IterableMap, Map, MapData, MapError};
 use bytemuck::{Pod, bytes_of};
 
 use super::error::{KernelError, map_error};
 use super::raw::Raw;
 use super::reader::second_handle;
+use super::sys;
 
 /// How many entries are compared at a time: each is a system call.
 const AT_ONCE: usize = 512;
+
+/// Fewer entries are written as quickly one by one.
+const FEW: usize = 8;
 
 /// Entries in groups, each of which has one owner, such as a slot.
 pub(super) struct MirroredMap<O, K, V> {
@@ -57,7 +62,6 @@ where
     /// `ENOSPC` or `E2BIG` if all together are too many: then some of the new ones are missing. What cannot be removed
     /// stays an entry of the owner, so that it is tried again with the next call.
     pub(super) fn replace(&mut self, owner: O, wanted: &[(K, V)]) -> Result<(), KernelError> {
-        let mut outcome = Ok(());
         let had = self.held.remove(&owner).unwrap_or_default();
         if is_same(&had, wanted) {
             if !had.is_empty() {
@@ -66,45 +70,86 @@ where
             return Ok(());
         }
         let keys: HashSet<K> = wanted.iter().map(|(key, _)| *key).collect();
-        let mut stays = StdHashMap::new();
-        let mut left = Vec::new();
-        for (key, value) in had {
-            if keys.contains(&key) {
-                stays.insert(key, value);
-            } else {
-                match gone(self.map.remove(&Raw(key))) {
-                    Ok(()) => drop(self.owners.remove(&key)),
-                    Err(source) => {
-                        outcome = outcome.and(Err(source));
-                        left.push((key, value));
-                    }
-                }
-            }
-        }
-        let mut held = Vec::with_capacity(wanted.len());
-        for (key, value) in wanted {
-            let old = stays.get(key);
-            let is_there = old.is_some_and(|old| bytes_of(old) == bytes_of(value));
-            if is_there {
-                held.push((*key, *value));
-                continue;
-            }
-            match self.map.insert(Raw(*key), Raw(*value), 0) {
-                Ok(()) => {
-                    self.take_from_others(key, owner);
-                    held.push((*key, *value));
-                }
-                Err(source) => {
-                    outcome = outcome.and(Err(source));
-                    held.extend(old.map(|old| (*key, *old)));
-                }
-            }
-        }
+        let (stays, goes): (Vec<_>, Vec<_>) =
+            had.into_iter().partition(|(key, _)| keys.contains(key));
+        let (mut left, removed) = self.remove(goes);
+        let (mut held, written) = self.write(owner, wanted, &stays.into_iter().collect());
         held.append(&mut left);
         if !held.is_empty() {
             self.held.insert(owner, held);
         }
-        outcome.map_err(map_error(self.name))
+        removed.and(written).map_err(map_error(self.name))
+    }
+
+    /// Those of these that could not be removed, and why.
+    fn remove(&mut self, entries: Vec<(K, V)>) -> (Vec<(K, V)>, Result<(), MapError>) {
+        let mut outcome = Ok(());
+        let mut left = Vec::new();
+        for (key, value) in entries {
+            match gone(self.map.remove(&Raw(key))) {
+                Ok(()) => drop(self.owners.remove(&key)),
+                Err(source) => {
+                    outcome = outcome.and(Err(source));
+                    left.push((key, value));
+                }
+            }
+        }
+        (left, outcome)
+    }
+
+    /// Those of these that are there afterwards, and why others are not. Of those in `stays` the value alone is written.
+    fn write(
+        &mut self,
+        owner: O,
+        wanted: &[(K, V)],
+        stays: &StdHashMap<K, V>,
+    ) -> (Vec<(K, V)>, Result<(), MapError>) {
+        let is_there = |(key, value): &(K, V)| {
+            let old = stays.get(key);
+            old.is_some_and(|old| bytes_of(old) == bytes_of(value))
+        };
+        let mut outcome = Ok(());
+        let mut held = Vec::with_capacity(wanted.len());
+        let mut written = if wanted.len() < FEW {
+            0
+        } else {
+            self.write_together(wanted.iter().filter(|entry| !is_there(entry)))
+        };
+        for entry in wanted {
+            let (key, value) = *entry;
+            if is_there(entry) {
+                held.push(*entry);
+                continue;
+            }
+            let done = if written > 0 {
+                written -= 1;
+                Ok(())
+            } else {
+                self.map.insert(Raw(key), Raw(value), 0)
+            };
+            match done {
+                Ok(()) => {
+                    self.take_from_others(&key, owner);
+                    held.push(*entry);
+                }
+                Err(source) => {
+                    outcome = outcome.and(Err(source));
+                    held.extend(stays.get(&key).map(|old| (key, *old)));
+                }
+            }
+        }
+        (held, outcome)
+    }
+
+    /// Writes many entries by one call: so many of them, from the first on.
+    fn write_together<'e>(&self, entries: impl Iterator<Item = &'e (K, V)>) -> usize
+    where
+        K: 'e,
+        V: 'e,
+    {
+        let (keys, values): (Vec<K>, Vec<V>) = entries.copied().unzip();
+        let map = IterableMap::map(&self.map);
+        sys::update_together(map.fd().as_fd(), &keys, &values)
     }
 
     /// Looks whether an owner's entries are in the map as they were written, at most [`AT_ONCE`] of them beginning with the one

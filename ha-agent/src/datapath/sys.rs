@@ -1,16 +1,20 @@
-//! Two commands of bpf(2) as an agent can use them that is not root.
+//! Commands of bpf(2) that aya does not have, or not for an agent that is not root.
 //!
 //! aya looks programs up by their identifiers, which takes `CAP_SYS_ADMIN`, where a descriptor or the identifiers alone
-//! do; and it runs a program only through the object that has it, which belongs to the thread that attaches.
+//! do; it runs a program only through the object that has it, which belongs to the thread that attaches; and it writes
+//! one entry of a map at a time.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use bytemuck::Pod;
 
 use crate::net::tc_filter::Hook;
 
 /// Commands and their numbers, and types of attachment (`linux/bpf.h`).
 const BPF_PROG_TEST_RUN: libc::c_long = 10;
 const BPF_PROG_QUERY: libc::c_long = 16;
+const BPF_MAP_UPDATE_BATCH: libc::c_long = 26;
 const BPF_TCX_INGRESS: u32 = 46;
 const BPF_TCX_EGRESS: u32 = 47;
 
@@ -43,6 +47,20 @@ struct Query {
     links: u64,
     link_flags: u64,
     revision: u64,
+}
+
+/// The attributes of `BPF_MAP_UPDATE_BATCH`.
+#[repr(C)]
+#[derive(Default)]
+struct Batch {
+    first: u64,
+    next: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: i32,
+    element_flags: u64,
+    flags: u64,
 }
 
 /// Runs a program once over a packet: what it returned.
@@ -97,4 +115,38 @@ pub(super) fn tcx_programs(ifindex: u32, hook: Hook) -> io::Result<Vec<u32>> {
     }
     identifiers.truncate(usize::try_from(query.count).map_err(io::Error::other)?);
     Ok(identifiers)
+}
+
+/// Writes entries of a hash map by one call (kernel 5.6): how many of them, from the first on. The next one was refused, or
+/// the kernel cannot do this.
+pub(super) fn update_together<K: Pod, V: Pod>(
+    map: BorrowedFd<'_>,
+    keys: &[K],
+    values: &[V],
+) -> usize {
+    let Ok(count) = u32::try_from(keys.len().min(values.len())) else {
+        return 0;
+    };
+    let mut batch = Batch {
+        keys: keys.as_ptr() as u64,
+        values: values.as_ptr() as u64,
+        count,
+        map: map.as_raw_fd(),
+        ..Batch::default()
+    };
+    // SAFETY: the attributes are of the command's layout. The map's keys and values have these types, which whoever has
+    // its descriptor answers for; there are as many as the attributes say, and the kernel only reads them.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_MAP_UPDATE_BATCH,
+            &raw mut batch,
+            size_of::<Batch>(),
+        )
+    };
+    // A call that is refused at once leaves the count as it was.
+    if done != 0 && batch.count >= count {
+        return 0;
+    }
+    usize::try_from(batch.count).unwrap_or(0)
 }

@@ -1,5 +1,6 @@
-//! What the agent needs of Linux beside its network: the clock, descriptors, eventfds, real-time scheduling.
+//! What the agent needs of Linux beside its network: clocks and timers, descriptors, eventfds, real-time scheduling.
 
+pub mod alarm;
 pub mod async_fd;
 pub mod clock;
 pub mod descriptors;

@@ -85,8 +85,6 @@ impl Instance {
         };
         self.tell_foreign(&added.was_there, system, now);
         let was_in_place = self.addresses.is_in_place();
-        // Some may turn out not to be ours.
-        self.list_for_fence(system, now);
         if self.is_refused(&added, was_in_place, system, now) {
             return;
         }
@@ -107,6 +105,9 @@ impl Instance {
         system: &mut System,
         now: Instant,
     ) -> bool {
+        if added.refused.is_empty() {
+            return false;
+        }
         let advertised: HashSet<IpAddr> = self.config().virtual_addresses().collect();
         let is_advertised = |place: &AddressSpec| advertised.contains(&place.net.addr());
         let lacks_all = {
@@ -161,6 +162,8 @@ impl Instance {
             }
         };
         self.addresses.sort_out(was_there, &theirs);
+        // The fence is for ours.
+        self.list_for_fence(system, now);
         self.tell_existing(system, now);
     }
 

@@ -12,7 +12,7 @@ pub mod schedule;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use ha_common::election::LastAdvert;
@@ -24,6 +24,7 @@ use ha_common::units::{Instant, Nanos};
 use super::advert_signer::AdvertSigner;
 use crate::config::plan::RouterId;
 use crate::net::advert::AdvertSocket;
+use crate::os::alarm::Alarm;
 use crate::os::clock;
 use crate::os::notifier::Notifier;
 use crate::os::realtime::{self, Ability};
@@ -174,7 +175,8 @@ struct Table {
 #[derive(Debug)]
 struct Shared {
     table: Mutex<Table>,
-    changed: Condvar,
+    /// Wakes the thread at [`Table::wakes_at`]; set under the lock.
+    alarm: Alarm,
     sender_stats: Arc<SenderStats>,
     quit: AtomicBool,
     driver: Arc<Notifier>,
@@ -193,7 +195,7 @@ impl Sender {
     pub fn start(driver: Arc<Notifier>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             table: Mutex::default(),
-            changed: Condvar::new(),
+            alarm: Alarm::new()?,
             sender_stats: Arc::new(SenderStats::new(clock::now())),
             quit: AtomicBool::new(false),
             driver,
@@ -336,9 +338,8 @@ impl Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         self.shared.quit.store(true, Ordering::Relaxed);
-        // Under the lock, so that the thread is either waiting or has yet to look.
-        drop(self.shared.lock());
-        self.shared.changed.notify_one();
+        self.shared
+            .wake_at(&mut self.shared.lock(), Some(clock::now()));
         if let Some(thread) = self.thread.take() {
             // It can only have panicked, which has been said on standard error.
             let _ = thread.join();
@@ -352,15 +353,18 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the thread if this virtual router's next advert is due before it would wake by itself. A thousand take-overs
-    /// that each woke it would make the driver wait for the table as often.
-    fn changed_for(&self, table: MutexGuard<'_, Table>, id: usize) {
+    /// Has the thread wake when this virtual router's next advert is due, if that is before it would wake by itself.
+    fn changed_for(&self, mut table: MutexGuard<'_, Table>, id: usize) {
         let due = table.schedule.due(id);
-        let is_earlier = due.is_some_and(|due| table.wakes_at.is_none_or(|at| due < at));
-        drop(table);
-        if is_earlier {
-            self.changed.notify_one();
+        if due.is_some_and(|due| table.wakes_at.is_none_or(|at| due < at)) {
+            self.wake_at(&mut table, due);
         }
+    }
+
+    fn wake_at(&self, table: &mut Table, at: Option<Instant>) {
+        table.wakes_at = at;
+        // The descriptor is a timer and the moment has its form, which is all that the kernel asks for.
+        let _ = self.alarm.set(at);
     }
 }
 
@@ -439,25 +443,21 @@ impl Table {
 }
 
 fn run(shared: &Shared) {
-    let mut table = shared.lock();
-    while !shared.quit.load(Ordering::Relaxed) {
+    loop {
+        let mut table = shared.lock();
+        // Under the lock: whoever wants it to quit has either said so, or sets the alarm after this does.
+        if shared.quit.load(Ordering::Relaxed) {
+            return;
+        }
         let now = clock::now();
         let stood_still = table.look_at_clocks(now);
         let next = table.turn(now, &shared.sender_stats);
         if table.schedule.take_call() || stood_still {
             shared.driver.notify();
         }
-        table.wakes_at = next;
-        table = match next {
-            None => shared
-                .changed
-                .wait(table)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(at) => {
-                let span = at.since(clock::now()).to_duration();
-                let waited = shared.changed.wait_timeout(table, span);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
+        shared.wake_at(&mut table, next);
+        drop(table);
+        // It cannot fail for the same reasons.
+        let _ = shared.alarm.wait();
     }
 }

@@ -294,6 +294,34 @@ fn traffic_is_looked_at_while_an_address_is_closed_and_no_longer() {
     assert_eq!(fenced.lab.send(&tcp(OTHER)), DROP, "before it is added");
 }
 
+/// Many addresses are listed by one call. What the map has no room for is not listed, and is told.
+#[test]
+fn as_many_addresses_are_listed_as_there_is_room_for() {
+    let mut fenced = Fenced::ipv4();
+    fenced.lab.unfence();
+    let key = key_of(&fenced.command);
+    let addresses = |count: u32| (0..count).map(|n| IpAddr::from((0x0a63_0000 + n).to_be_bytes()));
+    let kernel = &mut fenced.lab.kernel;
+    for count in [7, 8, 1000, 3, 4096] {
+        let listed = kernel.fence(key, 0, false, addresses(count));
+        listed.expect("there is room");
+        assert!(kernel.fenced(0).into_iter().eq(addresses(count)), "{count}");
+        let turns = usize::try_from(count.div_ceil(512)).expect("few");
+        for turn in 0..turns {
+            let differ = kernel.audit(key, 0, turn).expect("compared");
+            assert!(!differ.contains(&"its addresses"), "{count}");
+        }
+    }
+    let refused = kernel.fence(key, 0, false, addresses(4097));
+    refused.expect_err("one too many");
+    assert!(kernel.fenced(0).into_iter().eq(addresses(4096)));
+    let listed = kernel.fence(key, 0, false, addresses(0));
+    listed.expect("none");
+    let refused = kernel.fence(key, 0, false, addresses(4200));
+    refused.expect_err("some are too many");
+    assert!(kernel.fenced(0).into_iter().eq(addresses(4096)));
+}
+
 /// A reload may give an address to another virtual router before the one that had it has let it go.
 #[test]
 fn an_address_that_another_slot_has_taken_is_not_taken_off_the_list_by_the_earlier_one() {
