@@ -73,6 +73,12 @@ impl Vm {
         Ok(())
     }
 
+    /// Stops the machine, with its clocks, as a hypervisor does that moves it or takes a snapshot; or lets it go on.
+    /// Meanwhile nothing can be run in it.
+    pub fn pause(&self, paused: bool) -> Result<()> {
+        monitor::pause(&self.folder.path(folder::MONITOR), paused)
+    }
+
     /// Writes a file in the guest.
     pub fn write(&self, path: &str, text: &str) -> Result<()> {
         ensure!(

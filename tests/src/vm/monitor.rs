@@ -1,4 +1,4 @@
-//! Giving qemu orders: pulling and putting back the cable of a card.
+//! Giving qemu orders: pulling and putting back the cable of a card, pausing the machine.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -16,15 +16,23 @@ const LONGEST: usize = 1 << 16;
 
 /// Puts the cable of a card in, or pulls it: the card's driver sees its carrier come or go.
 pub(super) fn set_link(monitor: &Path, card: &str, plugged: bool) -> Result<()> {
+    let state = if plugged { "on" } else { "off" };
+    give(monitor, &format!("set_link {card} {state}"))
+}
+
+/// Stops the machine's processors and clocks, or lets them go on.
+pub(super) fn pause(monitor: &Path, paused: bool) -> Result<()> {
+    give(monitor, if paused { "stop" } else { "cont" })
+}
+
+fn give(monitor: &Path, order: &str) -> Result<()> {
     let mut stream = UnixStream::connect(monitor)
         .with_context(|| format!("cannot reach qemu's monitor at {}", monitor.display()))?;
     stream.set_read_timeout(Some(ORDER))?;
     answer(&mut stream)?;
-    let state = if plugged { "on" } else { "off" };
-    let order = format!("set_link {card} {state}\n");
-    stream.write_all(order.as_bytes())?;
+    stream.write_all(format!("{order}\n").as_bytes())?;
     let said = answer(&mut stream)?;
-    ensure!(!said.contains("Error"), "`{}`: {said}", order.trim_end());
+    ensure!(!said.contains("Error"), "`{order}`: {said}");
     Ok(())
 }
 

@@ -4,14 +4,16 @@
 //! wait. What the guest's card does not let in, it drops without a word.
 
 use std::net::{Ipv4Addr, Shutdown};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant as Deadline};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use ha_common::units::Instant;
+use nix::sys::socket::{MsgFlags, UnixAddr, sendto};
 
 use super::lacp;
 use crate::lab::clock;
@@ -96,6 +98,14 @@ impl Port {
             .map(drop)
             .context("the machine takes no frame")
     }
+
+    /// The same without waiting: what a machine that is paused has no room for is lost, as on a wire.
+    fn forward(&self, frame: &[u8]) -> Result<()> {
+        let guest = UnixAddr::new(&self.guest)?;
+        let (socket, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        sendto(socket, frame, &guest, flags).map(drop)?;
+        Ok(())
+    }
 }
 
 /// The switch.
@@ -104,6 +114,8 @@ pub struct Segment {
     ports: Arc<[Port]>,
     to: To,
     heard: Arc<Heard>,
+    /// The segment of another machine that hears what this one's sends.
+    beyond: Arc<OnceLock<Arc<[Port]>>>,
 }
 
 impl Segment {
@@ -126,10 +138,11 @@ impl Segment {
             ports: ports.collect::<Result<_>>()?,
             to: To::All,
             heard: Arc::default(),
+            beyond: Arc::default(),
         };
         for number in 0..segment.ports.len() {
-            let (ports, heard) = (Arc::clone(&segment.ports), Arc::clone(&segment.heard));
-            std::thread::spawn(move || listen(&ports, number, &heard));
+            let segment = segment.clone();
+            std::thread::spawn(move || listen(&segment, number));
         }
         Ok(segment)
     }
@@ -138,6 +151,13 @@ impl Segment {
     #[must_use]
     pub fn to(&self, to: To) -> Self {
         Self { to, ..self.clone() }
+    }
+
+    /// Makes one segment of two: each machine hears what the other one sends.
+    pub fn join(&self, other: &Self) -> Result<()> {
+        let joined = self.beyond.set(Arc::clone(&other.ports));
+        let joined = joined.and(other.beyond.set(Arc::clone(&self.ports)));
+        joined.map_err(|_| anyhow!("a segment is joined to one other only"))
     }
 
     /// Plugs a port in, or out: nothing goes through it any more.
@@ -255,10 +275,11 @@ impl Segment {
     }
 }
 
-fn listen(ports: &[Port], number: usize, heard: &Heard) {
-    let Some(port) = ports.get(number) else {
+fn listen(segment: &Segment, number: usize) {
+    let Some(port) = segment.ports.get(number) else {
         return;
     };
+    let heard = &segment.heard;
     let mut buffer = [0; LONGEST_FRAME];
     while let Ok(length @ 1..) = port.socket.recv(&mut buffer) {
         let frame = buffer.get(..length).unwrap_or_default();
@@ -271,6 +292,10 @@ fn listen(ports: &[Port], number: usize, heard: &Heard) {
             // A guest that takes none has no bond any more.
             let _ = port.send(&answer.frame);
             continue;
+        }
+        let beyond = segment.beyond.get().into_iter().flat_map(|it| it.iter());
+        for other in beyond.filter(|it| it.is_plugged()) {
+            let _ = other.forward(frame);
         }
         let (vlan, untagged) = strip_tag(frame);
         let Some(kind) = decode(&untagged) else {

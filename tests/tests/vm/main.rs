@@ -1,5 +1,6 @@
 //! An agent in virtual machines, behind network cards that filter: a module for each subject.
 
+mod clocks;
 mod clsact;
 mod filter;
 mod hmac;
