@@ -1,7 +1,7 @@
 //! `cleanup`: what an agent that is gone for good has left behind.
 //!
-//! The pinned maps know which addresses the agent held, so a configuration that is gone or broken keeps
-//! nothing from being cleared away; it only says so afterwards.
+//! The pinned maps know which addresses the agent held, and `placed.json` which others, so a configuration that is gone or
+//! broken keeps nothing from being cleared away; it only says so afterwards.
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,7 +14,7 @@ use super::dirs::Dirs;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::peers::address;
-use super::placed::{self, Placed};
+use super::placed;
 use crate::config::Config;
 use crate::config::model::virtual_address::VirtualAddress;
 use crate::control::server::ControlSocket;
@@ -29,6 +29,7 @@ use crate::net::observed::ObservedAddress;
 use crate::net::routing::RoutingTable;
 use crate::net::virtual_mac::MacvlanTable;
 use crate::reconcile::leftovers::{self, Removed};
+use crate::reconcile::placed::Placed;
 
 /// Results of a systemd service (`$SERVICE_RESULT`, systemd.exec(5)) that are followed by a restart: the
 /// next agent carries on with what this one has left, so it must stay.
@@ -111,21 +112,19 @@ pub fn cleanup(dirs: &Dirs, file: &Path, xdp: XdpLinks) -> Result<Cleaned, Failu
     steps.take(step);
     let step = remove_devices(steps);
     steps.take(step);
-    if pins.is_some() {
-        let step = remove_held(&dirs.pin_dir, steps);
-        steps.take(step);
-    }
-    let placed = placed::read(&dirs.runtime_dir);
-    let placed = placed.unwrap_or_else(|error| {
+    let pin_dir = pins.as_ref().map(|_| dirs.pin_dir.as_path());
+    let placed = placed::read(&dirs.runtime_dir).unwrap_or_else(|error| {
         steps.take(Err(Failure::new(Exit::General, &error)));
         Vec::new()
     });
-    let step = super::load_config::load(file, "choose another file with --config")
-        .and_then(|config| remove_configured(&config, &placed, steps));
+    let step = remove_held(pin_dir, &placed, steps);
     steps.take(step);
     if steps.problem.is_none() {
-        placed::remove(&dirs.runtime_dir);
+        placed::leave(&dirs.runtime_dir, &[]);
     }
+    let step = super::load_config::load(file, "choose another file with --config")
+        .and_then(|config| remove_configured(&config, steps));
+    steps.take(step);
     // After the addresses: until they are away, the fence of a dead master keeps them quiet.
     let step = remove_filters(steps);
     steps.take(step);
@@ -176,47 +175,50 @@ fn remove_filters(cleaned: &mut Cleaned) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The addresses that the maps say were held when the agent died.
-fn remove_held(pin_dir: &Path, cleaned: &mut Cleaned) -> Result<(), Failure> {
-    let held = reader::held(pin_dir).map_err(|error| Failure::new(Exit::General, &error))?;
+/// The addresses that the maps say were held when the agent died, and those that it has written down.
+fn remove_held(
+    pin_dir: Option<&Path>,
+    placed: &[Placed],
+    cleaned: &mut Cleaned,
+) -> Result<(), Failure> {
+    let listed = pin_dir.map_or(Ok(Vec::new()), reader::held);
+    let listed = listed.unwrap_or_else(|error| {
+        cleaned.take(Err(Failure::new(Exit::General, &error)));
+        Vec::new()
+    });
     let mut table = open_table()?;
     let marks = table.supports_ifa_proto();
     for link in interface::all().map_err(|error| Failure::new(Exit::General, &error))? {
-        let was_held = |ip: IpAddr| held.iter().any(|key| is_at(key, &link, ip));
+        let held = held_on(&link, &listed, placed);
         // An administrator's address may have been in a master's list; without marks the list must do.
-        let is_meant =
-            |present: &ObservedAddress| (present.ours || !marks) && was_held(present.net.addr());
+        let is_meant = |present: &ObservedAddress| {
+            (present.ours || !marks) && held.contains(&present.net.addr())
+        };
         remove(&mut table, &link, is_meant, cleaned);
     }
     Ok(())
 }
 
-fn is_at(key: &FenceKey, link: &Link, ip: IpAddr) -> bool {
-    key.ifindex == link.index && address(key.family, key.address) == ip
+fn held_on(link: &Link, listed: &[FenceKey], placed: &[Placed]) -> HashSet<IpAddr> {
+    let listed = listed.iter().filter(|key| key.ifindex == link.index);
+    let placed = placed.iter().filter(|it| it.is_on(link));
+    listed
+        .map(|key| address(key.family, key.address))
+        .chain(placed.flat_map(|it| &it.addresses).copied())
+        .collect()
 }
 
-/// The configured addresses, for an agent that had no maps.
-fn remove_configured(
-    config: &Config,
-    placed: &[Placed],
-    cleaned: &mut Cleaned,
-) -> Result<(), Failure> {
+/// The configured addresses, by their marks alone.
+fn remove_configured(config: &Config, cleaned: &mut Cleaned) -> Result<(), Failure> {
     let mut table = open_table()?;
-    let marks = table.supports_ifa_proto();
     for instance in &config.instances {
         // Without its interface it has no addresses either.
         let Ok(link) = interface::interface(&instance.interface) else {
             continue;
         };
         let held: HashSet<IpAddr> = instance.held().map(VirtualAddress::addr).collect();
-        let placed = placed
-            .iter()
-            .filter(|it| !marks && it.is_on(&link.name, link.index));
-        let placed: HashSet<IpAddr> = placed.flat_map(Placed::addresses).collect();
-        let is_meant = |present: &ObservedAddress| {
-            let address = present.net.addr();
-            held.contains(&address) && (present.ours || placed.contains(&address))
-        };
+        let is_meant =
+            |present: &ObservedAddress| present.ours && held.contains(&present.net.addr());
         remove(&mut table, &link, is_meant, cleaned);
     }
     Ok(())
@@ -255,6 +257,8 @@ fn open_table() -> Result<AddressTable, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::links::tests::link;
+    use ha_common::address::raw;
 
     #[test]
     fn what_was_done_is_said_also_if_something_else_failed_and_the_first_problem_counts() {
@@ -267,6 +271,30 @@ mod tests {
         cleaned.take(Err(Failure::text(Exit::Config, "no file".to_owned())));
         assert_eq!(cleaned.done, ["removed 10.99.0.100/24"]);
         assert!(cleaned.problem.unwrap().to_string().contains("busy"));
+    }
+
+    #[test]
+    fn what_the_maps_list_and_what_was_written_down_was_held_each_on_its_interface() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let key = |ifindex, address: &str| FenceKey {
+            ifindex,
+            family: 4,
+            pad: [0; 3],
+            address: raw(ip(address)),
+        };
+        let placed = |interface: &str, ifindex, address: &str| Placed {
+            interface: interface.to_owned(),
+            ifindex,
+            addresses: [ip(address)].into(),
+        };
+        let listed = [key(2, "10.99.0.100"), key(3, "10.99.0.101")];
+        let placed = [
+            placed("eth0", 2, "10.99.0.102"),
+            placed("eth1", 3, "10.99.0.103"),
+            placed("gone", 2, "10.99.0.104"),
+        ];
+        let held = held_on(&link(2, "eth0", &[]), &listed, &placed);
+        assert_eq!(held, HashSet::from([ip("10.99.0.100"), ip("10.99.0.102")]));
     }
 
     #[test]

@@ -1,22 +1,22 @@
-//! Which addresses this agent may have put on the host, for the next one: kernels before 5.18 keep no mark on an address, and
-//! a plain socket no list of what a master holds, so that after a crash nobody else would know.
+//! Which addresses this agent may have put on the host, for the next one, where the BPF maps do not tell it: a plain socket has
+//! no list of what a master holds, and kernels before 5.18 keep no mark on an address. After a crash nobody else would know,
+//! and where addresses are marked, not which of them are this agent's once its configuration is another.
 //!
-//! It is written while an instance is a backup, before it adds anything: what is configured and was there by nobody else's
-//! hand. The file is in the runtime directory, which no reboot outlives, and goes with an orderly end.
+//! Of a plain socket it is written while the instance is a backup, before it adds anything: what is configured and was there
+//! by nobody else's hand. What an earlier agent has left stays in it until it is gone. The file is in the runtime directory,
+//! which no reboot outlives, and goes with an orderly end.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::warn;
 
 use crate::driver::published::{PublishedStatus, StatusPublisher};
+use crate::reconcile::placed::Placed;
 
 /// The file's name in the runtime directory, and that of the one that takes its place.
 const NAME: &str = "placed.json";
@@ -24,25 +24,6 @@ const NEW_NAME: &str = "placed.json.new";
 
 /// After a write that failed.
 const AGAIN: Duration = Duration::from_secs(10);
-
-/// What one interface may have of us.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Placed {
-    interface: String,
-    ifindex: u32,
-    addresses: BTreeSet<IpAddr>,
-}
-
-impl Placed {
-    /// Whether it is about this interface: names and indices are used again.
-    pub(super) fn is_on(&self, interface: &str, ifindex: u32) -> bool {
-        self.interface == interface && self.ifindex == ifindex
-    }
-
-    pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.addresses.iter().copied()
-    }
-}
 
 /// What the last agent has written; nothing if it ended in order. Fails if there is a file that cannot be read, or that is
 /// not whole; the error says what that means.
@@ -55,18 +36,34 @@ pub(super) fn read(runtime_dir: &Path) -> io::Result<Vec<Placed>> {
     };
     found.map_err(|error| {
         let text = format!(
-            "cannot read {}: {error}; on a kernel before 5.18 addresses that a dead agent has left count as somebody else's: \
-             remove them by hand if there are any, and then this file",
+            "cannot read {}: {error}; addresses that a dead agent has left may count as somebody else's: remove \
+             them by hand if there are any, and then this file",
             file.display()
         );
         io::Error::new(error.kind(), text)
     })
 }
 
-/// The agent has taken away all that it had placed.
-pub(super) fn remove(runtime_dir: &Path) {
-    // Where there is none nothing was placed.
-    let _ = fs::remove_file(runtime_dir.join(NAME));
+/// The agent has taken away all that it had placed but this.
+pub(super) fn leave(runtime_dir: &Path, owed: &[Placed]) {
+    let done = match owed {
+        // Where there is none nothing was placed.
+        [] => fs::remove_file(runtime_dir.join(NAME)).or_else(not_there),
+        _ => write(runtime_dir, owed),
+    };
+    if let Err(error) = done {
+        warn!(
+            "cannot bring {NAME} in {} up to date: {error}",
+            runtime_dir.display()
+        );
+    }
+}
+
+fn not_there(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    }
 }
 
 /// Keeps the file up to date for as long as the agent runs.
@@ -75,15 +72,19 @@ pub(super) async fn keep(
     published: Arc<StatusPublisher>,
     mut changes: watch::Receiver<u64>,
 ) {
-    let mut written = Vec::new();
+    let mut written = read(&runtime_dir).ok();
     let mut failed = false;
+    // Until the driver has shown what it has taken over, the last agent's list is the right one.
+    if changes.changed().await.is_err() {
+        return;
+    }
     loop {
         let placed = all_placed(&published.picture());
-        if placed != written {
+        if written.as_ref() != Some(&placed) {
             let (dir, list) = (runtime_dir.clone(), placed.clone());
             let done = tokio::task::spawn_blocking(move || write(&dir, &list)).await;
             match done.map_err(io::Error::other).flatten() {
-                Ok(()) => (written, failed) = (placed, false),
+                Ok(()) => (written, failed) = (Some(placed), false),
                 Err(error) if !failed => {
                     failed = true;
                     warn!(
@@ -117,17 +118,8 @@ fn write(runtime_dir: &Path, placed: &[Placed]) -> io::Result<()> {
 }
 
 fn all_placed(picture: &PublishedStatus) -> Vec<Placed> {
-    let views = picture.views.iter();
-    let of_one = views
-        .filter(|view| !view.placed.is_empty())
-        .filter_map(|view| {
-            Some(Placed {
-                interface: view.config.interface.clone(),
-                ifindex: view.ifindex?,
-                addresses: view.placed.iter().copied().collect(),
-            })
-        });
-    of_one.collect()
+    let of_instances = picture.views.iter().filter_map(|view| view.placed.as_ref());
+    of_instances.chain(&picture.owed).cloned().collect()
 }
 
 #[cfg(test)]
@@ -148,12 +140,40 @@ mod tests {
         let all = [placed.clone()];
         write(dir.path(), &all).unwrap();
         assert_eq!(read(dir.path()).unwrap(), all);
-        assert!(placed.is_on("eth0", 7) && !placed.is_on("eth0", 8) && !placed.is_on("eth1", 7));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         fs::write(dir.path().join(NAME), "[{\"interface\":").unwrap();
         let error = read(dir.path()).unwrap_err().to_string();
         assert!(error.contains("remove them by hand"), "{error}");
-        remove(dir.path());
+        leave(dir.path(), &all);
+        assert_eq!(read(dir.path()).unwrap(), all, "some could not be removed");
+        leave(dir.path(), &[]);
         assert_eq!(read(dir.path()).unwrap(), []);
+        leave(dir.path(), &[]);
+    }
+
+    /// The last agent's list is the right one until the driver has shown what it made of it.
+    #[tokio::test]
+    async fn the_list_changes_with_what_the_driver_shows_and_no_sooner() {
+        let dir = tempfile::tempdir().unwrap();
+        let placed = Placed {
+            interface: "eth0".to_owned(),
+            ifindex: 7,
+            addresses: ["10.99.0.100".parse().unwrap()].into(),
+        };
+        let all = [placed];
+        write(dir.path(), &all).unwrap();
+        let published = Arc::new(StatusPublisher::new().unwrap());
+        let (change, changes) = watch::channel(0);
+        let keeping = keep(dir.path().to_owned(), Arc::clone(&published), changes);
+        let shown = async {
+            tokio::task::yield_now().await;
+            assert_eq!(read(dir.path()).unwrap(), all);
+            change.send_replace(1);
+            while !read(dir.path()).unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            drop(change);
+        };
+        tokio::join!(keeping, shown);
     }
 }

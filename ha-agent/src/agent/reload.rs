@@ -212,7 +212,7 @@ mod tests {
         };
         PublishedStatus {
             views: instances.iter().enumerate().map(view).collect(),
-            leftovers: Vec::new(),
+            ..PublishedStatus::default()
         }
     }
 
@@ -252,7 +252,7 @@ mod tests {
         let said = |view: &InstanceStatus| {
             underway(&PublishedStatus {
                 views: vec![Arc::new(view.clone())],
-                leftovers: Vec::new(),
+                ..PublishedStatus::default()
             })
         };
         let [one] = &said(&view)[..] else { panic!() };

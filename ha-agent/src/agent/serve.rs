@@ -30,6 +30,7 @@ use crate::net::route_monitor::RouteMonitor;
 use crate::os::latest::Latest;
 use crate::os::realtime::{self, Ability};
 use crate::os::{clock, heap};
+use crate::reconcile::placed::Placed;
 
 /// Waiting check results; the driver takes them within a turn.
 const CHECK_QUEUE: usize = 1024;
@@ -100,7 +101,12 @@ pub(super) async fn until_told(
     end(&ending, &agent, started.thread).await;
     control.stop().await;
     tasks.shutdown().await;
-    say_last(&reports, &ending, &dirs.runtime_dir);
+    say_last(
+        &reports,
+        &ending,
+        &dirs.runtime_dir,
+        &published.picture().owed,
+    );
     recording::finish(recording).await;
     Ok(ending)
 }
@@ -112,8 +118,8 @@ fn placed_before(runtime_dir: &Path, links: &LinkTable) -> Vec<(u32, Vec<IpAddr>
         Vec::new()
     });
     let of_link = |link: &Link| -> Vec<IpAddr> {
-        let here = placed.iter().filter(|it| it.is_on(&link.name, link.index));
-        here.flat_map(placed::Placed::addresses).collect()
+        let here = placed.iter().filter(|it| it.is_on(link));
+        here.flat_map(|it| &it.addresses).copied().collect()
     };
     links
         .iter()
@@ -219,14 +225,14 @@ fn say_first(options: &RunOptions) {
 }
 
 /// What is left to write once nothing else runs.
-fn say_last(reports: &Reports, ending: &Ending, runtime_dir: &Path) {
+fn say_last(reports: &Reports, ending: &Ending, runtime_dir: &Path, owed: &[Placed]) {
     log::write_waiting(reports);
     let dropped = reports.dropped();
     if dropped > 0 {
         warn!("{dropped} events of the driver were not logged: the log is too slow");
     }
     if *ending == Ending::Stopped {
-        placed::remove(runtime_dir);
+        placed::leave(runtime_dir, owed);
         info!("stopped");
     }
 }

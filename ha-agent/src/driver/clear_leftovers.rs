@@ -29,7 +29,7 @@ impl Driver {
         let steps = [
             ("routes and rules of an earlier run", self.clear_routing()),
             (
-                "addresses of an instance that has left",
+                "addresses that no instance has any more",
                 self.clear_owed_addresses(),
             ),
             ("slots of an earlier run", self.clear_orphans()),

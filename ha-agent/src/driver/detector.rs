@@ -267,13 +267,6 @@ impl Detector {
     }
 }
 
-/// The addresses that the kernel half knows to be held for a virtual router: after a crash, those of the earlier agent,
-/// whichever datapath this one receives by.
-pub(crate) fn held(kernel: &Kernel, key: SlotKey) -> Vec<IpAddr> {
-    let slot = kernel.entries().find(|(other, _)| *other == key);
-    slot.map_or_else(Vec::new, |(_, slot)| kernel.fenced(slot))
-}
-
 /// What a slot is configured with; operation, generation and flags are the caller's.
 pub fn configuration(key: SlotKey, config: &Config, rules: &Rules) -> Command {
     let (auth_type, auth_data) = match (config.version, config.auth) {

@@ -395,6 +395,7 @@ impl Driver {
         self.published.show(PublishedStatus {
             views: self.instances.iter().map(Instance::shown).collect(),
             leftovers: self.leftovers.missing(),
+            owed: self.leftovers.owed(&system.links),
         });
     }
 }

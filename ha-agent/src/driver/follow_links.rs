@@ -7,7 +7,6 @@ use std::sync::Arc;
 use ha_common::layout::SlotKey;
 use ha_common::units::{Instant, Nanos};
 
-use super::detector;
 use super::detector::SlotBackend;
 use super::filter_entries::FilterEntry;
 use super::hooks::{Decision, Reception};
@@ -113,6 +112,12 @@ impl Driver {
             });
             instance.tell(Event::Renamed(renamed), &mut self.system, now);
             instance.link_changed(InterfaceState::Gone, &mut self.system, now);
+            return;
+        };
+        if !instance.has_recalled {
+            self.recall_held(index, link.index);
+        }
+        let Some(instance) = self.instances.get_mut(index) else {
             return;
         };
         let routing = &mut self.system.routing;
@@ -268,6 +273,9 @@ impl Driver {
     ) {
         let consume = is_busy(&advert_rates(&self.config, &self.system.links), link.index);
         let twin = self.twin(index, link);
+        if twin.is_none() {
+            self.recall_held(index, link.index);
+        }
         let Some(instance) = self.instances.get_mut(index) else {
             return;
         };
@@ -281,10 +289,6 @@ impl Driver {
         }
         let rules = instance.rules_from(source);
         let config = Arc::clone(instance.config());
-        if let Some(kernel) = &self.system.kernel {
-            let key = SlotKey::new(link.index, config.family, config.vrid.get());
-            instance.recall_held(detector::held(kernel, key));
-        }
         let opening = Opening {
             config: &config,
             rules: &rules,

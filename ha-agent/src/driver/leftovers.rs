@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use ha_common::units::Instant;
 
+use crate::net::links::LinkTable;
 use crate::reconcile::missing::Missing;
+use crate::reconcile::placed::Placed;
 use crate::reconcile::retry::Retry;
 
 /// What could not be removed, and why.
@@ -27,7 +29,8 @@ impl Leftovers {
         self.look_at.get_or_insert(now);
     }
 
-    /// A virtual router has left, and these addresses of its are still there, or may be.
+    /// These addresses are still there, or may be: of a virtual router that has left, or of an earlier agent where this one
+    /// has none.
     pub(super) fn owe(&mut self, ifindex: u32, addresses: impl IntoIterator<Item = IpAddr>) {
         self.owed.entry(ifindex).or_default().extend(addresses);
     }
@@ -35,6 +38,21 @@ impl Leftovers {
     /// What is owed on each interface, to be owed again if it cannot be removed.
     pub(super) fn take_owed(&mut self) -> HashMap<u32, HashSet<IpAddr>> {
         std::mem::take(&mut self.owed)
+    }
+
+    /// What is owed on the interfaces that are there, for the next agent.
+    pub(super) fn owed(&self, links: &LinkTable) -> Vec<Placed> {
+        let on_link = |(ifindex, addresses): (&u32, &HashSet<IpAddr>)| {
+            let link = links.get(*ifindex)?;
+            Some(Placed {
+                interface: link.name.clone(),
+                ifindex: link.index,
+                addresses: addresses.iter().copied().collect(),
+            })
+        };
+        let mut owed: Vec<Placed> = self.owed.iter().filter_map(on_link).collect();
+        owed.sort_unstable_by_key(|it| it.ifindex);
+        owed
     }
 
     /// Whether all is gone that could be found.

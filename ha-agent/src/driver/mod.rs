@@ -23,6 +23,7 @@ mod memberships;
 mod observed_links;
 mod port;
 pub mod published;
+mod recall;
 mod receivers;
 mod relevance;
 mod reload;

@@ -22,6 +22,7 @@ use crate::config::model::{DatapathChoice, Instance as Config};
 use crate::net::virtual_mac::Device;
 use crate::os::notifier::Notifier;
 use crate::reconcile::missing::Missing;
+use crate::reconcile::placed::Placed;
 use crate::router::claims::Claims;
 use crate::router::membership::Membership;
 use crate::router::notice::Told;
@@ -76,8 +77,8 @@ pub struct InstanceStatus {
     pub claims: Claims,
     /// Addresses and devices put back.
     pub restored: u64,
-    /// What it may put on the interface, or has put there, where nothing else shows whose an address is.
-    pub placed: Vec<IpAddr>,
+    /// What it may put on the interface, or has put there, where the kernel's maps do not tell the next agent of it.
+    pub placed: Option<Placed>,
     /// What a master wants and does not have, and what nobody wants and is there.
     pub missing: Vec<Missing>,
     /// Why routes and rules are not there, by their number in the configuration, routes before rules.
@@ -117,7 +118,7 @@ impl InstanceStatus {
             announced: 0,
             claims: Claims::default(),
             restored: 0,
-            placed: Vec::new(),
+            placed: None,
             missing: Vec::new(),
             routing_errors: HashMap::new(),
             routing_restored: 0,
@@ -177,6 +178,8 @@ pub struct PublishedStatus {
     pub views: Vec<Arc<InstanceStatus>>,
     /// What earlier agents have left and cannot be removed yet.
     pub leftovers: Vec<Missing>,
+    /// Addresses of ours that no instance has any more and that may still be there.
+    pub owed: Vec<Placed>,
 }
 
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::instance::Instance;
 use super::observed_links::tracked_links;
+use super::published::PublishedStatus;
 use super::thread::Driver;
 use crate::config::model::{Config, Instance as InstanceConfig, Track};
 use crate::config::plan::{RouterId, Sections, Step, plan};
@@ -152,6 +153,12 @@ impl Driver {
             self.clear_leftovers(clock::now());
             let waited = clock::now().since(begin);
             if self.leftovers.are_gone() || waited >= LEAVES_WITHIN {
+                // What is left is written down for whoever comes.
+                let shown = self.published.picture();
+                self.published.show(PublishedStatus {
+                    owed: self.leftovers.owed(&self.system.links),
+                    ..PublishedStatus::clone(&shown)
+                });
                 return;
             }
             self.system.renew();

@@ -1,6 +1,6 @@
 //! Starting the driver: what it needs is opened, then its thread goes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,7 +23,6 @@ use super::system::System;
 use super::thread::Driver;
 use super::watchdog::Watchdog;
 use crate::config::model::Config;
-use crate::config::model::virtual_address::VirtualAddress;
 use crate::datapath::attacher::Attacher;
 use crate::datapath::kernel::Kernel;
 use crate::datapath::object::{Loaded, Rings};
@@ -135,7 +134,9 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         news: Arc::clone(&handle.news),
         bell,
     };
-    recall_placed(&mut driver.instances, &setup.placed, &driver.system.links);
+    for (ifindex, addresses) in setup.placed {
+        driver.recall(ifindex, addresses, None);
+    }
     let thread = std::thread::Builder::new()
         .name("ha-driver".to_owned())
         .spawn(move || {
@@ -194,26 +195,4 @@ fn instances_of(
         .enumerate()
         .map(|(id, config)| Instance::new(id, config, Arc::clone(names), now, recorder))
         .collect()
-}
-
-/// Tells each instance which of its addresses an earlier agent may have put on its interface, and the first there of those
-/// that no instance has any more: it removes them.
-fn recall_placed(instances: &mut [Instance], placed: &[(u32, Vec<IpAddr>)], links: &LinkTable) {
-    for (ifindex, addresses) in placed {
-        let is_here = |instance: &&mut Instance| {
-            let link = links.by_name(&instance.config().interface);
-            link.is_some_and(|link| link.index == *ifindex)
-        };
-        let mut here: Vec<_> = instances.iter_mut().filter(is_here).collect();
-        let mut rest: HashSet<IpAddr> = addresses.iter().copied().collect();
-        for instance in &mut here {
-            let held = instance.config().held().map(VirtualAddress::addr);
-            let recalled: Vec<IpAddr> = held.filter(|it| addresses.contains(it)).collect();
-            rest.retain(|address| !recalled.contains(address));
-            instance.recall_placed(recalled);
-        }
-        if let Some(first) = here.first_mut() {
-            first.recall_placed(rest);
-        }
-    }
 }

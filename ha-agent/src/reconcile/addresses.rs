@@ -492,6 +492,7 @@ fn form_of(place: &AddressSpec) -> (u32, IpNet, Option<IpAddr>) {
     (place.ifindex, place.net, place.form.peer)
 }
 
+mod left;
 mod stock;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ pub mod configured_routing;
 pub mod leftovers;
 mod lookup;
 pub mod missing;
+pub mod placed;
 pub mod placed_routing;
 mod restores;
 pub mod retry;

@@ -13,12 +13,16 @@ use ha_sim::upkeep::{Fault, Host, How, MISTAKES, Mistake, Request, config};
 const SECOND: Nanos = Nanos::from_millis(1_000);
 /// Refused addresses keep a router out for 5 s, and for 10 s the next time; then comes the election.
 const MENDED_WITHIN: Nanos = Nanos::from_millis(20_000);
+/// A master after that, and not so long that it has looked at what is there.
+const MASTER_WITHIN: Nanos = Nanos::from_millis(600);
 /// Since when it must be said that something is not as it is wanted: between two looks.
 const SAID_WITHIN: Nanos = Nanos::from_millis(100);
 
 /// An administrator's, the last of them configured as a virtual one as well.
 const THEIRS: [&str; 3] = ["10.99.0.1/24", "10.88.0.1/24", "10.99.0.103/24"];
 const FIRST: [&str; 3] = ["10.99.0.100/24", "10.99.0.101/24", "10.99.0.103/24"];
+/// None of the first ones.
+const THIRD: [&str; 1] = ["10.99.0.104/24"];
 /// One stays, one goes, one comes in another form, one is new.
 const OTHER: [&str; 3] = ["10.99.0.100/24", "10.99.0.101/32", "10.99.0.102/24"];
 
@@ -32,10 +36,12 @@ enum Step {
     Crash,
     CrashAndLeave,
     CrashAndChange,
+    /// The next one crashes as well, before it has removed what is not its own.
+    CrashTwiceAndChange,
     Stop,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step::Start,
     Step::Leave,
     Step::TakeOver,
@@ -45,6 +51,7 @@ const STEPS: [Step; 10] = [
     Step::CrashAndLeave,
     Step::TakeOver,
     Step::CrashAndChange,
+    Step::CrashTwiceAndChange,
     Step::Stop,
 ];
 
@@ -70,6 +77,13 @@ impl Step {
                 host.crash();
                 host.start(other);
             }
+            Self::CrashTwiceAndChange => {
+                host.crash();
+                host.start(config(&THIRD));
+                host.run_for(MASTER_WITHIN);
+                host.crash();
+                host.start(config(&THIRD));
+            }
             Self::Stop => host.stop(),
         }
     }
@@ -79,6 +93,7 @@ impl Step {
         let held: &[&str] = match self {
             Self::Start | Self::TakeOver | Self::ReloadBack | Self::Crash => &FIRST,
             Self::Reload | Self::CrashAndChange => &OTHER,
+            Self::CrashTwiceAndChange => &THIRD,
             Self::Leave | Self::CrashAndLeave | Self::Stop => &[],
         };
         let all = THEIRS.iter().chain(held);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use ha_tests::lab::agent::{Agent, Launch, State};
+use ha_tests::lab::agent::{Agent, Launch, State, cleanup};
 use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
@@ -318,5 +318,45 @@ fn without_marks_an_address_that_a_crash_left_is_known_and_removed() -> Result<(
     again.stop()?;
     watch.wait_absent(PATIENCE)?;
     ensure!(!written.exists(), "an orderly end leaves nothing");
+    Ok(())
+}
+
+/// By its marks alone an agent would not know it from another agent's.
+#[test]
+fn an_address_that_a_crash_left_on_a_plain_socket_is_known_though_another_is_configured()
+-> Result<()> {
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let watch = h1.vip_watch(VIP)?;
+    let written = h1.run_dir().join("placed.json");
+    let has_written = |address: &str| {
+        fs::read_to_string(&written).is_ok_and(|text| text.contains(&format!("\"{address}\"")))
+    };
+    let other = Instance {
+        addresses: vec!["10.99.0.101/24".to_owned()],
+        ..instance(100).by("socket")
+    };
+    for is_cleaned_up in [false, true] {
+        let agent = Agent::master(h1, instance(100).by("socket"))?;
+        watch.wait_present(PATIENCE)?;
+        wait_until(PATIENCE, "it is written what was placed", || {
+            has_written("10.99.0.100")
+        })?;
+        agent.process().kill()?;
+        Agent::write_config(h1, other.clone())?;
+        if is_cleaned_up {
+            cleanup(h1)?;
+            watch.wait_absent(PATIENCE)?;
+            ensure!(!written.exists(), "nothing is left");
+            continue;
+        }
+        let again = Agent::start_again(h1)?;
+        again.wait_state(State::Master, PATIENCE)?;
+        watch.wait_absent(PATIENCE)?;
+        wait_until(PATIENCE, "it is written what is placed", || {
+            has_written("10.99.0.101") && !has_written("10.99.0.100")
+        })?;
+        again.stop()?;
+    }
     Ok(())
 }

@@ -94,6 +94,10 @@ impl Instance {
         self.addresses.settle(None, failure, now);
         self.add_routing(system, now);
         self.tell(Event::AddressesHeld, system, now);
+        if self.has_more_than_configured() {
+            // A master that carries on from an earlier life may see no change that makes it look.
+            self.compare_with_kernel(system, now);
+        }
     }
 
     /// What a master cannot be without is a fault, and told as one. An address that is not in the adverts, or one that
@@ -310,6 +314,10 @@ impl Instance {
             self.update(present, system, now, |addresses, look| {
                 addresses.forget_gone(look)
             });
+        } else if self.has_more_than_configured() {
+            self.update(present, system, now, |addresses, look| {
+                addresses.forget_gone_beside(look)
+            });
         }
         let difference = self.compare(present, system, |addresses, look| {
             addresses.difference(look, now)
@@ -342,6 +350,12 @@ impl Instance {
         if !tries {
             self.look_for_foreign(present, system, now);
         }
+    }
+
+    /// Whether something of ours may be there that is not configured.
+    fn has_more_than_configured(&self) -> bool {
+        let held: Vec<IpAddr> = self.config().held().map(VirtualAddress::addr).collect();
+        !self.addresses.left_beside(&held).is_empty()
     }
 
     fn tell_leftovers(&mut self, removed: &[AddressSpec], system: &System) {

@@ -48,6 +48,8 @@ pub(crate) struct Instance {
     pub(crate) switch: Option<Switch>,
     /// Its place on the interface, while there is one.
     pub(crate) port: Option<Port>,
+    /// Whether what an earlier agent's slot lists was asked for.
+    pub(crate) has_recalled: bool,
     /// Index and life of the interface that it was on before it was lost.
     pub(crate) was_on: Option<(u32, u64)>,
     addresses: Addresses,
@@ -99,6 +101,7 @@ impl Instance {
             router,
             switch: None,
             port: None,
+            has_recalled: false,
             was_on: None,
             addresses: Addresses::default(),
             is_to_take: false,
@@ -122,8 +125,10 @@ impl Instance {
         }
     }
 
-    /// What an earlier agent may have put on the interface.
-    pub(crate) fn recall_placed(&mut self, placed: impl IntoIterator<Item = IpAddr>) {
+    /// What an earlier agent may have put on the interface, which its configuration may not tell, nor the marks of older
+    /// kernels.
+    pub(crate) fn recall(&mut self, placed: impl IntoIterator<Item = IpAddr>) {
+        self.dirty = true;
         self.addresses.add_recorded(placed);
     }
 
@@ -272,12 +277,6 @@ impl Instance {
     /// Reports anything else.
     pub(super) fn say(&self, notice: Notice, system: &System) {
         system.reporter.say_of(Arc::clone(self.name()), notice);
-    }
-
-    /// What an earlier life held, which its configuration may not tell, nor the marks of older kernels. To be looked up
-    /// before the port is opened: that changes what the kernel half knows, also if it fails.
-    pub(crate) fn recall_held(&mut self, held: Vec<IpAddr>) {
-        self.addresses.add_recorded(held);
     }
 
     /// The port is open.

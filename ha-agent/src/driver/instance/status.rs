@@ -1,5 +1,6 @@
 //! What is published of an instance.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::driver::published::{DatapathStatus, InstanceStatus, SocketSlotStatus}
 use crate::driver::system::System;
 use crate::os::clock;
 use crate::reconcile::missing::Missing;
+use crate::reconcile::placed::Placed;
 use crate::reconcile::retry::Retry;
 
 impl Instance {
@@ -56,7 +58,7 @@ impl Instance {
             announced: self.announced,
             claims: router.claims().clone(),
             restored: self.addresses.restored() + self.device_restored,
-            placed: self.may_place(system),
+            placed: self.placed(system),
             missing: self.missing(),
             routing_errors: self.routing.errors(),
             routing_restored: self.routing.restored(),
@@ -65,30 +67,39 @@ impl Instance {
         }
     }
 
-    /// For the next agent, where neither marks of the kernel nor a slot in its maps tell it: what is configured and is not on
-    /// the interface by somebody else's hand.
-    fn may_place(&self, system: &System) -> Vec<IpAddr> {
-        let is_by_socket = self
-            .port
-            .as_ref()
-            .is_some_and(|port| matches!(port.detector.backend, SlotBackend::Socket(_)));
-        if system.addresses.supports_ifa_proto() || !is_by_socket {
-            return Vec::new();
+    /// For the next agent, should this one crash: what it may have on its interface, or is about to have there, and neither
+    /// the kernel's list of its slot nor the configuration tells.
+    fn placed(&self, system: &System) -> Option<Placed> {
+        let link = match &self.port {
+            Some(port) => system.links.get(port.ifindex),
+            None => system.links.by_name(&self.config().interface),
+        }?;
+        let addresses = self.unlisted(system);
+        (!addresses.is_empty()).then(|| Placed {
+            interface: link.name.clone(),
+            ifindex: link.index,
+            addresses,
+        })
+    }
+
+    fn unlisted(&self, system: &System) -> BTreeSet<IpAddr> {
+        let held: Vec<IpAddr> = self.config().held().map(VirtualAddress::addr).collect();
+        let detector = self.port.as_ref().map(|port| &port.detector);
+        let mut told = detector.map_or_else(Vec::new, |it| it.held(system.kernel.as_ref()));
+        // A master lists what is configured, before it has removed what is not.
+        told.retain(|address| held.contains(address));
+        let mut unlisted: BTreeSet<IpAddr> =
+            self.addresses.left_beside(&told).into_iter().collect();
+        let is_by_socket = detector.is_some_and(|it| matches!(it.backend, SlotBackend::Socket(_)));
+        // An owner has its addresses by the administrator's hand.
+        if is_by_socket && !self.config().priority.is_owner() {
+            let is_theirs = |address: &IpAddr| {
+                self.addresses.foreign().contains(address)
+                    || self.router.notices().is_theirs(*address)
+            };
+            unlisted.extend(held.into_iter().filter(|address| !is_theirs(address)));
         }
-        if self.config().priority.is_owner() {
-            // An owner has its addresses by the administrator's hand.
-            return self
-                .addresses
-                .placed()
-                .iter()
-                .map(|place| place.net.addr())
-                .collect();
-        }
-        let held = self.config().held().map(VirtualAddress::addr);
-        let is_theirs = |address: &IpAddr| {
-            self.addresses.foreign().contains(address) || self.router.notices().is_theirs(*address)
-        };
-        held.filter(|address| !is_theirs(address)).collect()
+        unlisted
     }
 
     /// What is wanted on the host and is not so.

@@ -242,3 +242,35 @@ fn what_of_ours_is_left_is_known_until_it_is_seen_to_be_gone() {
     );
     assert!(left(&addresses).is_empty());
 }
+
+/// An earlier configuration's address is written down for the next agent until it is gone; then it is nobody's.
+#[test]
+fn what_is_not_configured_is_ours_until_a_masters_look_shows_that_it_is_gone() {
+    let ip = |net: &str| place(net).net.addr();
+    let look = |addresses: &mut Addresses, present: &[ObservedAddress], marks: bool| {
+        let look = Look {
+            wanted: Wanted::Everything,
+            places: &[place(VIP)],
+            present: &on_interface(present),
+            marks,
+        };
+        addresses.forget_gone_beside(&look)
+    };
+    for marks in [true, false] {
+        let mut addresses = Addresses::default();
+        addresses.add_recorded([ip(VIP), ip(OTHER)]);
+        addresses.added(&[place(VIP)], done(1), NOW);
+        assert_eq!(addresses.left_beside(&[]), [ip(VIP), ip(OTHER)]);
+        assert_eq!(addresses.left_beside(&[ip(VIP)]), [ip(OTHER)]);
+        let mark = |net| if marks { ours(net) } else { found(net) };
+        assert!(!look(&mut addresses, &[mark(VIP), mark(OTHER)], marks));
+        assert_eq!(addresses.left_beside(&[ip(VIP)]), [ip(OTHER)]);
+        // One that is configured may be about to be shown.
+        assert!(look(&mut addresses, &[], marks));
+        assert_eq!(addresses.left_beside(&[]), [ip(VIP)]);
+        // An administrator adds it.
+        let present = [mark(VIP), found(OTHER)];
+        let (removed, _) = differs(&addresses, Wanted::Everything, &[VIP], &present, marks);
+        assert!(removed.is_empty(), "{removed:?}");
+    }
+}

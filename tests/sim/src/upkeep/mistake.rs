@@ -15,13 +15,16 @@ pub enum Mistake {
     TrustsNoAnswer,
     /// Without a look, what was there is its own.
     TakesAllForItsOwn,
+    /// Its record tells the next life of its own addresses alone, and not of those that an earlier one has left.
+    RecordsItsOwn,
 }
 
 /// All of them.
-pub const MISTAKES: [Mistake; 5] = [
+pub const MISTAKES: [Mistake; 6] = [
     Mistake::NeverAgain,
     Mistake::ForgetsFailures,
     Mistake::LeavesAtOnce,
     Mistake::TrustsNoAnswer,
     Mistake::TakesAllForItsOwn,
+    Mistake::RecordsItsOwn,
 ];

@@ -43,7 +43,7 @@ pub struct Host {
     pub kernel: Kernel,
     link: InterfaceState,
     detector: Box<dyn Detector>,
-    /// What the maps say that the last life held, for kernels that keep no marks.
+    /// What the maps and the file of the last life say that it held.
     recorded: Vec<IpAddr>,
     config: Arc<Config>,
     agent: Option<Agent>,
@@ -335,6 +335,11 @@ impl Host {
             it.settle(None, failure, now);
         });
         self.tell(Event::AddressesHeld);
+        let configured: Vec<IpAddr> = self.places().iter().map(|it| it.net.addr()).collect();
+        let has_more = |it: &Agent| !it.addresses.left_beside(&configured).is_empty();
+        if self.agent.as_ref().is_some_and(has_more) {
+            self.compare();
+        }
     }
 
     fn sort_out(&mut self, added: &Added) {
@@ -469,11 +474,15 @@ impl Host {
         }
     }
 
-    /// The maps know what a life holds.
+    /// The maps know what a life holds, and its file what it knows of earlier ones.
     fn record(&mut self) {
         if let Some(agent) = &self.agent {
             let placed = agent.addresses.placed();
-            self.recorded = placed.iter().map(|it| it.net.addr()).collect();
+            self.recorded = if self.mistake == Mistake::RecordsItsOwn {
+                placed.iter().map(|it| it.net.addr()).collect()
+            } else {
+                agent.addresses.left_beside(&[])
+            };
         }
     }
 }
