@@ -214,7 +214,7 @@ impl Driver {
         if instance.port.as_ref().is_some_and(|port| port.mac != mac) {
             instance.mac_changed(mac, &mut self.system, now);
         }
-        instance.follow_interface(link, &mut self.system);
+        instance.follow_interface(link, &mut self.system, now);
         if instance.can_use(link) {
             instance.link_changed(InterfaceState::Up, &mut self.system, now);
         } else if let Some(until) = settles_until.filter(|_| link.admin_up) {

@@ -1,5 +1,7 @@
 //! The device of a virtual MAC from its making to its end, and what others do to it meanwhile.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::{Agent, State, cleanup};
 use ha_tests::lab::agent_config::Instance;
@@ -7,6 +9,7 @@ use ha_tests::lab::agent_status;
 use ha_tests::lab::clock::now;
 use ha_tests::lab::pair::{PATIENCE, instance};
 use ha_tests::lab::process::Signal;
+use ha_tests::lab::refused_calls::{Fault, Kind};
 use ha_tests::lab::virtual_mac::{ROUTERS, Router, device, is_up, nothing_left, setting, written};
 use ha_tests::lab::{Capture, Host, Lab, wait_until};
 
@@ -251,6 +254,39 @@ fn a_backups_device_that_somebody_switches_on_is_switched_off_again() -> Result<
         PATIENCE,
     )?;
     ensure!(!is_up(h2, ROUTER.device)?);
+    Ok(())
+}
+
+/// Nothing tells of it a second time.
+#[test]
+fn what_the_kernel_refuses_of_a_device_is_said_and_asked_for_again() -> Result<()> {
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    Agent::write_config(h1, ROUTER.instance(100))?;
+    let (agent, calls) = Agent::start_with_fault(h1, None)?;
+    agent.wait_state(State::Master, PATIENCE)?;
+    for (undo, missing) in [
+        ("link set vrrp4-51 down\n", "device vrrp4-51 switched on"),
+        (
+            "link set eth0 mtu 1400\nlink set eth0 mtu 1500\n",
+            "MTU and VRF of eth0 on device vrrp4-51",
+        ),
+    ] {
+        calls.refuse(Fault {
+            kind: Kind::SetDevice,
+            after: 0,
+            lasting: Duration::ZERO,
+            alone: true,
+        });
+        h1.ns().batch(undo)?;
+        agent.wait("says what is missing", |it| {
+            it.missing.iter().any(|it| it.what == missing)
+        })?;
+        agent.wait("misses nothing any more", |it| it.missing.is_empty())?;
+        ensure!(is_up(h1, ROUTER.device)?, "{undo}");
+    }
+    let found = device(h1, ROUTER.device)?.context("no device")?;
+    ensure!(found["mtu"] == 1500, "{found}");
     Ok(())
 }
 

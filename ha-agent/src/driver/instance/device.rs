@@ -1,5 +1,7 @@
 //! The device of a virtual MAC: up while master and at no other time.
 
+use std::sync::Arc;
+
 use ha_common::election::Role;
 use ha_common::units::Instant;
 
@@ -40,87 +42,116 @@ impl Instance {
                 device.is_up = up;
                 self.device_retry.clear();
             }
-            Err(error) => {
-                self.device_retry.failed(now);
-                self.device_error = error.to_string();
-                self.device_failed(&error, system);
-            }
+            Err(error) => self.device_is_to_be_tried_again(&error, system, now),
         }
         self.dirty = true;
     }
 
-    /// It could not be switched before.
+    /// It could not be switched before, or nobody knows how it stands.
     pub(super) fn switch_device_again(&mut self, system: &mut System, now: Instant) {
         let up = self.role() == Role::Master;
+        if self.device().is_some_and(|device| device.is_up == up) {
+            return self.verify_device(system, now);
+        }
         self.switch_device(up, system, now);
         if up && self.device_retry.next_deadline().is_none() {
-            self.compare_with_kernel(system, now);
-            self.tell(Event::AddressesRestored, system, now);
+            self.device_is_back(system, now);
         }
     }
 
+    /// IPv6 addresses went with it, and the neighbours may have noticed.
+    fn device_is_back(&mut self, system: &mut System, now: Instant) {
+        system.sender.now(self.id);
+        self.compare_with_kernel(system, now);
+        self.tell(Event::AddressesRestored, system, now);
+    }
+
     /// Undoes what somebody else has switched. The table may be behind what was done here, so the kernel is
-    /// asked where it differs.
+    /// asked where it differs. What fails of it is tried again by time.
     pub(crate) fn verify_device(&mut self, system: &mut System, now: Instant) {
         let up = self.role() == Role::Master;
         // What is yet to be done here is nobody's doing.
         let Some(device) = self.device_mut().filter(|device| device.is_up == up) else {
             return;
         };
-        let shown = system.links.get(device.index);
+        let (index, name) = (device.index, device.name.clone());
+        let shown = system.links.get(index);
         if shown.is_none_or(|link| link.admin_up == up) {
-            return;
+            return self.device_retry.clear();
         }
-        if !matches!(system.devices.state(device.index), Ok(Some(is)) if is != up) {
-            return;
+        match system.devices.state(index) {
+            Ok(Some(is)) if is != up => device.is_up = is,
+            Ok(_) => return self.device_retry.clear(),
+            Err(error) => return self.device_is_to_be_tried_again(&error.into(), system, now),
         }
-        let name = device.name.clone();
-        if let Err(error) = system.devices.set_up(device, up) {
-            return self.device_failed(&error, system);
-        }
-        device.is_up = up;
-        self.dirty = true;
         self.device_restored += 1;
+        self.switch_device(up, system, now);
+        let is_done = self.device_retry.next_deadline().is_none();
         let (was, is) = if up { ("off", "on") } else { ("on", "off") };
+        let outcome = if is_done {
+            "switched"
+        } else {
+            "to be switched"
+        };
         self.say(
             Notice::Warning(format!(
-                "{name} was switched {was} by something else; switched {is} again"
+                "{name} was switched {was} by something else; {outcome} {is} again"
             )),
             system,
         );
-        if up {
-            // IPv6 addresses went with it, and the neighbours may have noticed.
-            system.sender.now(self.id);
-            self.verify_addresses(system, now);
-            self.tell(Event::AddressesRestored, system, now);
+        if up && is_done {
+            self.device_is_back(system, now);
         }
     }
 
+    fn device_is_to_be_tried_again(&mut self, error: &DeviceError, system: &System, now: Instant) {
+        self.dirty = true;
+        self.device_retry.failed(now);
+        self.device_error = error.to_string();
+        self.device_failed(error, system);
+    }
+
     /// Brings the device in line with the interface beneath it, where the table shows that it is not: its MTU, and
-    /// the VRF that it is in.
-    pub(crate) fn follow_interface(&mut self, link: &Link, system: &mut System) {
+    /// the VRF that it is in. What fails is tried again by time.
+    pub(crate) fn follow_interface(&mut self, link: &Link, system: &mut System, now: Instant) {
         let Some(device) = self.device().cloned() else {
-            return;
+            return self.follow_retry.clear();
         };
         let vrf = system.links.vrf_table(link).and(link.master);
         let differs = |shown: &Link| (shown.mtu, shown.master) != (link.mtu, vrf);
         if !system.links.get(device.index).is_some_and(differs) {
-            return;
+            return self.follow_retry.clear();
         }
         let ipv6 = self.config().holds_ipv6();
+        self.dirty = true;
         match system.devices.follow(&device, link.index, ipv6) {
-            Ok(false) => {}
-            Ok(true) => {
-                self.dirty = true;
-                self.say(
-                    Notice::Info(format!(
-                        "{} follows {}: MTU and VRF",
-                        device.name, link.name
-                    )),
-                    system,
-                );
+            Ok(has_changed) => {
+                self.follow_retry.clear();
+                if has_changed {
+                    let text = format!("{} follows {}: MTU and VRF", device.name, link.name);
+                    self.say(Notice::Info(text), system);
+                }
             }
-            Err(error) => self.device_failed(&error, system),
+            Err(error) => {
+                let why = error.to_string();
+                if self.follow_retry.since().is_none() || self.follow_error != why {
+                    self.device_failed(&error, system);
+                }
+                if self.follow_retry.next_deadline().is_none_or(|at| at <= now) {
+                    self.follow_retry.failed(now);
+                }
+                self.follow_error = why;
+            }
+        }
+    }
+
+    /// It could not be brought in line before.
+    pub(super) fn follow_interface_again(&mut self, system: &mut System, now: Instant) {
+        let links = Arc::clone(&system.links);
+        let port = self.port.as_ref();
+        match port.and_then(|port| links.get(port.ifindex)) {
+            Some(link) => self.follow_interface(link, system, now),
+            None => self.follow_retry.clear(),
         }
     }
 

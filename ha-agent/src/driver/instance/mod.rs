@@ -61,6 +61,9 @@ pub(crate) struct Instance {
     /// The device of its virtual MAC could not be switched, and why.
     device_retry: Retry,
     device_error: String,
+    /// The device could not be brought in line with its interface, and why.
+    follow_retry: Retry,
+    follow_error: String,
     /// The slot could not be configured.
     detector_retry: Retry,
     /// The fence could not be told of all its addresses, and why.
@@ -109,6 +112,8 @@ impl Instance {
             routing: PlacedRouting::default(),
             device_retry: Retry::default(),
             device_error: String::new(),
+            follow_retry: Retry::default(),
+            follow_error: String::new(),
             detector_retry: Retry::default(),
             fence_retry: Retry::default(),
             fence_error: String::new(),
@@ -313,6 +318,7 @@ impl Instance {
             self.addresses.next_deadline(),
             self.routing.next_deadline(),
             self.device_retry.next_deadline(),
+            self.follow_retry.next_deadline(),
             self.detector_retry.next_deadline(),
             self.fence_retry.next_deadline(),
             self.bind_retry.next_deadline(),
@@ -345,6 +351,10 @@ impl Instance {
         }
         if self.device_retry.is_due(now) {
             self.switch_device_again(system, now);
+            changed = true;
+        }
+        if self.follow_retry.is_due(now) {
+            self.follow_interface_again(system, now);
             changed = true;
         }
         self.dirty |= changed;

@@ -115,9 +115,13 @@ impl Instance {
             })
         };
         if let Some(device) = self.device() {
-            let (right, name) = (if device.is_up { "off" } else { "on" }, &device.name);
+            let is_master = self.role() == Role::Master;
+            let (right, name) = (if is_master { "on" } else { "off" }, &device.name);
             let what = format!("device {name} switched {right}");
             missing.extend(retried(self.device_retry, what, &self.device_error));
+            let interface = &self.config().interface;
+            let what = format!("MTU and VRF of {interface} on device {name}");
+            missing.extend(retried(self.follow_retry, what, &self.follow_error));
         }
         if let Some((retry, why)) = self.unfenced() {
             missing.extend(retried(
