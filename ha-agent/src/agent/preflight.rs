@@ -1,17 +1,22 @@
 //! What the host must offer, and in what words it is said when it does not.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use ha_common::layout::DEFAULT_SLOTS;
+use ha_common::layout::{DEFAULT_SLOTS, FenceKey};
 use procfs::process::Process;
 use tracing::{info, warn};
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::kernel_log;
+use super::peers::address;
 use crate::config::Config;
 use crate::datapath::attach::XdpLinks;
+use crate::datapath::error::KernelError;
 use crate::datapath::object::{self, LoadOptions, Loaded};
 use crate::datapath::pins::{self, Claim, Found, PinError, PinnedLinks, Room};
 use crate::datapath::reader::Reader;
@@ -32,6 +37,14 @@ const CAP_NET_RAW: u32 = 13;
 /// all the same, and only the fence does not know it.
 const MOST_HELD: u32 = 1 << 20;
 
+/// Between attempts to load the kernel half when the kernel lacked memory for it: a backup takes over meanwhile.
+const LOAD_AGAIN: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+
 /// The kernel half as far as it could be had.
 pub(super) struct Half {
     /// It, or why not.
@@ -42,6 +55,8 @@ pub(super) struct Half {
     pub(super) links: Option<PinnedLinks>,
     /// What keeps others from those pins.
     pub(super) claim: Option<Claim>,
+    /// The addresses that pins listed which had to be removed, of an earlier agent.
+    held: Vec<FenceKey>,
 }
 
 impl Half {
@@ -49,6 +64,12 @@ impl Half {
     pub(super) fn reader(&self) -> Option<Arc<Reader>> {
         let loaded = self.kernel.as_ref().ok()?;
         Some(loaded.kernel.reader())
+    }
+
+    /// What an earlier agent had on which interface, by the pins that were removed.
+    pub(super) fn held(&self) -> impl Iterator<Item = (u32, Vec<IpAddr>)> {
+        let held = |key: &FenceKey| (key.ifindex, vec![address(key.family, key.address)]);
+        self.held.iter().map(held)
     }
 }
 
@@ -129,11 +150,13 @@ fn missing_interfaces(config: &Config, links: &LinkTable) -> Option<String> {
 /// Loads the kernel half over the pins, if there can be any. Fails only if they are somebody else's.
 pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failure> {
     let room = room(config);
+    let mut held = Vec::new();
     let (claim, links, pin_dir) = match pins::prepare(pin_dir, room) {
-        Ok((claim, found)) => {
-            say_found(found, pin_dir);
-            let links = PinnedLinks::of(pin_dir, found);
-            (Some(claim), Some(links), Ok(pin_dir.to_owned()))
+        Ok(prepared) => {
+            say_found(prepared.found, pin_dir);
+            held = prepared.held;
+            let links = PinnedLinks::of(pin_dir, prepared.found);
+            (Some(prepared.claim), Some(links), Ok(pin_dir.to_owned()))
         }
         Err(taken @ PinError::Taken { .. }) => return Err(taken.into()),
         Err(error) => {
@@ -144,8 +167,11 @@ pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failu
     let kernel = load(pin_dir.as_deref().ok(), room);
     if let Err(why) = &kernel {
         warn!("no detection in the kernel: {why}; adverts are received by a plain socket");
-        if claim.is_some() {
-            take_off(pin_dir.as_deref().ok());
+        if claim.is_some()
+            && let Ok(dir) = &pin_dir
+        {
+            held.extend(pins::held_before(dir));
+            take_off(dir);
         }
     }
     let pin_dir = match (&kernel, pin_dir) {
@@ -157,13 +183,13 @@ pub(super) fn kernel_half(config: &Config, pin_dir: &Path) -> Result<Half, Failu
         pin_dir,
         links,
         claim,
+        held,
     })
 }
 
 /// Takes off what an earlier agent has left: its programs would go on by themselves, with slots that nobody can command.
-fn take_off(pin_dir: Option<&Path>) {
-    let removed = pin_dir.map_or(Ok(0), |dir| pins::remove_all(dir, XdpLinks::Remove));
-    match removed {
+fn take_off(pin_dir: &Path) {
+    match pins::remove_all(pin_dir, XdpLinks::Remove) {
         Ok(0) => {}
         Ok(_) => warn!("removed the programs and maps that an earlier agent left in the kernel"),
         Err(error) => warn!("{error}; what an earlier agent left in the kernel keeps running"),
@@ -200,15 +226,35 @@ fn load(pin_dir: Option<&Path>, room: Room) -> Result<Loaded, String> {
         debug: kernel_log::is_wanted(),
         no_timer: injected("no-timer"),
     };
-    let mut loaded = object::load(options).map_err(|error| error.in_words())?;
+    let load = || object::load(options);
+    let mut loaded = try_again(load, thread::sleep).map_err(|error| error.in_words())?;
     if options.debug {
         kernel_log::start(&mut loaded.programs);
     }
     Ok(loaded)
 }
 
+/// What passes is waited for: it is decided here for as long as the agent runs whether it has the kernel half.
+fn try_again<T>(
+    load: impl Fn() -> Result<T, KernelError>,
+    wait: impl Fn(Duration),
+) -> Result<T, KernelError> {
+    for pause in LOAD_AGAIN {
+        match load() {
+            Err(error) if error.is_passing() => {
+                warn!("{}; loading is tried again", error.in_words());
+                wait(pause);
+            }
+            done => return done,
+        }
+    }
+    load()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
     use super::*;
     use crate::config::parse;
     use crate::net::links::tests::{link, table};
@@ -239,5 +285,29 @@ mod tests {
                  without their interface are in FAULT until it appears"
             )
         );
+    }
+
+    #[test]
+    fn what_passes_is_waited_for_within_a_limit_and_nothing_else_is() {
+        let refused = |code: i32| KernelError::Command {
+            name: "ha_command",
+            source: std::io::Error::from_raw_os_error(code),
+        };
+        let played = |codes: &[i32]| {
+            let left = RefCell::new(codes.to_vec());
+            let waited = Cell::new(Duration::ZERO);
+            let load = || match left.borrow_mut().pop() {
+                Some(code) => Err(refused(code)),
+                None => Ok(()),
+            };
+            let done = try_again(load, |pause| waited.set(waited.get() + pause));
+            (done.is_ok(), waited.get())
+        };
+        assert_eq!(played(&[]), (true, Duration::ZERO));
+        assert_eq!(played(&[libc::ENOMEM]), (true, Duration::from_millis(100)));
+        let all: Duration = LOAD_AGAIN.iter().sum();
+        assert_eq!(played(&[libc::ENOMEM; 4]), (true, all));
+        assert_eq!(played(&[libc::ENOMEM; 5]), (false, all));
+        assert_eq!(played(&[libc::EPERM]), (false, Duration::ZERO));
     }
 }

@@ -53,6 +53,7 @@ pub(super) async fn until_told(
     let memory = lock_memory();
     let (recorder, recording) = recording::start(options.record.as_deref(), &config);
     let (reporter, reports, published) = outlets()?;
+    let placed = placed_before(&dirs.runtime_dir, &table, half.held());
     let (reader, _claim) = (half.reader(), half.claim); // Others are kept from the pins until the end.
     // Before the driver: a check that can never run must not end an agent that is master already.
     let (events, found) = mpsc::channel(CHECK_QUEUE);
@@ -61,7 +62,7 @@ pub(super) async fn until_told(
         config: Arc::clone(&config),
         kernel: half.kernel,
         pins: half.links,
-        placed: placed_before(&dirs.runtime_dir, &table),
+        placed,
         links: table,
         published: Arc::clone(&published),
         reporter,
@@ -111,8 +112,13 @@ pub(super) async fn until_told(
     Ok(ending)
 }
 
-/// What an earlier agent may have put on the interfaces that are still those.
-fn placed_before(runtime_dir: &Path, links: &LinkTable) -> Vec<(u32, Vec<IpAddr>)> {
+/// What an earlier agent may have put on the interfaces that are still those: by what it has written down, and by its maps
+/// that were `removed`.
+fn placed_before(
+    runtime_dir: &Path,
+    links: &LinkTable,
+    removed: impl Iterator<Item = (u32, Vec<IpAddr>)>,
+) -> Vec<(u32, Vec<IpAddr>)> {
     let placed = placed::read(runtime_dir).unwrap_or_else(|error| {
         warn!("{error}");
         Vec::new()
@@ -125,6 +131,7 @@ fn placed_before(runtime_dir: &Path, links: &LinkTable) -> Vec<(u32, Vec<IpAddr>
         .iter()
         .map(|link| (link.index, of_link(link)))
         .filter(|(_, list)| !list.is_empty())
+        .chain(removed)
         .collect()
 }
 

@@ -82,6 +82,14 @@ impl KernelError {
         )
     }
 
+    /// Whether the kernel may well do a moment later what it has refused: what it lacked is given back.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            errno(self),
+            Some(libc::ENOMEM | libc::EAGAIN | libc::EBUSY | libc::EINTR | libc::ENFILE)
+        )
+    }
+
     /// What the verifier refused a program for.
     fn verdict(&self) -> Option<String> {
         let Self::Program {
@@ -135,7 +143,23 @@ pub(super) fn program_error(name: &'static str) -> impl Fn(ProgramError) -> Kern
 
 #[cfg(test)]
 mod tests {
+    use aya::sys::SyscallError;
+
     use super::*;
+
+    #[test]
+    fn a_lack_of_memory_passes_and_a_lack_of_permission_does_not() {
+        let refused = |code| KernelError::Map {
+            name: "HA_META",
+            source: MapError::SyscallError(SyscallError {
+                call: "bpf_map_update_elem",
+                io_error: io::Error::from_raw_os_error(code),
+            }),
+        };
+        assert!(refused(libc::ENOMEM).is_passing() && refused(libc::EAGAIN).is_passing());
+        assert!(!refused(libc::EPERM).is_passing() && !refused(libc::EINVAL).is_passing());
+        assert!(!KernelError::Full(4096).is_passing());
+    }
 
     #[test]
     fn of_the_verifiers_words_the_verdict_is_shown() {

@@ -11,7 +11,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use aya::maps::{Array, Map, MapData, MapInfo};
-use ha_common::layout::{LAYOUT_VERSION, META_MAGIC, Meta, names};
+use ha_common::layout::{FenceKey, LAYOUT_VERSION, META_MAGIC, Meta, names};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{FsType, statfs};
 use thiserror::Error;
@@ -76,8 +76,17 @@ pub struct Room {
     pub held: u32,
 }
 
+/// A directory that is ready for pins.
+#[derive(Debug)]
+pub struct Prepared {
+    pub claim: Claim,
+    pub found: Found,
+    /// The addresses that the pins listed which were removed.
+    pub held: Vec<FenceKey>,
+}
+
 /// Makes the directory ready for pins, for this process alone.
-pub fn prepare(dir: &Path, room: Room) -> Result<(Claim, Found), PinError> {
+pub fn prepare(dir: &Path, room: Room) -> Result<Prepared, PinError> {
     let create = |source| PinError::Create {
         path: dir.to_owned(),
         source,
@@ -88,15 +97,23 @@ pub fn prepare(dir: &Path, room: Room) -> Result<(Claim, Found), PinError> {
         .create(dir)
         .map_err(create)?;
     let claim = claim_on_bpffs(dir)?;
+    let prepared = |found, held| Prepared { claim, found, held };
     if !names::PINNED.iter().any(|name| dir.join(name).exists()) {
-        return Ok((claim, Found::Nothing));
+        return Ok(prepared(Found::Nothing, Vec::new()));
     }
     if is_current(dir, room) {
-        return Ok((claim, Found::Ours));
+        return Ok(prepared(Found::Ours, Vec::new()));
     }
+    let held = held_before(dir);
     // A card resets when its program goes. The next one takes its place at once, with the new maps.
     remove_all(dir, XdpLinks::Keep)?;
-    Ok((claim, Found::Replaced))
+    Ok(prepared(Found::Replaced, held))
+}
+
+/// What the pins in a directory list that is about to be emptied: nobody else would know of it. A list of another layout
+/// cannot be read, and tells nothing.
+pub fn held_before(dir: &Path) -> Vec<FenceKey> {
+    reader::held(dir).unwrap_or_default()
 }
 
 /// Claims a directory of pins that is there already; `None` if there is none.
