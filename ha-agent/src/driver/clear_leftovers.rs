@@ -145,7 +145,13 @@ impl Driver {
             }
         }
         let mut failure = Ok(());
-        for (key, slot, held) in orphans {
+        for (key, slot, mut held) in orphans {
+            // Of what could not be removed before, an instance may have made its own meanwhile.
+            let is_placed = |address: &IpAddr| {
+                let mut instances = self.instances.iter();
+                instances.any(|it| it.has_placed(key.ifindex, *address))
+            };
+            held.retain(|address| !is_placed(address));
             // The addresses go first: the slot knows which they are, and that of a dead master is closed by now.
             if let Some(kernel) = &mut self.system.kernel {
                 failure = failure.and(close(kernel, key, slot, &held));

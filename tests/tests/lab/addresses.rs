@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use ha_tests::lab::agent::{Agent, Launch, State, cleanup};
 use ha_tests::lab::agent_config::Instance;
 use ha_tests::lab::clock::now;
-use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, instance};
+use ha_tests::lab::pair::{LATENESS, PATIENCE, TIMING, at_deadline, by_auto, instance};
+use ha_tests::lab::refused_calls::{Fault, Kind};
 use ha_tests::lab::{Host, Lab, Pair, VIP, wait_until};
 use toml::toml;
 
@@ -358,5 +359,38 @@ fn an_address_that_a_crash_left_on_a_plain_socket_is_known_though_another_is_con
         })?;
         again.stop()?;
     }
+    Ok(())
+}
+
+/// It was another virtual router's, and could not be removed at first.
+#[test]
+fn what_a_dead_router_had_is_not_taken_from_the_one_that_has_it_now() -> Result<()> {
+    let lab = Lab::new(1)?;
+    let h1 = lab.host(1);
+    let agent = Agent::master(h1, by_auto(100))?;
+    agent.process().kill()?;
+    let other = Instance {
+        vrid: 52,
+        ..instance(100).by("socket")
+    };
+    Agent::write_config(h1, other)?;
+    let watch = h1.vip_watch(VIP)?;
+    let started = now();
+    // Until it is master, and not until it is tried again.
+    let fault = Fault {
+        kind: Kind::RemoveAddress,
+        after: 0,
+        lasting: Duration::from_millis(700),
+        alone: true,
+    };
+    let (again, calls) = Agent::start_with_fault(h1, Some(fault))?;
+    again.wait_state(State::Master, PATIENCE)?;
+    ensure!(!again.status()?.leftovers.is_empty(), "nothing is left");
+    wait_until(PATIENCE, "nothing is left any more", || {
+        again.status().is_ok_and(|it| it.leftovers.is_empty())
+    })?;
+    ensure!(calls.refused() > 0);
+    let changes = watch.changes_since(started);
+    ensure!(changes.is_empty(), "{changes:?}");
     Ok(())
 }

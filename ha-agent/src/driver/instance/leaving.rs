@@ -1,6 +1,7 @@
 //! What a virtual router lets go of when it leaves or its configuration changes, and what it may have to leave behind.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use ha_common::units::Instant;
 
@@ -27,6 +28,11 @@ impl Instance {
             }));
         }
         places
+    }
+
+    /// Whether it has put this address on an interface, or found it there and taken it for its own.
+    pub(crate) fn has_placed(&self, ifindex: u32, address: IpAddr) -> bool {
+        self.addresses.has_placed(ifindex, address)
     }
 
     /// Lets go of what the coming configuration no longer has here, or not in the same form.

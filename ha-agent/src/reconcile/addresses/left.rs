@@ -18,6 +18,12 @@ impl Addresses {
         beside
     }
 
+    /// Whether this life has put this address on an interface, or taken it for its own, and has not removed it.
+    pub fn has_placed(&self, ifindex: u32, address: IpAddr) -> bool {
+        let mut placed = self.placed.keys();
+        placed.any(|(index, net)| (*index, net.addr()) == (ifindex, address))
+    }
+
     /// A look at the interfaces of a master: of what is not configured, what is gone is nobody's to remove any more, and
     /// somebody else's if it comes again. True if anything of ours is.
     pub fn forget_gone_beside(&mut self, look: &Look<'_>) -> bool {
