@@ -206,11 +206,12 @@ impl Worker {
             self.held.insert(ifindex, held);
         }
         if self.told
-            && !mem::replace(&mut self.cleared, true)
+            && !self.cleared
             && let Some(dir) = &self.pin_dir
         {
             let in_use = |ifindex| self.wanted.contains_key(&ifindex);
-            attach::remove_strangers(dir, self.strangers, in_use);
+            // What cannot be taken off is looked for again with the programs that are wanted.
+            self.cleared = attach::remove_strangers(dir, self.strangers, in_use);
         }
     }
 

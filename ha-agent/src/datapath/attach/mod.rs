@@ -185,10 +185,11 @@ pub fn is_xdp_pin(pin: &Path) -> bool {
 }
 
 /// Takes the programs at tc hooks off interfaces that are not in use, which an earlier agent left, and those in XDP if
-/// they are to go.
-pub fn remove_strangers(dir: &Path, xdp: XdpLinks, in_use: impl Fn(u32) -> bool) {
+/// they are to go. False if some cannot be taken off.
+pub fn remove_strangers(dir: &Path, xdp: XdpLinks, in_use: impl Fn(u32) -> bool) -> bool {
     // A directory that cannot be read has nothing of ours.
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut are_gone = true;
     for path in entries.map(|entry| entry.path()) {
         let Some(ifindex) = pinned_interface(&path).filter(|it| !in_use(*it)) else {
             continue;
@@ -197,9 +198,9 @@ pub fn remove_strangers(dir: &Path, xdp: XdpLinks, in_use: impl Fn(u32) -> bool)
         if xdp == XdpLinks::Keep && xdp::is_pin(&path) {
             continue;
         }
-        // What cannot be removed now is found again at the next start.
-        let _ = fs::remove_file(&path);
+        are_gone &= fs::remove_file(&path).is_ok();
     }
+    are_gone
 }
 
 /// Takes off what an agent on a kernel without tcx has left on an interface; false if there was nothing.
@@ -237,4 +238,29 @@ fn remove_pins(paths: [PathBuf; 2]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_taken_off_is_told_until_it_is_gone() {
+        // No interface has such an index.
+        let [stranger, used] = [2_000_000_007, 2_000_000_008];
+        let dir = tempfile::tempdir().unwrap();
+        let pin = |side: &str, ifindex: u32| dir.path().join(format!("tcx-{side}-{ifindex}"));
+        let stuck = pin("ingress", stranger);
+        fs::create_dir(&stuck).unwrap();
+        for path in [pin("egress", stranger), pin("ingress", used)] {
+            fs::write(path, "").unwrap();
+        }
+        let remove = || remove_strangers(dir.path(), XdpLinks::Keep, |it| it == used);
+        assert!(!remove());
+        fs::remove_dir(&stuck).unwrap();
+        fs::write(&stuck, "").unwrap();
+        assert!(remove());
+        assert!(!stuck.exists() && !pin("egress", stranger).exists());
+        assert!(pin("ingress", used).exists());
+    }
 }
