@@ -138,6 +138,7 @@ fn placed_before(
 /// Once all that is large has been read: what was freed of it cannot be given back later.
 fn lock_memory() -> Ability {
     heap::give_back();
+    heap::keep_no_large();
     realtime::lock_memory()
 }
 
