@@ -30,7 +30,6 @@ use crate::net::route_monitor::RouteMonitor;
 use crate::os::latest::Latest;
 use crate::os::realtime::{self, Ability};
 use crate::os::{clock, heap};
-use crate::reconcile::placed::Placed;
 
 /// Waiting check results; the driver takes them within a turn.
 const CHECK_QUEUE: usize = 1024;
@@ -102,12 +101,7 @@ pub(super) async fn until_told(
     end(&ending, &agent, started.thread).await;
     control.stop().await;
     tasks.shutdown().await;
-    say_last(
-        &reports,
-        &ending,
-        &dirs.runtime_dir,
-        &published.picture().owed,
-    );
+    say_last(&reports, &ending, &dirs.runtime_dir, &published);
     recording::finish(recording).await;
     Ok(ending)
 }
@@ -233,14 +227,14 @@ fn say_first(options: &RunOptions) {
 }
 
 /// What is left to write once nothing else runs.
-fn say_last(reports: &Reports, ending: &Ending, runtime_dir: &Path, owed: &[Placed]) {
+fn say_last(reports: &Reports, ending: &Ending, runtime_dir: &Path, published: &StatusPublisher) {
     log::write_waiting(reports);
     let dropped = reports.dropped();
     if dropped > 0 {
         warn!("{dropped} events of the driver were not logged: the log is too slow");
     }
     if *ending == Ending::Stopped {
-        placed::leave(runtime_dir, owed);
+        placed::leave(runtime_dir, &published.picture().owed);
         info!("stopped");
     }
 }

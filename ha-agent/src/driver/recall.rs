@@ -29,9 +29,16 @@ impl Driver {
         }
     }
 
+    /// What an earlier agent has left in writing: index of an interface, and addresses.
+    pub(super) fn recall_placed(&mut self, placed: Vec<(u32, Vec<IpAddr>)>) {
+        for (ifindex, addresses) in placed {
+            self.recall(ifindex, addresses, None);
+        }
+    }
+
     /// Tells the instances on an interface which addresses an earlier agent may have put there. What none of them has is
     /// for that one to remove which had it (`of`), or for the first; on an interface without any it is removed as a leftover.
-    pub(super) fn recall(&mut self, ifindex: u32, addresses: Vec<IpAddr>, of: Option<usize>) {
+    fn recall(&mut self, ifindex: u32, addresses: Vec<IpAddr>, of: Option<usize>) {
         let mut rest: HashSet<IpAddr> = addresses.into_iter().collect();
         if let Some(instance) = of.and_then(|index| self.instances.get_mut(index)) {
             recall_configured(instance, &mut rest);

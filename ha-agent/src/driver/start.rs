@@ -134,9 +134,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         news: Arc::clone(&handle.news),
         bell,
     };
-    for (ifindex, addresses) in setup.placed {
-        driver.recall(ifindex, addresses, None);
-    }
+    driver.recall_placed(setup.placed);
     let thread = std::thread::Builder::new()
         .name("ha-driver".to_owned())
         .spawn(move || {
