@@ -28,19 +28,33 @@ impl Router {
     pub(super) fn on_interface(&mut self, state: InterfaceState, now: Instant, fx: &mut Effects) {
         self.changed = true;
         let is_master = self.role() == Role::Master;
-        match self.readiness.set_interface(state, is_master, now) {
+        let waits = self.waits_for(state, self.role());
+        match self.readiness.set_interface(state, waits, now) {
             Some(InterfaceNews::Waits(span)) => fx.say(Notice::Warning(
-                self.readiness.words_of_wait(&self.config, span),
+                self.readiness.words_of_wait(&self.config, is_master, span),
             )),
             Some(InterfaceNews::Returned) => {
                 let interface = &self.config.interface;
                 fx.say(Notice::Info(format!("{interface} has all it needs again")));
-                // The switches may have forgotten where the addresses are.
-                self.announce(now, fx);
+                if is_master {
+                    // The switches may have forgotten where the addresses are.
+                    self.announce(now, fx);
+                }
             }
             None => {}
         }
         self.reassess(now, fx);
+    }
+
+    /// Whether who plays this part gives what its interface lacks a while to come back.
+    pub(super) fn waits_for(&self, state: InterfaceState, role: Role) -> bool {
+        match role {
+            Role::Master => true,
+            // A BPF program hears its master all the same. The host's stack may drop what comes in by an interface
+            // without an address, and a backup that waited deaf would take over beside its master.
+            Role::Backup => state.lacks_address() && self.detection.has_kernel_timer(),
+            Role::Initialize | Role::Hold | Role::Fault | Role::Stopped => false,
+        }
     }
 
     /// What it was bound to is gone with the interface.

@@ -66,6 +66,11 @@ impl Detection {
         self.kernel_timer = kernel_timer;
     }
 
+    /// Whether a BPF program receives, and the kernel's timer keeps the deadline.
+    pub(super) const fn has_kernel_timer(&self) -> bool {
+        self.kernel_timer
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.look_at
     }

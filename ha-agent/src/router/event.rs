@@ -131,6 +131,13 @@ pub enum InterfaceState {
     Up,
 }
 
+impl InterfaceState {
+    /// Whether all that it lacks is the address that adverts leave from.
+    pub(super) const fn lacks_address(self) -> bool {
+        matches!(self, Self::NoAddress | Self::NoSource)
+    }
+}
+
 /// What a router is bound to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Binding {

@@ -1,8 +1,9 @@
-//! The own interface as it counts: what a master misses for a moment it has not lost.
+//! The own interface as it counts: what is missing for a moment is not lost.
 //!
 //! A network manager that applies the same configuration again takes the own address away for some tenths of a second.
-//! A master that gave up for it would move the addresses twice. It waits, by `address_delay` and `carrier_delay`;
-//! whoever is no master has nothing to lose, and is out at once.
+//! A master that gave up for it would move the addresses twice, and a backup would forget until when its master is to be
+//! heard. They wait, by `address_delay`, and a master for its link as well, by `carrier_delay`. Whoever is neither is out
+//! at once.
 
 use ha_common::units::{Instant, Nanos};
 
@@ -22,7 +23,7 @@ pub(super) struct OwnInterface {
     address_delay: Nanos,
 }
 
-/// What a master is told of its interface.
+/// What a router is told of its interface.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum InterfaceNews {
     /// It does not work, which counts if it lasts this long.
@@ -60,7 +61,7 @@ impl OwnInterface {
         self.seen
     }
 
-    /// It is like this now. Only a master `waits`.
+    /// It is like this now. Who does not `wait` believes it at once.
     pub(super) fn see(
         &mut self,
         state: InterfaceState,
@@ -83,7 +84,7 @@ impl OwnInterface {
         (state != before).then_some(InterfaceNews::Waits(left))
     }
 
-    /// It is no master any more: what it waits for counts at the next time-out.
+    /// It waits no more: what is missing counts at the next time-out.
     pub(super) fn stop_waiting(&mut self) {
         self.is_over = self.lost.is_some();
     }

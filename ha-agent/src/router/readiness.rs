@@ -100,22 +100,22 @@ impl Readiness {
         self.interface.seen()
     }
 
-    /// It is like this now. Whoever is master waits a while for what is missing.
+    /// It is like this now. Who `waits` gives what is missing a while to come back.
     pub(super) fn set_interface(
         &mut self,
         state: InterfaceState,
-        is_master: bool,
+        waits: bool,
         now: Instant,
     ) -> Option<InterfaceNews> {
         if state == InterfaceState::Gone && matches!(self.bound, Bound::Failed(_)) {
             // What could not be had on it is gone with it.
             self.bound = Bound::Nothing;
         }
-        self.interface.see(state, is_master, now)
+        self.interface.see(state, waits, now)
     }
 
-    /// What is missing of the interface, and for how long a master waits for it, in words.
-    pub(super) fn words_of_wait(&self, config: &Config, span: Nanos) -> String {
+    /// What is missing of the interface, and for how long a master or a backup waits for it, in words.
+    pub(super) fn words_of_wait(&self, config: &Config, is_master: bool, span: Nanos) -> String {
         let cause = match self.interface.seen() {
             InterfaceState::Gone | InterfaceState::Up => FaultCause::InterfaceGone,
             InterfaceState::Down | InterfaceState::NoCarrier => FaultCause::InterfaceDown,
@@ -123,14 +123,15 @@ impl Readiness {
             InterfaceState::NoSource => FaultCause::SourceMissing,
         };
         format!(
-            "{}: {}; this master gives up in {:.1} s unless that ends",
+            "{}: {}; this {} gives up in {:.1} s unless that ends",
             config.interface,
             self.words_of_fault(cause),
+            if is_master { "master" } else { "backup" },
             span.to_duration().as_secs_f64()
         )
     }
 
-    /// It is no master any more.
+    /// It waits for nothing of its interface any more.
     pub(super) fn stop_waiting(&mut self) {
         self.interface.stop_waiting();
     }

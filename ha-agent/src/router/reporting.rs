@@ -1,6 +1,6 @@
 //! What a router tells people: each transition, and each oddity once.
 
-use ha_common::election::{Cause, FaultCause, Notice as Remark, Role, Transition};
+use ha_common::election::{Cause, FaultCause, Notice as Remark, Transition};
 use ha_common::units::Instant;
 
 use super::effect::{Effect, Effects};
@@ -15,7 +15,7 @@ impl Router {
         self.transitions += 1;
         self.unheard.follow(&transition);
         self.forget_other_masters(fx);
-        if transition.from == Role::Master {
+        if !self.waits_for(self.readiness.interface(), transition.to) {
             self.readiness.stop_waiting();
         }
         fx.push(Effect::Report(transition));

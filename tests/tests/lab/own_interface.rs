@@ -35,6 +35,38 @@ fn a_masters_own_address_that_is_applied_again_moves_nothing() -> Result<()> {
     pair.is_settled()
 }
 
+/// The kernel's timer goes on, and what the program hears moves it: the backup takes over at the usual moment.
+#[test]
+fn a_backups_own_address_that_is_applied_again_costs_no_standby() -> Result<()> {
+    let pair = Pair::start()?;
+    let own = format!("{}/24", pair.h2().ipv4());
+    let transitions = pair.backup.only()?.transitions;
+    let removed = now();
+    pair.h2()
+        .ns()
+        .batch(&format!("addr del {own} dev eth0\n"))?;
+    pair.backup
+        .process()
+        .wait_for_line("this backup gives up in 3.0 s", PATIENCE)?;
+    // Longer than it may not hear its master.
+    for _ in 0..5 {
+        pair.capture.wait_advert(pair.h1(), 100, now(), PATIENCE)?;
+    }
+    pair.h2()
+        .ns()
+        .batch(&format!("addr add {own} dev eth0\n"))?;
+    pair.backup
+        .process()
+        .wait_for_line("has all it needs again", PATIENCE)?;
+    let backup = pair.backup.only()?;
+    ensure!(
+        backup.follows() && backup.transitions == transitions,
+        "{backup:#?}"
+    );
+    pair.on_backup.undisturbed_since(removed)?;
+    pair.is_settled()
+}
+
 #[test]
 fn a_masters_own_address_that_stays_away_is_a_clean_way_out() -> Result<()> {
     let pair = Pair::start()?;

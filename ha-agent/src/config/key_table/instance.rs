@@ -189,8 +189,9 @@ pub static INSTANCE: Section = Section {
             "address_delay",
             Format::Duration(NOTHING, Duration::from_mins(1)),
             Default::Value("\"3s\""),
-            "How long a master may miss the address that its adverts leave from until that is a fault: network managers \
-             that apply the same configuration again, and some DHCP clients, take it away for a moment.",
+            "How long a master, or a backup that receives by a BPF program, may miss the address that its adverts leave \
+             from until that is a fault: network managers that apply the same configuration again, and some DHCP \
+             clients, take it away for a moment.",
         ),
         Key::new(
             "datapath",

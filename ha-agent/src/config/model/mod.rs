@@ -131,8 +131,8 @@ pub struct Instance {
     /// `carrier_delay`: how long a master's own interface may be down until that is a fault; default 0, at most 1 min.
     #[serde(serialize_with = "written::span")]
     pub carrier_delay: Duration,
-    /// `address_delay`: how long a master may miss its own address until that is a fault; default 3 s, at
-    /// most 1 min.
+    /// `address_delay`: how long a master, or a backup on a BPF datapath, may miss its own address until that is a
+    /// fault; default 3 s, at most 1 min.
     #[serde(serialize_with = "written::span")]
     pub address_delay: Duration,
     /// `datapath`; default auto.

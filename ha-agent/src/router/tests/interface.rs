@@ -1,4 +1,4 @@
-//! A master whose own interface lacks something for a moment.
+//! A router whose own interface lacks something for a moment.
 
 use super::*;
 
@@ -57,12 +57,61 @@ fn a_lost_link_is_acted_on_at_once_unless_the_operator_says_otherwise() {
 }
 
 #[test]
-fn a_backup_does_not_wait_and_neither_does_a_master_that_yields_meanwhile() {
+fn a_backup_that_a_program_receives_for_misses_its_address_for_a_while_and_hears_its_master_on() {
+    for state in [InterfaceState::NoAddress, InterfaceState::NoSource] {
+        let mut bench = Bench::backup("");
+        bench.take();
+        bench.tell(1000, Event::Interface(state, None));
+        assert_eq!(bench.router.role(), Role::Backup);
+        bench.tell(1300, Event::Interface(InterfaceState::Up, None));
+        bench.time_out(at(4000));
+        assert_eq!(bench.router.role(), Role::Backup);
+        // Its slot listens on, with the deadline that it had, and nothing is announced.
+        assert!(
+            bench
+                .take()
+                .iter()
+                .all(|it| !matches!(it, Effect::Detect { .. } | Effect::Announce(_)))
+        );
+
+        bench.tell(5000, Event::Interface(state, None));
+        bench.time_out(at(7999));
+        assert_eq!(bench.router.role(), Role::Backup);
+        bench.time_out(at(8000));
+        assert!(faults(&bench), "what stays away is a fault");
+    }
+}
+
+#[test]
+fn a_backup_that_takes_over_meanwhile_waits_as_long_as_if_it_had_been_master() {
     let mut bench = Bench::backup("");
+    bench.tell(2000, Event::Interface(InterfaceState::NoAddress, None));
+    bench.expire(4000);
+    bench.tell(4000, Event::Promoted(true));
+    assert_eq!(bench.router.role(), Role::Master);
+    bench.time_out(at(5000));
+    assert!(faults(&bench));
+}
+
+#[test]
+fn a_backup_waits_for_no_link_and_on_a_plain_socket_for_nothing() {
+    let mut bench = Bench::backup("carrier_delay = \"500ms\"\n");
+    bench.tell(1000, Event::Interface(InterfaceState::Down, None));
+    assert!(faults(&bench));
+    let mut bench = Bench::backup("");
+    let binding = Binding {
+        kernel_timer: false,
+        ..binding()
+    };
+    bench.tell(500, Event::Bound(binding, Some(&Slot::default())));
     bench.tell(1000, Event::Interface(InterfaceState::NoAddress, None));
     assert!(faults(&bench));
-    let mut bench = serving("");
-    bench.tell(5000, Event::Interface(InterfaceState::NoAddress, None));
+}
+
+#[test]
+fn a_master_that_yields_meanwhile_waits_no_more_for_its_link() {
+    let mut bench = serving("carrier_delay = \"3s\"\n");
+    bench.tell(5000, Event::Interface(InterfaceState::Down, None));
     let advert = Advert {
         source: IpAddr::from([10, 99, 0, 9]),
         priority: Priority(200),
