@@ -195,6 +195,7 @@ impl Instance {
     pub(crate) fn list_for_fence(&mut self, system: &mut System, now: Instant) {
         let Some(port) = &self.port else {
             // Without a slot there is no list; what is left is looked for as leftovers.
+            self.dirty |= self.fence_retry.since().is_some();
             self.fence_retry.clear();
             self.fence_error.clear();
             return;
