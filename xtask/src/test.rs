@@ -50,10 +50,10 @@ enum Group {
 /// The package whose integration tests need root and the machine to themselves.
 const LAB_PACKAGE: &str = "ha-tests";
 
-/// What the simulation plays: some 70 s on two processors. A million is `cargo xtask sim --seeds 1000000`.
+/// What the simulation plays: some 100 s on two processors. A million is `cargo xtask sim --seeds 1000000`.
 const SCHEDULES: [(&str, &str); 2] = [
-    ("HA_SIM_SCHEDULES", "80000"),
-    ("HA_SIM_GROUP_SCHEDULES", "6000"),
+    ("HA_SIM_SCHEDULES", "120000"),
+    ("HA_SIM_GROUP_SCHEDULES", "8000"),
 ];
 
 /// All but the one that builds only for the BPF target.
